@@ -1,0 +1,55 @@
+"""What can go wrong, as the user sees it: one line, one hint, one exit code."""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit codes of every `edsr` command."""
+
+    DONE = 0  # every file was done
+    SOME_FAILED = 1  # at least one file failed; the others were done
+    USAGE = 2  # the command line itself is wrong; nothing was started
+    WEIGHTS = 3  # weights are missing, damaged or of a kind that cannot be used
+    OUT_OF_MEMORY = 4  # not even the smallest piece of the work fits in memory
+    INTERRUPTED = 130  # Ctrl-C (128 + SIGINT, as shells report it)
+
+
+class EdsrError(Exception):
+    """An error with a message for the user.
+
+    Args:
+        message: what happened and to which file, in one line.
+        hint: what the user can do about it; may be empty.
+    """
+
+    exit_code = ExitCode.SOME_FAILED
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".rstrip()
+
+
+class UsageError(EdsrError):
+    """The request makes no sense, whatever the files hold."""
+
+    exit_code = ExitCode.USAGE
+
+
+class PictureError(EdsrError):
+    """A picture cannot be read or written."""
+
+
+class WeightsError(EdsrError):
+    """A model or its weights cannot be used."""
+
+    exit_code = ExitCode.WEIGHTS
+
+
+class DeviceMemoryError(EdsrError):
+    """The smallest possible piece of the work does not fit in the device's memory."""
+
+    exit_code = ExitCode.OUT_OF_MEMORY

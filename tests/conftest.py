@@ -1,0 +1,73 @@
+"""What tests of every folder use."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from edsr_cli.networks import EDSR, MDSR, NetworkConfig
+
+REPOSITORY = Path(__file__).parents[1]
+
+# A slow machine is no failure, tests may share a folder between examples, and a run in CI is the
+# same every time.
+settings.register_profile(
+    "edsr",
+    deadline=None,
+    derandomize="CI" in os.environ,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("edsr")
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The checkout that these tests belong to."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of data that is not in the repository: benchmarks, photographs, checkpoints.
+
+    It is $EDSR_SHARED, or `shared` beside the checkout.
+    """
+    folder = Path(os.environ.get("EDSR_SHARED") or REPOSITORY.parent / "shared")
+    if not folder.is_dir():
+        pytest.skip(f"needs the data in {folder} (set EDSR_SHARED to its folder)")
+    return folder
+
+
+# (architecture, scales, blocks, features, residual_scale). Two or more blocks, so that the body's
+# last convolution has the key body.2 or higher, as a block's second one has.
+TINY = {
+    "edsr-x2": ("edsr", (2,), 2, 4, 1.0),
+    "edsr-x3": ("edsr", (3,), 3, 4, 1.0),
+    "edsr-x4": ("edsr", (4,), 2, 4, 1.0),
+    "edsr-x2-scaled": ("edsr", (2,), 2, 4, 0.1),
+    "mdsr": ("mdsr", (2, 3, 4), 2, 4, 1.0),
+    "mdsr-scaled": ("mdsr", (2, 4), 3, 4, 0.1),
+}
+
+
+@pytest.fixture(params=TINY.values(), ids=TINY.keys())
+def tiny_config(request: pytest.FixtureRequest) -> "NetworkConfig":
+    """The hyper-parameters of a tiny network of each kind, one after the other."""
+    from edsr_cli.networks import NetworkConfig
+
+    return NetworkConfig(*request.param)
+
+
+@pytest.fixture
+def tiny_network(tiny_config: "NetworkConfig") -> "EDSR | MDSR":
+    """A network of `tiny_config`, the same weights every time, in eval mode without gradients."""
+    import torch
+
+    from edsr_cli.networks import build
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return build(tiny_config).eval().requires_grad_(False)
