@@ -1,0 +1,138 @@
+"""The project's own weight file, which says by itself what it holds.
+
+It is a safetensors file (no code can be in it) with the official keys, all tensors in fp32, made
+for RGB in 0..255, with the mean tensors, and with the residual scale folded in. Its metadata are
+strings:
+
+    format_version  "1"
+    config          `NetworkConfig.to_dict` as JSON, with residual_scale 1
+    name            what the model is called
+    licence         SPDX identifier, or "none stated"
+    origin          who made the weights, in one sentence
+
+and any others that whoever wrote it wants to keep.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import safetensors.torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from edsr_cli.checkpoints.checkpoint import (
+    Checkpoint,
+    check_readable,
+    checked_tensors,
+    fold_residual_scale,
+)
+from edsr_cli.errors import WeightsError
+from edsr_cli.networks import NetworkConfig
+
+FORMAT_VERSION = "1"
+REQUIRED_METADATA = ("name", "licence", "origin")
+_OWN_METADATA = ("format_version", "config")
+
+
+def save_canonical(
+    path: Path,
+    state_dict: Mapping[str, Tensor],
+    config: NetworkConfig,
+    metadata: Mapping[str, str],
+) -> None:
+    """Write a canonical file; the same weights and metadata always give the same bytes.
+
+    The file appears under its name only when it is complete; an older one is replaced.
+
+    Args:
+        path: the file to write.
+        state_dict: fp32, fp16 or bf16 tensors under the official keys, for RGB in 0..255.
+        config: their hyper-parameters. Any residual scale is folded into the tensors.
+        metadata: at least name, licence and origin.
+
+    Raises:
+        ValueError: a required metadata string is missing, or one that the format itself sets is
+            given.
+        WeightsError: the tensors are not those of `config`, or the file cannot be written.
+    """
+    # Only who writes needs it; reading weights should not wait for the picture libraries.
+    from edsr_cli.images.atomic import atomic_write
+
+    missing = [key for key in REQUIRED_METADATA if not metadata.get(key)]
+    if missing or any(key in metadata for key in _OWN_METADATA):
+        raise ValueError(
+            f"metadata must have {', '.join(REQUIRED_METADATA)} and must not have"
+            f" {', '.join(_OWN_METADATA)}, but have {', '.join(metadata) or 'nothing'}"
+        )
+    folded, config = fold_residual_scale(checked_tensors(state_dict, config, path), config)
+    strings = {
+        **metadata,
+        "format_version": FORMAT_VERSION,
+        "config": json.dumps(config.to_dict(), sort_keys=True),
+    }
+    content = _with_sorted_metadata(safetensors.torch.save(folded, metadata=strings))
+    with atomic_write(path, overwrite=True, error=WeightsError) as file:
+        file.write(content)
+
+
+def read_canonical(path: Path) -> Checkpoint:
+    """Read and check a canonical file.
+
+    Returns:
+        The checkpoint; its metadata are the file's strings without format_version and config.
+
+    Raises:
+        WeightsError: the file is missing, damaged or of another kind, or its tensors are not
+            exactly those of the network that it names.
+    """
+    check_readable(path)
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            strings = dict(file.metadata() or {})
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(
+            f"{path} is not a whole safetensors file ({error}).",
+            "It may be cut off, damaged or of another kind.",
+        ) from error
+    version = strings.pop("format_version", None)
+    if version != FORMAT_VERSION:
+        raise WeightsError(
+            f"{path} is a safetensors file, but not one of edsr's"
+            + (f" in format {FORMAT_VERSION} (it is in {version!r})." if version else ".")
+        )
+    for key in REQUIRED_METADATA:
+        if not strings.get(key):
+            raise WeightsError(f"{path}: its metadata have no {key!r}.")
+    config = _config(strings.pop("config", ""), path)
+    return Checkpoint(config, checked_tensors(tensors, config, path), strings)
+
+
+def _config(text: str, path: Path) -> NetworkConfig:
+    """The hyper-parameters in a file's metadata."""
+    try:
+        config = NetworkConfig.from_dict(json.loads(text))
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+        raise WeightsError(f"{path}: its metadata describe no network ({error}).") from error
+    if config.residual_scale != 1.0:
+        raise WeightsError(
+            f"{path}: its metadata give residual_scale {config.residual_scale}, which should be"
+            " folded into the tensors."
+        )
+    return config
+
+
+def _with_sorted_metadata(content: bytes) -> bytes:
+    """A safetensors file with its metadata in order.
+
+    The library writes them in an order that changes from run to run, and so would the digest.
+    The file starts with the header's length as 8 bytes, then comes the header, a JSON object padded
+    with spaces; the tensors' offsets count from the header's end.
+    """
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + content[8 + length :]

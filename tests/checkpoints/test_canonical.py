@@ -1,0 +1,201 @@
+import json
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edsr_cli.checkpoints.canonical import read_canonical, save_canonical
+from edsr_cli.checkpoints.checkpoint import fold_residual_scale
+from edsr_cli.errors import ExitCode, WeightsError
+from edsr_cli.networks import NetworkConfig, build
+
+METADATA = {"name": "tiny", "licence": "CC0-1.0", "origin": "random"}
+
+
+def test_what_is_saved_is_read_with_the_residual_scale_folded(tiny_network, tmp_path):
+    path = tmp_path / "tiny.safetensors"
+    metadata = METADATA | {"note": "Überaus\nklein", "another": ""}
+    save_canonical(path, tiny_network.state_dict(), tiny_network.config, metadata)
+    checkpoint = read_canonical(path)
+    folded, config = fold_residual_scale(tiny_network.state_dict(), tiny_network.config)
+    assert checkpoint.config == config
+    assert checkpoint.config.residual_scale == 1.0
+    assert checkpoint.metadata == metadata
+    assert checkpoint.state_dict.keys() == folded.keys()
+    for key, tensor in folded.items():
+        assert torch.equal(checkpoint.state_dict[key], tensor), key
+
+
+def test_the_same_weights_give_the_same_bytes(tiny_file, tmp_path):
+    checkpoint = read_canonical(tiny_file)
+    again = tmp_path / "again.safetensors"
+    # Not in the order in which they were written first.
+    metadata = dict(reversed(checkpoint.metadata.items()))
+    save_canonical(again, checkpoint.state_dict, checkpoint.config, metadata)
+    content = again.read_bytes()
+    assert content == tiny_file.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    assert length % 8 == 0
+    strings = json.loads(content[8 : 8 + length])["__metadata__"]
+    assert list(strings) == ["config", "format_version", "licence", "name", "origin"]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_widened(rewrite, tiny_file, dtype):
+    tensors = {key: each.to(dtype) for key, each in read_canonical(tiny_file).state_dict.items()}
+    read = read_canonical(rewrite(tensors=tensors)).state_dict
+    assert all(torch.equal(read[key], tensor.float()) for key, tensor in tensors.items())
+
+
+def test_what_was_read_does_not_depend_on_the_file_any_more(tiny_file):
+    checkpoint = read_canonical(tiny_file)
+    before = {key: tensor.clone() for key, tensor in checkpoint.state_dict.items()}
+    with tiny_file.open("r+b") as file:
+        file.write(bytes(tiny_file.stat().st_size))
+    assert all(torch.equal(checkpoint.state_dict[key], before[key]) for key in before)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {},
+        METADATA | {"licence": ""},
+        METADATA | {"config": "{}"},
+        METADATA | {"format_version": "1"},
+    ],
+)
+def test_metadata_that_are_not_the_callers_are_a_mistake(tmp_path, metadata):
+    config = NetworkConfig("edsr", (2,), 2, 4)
+    with pytest.raises(ValueError, match="metadata must"):
+        save_canonical(tmp_path / "a", build(config).state_dict(), config, metadata)
+    assert not list(tmp_path.iterdir())
+
+
+def test_wrong_tensors_are_not_written_and_the_old_file_stays(tiny_file):
+    before = tiny_file.read_bytes()
+    config = NetworkConfig("edsr", (2,), 2, 4)
+    with pytest.raises(WeightsError, match=r"tiny\.safetensors: tensor 'tail\.0\.0\.weight'"):
+        save_canonical(
+            tiny_file, build(NetworkConfig("edsr", (3,), 2, 4)).state_dict(), config, METADATA
+        )
+    assert tiny_file.read_bytes() == before
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tiny_file, monkeypatch):
+    before = tiny_file.read_bytes()
+
+    def full(handle):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    config = NetworkConfig("edsr", (2,), 2, 4)
+    with pytest.raises(WeightsError, match=r"tiny\.safetensors.* written: the disk is full"):
+        save_canonical(tiny_file, build(config).state_dict(), config, METADATA)
+    assert tiny_file.read_bytes() == before
+    assert list(tiny_file.parent.iterdir()) == [tiny_file]
+
+
+def test_a_folder_that_is_missing_is_said(tmp_path):
+    config = NetworkConfig("edsr", (2,), 2, 4)
+    with pytest.raises(WeightsError, match="written: its folder does not exist"):
+        save_canonical(tmp_path / "no" / "a", build(config).state_dict(), config, METADATA)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ({"format_version": None}, "not one of edsr's"),
+        ({"format_version": "2"}, "in format 1 .*'2'"),
+        ({"config": None}, "describe no network"),
+        ({"config": "{"}, "describe no network"),
+        ({"config": "[]"}, "describe no network"),
+        ({"config": "{}"}, "describe no network"),
+        ({"config": "[" * 100_000}, "describe no network"),
+        ({"name": None}, "no 'name'"),
+        ({"licence": ""}, "no 'licence'"),
+        ({"origin": None}, "no 'origin'"),
+    ],
+)
+def test_wrong_metadata_are_named(rewrite, metadata, message):
+    path = rewrite(metadata=metadata)
+    with pytest.raises(WeightsError, match=message) as caught:
+        read_canonical(path)
+    assert str(path) in caught.value.message
+    assert caught.value.exit_code == ExitCode.WEIGHTS
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"architecture": "gan"}, "describe no network"),
+        ({"scales": [8]}, "describe no network"),
+        ({"scales": []}, "describe no network"),
+        ({"scales": None}, "describe no network"),
+        ({"blocks": float("inf")}, "describe no network"),
+        ({"residual_scale": 0.1}, "residual_scale 0.1"),
+        ({"residual_scale": float("nan")}, "residual_scale nan"),
+        ({"blocks": 3}, r"tensor 'body\.2\.body\.0\.weight' is missing"),
+        ({"blocks": 10**12}, r"tensor 'body\.2\.body\.0\.weight' is missing"),
+        ({"features": 8}, r"'head\.0\.weight' has shape \(4, 3, 3, 3\), not \(8, 3, 3, 3\)"),
+        ({"scales": [4]}, r"tensor 'tail\.0\.2\.weight' is missing"),
+    ],
+)
+def test_metadata_of_another_network_are_refused(rewrite, change, message):
+    config = NetworkConfig("edsr", (2,), 2, 4).to_dict() | change
+    path = rewrite(metadata={"config": json.dumps(config)})
+    with pytest.raises(WeightsError, match=message):
+        read_canonical(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "tensor", "message"),
+    [
+        ("add_mean.bias", None, "is missing"),
+        ("extra", torch.zeros(2), "is not part of this network"),
+        ("head.0.bias", torch.zeros(5), r"has shape \(5,\), not \(4,\)"),
+        ("head.0.bias", torch.zeros(4, dtype=torch.int64), "not a float"),
+        ("head.0.bias", torch.full((4,), float("nan")), "not finite"),
+    ],
+)
+def test_wrong_tensors_are_named(rewrite, key, tensor, message):
+    path = rewrite(tensors={key: tensor})
+    with pytest.raises(WeightsError, match=message) as caught:
+        read_canonical(path)
+    assert caught.value.message.startswith(f"{path}: tensor {key!r} ")
+
+
+def test_a_safetensors_file_of_something_else_is_refused(tmp_path):
+    from safetensors.torch import save_file
+
+    path = tmp_path / "other.safetensors"
+    save_file({"weight": torch.zeros(3)}, path)
+    with pytest.raises(WeightsError, match="is a safetensors file, but not one of edsr's"):
+        read_canonical(path)
+
+
+@settings(max_examples=60)
+@given(part=st.floats(0, 1, exclude_max=True))
+def test_a_file_cut_off_anywhere_is_refused(tiny_file, tmp_path, part):
+    content = tiny_file.read_bytes()
+    path = tmp_path / "cut.safetensors"
+    path.write_bytes(content[: int(part * len(content))])
+    with pytest.raises(WeightsError, match=r"is empty|is not a whole safetensors file") as caught:
+        read_canonical(path)
+    assert "\n" not in str(caught.value)
+
+
+@settings(max_examples=60)
+@given(content=st.binary(min_size=1, max_size=200))
+def test_any_other_bytes_are_refused(tmp_path, content):
+    path = tmp_path / "bytes.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match=r"bytes\.safetensors"):
+        read_canonical(path)
+
+
+def test_missing_and_folders_are_told_apart(tmp_path):
+    with pytest.raises(WeightsError, match="no such file"):
+        read_canonical(tmp_path / "none.safetensors")
+    with pytest.raises(WeightsError, match="is a folder"):
+        read_canonical(tmp_path)
