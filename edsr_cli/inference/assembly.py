@@ -1,0 +1,130 @@
+"""Plain network -> streamed network, node for module."""
+
+from enum import Enum
+
+import torch
+from torch import Tensor, nn
+
+from edsr_cli.inference.ensemble import VIEWS, Average, View, fold_view
+from edsr_cli.inference.streaming import Chain, Convolution, LongSkip, Node, PixelShuffle, Shift
+from edsr_cli.inference.streaming import ResidualBlock as StreamedBlock
+from edsr_cli.inference.tail import CollapsedTail, collapse
+from edsr_cli.networks import EDSR, MDSR, MeanShift, ResidualBlock
+
+
+class Precision(Enum):
+    """Number format of the residual blocks, where nearly all the work is.
+
+    The rest (mean, head, long skip, tail) is always fp32: that is what it takes for a faster
+    format to be invisible in an 8-bit picture.
+    """
+
+    FP32 = "fp32"
+    BF16 = "bf16"
+    FP16 = "fp16"
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The element type."""
+        return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[self.value]
+
+
+def stream(
+    network: EDSR | MDSR,
+    scale: int,
+    precision: Precision = Precision.FP32,
+    collapsed: nn.Sequential | None = None,
+) -> Chain:
+    """The streamed form of a network: (N, 3, h, W) strips to (N, 3, scale * h', scale * W).
+
+    Args:
+        network: a network on its device, in fp32 (or, for tests with `Precision.FP32`, fp64).
+        scale: one of the network's scales.
+        precision: see `Precision`.
+        collapsed: the network's tail as `collapse_tail` gives it; None to run the plain modules.
+            The results are equal up to rounding.
+
+    Raises:
+        ValueError: `scale` is not one of the network's.
+    """
+    branch = network.config.scales.index(scale)
+    # FP32 is the network's own format, so that tests can stream in fp64.
+    own = next(network.parameters()).dtype
+    dtype = own if precision is Precision.FP32 else precision.dtype
+    nodes: list[Node] = [_shift(network.sub_mean), _convolution(network.head[0])]
+    if isinstance(network, MDSR):
+        nodes += [_block(block, dtype) for block in _layers(network.pre_process[branch])]
+    *blocks, last = network.body
+    body = Chain([*(_block(block, dtype) for block in blocks), _convolution(last, dtype)])
+    nodes.append(LongSkip(body, network.config.features, dtype))
+    tail = _tail(network, scale)
+    nodes += _plain_tail(tail) if collapsed is None else [CollapsedTail(tail, collapsed)]
+    nodes.append(_shift(network.add_mean))
+    return Chain(nodes)
+
+
+def stream_ensemble(
+    network: EDSR | MDSR,
+    scale: int,
+    precision: Precision = Precision.FP32,
+    views: tuple[View, ...] = VIEWS,
+) -> Average:
+    """The streamed mean of a network's views; arguments as for `stream`."""
+    collapsed = collapse_tail(network, scale)
+    return Average(
+        [
+            stream(fold_view(network, view), scale, precision, fold_view(collapsed, view))
+            for view in views
+        ]
+    )
+
+
+def collapse_tail(network: EDSR | MDSR, scale: int) -> nn.Sequential:
+    """The network's tail at a scale as one convolution and pixel shuffle; see `collapse`."""
+    return collapse(_tail(network, scale), scale)
+
+
+def _tail(network: EDSR | MDSR, scale: int) -> nn.Sequential:
+    """Upsampler and last convolution, in one sequence."""
+    if isinstance(network, MDSR):
+        upsampler = network.upsample[network.config.scales.index(scale)]
+        return nn.Sequential(*_layers(upsampler), *network.tail)
+    return nn.Sequential(*_layers(network.tail[0]), network.tail[1])
+
+
+def _shift(mean_shift: MeanShift) -> Shift:
+    assert mean_shift.bias is not None
+    return Shift(mean_shift.bias.detach())
+
+
+def _convolution(module: nn.Module, dtype: torch.dtype | None = None) -> Convolution:
+    weight, bias = _parameters(module)
+    return Convolution(weight.to(dtype or weight.dtype), bias.to(dtype or bias.dtype))
+
+
+def _block(module: nn.Module, dtype: torch.dtype) -> StreamedBlock:
+    """A residual block, its residual scale folded into the second convolution."""
+    assert isinstance(module, ResidualBlock)
+    weight, bias = (parameter * module.residual_scale for parameter in _parameters(module.body[2]))
+    return StreamedBlock(
+        _convolution(module.body[0], dtype), Convolution(weight.to(dtype), bias.to(dtype))
+    )
+
+
+def _layers(module: nn.Module) -> nn.Sequential:
+    assert isinstance(module, nn.Sequential)
+    return module
+
+
+def _parameters(module: nn.Module) -> tuple[Tensor, Tensor]:
+    assert isinstance(module, nn.Conv2d) and module.bias is not None
+    return module.weight.detach(), module.bias.detach()
+
+
+def _plain_tail(tail: nn.Sequential) -> list[Node]:
+    return [
+        PixelShuffle(layer.upscale_factor)
+        if isinstance(layer, nn.PixelShuffle)
+        else _convolution(layer)
+        for layer in tail
+    ]

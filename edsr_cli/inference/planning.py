@@ -1,0 +1,182 @@
+"""How to cut a picture so that a streamed network fits in memory: integers only.
+
+A picture is streamed in strips of full width, top to bottom. Only where even low strips of full
+width do not fit (or where the user asks for it) is it split into vertical panels. A panel reads
+`radius` columns more than it writes on each side, clipped at the picture's edge, so its output is
+exact; these columns are the only ones that are computed twice.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from edsr_cli.errors import DeviceMemoryError
+
+SMALLEST_PANEL = 16
+"""Columns below which a panel is not split further: its halo would be nearly all of the work."""
+
+_GOOD_ROWS = 32
+"""Rows from which on a strip's fixed costs hardly count; wide pictures get that many, memory
+permitting."""
+
+_STRIP_OVERHEAD = 2
+"""Rows that a strip's fixed costs amount to; weighs low strips against narrow panels."""
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What a streamed network costs.
+
+    Attributes:
+        radius: receptive-field radius, LR pixels.
+        held_bytes: memory held between strips for each column, bytes.
+        work_bytes: memory in use while a strip is worked on, for each of its pixels, bytes.
+    """
+
+    radius: int
+    held_bytes: int
+    work_bytes: int
+
+    def bytes(self, columns: int, rows: int) -> int:
+        """Memory for strips of the given size in LR pixels, weights not counted."""
+        # A convolution's window is two rows (four, if 5 x 5) higher than the strip.
+        return columns * (self.held_bytes + (rows + 4) * self.work_bytes)
+
+
+@dataclass(frozen=True)
+class Region:
+    """A rectangle of the picture, in LR pixels; `bottom` and `right` are exclusive."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    def grown(self, radius: int, height: int, width: int) -> "Region":
+        """This region and what its output depends on, clipped at the picture's edges."""
+        return Region(
+            max(0, self.top - radius),
+            min(height, self.bottom + radius),
+            max(0, self.left - radius),
+            min(width, self.right + radius),
+        )
+
+    def panels(self, width: int) -> Iterator["Region"]:
+        """Split into panels of nearly equal width, none wider than `width`, left to right."""
+        columns = self.right - self.left
+        count = -(-columns // width)
+        edges = [self.left + columns * i // count for i in range(count + 1)]
+        for left, right in pairwise(edges):
+            yield replace(self, left=left, right=right)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one picture is cut.
+
+    Attributes:
+        height, width: size of the picture, LR pixels.
+        panel_width: largest number of columns that a panel writes; the picture's width if there
+            is one panel.
+        strip_rows: rows of a strip.
+        footprint: the network's costs.
+    """
+
+    height: int
+    width: int
+    panel_width: int
+    strip_rows: int
+    footprint: Footprint
+
+    @property
+    def panels(self) -> list[Region]:
+        """The panels, left to right."""
+        return list(Region(0, self.height, 0, self.width).panels(self.panel_width))
+
+    @property
+    def bytes(self) -> int:
+        """Estimated peak memory on the device, weights not counted."""
+        return self.footprint.bytes(self.read_columns, self.strip_rows)
+
+    @property
+    def pixels(self) -> int:
+        """LR pixels that are computed: the picture's, and the panels' halos."""
+        return self.height * sum(
+            read.right - read.left
+            for read in (
+                panel.grown(self.footprint.radius, self.height, self.width) for panel in self.panels
+            )
+        )
+
+    def smaller(self) -> "Plan | None":
+        """The next plan to try when this one ran out of memory; None if it is the smallest.
+
+        Strips get lower first, since that costs no extra work; then panels get narrower, at the
+        height that was the last to be tried.
+        """
+        if self.strip_rows > 1:
+            return replace(self, strip_rows=self.strip_rows // 2)
+        if self.panel_width > SMALLEST_PANEL:
+            return replace(self, panel_width=max(SMALLEST_PANEL, self.panel_width // 2))
+        return None
+
+    @property
+    def read_columns(self) -> int:
+        """Columns of the widest strip that is fed: a panel and its halo."""
+        return min(self.width, self.panel_width + 2 * self.footprint.radius)
+
+
+def make_plan(
+    height: int,
+    width: int,
+    footprint: Footprint,
+    budget: int,
+    strip_pixels: int,
+    panel_width: int | None = None,
+) -> Plan:
+    """Cut a picture so that the estimated memory stays within a budget.
+
+    Args:
+        height, width: size of the picture, LR pixels, at least 1 x 1.
+        footprint: the network's costs.
+        budget: bytes that may be used on the device for rows of features.
+        strip_pixels: the number of pixels in a strip with which the device is fastest.
+        panel_width: columns of a panel; None to choose them.
+
+    Raises:
+        DeviceMemoryError: not even one-row strips of the narrowest panel fit in the budget.
+    """
+    if panel_width is None:
+        most = -(-width // SMALLEST_PANEL)
+        widths = sorted({-(-width // count) for count in range(1, most + 1)}, reverse=True)
+    else:
+        widths = [min(width, panel_width)]
+    best: tuple[float, Plan] | None = None
+    for candidate in widths:
+        plan = Plan(height, width, candidate, 1, footprint)
+        columns = plan.read_columns
+        fitting = (budget - footprint.bytes(columns, 0)) // (columns * footprint.work_bytes)
+        rows = min(height, max(_GOOD_ROWS, strip_pixels // columns), fitting)
+        if rows < 1:
+            continue
+        halos = 2 * footprint.radius * (-(-width // candidate) - 1)
+        cost = (width + halos) * (1 + _STRIP_OVERHEAD / rows)
+        if best is None or cost < best[0]:
+            best = cost, replace(plan, strip_rows=rows)
+    if best is None:
+        least = smallest_plan(height, width, footprint).bytes
+        raise DeviceMemoryError(
+            f"The smallest piece of the work needs about {_megabytes(least)} of memory, "
+            f"but only {_megabytes(budget)} may be used.",
+            "Raise --max-memory, leave out --ensemble or take a smaller model.",
+        )
+    return best[1]
+
+
+def smallest_plan(height: int, width: int, footprint: Footprint) -> Plan:
+    """One-row strips of the narrowest panels."""
+    return Plan(height, width, min(width, SMALLEST_PANEL), 1, footprint)
+
+
+def _megabytes(count: int) -> str:
+    return f"{max(count, 0) / 1e6:.1f} MB"

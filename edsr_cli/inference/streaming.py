@@ -1,0 +1,272 @@
+"""Exact execution of a network on a picture that comes in strips of rows.
+
+As in a scan-line renderer, a picture is fed from top to bottom in horizontal strips. Every
+convolution keeps the last rows of its input; when the next strip comes it puts them in front and
+gives the rows that are now complete. Zeros are put around the picture exactly where the plain
+network puts them: above its first row and below its last row once, left and right always. So the
+rows that come out are the plain network's, no pixel is computed twice, and memory follows the
+strip, not the picture.
+
+A network is composed of nodes in the way the plain module is composed of modules. A node's one
+verb is `push(rows, last)`: it takes the next rows, (N, C, h, W) with h >= 0, and gives the rows
+that can be finished, (N, C', h', W'). The call that brings the picture's last rows says so with
+`last`; after it a node has given as many rows as it got and needs a `reset` before the next
+picture.
+
+Tensors are kept in the channels-last memory format, in which convolutions are faster on CPUs and
+on tensor cores.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+class Node(ABC):
+    """One step of a streamed network. Subclasses hold weights and, between calls, rows.
+
+    Attributes:
+        delay: how many input rows beyond output row y the node must have seen to give row y,
+            which is also how far to each side it looks: its receptive-field radius.
+        held_bytes: bytes held between calls for each column of its input.
+        work_bytes: largest number of bytes in use during a call, for each pixel of the strip,
+            not counting what is held.
+        multiply_adds: for each pixel of the node's input.
+    """
+
+    delay: int = 0
+    held_bytes: int = 0
+    work_bytes: int = 0
+    multiply_adds: int = 0
+
+    @abstractmethod
+    def push(self, rows: Tensor, last: bool) -> Tensor:
+        """Take the next rows and give the finished ones; see the module's description."""
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Forget all rows, to begin with another picture."""
+
+    def limit_rows(self, limit: int) -> None:  # noqa: B027 - only chains have strips to cut
+        """Let no node inside this one get more than `limit` rows at once."""
+
+
+class RowBuffer:
+    """The rows of a node's input that later output rows still need.
+
+    Attributes:
+        halo: rows of context that an output row needs above and below itself.
+        start: which row of the picture the latest window began with; negative where the window
+            began with zeros above the picture.
+    """
+
+    def __init__(self, halo: int) -> None:
+        self.halo = halo
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all rows."""
+        self.start = self._start_of_next = -self.halo
+        self._held: Tensor | None = None
+
+    def window(self, rows: Tensor, last: bool) -> Tensor:
+        """Put held rows in front of new ones, and zeros where the picture begins or ends.
+
+        The window has `2 * halo` rows more than output rows can be made from it; if it is shorter
+        than that, none can. What the next window needs is kept.
+        """
+        parts = [self._zeros(rows) if self._held is None else self._held, rows]
+        if last:
+            parts.append(self._zeros(rows))
+        window = torch.cat(parts, dim=2)
+        keep = min(2 * self.halo, window.shape[2])
+        # A copy, since a view would keep the whole window in memory.
+        self._held = window[:, :, window.shape[2] - keep :].clone()
+        self.start = self._start_of_next
+        self._start_of_next += window.shape[2] - keep
+        return window
+
+    def _zeros(self, like: Tensor) -> Tensor:
+        size = (like.shape[0], like.shape[1], self.halo, like.shape[3])
+        return torch.empty(
+            size, dtype=like.dtype, device=like.device, memory_format=torch.channels_last
+        ).zero_()
+
+
+class Convolution(Node):
+    """A k x k convolution, k odd, with zeros around the picture.
+
+    Args:
+        weight: (C', C, k, k).
+        bias: (C',).
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        self.weight = weight.contiguous(memory_format=torch.channels_last)
+        self.bias = bias
+        self.delay = weight.shape[-1] // 2
+        self.buffer = RowBuffer(self.delay)
+        outputs, inputs, kernel, _ = weight.shape
+        self.held_bytes = (kernel - 1) * inputs * weight.element_size()
+        # The strip, the window made from it, and the output.
+        self.work_bytes = (2 * inputs + outputs) * weight.element_size()
+        self.multiply_adds = weight.numel()
+
+    def push(self, rows: Tensor, last: bool) -> Tensor:
+        return self.apply(self.window(rows, last))
+
+    def reset(self) -> None:
+        self.buffer.reset()
+
+    def window(self, rows: Tensor, last: bool) -> Tensor:
+        """The first half of `push`: the rows to convolve; see `RowBuffer.window`."""
+        return self.buffer.window(rows, last)
+
+    def apply(self, window: Tensor) -> Tensor:
+        """The second half of `push`: convolve, with zeros left and right only."""
+        if window.shape[2] <= 2 * self.delay:
+            return window.new_empty(window.shape[0], len(self.bias), 0, window.shape[3])
+        return F.conv2d(window, self.weight, self.bias, padding=(0, self.delay))
+
+
+class ResidualBlock(Node):
+    """x + convolution(relu(convolution(x))).
+
+    The identity branch needs no rows of its own: when the second convolution can finish a row, that
+    row of x is still in the window of the first.
+
+    Args:
+        first, second: the convolutions. Their precision may be lower than that of x, which is
+            then added up in its own precision.
+    """
+
+    def __init__(self, first: Convolution, second: Convolution) -> None:
+        self.first, self.second = first, second
+        self.delay = first.delay + second.delay
+        self.held_bytes = first.held_bytes + second.held_bytes
+        # At the second convolution: the block's window, the branch's strip and window, the output.
+        self.work_bytes = first.work_bytes + second.work_bytes
+        self.multiply_adds = first.multiply_adds + second.multiply_adds
+        self._finished = 0  # rows of the picture given so far
+
+    def push(self, rows: Tensor, last: bool) -> Tensor:
+        window = self.first.window(rows, last)
+        branch = self.first.apply(window.to(self.first.weight.dtype)).relu_()
+        branch = self.second.push(branch, last)
+        begin = self._finished - self.first.buffer.start
+        identity = window[:, :, begin : begin + branch.shape[2]]
+        self._finished += branch.shape[2]
+        if branch.dtype == identity.dtype:
+            return branch.add_(identity)
+        return identity + branch
+
+    def reset(self) -> None:
+        self.first.reset()
+        self.second.reset()
+        self._finished = 0
+
+
+class LongSkip(Node):
+    """x + body(x), added up in the precision of x, whatever the precision of the body.
+
+    Args:
+        body: the nodes of the body.
+        features: channels of x.
+        precision: element type of the body.
+    """
+
+    def __init__(self, body: "Chain", features: int, precision: torch.dtype) -> None:
+        self.body, self.precision = body, precision
+        self.delay = body.delay
+        self.held_bytes = body.held_bytes + body.delay * features * 4
+        self.work_bytes = body.work_bytes + 3 * features * 4
+        self.multiply_adds = body.multiply_adds
+        self._waiting: Tensor | None = None
+
+    def push(self, rows: Tensor, last: bool) -> Tensor:
+        waiting = rows if self._waiting is None else torch.cat([self._waiting, rows], dim=2)
+        branch = self.body.push(rows.to(self.precision), last)
+        ready = branch.shape[2]
+        self._waiting = None if last else waiting[:, :, ready:].clone()
+        return waiting[:, :, :ready] + branch
+
+    def reset(self) -> None:
+        self.body.reset()
+        self._waiting = None
+
+    def limit_rows(self, limit: int) -> None:
+        self.body.limit_rows(limit)
+
+
+class Shift(Node):
+    """Add a constant to each channel: the mean colour, taken off or put back."""
+
+    def __init__(self, shift: Tensor) -> None:
+        self.shift = shift.view(1, -1, 1, 1)
+        self.work_bytes = 2 * len(shift) * 4
+
+    def push(self, rows: Tensor, last: bool) -> Tensor:
+        return rows + self.shift
+
+    def reset(self) -> None:
+        pass
+
+
+class PixelShuffle(Node):
+    """(N, r * r * C, h, W) to (N, C, r * h, r * W): sub-pixel channels become pixels."""
+
+    def __init__(self, factor: int) -> None:
+        self.factor = factor
+
+    def push(self, rows: Tensor, last: bool) -> Tensor:
+        return F.pixel_shuffle(rows, self.factor).contiguous(memory_format=torch.channels_last)
+
+    def reset(self) -> None:
+        pass
+
+
+class Chain(Node):
+    """Nodes in a row.
+
+    At the end of a picture every node gives the rows that it still holds, so strips grow on their
+    way through the chain, by up to its delay. `limit` keeps them bounded: longer strips travel on
+    in pieces.
+
+    Args:
+        nodes: the nodes, first to last.
+    """
+
+    def __init__(self, nodes: Iterable[Node]) -> None:
+        self.nodes: Sequence[Node] = tuple(nodes)
+        self.delay = sum(node.delay for node in self.nodes)
+        self.held_bytes = sum(node.held_bytes for node in self.nodes)
+        self.work_bytes = max(node.work_bytes for node in self.nodes)
+        area = 1  # pixels that a pixel of the chain's input has become
+        for node in self.nodes:
+            self.multiply_adds += node.multiply_adds * area
+            area *= node.factor**2 if isinstance(node, PixelShuffle) else 1
+        self._limit: int | None = None
+
+    def limit_rows(self, limit: int) -> None:
+        self._limit = limit
+        for node in self.nodes:
+            node.limit_rows(limit)
+
+    def push(self, rows: Tensor, last: bool) -> Tensor:
+        return self._push_from(0, rows, last)
+
+    def _push_from(self, start: int, rows: Tensor, last: bool) -> Tensor:
+        for position in range(start, len(self.nodes)):
+            if self._limit is not None and rows.shape[2] > self._limit:
+                *pieces, end = torch.split(rows, self._limit, dim=2)
+                outputs = [self._push_from(position, piece, False) for piece in pieces]
+                return torch.cat([*outputs, self._push_from(position, end, last)], dim=2)
+            rows = self.nodes[position].push(rows, last)
+        return rows
+
+    def reset(self) -> None:
+        for node in self.nodes:
+            node.reset()

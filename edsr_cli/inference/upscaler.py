@@ -1,0 +1,284 @@
+"""Upscaling of one picture in memory: device, number format, plan, and what to do when it fails."""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from edsr_cli.errors import DeviceMemoryError, WeightsError
+from edsr_cli.inference import devices
+from edsr_cli.inference.assembly import Precision, collapse_tail, stream, stream_ensemble
+from edsr_cli.inference.planning import Footprint, Plan, Region, make_plan, smallest_plan
+from edsr_cli.inference.streaming import Node
+from edsr_cli.networks import EDSR, MDSR
+
+logger = logging.getLogger(__name__)
+
+Pixels = NDArray[np.uint8] | NDArray[np.uint16]
+Tile = int | Literal["auto", "none"]
+Progress = Callable[[int, int], None]
+"""Called with the number of LR pixels that are done, and that there are."""
+
+
+@dataclass(frozen=True)
+class Upscaled:
+    """An upscaled picture and how it was made.
+
+    Attributes:
+        pixels: (scale * H, scale * W, 3), RGB, of the type asked for.
+        plan: the plan that the last row was made with.
+        precision: the number format that the last row was made with.
+    """
+
+    pixels: Pixels
+    plan: Plan
+    precision: Precision
+
+
+class _NotFiniteError(Exception):
+    """A strip has infinities or NaNs in it."""
+
+
+class Upscaler:
+    """A network at one scale, ready to upscale pictures of any size.
+
+    Args:
+        network: the network; it is moved to the device.
+        scale: one of the network's scales.
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+        precision: "auto", "fp32", "bf16" or "fp16": the format of the residual blocks.
+        max_memory: bytes that the network's rows may take on the device; None to go by what is
+            free when a picture comes.
+
+    Raises:
+        UsageError: there is no such device, or it cannot use the precision.
+        ValueError: the network does not have the scale.
+    """
+
+    def __init__(
+        self,
+        network: EDSR | MDSR,
+        scale: int,
+        device: str = "auto",
+        precision: str = "auto",
+        max_memory: int | None = None,
+    ) -> None:
+        if scale not in network.config.scales:
+            raise ValueError(f"the network has the scales {network.config.scales}, not {scale}")
+        self.device = devices.pick_device(device)
+        self.precision = devices.pick_precision(precision, self.device)
+        with self._weights_must_fit():
+            self.network = network.requires_grad_(False).eval().to(self.device)
+        self.scale = scale
+        self.max_memory = max_memory
+        self._streams: dict[tuple[bool, Precision], Node] = {}
+
+    def plan(self, height: int, width: int, ensemble: bool = False, tile: Tile = "auto") -> Plan:
+        """How a picture of this size, in LR pixels, would be cut.
+
+        Raises:
+            DeviceMemoryError: not even the smallest piece fits in `max_memory`.
+        """
+        node = self._stream(ensemble, self.precision)
+        footprint = Footprint(node.delay, node.held_bytes, node.work_bytes)
+        panel_width = {"auto": None, "none": width}[tile] if isinstance(tile, str) else tile
+        strip_pixels = devices.STRIP_PIXELS[self.device.type]
+        if self.max_memory is not None:
+            return make_plan(height, width, footprint, self.max_memory, strip_pixels, panel_width)
+        budget = devices.memory_budget(self.device)
+        try:
+            return make_plan(height, width, footprint, budget, strip_pixels, panel_width)
+        except DeviceMemoryError:  # The budget is a guess, so the smallest plan is worth a try.
+            return smallest_plan(height, width, footprint)
+
+    def work_per_pixel(self, ensemble: bool = False) -> int:
+        """Multiply-adds for each LR pixel."""
+        return self._stream(ensemble, self.precision).multiply_adds
+
+    def upscale(
+        self,
+        pixels: Pixels,
+        ensemble: bool = False,
+        tile: Tile = "auto",
+        dtype: Literal["uint8", "uint16"] | None = None,
+        progress: Progress | None = None,
+    ) -> Upscaled:
+        """Upscale one picture.
+
+        When memory runs out, what is left of the picture is cut smaller; when a number format
+        overflows, what is left of it is done in fp32. Finished rows are never done again.
+
+        Args:
+            pixels: (H, W, 3), RGB, uint8 (0..255) or uint16 (0..65535).
+            ensemble: average the eight views of the geometric self-ensemble.
+            tile: columns of a panel in LR pixels; "none" for one panel of full width; "auto" to
+                split only where memory demands it.
+            dtype: type of the output; None for that of the input.
+            progress: see `Progress`.
+
+        Raises:
+            ValueError, TypeError: `pixels` is not such an array.
+            DeviceMemoryError: one-row strips of the narrowest panel do not fit.
+            WeightsError: the network's output is not finite even in fp32.
+        """
+        height, width = _check(pixels)
+        plan = self.plan(height, width, ensemble, tile)
+        precision = self.precision
+        output = _empty(height * self.scale, width * self.scale, np.dtype(dtype or pixels.dtype))
+        total, done = height * width, 0
+        todo = deque(plan.panels)
+        while todo:
+            region = todo.popleft()
+            reached = region.top
+            trouble: Exception | None = None
+            node = self._stream(ensemble, precision)
+            node.limit_rows(plan.strip_rows)
+            try:
+                with devices.exact_convolutions():
+                    for reached in self._run(node, pixels, output, region, plan.strip_rows):
+                        if progress:
+                            progress(
+                                done + (reached - region.top) * (region.right - region.left), total
+                            )
+            except _NotFiniteError as error:
+                trouble = error
+            except (RuntimeError, MemoryError) as error:
+                if not devices.is_out_of_memory(error):
+                    raise
+                trouble = error.with_traceback(None)  # its frames would keep tensors alive
+            finally:
+                node.reset()
+            done += (reached - region.top) * (region.right - region.left)
+            if trouble is None:
+                continue
+            rest = Region(reached, region.bottom, region.left, region.right)
+            if isinstance(trouble, _NotFiniteError):
+                precision = self._safer(precision)
+            else:
+                devices.release_memory(self.device)
+                plan = self._smaller(plan, trouble)
+            todo.extendleft(reversed(list(rest.panels(plan.panel_width))))
+        return Upscaled(output, plan, precision)
+
+    def _run(
+        self, node: Node, pixels: Pixels, output: Pixels, region: Region, strip_rows: int
+    ) -> Iterator[int]:
+        """Stream one region into the output; yields the row below those that are done."""
+        scale, height, width = self.scale, pixels.shape[0], pixels.shape[1]
+        read = region.grown(node.delay, height, width)
+        columns = slice((region.left - read.left) * scale, (region.right - read.left) * scale)
+        row = read.top * scale  # where the next rows that the node gives belong
+        for top in range(read.top, read.bottom, strip_rows):
+            bottom = min(top + strip_rows, read.bottom)
+            strip = self._upload(pixels[top:bottom, read.left : read.right])
+            with torch.inference_mode():
+                rows = node.push(strip, last=bottom == read.bottom)
+                skip = min(rows.shape[2], max(0, region.top * scale - row))
+                rows = rows[:, :, skip:, columns]
+                row += skip
+                if rows.shape[2] == 0:
+                    continue
+                if not bool(torch.isfinite(rows).all()):
+                    raise _NotFiniteError
+                below = row + rows.shape[2]
+                output[row:below, region.left * scale : region.right * scale] = _download(
+                    rows, output.dtype
+                )
+            row = below
+            yield row // scale
+
+    def _upload(self, pixels: Pixels) -> Tensor:
+        """(h, w, 3) integers to (1, 3, h, w) floats in 0..255 on the device, channels last."""
+        if pixels.dtype == np.uint8:
+            strip = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device).float()
+        else:  # torch hardly supports uint16
+            strip = torch.from_numpy(pixels.astype(np.int32)).to(self.device).float() / 257
+        return strip.permute(2, 0, 1).unsqueeze(0)
+
+    def _stream(self, ensemble: bool, precision: Precision) -> Node:
+        key = (ensemble, precision)
+        if key not in self._streams:
+            with self._weights_must_fit():
+                if ensemble:
+                    node: Node = stream_ensemble(self.network, self.scale, precision)
+                else:
+                    collapsed = collapse_tail(self.network, self.scale)
+                    node = stream(self.network, self.scale, precision, collapsed)
+                self._streams[key] = node
+        return self._streams[key]
+
+    @contextmanager
+    def _weights_must_fit(self) -> Iterator[None]:
+        try:
+            yield
+        except (RuntimeError, MemoryError) as error:
+            if not devices.is_out_of_memory(error):
+                raise
+            raise DeviceMemoryError(
+                f"The model's weights do not fit in the memory of {devices.describe(self.device)}.",
+                "Close other programs, leave out --ensemble, take a smaller model or another "
+                "--device.",
+            ) from error
+
+    def _smaller(self, plan: Plan, error: BaseException) -> Plan:
+        smaller = plan.smaller()
+        if smaller is None:
+            raise DeviceMemoryError(
+                f"Memory ran out on {devices.describe(self.device)}, although one row of "
+                f"{plan.panel_width} pixels was all that was worked on at once.",
+                "Close other programs, leave out --ensemble, take a smaller model or another "
+                "--device.",
+            ) from error
+        logger.warning(
+            "Memory ran out on %s: going on with strips of %d rows in panels of %d columns.",
+            devices.describe(self.device),
+            smaller.strip_rows,
+            smaller.panel_width,
+        )
+        return smaller
+
+    def _safer(self, precision: Precision) -> Precision:
+        if precision is Precision.FP32:
+            raise WeightsError(
+                "The network's output is not finite, so there is no picture to write.",
+                "The weights are damaged or not for this network: fetch them again.",
+            )
+        logger.warning(
+            "A strip overflowed in %s: doing it again, and the rest, in fp32.", precision.value
+        )
+        return Precision.FP32
+
+
+def _check(pixels: Pixels) -> tuple[int, int]:
+    if not isinstance(pixels, np.ndarray) or pixels.dtype not in (np.uint8, np.uint16):
+        kind = getattr(pixels, "dtype", type(pixels).__name__)
+        raise TypeError(f"a picture must be a uint8 or uint16 NumPy array, not {kind}")
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
+        raise ValueError(f"a picture must have the shape (height, width, 3), not {pixels.shape}")
+    return pixels.shape[0], pixels.shape[1]
+
+
+def _empty(height: int, width: int, dtype: np.dtype[Any]) -> Pixels:
+    try:
+        return np.empty((height, width, 3), dtype)
+    except MemoryError as error:
+        need = height * width * 3 * dtype.itemsize / 1e9
+        raise DeviceMemoryError(
+            f"The output, {width} x {height} pixels, needs {need:.1f} GB of memory.",
+            "Cut the picture into parts, take a smaller scale or a machine with more memory.",
+        ) from error
+
+
+def _download(rows: Tensor, dtype: np.dtype[Any]) -> Pixels:
+    """(1, 3, h, w) floats in 0..255 to (h, w, 3) integers of full range, rounded and clamped."""
+    rows = rows[0].permute(1, 2, 0).clamp(0, 255)
+    if dtype == np.uint8:
+        return rows.round().to(torch.uint8).cpu().numpy()
+    return (rows * 257).round().to(torch.int32).cpu().numpy().astype(np.uint16)

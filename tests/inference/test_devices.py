@@ -1,0 +1,89 @@
+import pytest
+import torch
+
+from edsr_cli.errors import UsageError
+from edsr_cli.inference import devices
+from edsr_cli.inference.assembly import Precision
+
+CPU = torch.device("cpu")
+
+
+def test_auto_is_a_device_that_works():
+    device = devices.pick_device("auto")
+    assert device.type in devices.STRIP_PIXELS
+    assert torch.zeros(1, device=device).item() == 0
+
+
+@pytest.mark.parametrize("name", ["gpu", "xpu", "meta", "cpu:x", "", "cuda:-1"])
+def test_unknown_devices_are_refused(name):
+    with pytest.raises(UsageError) as caught:
+        devices.pick_device(name)
+    assert "device" in caught.value.message
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+@pytest.mark.parametrize("name", ["cuda", "cuda:0"])
+def test_missing_cuda_is_explained(name):
+    with pytest.raises(UsageError, match="--device cpu"):
+        devices.pick_device(name)
+
+
+def test_precisions():
+    assert devices.pick_precision("fp32", CPU) is Precision.FP32
+    assert devices.pick_precision("bf16", CPU) is Precision.BF16
+    assert devices.pick_precision("fp16", torch.device("cuda")) is Precision.FP16
+    with pytest.raises(UsageError, match="GPU"):
+        devices.pick_precision("fp16", CPU)
+    with pytest.raises(UsageError, match="int8"):
+        devices.pick_precision("int8", CPU)
+
+
+@pytest.mark.parametrize("avx512, amx", [(False, False), (True, False), (False, True)])
+def test_auto_takes_bf16_only_where_the_cpu_multiplies_it(monkeypatch, avx512, amx):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512, raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx, raising=False)
+    expected = Precision.BF16 if avx512 or amx else Precision.FP32
+    assert devices.pick_precision("auto", CPU) is expected
+
+
+@pytest.mark.parametrize(("capability", "expected"), [((7, 5), "fp32"), ((8, 0), "bf16")])
+def test_auto_takes_bf16_on_cuda_from_ampere_on(monkeypatch, capability, expected):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert devices.pick_precision("auto", torch.device("cuda")).value == expected
+
+
+def test_budget_is_some_of_the_memory():
+    import psutil
+
+    assert 0 < devices.memory_budget(CPU) < psutil.virtual_memory().total
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict"),
+    [
+        (MemoryError(), True),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), True),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), True),
+        (RuntimeError("DefaultCPUAllocator: not enough memory: you tried"), True),
+        (RuntimeError("MPS backend out of memory (MPS allocated: 1 GB)"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), True),
+        (RuntimeError("CUDA error: an illegal memory access was encountered"), False),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+        (ValueError("out of memory"), False),
+    ],
+)
+def test_out_of_memory_is_told_from_other_errors(error, verdict):
+    assert devices.is_out_of_memory(error) is verdict
+
+
+def test_the_real_error_of_an_impossible_allocation_is_recognised():
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(1 << 60, dtype=torch.uint8)
+    assert devices.is_out_of_memory(caught.value)
+
+
+def test_convolutions_do_not_use_tf32_meanwhile():
+    before = torch.backends.cudnn.allow_tf32
+    with devices.exact_convolutions():
+        assert not torch.backends.cudnn.allow_tf32
+    assert torch.backends.cudnn.allow_tf32 == before
