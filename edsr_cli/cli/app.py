@@ -1,0 +1,62 @@
+"""The application: its commands, and what holds for all of them."""
+
+import signal
+import sys
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+from edsr_cli import __version__
+from edsr_cli.cli import upscale
+from edsr_cli.cli.terminal import Terminal
+from edsr_cli.errors import EdsrError, ExitCode
+
+app = typer.Typer(
+    name="edsr",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("upscale")(upscale.command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"edsr {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Enlarge pictures with EDSR and MDSR, sharply and exactly."""
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with a code of `ExitCode`."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        app()
+    except EdsrError as error:
+        Terminal().error(str(error))
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        Terminal().error("Interrupted. Nothing half-written was left behind.")
+        sys.exit(ExitCode.INTERRUPTED)
+    except BrokenPipeError:  # whoever read our output has gone; there is nobody to tell
+        sys.stdout = None  # or the interpreter would flush it, and complain
+        sys.exit(ExitCode.SOME_FAILED)
+    sys.exit(ExitCode.DONE)
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    """Leave in an orderly way, so that temporary files are removed."""
+    sys.exit(128 + number)

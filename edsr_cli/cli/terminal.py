@@ -1,0 +1,157 @@
+"""Everything that is said to the user: on stderr, so that stdout is free for data."""
+
+import json
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+_PLAIN_INTERVAL = 10.0  # seconds between progress lines where there is no terminal to draw on
+
+
+class Terminal:
+    """Messages, progress and JSON.
+
+    Args:
+        verbosity: -1 for errors only, 0 for normal, 1 for details.
+    """
+
+    def __init__(self, verbosity: int = 0) -> None:
+        self.verbosity = verbosity
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+    def error(self, message: str) -> None:
+        """A failure, in one line."""
+        self._line("error: ", "bold red", message)
+
+    def warning(self, message: str) -> None:
+        """Something the user should know, in one line."""
+        if self.verbosity >= 0:
+            self._line("warning: ", "yellow", message)
+
+    def note(self, message: str) -> None:
+        """How things are going, in one line."""
+        if self.verbosity >= 0:
+            self._line("", "", message)
+
+    def detail(self, message: str) -> None:
+        """What only -v shows."""
+        if self.verbosity >= 1:
+            self._line("", "dim", message)
+
+    def json(self, values: dict[str, Any]) -> None:
+        """One JSON object, in one line on stdout."""
+        typer.echo(json.dumps(values))
+
+    def _line(self, label: str, style: str, message: str) -> None:
+        text = Text(label, style=style)
+        text.append(printable(message), style="dim" if style == "dim" else "")
+        self.console.print(text)
+
+    @contextmanager
+    def log(self) -> Iterator[None]:
+        """Show what the package logs: warnings, and with -v everything."""
+        handler = _TerminalHandler(self)
+        package = logging.getLogger("edsr_cli")
+        package.addHandler(handler)
+        package.setLevel(logging.DEBUG if self.verbosity >= 1 else logging.WARNING)
+        package.propagate = False
+        try:
+            yield
+        finally:
+            package.removeHandler(handler)
+
+    @contextmanager
+    def progress(self, name: str, factor: int) -> Iterator["PictureProgress"]:
+        """Progress of one picture: a bar on a terminal, a line now and then elsewhere.
+
+        Args:
+            name: the picture.
+            factor: output pixels for each LR pixel, for the speed shown.
+        """
+        name = printable(name)
+        if self.verbosity < 0:
+            yield PictureProgress(lambda done, total: None)
+        elif self.console.is_terminal and not self.console.is_dumb_terminal:
+            with Progress(
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                TextColumn("{task.percentage:>3.0f} %"),
+                _Speed(factor),
+                TimeRemainingColumn(),
+                console=self.console,
+                transient=True,
+            ) as bars:
+                bar = bars.add_task(name, total=None)
+                yield PictureProgress(
+                    lambda done, total: bars.update(bar, completed=done, total=total)
+                )
+        else:
+            yield PictureProgress(_PlainProgress(self, name, factor))
+
+
+class PictureProgress:
+    """Call it with the LR pixels that are done, and that there are."""
+
+    def __init__(self, show: Any) -> None:
+        self._show = show
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show that `done` of `total` LR pixels are finished."""
+        self._show(done, total)
+
+
+class _PlainProgress:
+    def __init__(self, terminal: Terminal, name: str, factor: int) -> None:
+        self._terminal, self._name, self._factor = terminal, name, factor
+        self._begin = self._shown = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self._shown < _PLAIN_INTERVAL or not 0 < done < total:
+            return
+        self._shown, elapsed = now, now - self._begin
+        self._terminal.note(
+            f"{self._name}: {100 * done / total:.0f} %, "
+            f"{done * self._factor / elapsed / 1e6:.2f} Mpixel/s, "
+            f"{elapsed * (total - done) / done:.0f} s left"
+        )
+
+
+class _Speed(ProgressColumn):
+    def __init__(self, factor: int) -> None:
+        super().__init__()
+        self._factor = factor
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{(task.speed or 0) * self._factor / 1e6:.2f} Mpixel/s")
+
+
+class _TerminalHandler(logging.Handler):
+    def __init__(self, terminal: Terminal) -> None:
+        super().__init__()
+        self._terminal = terminal
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= logging.WARNING:
+            self._terminal.warning(record.getMessage())
+        else:
+            self._terminal.detail(record.getMessage())
+        if record.exc_info and self._terminal.verbosity >= 1:
+            text = logging.Formatter().formatException(record.exc_info)
+            self._terminal.console.print(Text(text, style="dim"))
+
+
+def printable(text: str) -> str:
+    """One line that any terminal can show: control characters and broken Unicode escaped."""
+    text = "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,126 @@
+"""Which file each upscaled picture is written to."""
+
+import os
+import sys
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edsr_cli.errors import UsageError
+from edsr_cli.images import OutputFormat, format_for
+
+STREAM = "-"
+"""Stands for standard input or standard output."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One picture to upscale.
+
+    Attributes:
+        source: the file to read; None for standard input.
+        destination: the file to write; None for standard output.
+        output_format: the format to write.
+    """
+
+    source: Path | None
+    destination: Path | None
+    output_format: OutputFormat
+
+    @property
+    def source_name(self) -> str:
+        """The input as the user gave it."""
+        return STREAM if self.source is None else str(self.source)
+
+    @property
+    def destination_name(self) -> str:
+        """The output as a path, or "-"."""
+        return STREAM if self.destination is None else str(self.destination)
+
+
+def assign_outputs(
+    inputs: Sequence[str], output: str | None, scale: int, format_name: str | None
+) -> list[Task]:
+    """Give every input its output; nothing is read or written.
+
+    Args:
+        inputs: paths, or "-" for standard input.
+        output: a file, a folder, "-" for standard output, or None: beside each input, and to
+            standard output for standard input. A path is a folder if it is one, ends in a
+            separator or has no suffix, or if there are several inputs.
+        scale: the upscaling factor, part of names that are made up: `{stem}_x{scale}.png`.
+        format_name: output format; None to go by the output's suffix, or PNG.
+
+    Raises:
+        UsageError: two inputs would write one output, an output would replace an input, the
+            output cannot take several pictures, or the format is unknown.
+    """
+    default = format_for(None, format_name or "png")
+    if output == STREAM or (output is None and STREAM in inputs):
+        if len(inputs) > 1:
+            raise UsageError(
+                f"Standard output can take one picture, not {len(inputs)}.",
+                "Give a folder with -o.",
+            )
+        source = None if inputs[0] == STREAM else Path(inputs[0])
+        return [Task(source, None, default)]
+    folder = None if output is None or not _is_folder(output, inputs) else Path(output)
+    tasks = []
+    for name in inputs:
+        source = None if name == STREAM else Path(name)
+        if output is not None and folder is None:
+            destination = Path(output)
+            tasks.append(Task(source, destination, format_for(destination, format_name)))
+            continue
+        stem = "stdin" if source is None else source.stem
+        parent = folder if folder is not None else (source or Path()).parent
+        destination = parent / f"{stem}_x{scale}{default.suffixes[0]}"
+        tasks.append(Task(source, destination, default))
+    _refuse_conflicts(tasks)
+    return tasks
+
+
+def _is_folder(output: str, inputs: Sequence[str]) -> bool:
+    separators = tuple(filter(None, (os.sep, os.altsep)))
+    path = Path(output)
+    if path.is_dir() or output.endswith(separators):
+        return True
+    if len(inputs) > 1 and path.suffix and not path.exists():
+        # A forgotten input is likelier than a folder called "out.png".
+        raise UsageError(
+            f"{len(inputs)} pictures cannot be written to one file, {output}.",
+            f"For a folder of that name, write {output}{os.sep}",
+        )
+    if len(inputs) > 1 and path.exists():
+        raise UsageError(f"{output} is a file; {len(inputs)} pictures need a folder.")
+    return not path.suffix and not path.exists()
+
+
+def _refuse_conflicts(tasks: list[Task]) -> None:
+    sources = {_identity(task.source) for task in tasks if task.source is not None}
+    writers: dict[str, Task] = {}
+    for task in tasks:
+        assert task.destination is not None
+        identity = _identity(task.destination)
+        if identity in sources:
+            raise UsageError(
+                f"{task.destination} is an input and would be replaced by an output.",
+                "Give another output with -o.",
+            )
+        if identity in writers:
+            first = writers[identity]
+            raise UsageError(
+                f"{first.source_name} and {task.source_name} would both be written to "
+                f"{task.destination}.",
+                "Upscale them in two runs with different -o folders, or rename one.",
+            )
+        writers[identity] = task
+
+
+def _identity(path: Path) -> str:
+    """Equal for paths that name one file, also where file systems ignore case."""
+    name = os.path.normcase(path.resolve())
+    if sys.platform == "darwin":
+        name = unicodedata.normalize("NFD", name).casefold()
+    return name
