@@ -1,0 +1,219 @@
+"""Files that appear complete or not at all."""
+
+import errno
+import io
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from edsr_cli.errors import EdsrError, PictureError
+from edsr_cli.images.source import display_name
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+_BUFFER_BYTES = 2**20
+
+_REASONS = {
+    errno.ENOSPC: ("the disk is full", "Make room, or write somewhere else."),
+    errno.EDQUOT: ("the quota of the disk is used up", "Make room, or write somewhere else."),
+    errno.EFBIG: ("the file grows larger than is allowed here", "Write it somewhere else."),
+    errno.EROFS: ("the disk is read-only", "Write it somewhere else."),
+    errno.EACCES: ("no permission to write there", "Write it somewhere else."),
+    errno.EPERM: ("no permission to write there", "Write it somewhere else."),
+    errno.ENOENT: ("its folder does not exist", "Create the folder first."),
+    errno.ENOTDIR: ("its folder is not a folder", "Check the name."),
+    errno.ENAMETOOLONG: ("the name is too long", "Choose a shorter name."),
+    errno.EISDIR: ("there is a folder of that name", "Choose another name."),
+}
+
+# What os.link fails with where a file system has no hard links, or does not let us make one.
+_NO_LINKS = (
+    errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK,
+    errno.EINVAL,
+)  # fmt: skip
+
+
+@contextmanager
+def atomic_write(
+    path: Path, overwrite: bool = False, error: type[EdsrError] = PictureError
+) -> Iterator[BinaryIO]:
+    """Give a binary file whose content becomes the file `path` when the block ends well.
+
+    The content goes to a hidden temporary file in the same folder, reaches the disk, and only then
+    takes the name. If the block raises anything, Ctrl-C included, the temporary file is removed and
+    nothing has changed. Without `overwrite`, a file that somebody else creates meanwhile is not
+    touched. The new file has the permissions of the one it replaces, or those of any new file.
+
+    A symbolic link stays a link: the file it points to is replaced.
+
+    Args:
+        path: the file to write.
+        overwrite: whether a file of that name may be replaced.
+        error: what to raise.
+
+    Raises:
+        EdsrError: of the class `error`: the file exists and may not be replaced, or cannot be
+            written. Exceptions of the block itself pass unchanged.
+    """
+    name = display_name(path)
+    try:
+        target, mode = _target(path, overwrite)
+        temporary = target.parent / f".edsr-{secrets.token_hex(8)}.tmp"
+        try:
+            raw = _create(temporary, mode)
+            try:
+                buffered = cast(BinaryIO, io.BufferedWriter(raw, _BUFFER_BYTES))
+                try:
+                    yield buffered
+                except OSError as problem:
+                    # The block may do other things that fail; only this file's are explained.
+                    if problem is raw.failure:
+                        raise _WriteFailedError(problem) from problem
+                    raise
+                _finish(buffered, raw)
+            finally:
+                raw.close()
+            _commit(temporary, target, overwrite)
+        finally:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+        _sync_folder(target.parent)
+    except _WriteFailedError as failed:
+        raise _explain(failed.problem, name, error) from failed.problem
+
+
+def check_writable(folder: Path, error: type[EdsrError] = PictureError) -> None:
+    """Find out, by creating and removing an empty file, whether files can be written to a folder.
+
+    Raises:
+        EdsrError: of the class `error`: they cannot.
+    """
+    temporary = folder / f".edsr-{secrets.token_hex(8)}.tmp"
+    try:
+        try:
+            _create(temporary, None).close()
+        finally:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+    except _WriteFailedError as failed:
+        if failed.problem.errno == errno.ENOENT:
+            raise error(
+                f"{display_name(folder)}: there is no such folder.", "Create it first."
+            ) from failed.problem
+        raise _explain(failed.problem, display_name(folder), error) from failed.problem
+
+
+class _WriteFailedError(Exception):
+    """A failure of the file system, to be explained with the name that the user gave."""
+
+    def __init__(self, problem: OSError) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
+class _RawFile(io.FileIO):
+    """A file that remembers the error its writing failed with."""
+
+    failure: OSError | None = None
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        try:
+            return super().write(data)
+        except OSError as problem:
+            self.failure = problem
+            raise
+
+
+@contextmanager
+def _failing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as problem:
+        raise _WriteFailedError(problem) from problem
+    except ValueError as problem:  # a name with a null character
+        raise _WriteFailedError(OSError(errno.ENOENT, str(problem))) from problem
+
+
+def _target(path: Path, overwrite: bool) -> tuple[Path, int | None]:
+    """The file to write in the end, and the permissions of the one it replaces, if there is one."""
+    with _failing():
+        if not overwrite:
+            if os.path.lexists(path):
+                raise FileExistsError(errno.EEXIST, "exists")
+            return path, None
+        try:
+            target = path.resolve()
+            status = target.stat()
+        except FileNotFoundError:
+            return path.resolve(), None
+        except RuntimeError as problem:  # Python < 3.13 says so of a loop of links
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from problem
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(errno.EISDIR, "folder")
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EEXIST, "not a regular file")
+        return target, stat.S_IMODE(status.st_mode) & 0o777
+
+
+def _create(temporary: Path, mode: int | None) -> _RawFile:
+    """Create a file that must not exist; its permissions follow the umask unless given."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    with _failing():
+        descriptor = os.open(temporary, flags | getattr(os, "O_CLOEXEC", 0), 0o666)
+        raw = _RawFile(descriptor, "wb")
+    if mode is not None and hasattr(os, "fchmod"):
+        with suppress(OSError):  # some file systems have no permissions
+            os.fchmod(descriptor, mode)
+    return raw
+
+
+def _finish(buffered: BinaryIO, raw: _RawFile) -> None:
+    with _failing():
+        buffered.flush()
+        os.fsync(raw.fileno())
+        buffered.close()
+
+
+def _commit(temporary: Path, target: Path, overwrite: bool) -> None:
+    with _failing():
+        if overwrite:
+            os.replace(temporary, target)  # noqa: PTH105 - the name says what it does
+        elif os.name == "nt":
+            os.rename(temporary, target)  # noqa: PTH104 - on Windows it fails if target exists
+        else:
+            try:
+                os.link(temporary, target)
+            except OSError as problem:
+                if problem.errno not in _NO_LINKS:
+                    raise
+                # Take the name with an empty file, which fails if it is taken, and replace that.
+                os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+                os.replace(temporary, target)  # noqa: PTH105
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name survive a power cut, where the system can do that."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _explain(problem: OSError, name: str, error: type[EdsrError]) -> EdsrError:
+    if problem.errno == errno.EEXIST:
+        if problem.strerror == "not a regular file":
+            return error(f"{name}: this is a device or a pipe, not a file.", "Choose another name.")
+        return error(f"{name}: the file exists already.", "Use --overwrite to replace it.")
+    reason, hint = _REASONS.get(
+        problem.errno or 0, (problem.strerror or str(problem), "Write it somewhere else.")
+    )
+    return error(f"{name}: it cannot be written: {reason}.", hint)

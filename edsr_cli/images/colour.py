@@ -1,0 +1,153 @@
+"""Every kind of pixels to RGB, without touching the colours of those that are RGB already."""
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from edsr_cli.errors import PictureError
+from edsr_cli.images import icc
+from edsr_cli.images.picture import Pixels
+
+_ROWS = 256  # rows converted at a time, to hold no second copy of the picture
+_GREY16 = ("I", "I;16", "I;16L", "I;16B", "I;16N")
+_MIN_IS_WHITE, _PHOTOMETRIC = 0, 262  # a TIFF tag and its value
+
+
+def to_rgb(
+    image: Image.Image, profile: bytes | None, bits: int, name: str
+) -> tuple[Pixels, bytes | None, list[str]]:
+    """Convert a loaded image to RGB pixels.
+
+    Alpha is dropped; the colours under it stay as stored. Greyscale of more than 8 bits becomes
+    uint16, everything else uint8. CMYK goes to sRGB through its profile if it has one that works,
+    greyscale through its own; RGB keeps its pixels and its profile.
+
+    Args:
+        image: the image, loaded, of any mode.
+        profile: the ICC profile stored with it, or None.
+        bits: bits per channel in the file.
+        name: what to call it in messages.
+
+    Returns:
+        The pixels, shape (H, W, 3) and C-contiguous; the profile that goes with them, or None; and
+        remarks on what was lost.
+
+    Raises:
+        PictureError: such pixels cannot be converted.
+    """
+    notes: list[str] = []
+    if image.mode == "F":
+        raise PictureError(
+            f"{name}: its pixels are floating-point numbers, which cannot be read.",
+            "Save it with 8 or 16 bits per channel first.",
+        )
+    image = _without_alpha(image, notes)
+    base = _base(image.mode)
+    space = _checked_space(profile, base, notes)
+    if base == "GRAY":
+        grey = _grey16(image, bits, name) if image.mode in _GREY16 else np.asarray(image, np.uint8)
+        if profile is not None and space == "GRAY":
+            grey, profile = _grey_through_profile(grey, profile, notes)
+        return _replicate(grey), profile if space else None, notes
+    if image.mode == "LAB":
+        return _to_array(icc.to_srgb(image, None)), icc.srgb_profile(), notes
+    if base == "CMYK" and profile is not None and space == "CMYK":
+        try:
+            pixels = _to_array(icc.to_srgb(image, profile))
+            return pixels, icc.srgb_profile(), [*notes, "CMYK converted to sRGB by its ICC profile"]
+        except ValueError:
+            notes.append("its CMYK profile cannot be used and was dropped")
+            space = None
+    if base == "CMYK":
+        notes.append("CMYK without a usable profile: colours are approximate")
+    rgb = image if image.mode == "RGB" else image.convert("RGB")
+    return _to_array(rgb), profile if space == "RGB" else None, notes
+
+
+def _without_alpha(image: Image.Image, notes: list[str]) -> Image.Image:
+    """The image without alpha or transparent colour, as mode 1, L, RGB or any that has none."""
+    if image.mode in ("RGBa", "La"):  # colours multiplied by alpha
+        image = image.convert({"RGBa": "RGBA", "La": "LA"}[image.mode])
+    if image.mode == "PA" or (image.mode == "P" and image.has_transparency_data):
+        image = image.convert("RGBA")
+    if image.mode in ("RGBA", "LA"):
+        # An alpha channel that says "opaque" everywhere is no loss.
+        if image.getchannel("A").getextrema()[0] != 255:
+            notes.append("alpha channel dropped")
+        return image.getchannel("L") if image.mode == "LA" else image.convert("RGB")
+    if "transparency" in image.info:
+        notes.append("transparent colour dropped")
+    return image.convert("L") if image.mode == "1" else image
+
+
+def _base(mode: str) -> str:
+    if mode == "L" or mode in _GREY16:
+        return "GRAY"
+    return mode if mode in ("CMYK", "LAB") else "RGB"
+
+
+def _checked_space(profile: bytes | None, base: str, notes: list[str]) -> str | None:
+    """The colour space of a profile that can be used for such pixels; None where there is none."""
+    if profile is None or base == "LAB":
+        return None
+    try:
+        space = icc.colour_space(profile)
+    except ValueError:
+        notes.append("its ICC profile is damaged and was dropped")
+        return None
+    # Greyscale with an RGB profile is common and well-defined: r = g = b.
+    if space == base or (base == "GRAY" and space == "RGB"):
+        return space
+    notes.append(f"its ICC profile is for {space}, not for such a picture, and was dropped")
+    return None
+
+
+def _grey16(image: Image.Image, bits: int, name: str) -> NDArray[np.uint16]:
+    """Greyscale as uint16 over the full range 0..65535, shape (H, W)."""
+    values = np.asarray(image)
+    if image.mode == "I" and (values.min() < 0 or values.max() > 65535):
+        raise PictureError(
+            f"{name}: its grey values go from {values.min()} to {values.max()}, outside the "
+            "0..65535 of a 16-bit picture.",
+            "Scale them to 16 bits first.",
+        )
+    grey = values.astype(np.uint16)
+    if 8 < bits < 16 and image.mode != "I":  # Pillow scales what it gives as mode I
+        if image.format == "JPEG2000":
+            grey >>= 16 - bits  # Pillow has shifted it up
+        white = (1 << bits) - 1
+        grey = ((grey.astype(np.uint32) * 65535 + white // 2) // white).astype(np.uint16)
+    # Pillow inverts such greyscale of 8 bits, but not of 16.
+    if getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == _MIN_IS_WHITE:
+        grey = 65535 - grey
+    return grey
+
+
+def _grey_through_profile(
+    grey: Pixels, profile: bytes, notes: list[str]
+) -> tuple[Pixels, bytes | None]:
+    try:
+        table = icc.grey_to_srgb(profile, np.iinfo(grey.dtype).max + 1)
+    except ValueError:
+        notes.append("its greyscale ICC profile cannot be used and was dropped")
+        return grey, None
+    notes.append("greyscale converted to sRGB by its ICC profile")
+    converted = table[grey]
+    if grey.dtype == np.uint8:
+        return converted.astype(np.uint8), icc.srgb_profile()
+    return converted, icc.srgb_profile()
+
+
+def _replicate(grey: Pixels) -> Pixels:
+    pixels: Pixels = np.empty((*grey.shape, 3), dtype=grey.dtype)
+    pixels[...] = grey[:, :, None]
+    return pixels
+
+
+def _to_array(image: Image.Image) -> NDArray[np.uint8]:
+    """An RGB image as an array that may be written to, shape (H, W, 3)."""
+    pixels = np.empty((image.height, image.width, 3), dtype=np.uint8)
+    for top in range(0, image.height, _ROWS):
+        bottom = min(top + _ROWS, image.height)
+        pixels[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
+    return pixels

@@ -1,0 +1,229 @@
+"""EXIF data edited where it lies.
+
+Pillow rewrites EXIF from what it understood, which moves every value; the maker notes of most
+cameras hold absolute offsets and are destroyed by that. Here a few bytes are changed and everything
+else stays where it was.
+
+EXIF data is a TIFF structure: a header with the byte order, then directories of 12-byte entries
+(tag, type, count, and the value or its offset), each followed by the offset of the next directory.
+The second directory describes a thumbnail.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+IMAGE_WIDTH, IMAGE_LENGTH, ORIENTATION = 0x100, 0x101, 0x112
+EXIF_IFD, GPS_IFD, INTEROP_IFD = 0x8769, 0x8825, 0xA005
+PIXEL_X_DIMENSION, PIXEL_Y_DIMENSION = 0xA002, 0xA003
+
+SHORT, LONG = 3, 4
+_THUMBNAIL_OFFSET, _THUMBNAIL_BYTES = 0x201, 0x202
+# Bytes a value of each TIFF type takes; 16 is only in BigTIFF.
+_TYPE_BYTES = {
+    1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8,
+}  # fmt: skip
+_SUB_DIRECTORIES = (EXIF_IFD, GPS_IFD, INTEROP_IFD)
+_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One entry of a directory.
+
+    Attributes:
+        tag: what it says.
+        kind: the TIFF type of its value, 1 to 13 or 16.
+        value: its value in the byte order of the data it came from, or the entries of the directory
+            it points to.
+    """
+
+    tag: int
+    kind: int
+    value: "bytes | tuple[Field, ...]"
+
+    @property
+    def count(self) -> int:
+        """Number of values of the type `kind`."""
+        return len(self.value) // _TYPE_BYTES[self.kind] if isinstance(self.value, bytes) else 1
+
+
+def byte_order(exif: bytes) -> str:
+    """The byte order of EXIF data as `struct` writes it, "<" or ">".
+
+    Raises:
+        ValueError: it is no EXIF data.
+    """
+    order = _ORDERS.get(exif[:4])
+    if order is None:
+        raise ValueError("not EXIF data")
+    return order
+
+
+def strip_prefix(exif: bytes) -> bytes:
+    r"""EXIF data without the "Exif\0\0" that JPEG, and by mistake others, put in front."""
+    while exif.startswith(b"Exif\0\0"):
+        exif = exif[6:]
+    return exif
+
+
+def orientation(exif: bytes) -> int:
+    """The orientation, 1 to 8; 1 (upright) where it is not said or makes no sense."""
+    try:
+        editor = _Editor(exif)
+        for entry in editor.entries(editor.first()):
+            if editor.tag(entry) == ORIENTATION:
+                value = editor.number(entry)
+                return value if 1 <= value <= 8 else 1
+    except (ValueError, struct.error):
+        pass
+    return 1
+
+
+def clean(exif: bytes) -> bytes | None:
+    """Remove the orientation and the thumbnail, neither of which is true of the output.
+
+    Returns:
+        The data left; None where that is nothing.
+
+    Raises:
+        ValueError: the data is damaged.
+    """
+    try:
+        editor = _Editor(exif)
+        first = editor.first()
+        editor.drop_thumbnail(first)
+        while any(editor.tag(entry) == ORIENTATION for entry in editor.entries(first)):
+            editor.remove(first, ORIENTATION)
+        left = next(editor.entries(first), None)
+        return bytes(editor.data) if left is not None else None
+    except struct.error as error:
+        raise ValueError("damaged EXIF data") from error
+
+
+def with_size(exif: bytes, width: int, height: int) -> bytes:
+    """Set every width and height that EXIF data states, in pixels; none are added.
+
+    Raises:
+        ValueError: the data is damaged.
+    """
+    sizes = {
+        IMAGE_WIDTH: width,
+        IMAGE_LENGTH: height,
+        PIXEL_X_DIMENSION: width,
+        PIXEL_Y_DIMENSION: height,
+    }
+    try:
+        editor = _Editor(exif)
+        directories = [editor.first()]
+        for entry in list(editor.entries(directories[0])):
+            if editor.tag(entry) == EXIF_IFD:
+                directories.append(editor.number(entry))
+        for directory in directories:
+            for entry in editor.entries(directory):
+                if editor.tag(entry) in sizes:
+                    editor.set_long(entry, sizes[editor.tag(entry)])
+        return bytes(editor.data)
+    except struct.error as error:
+        raise ValueError("damaged EXIF data") from error
+
+
+def fields(exif: bytes) -> tuple[Field, ...]:
+    """The entries of the first directory and of those it points to, for writing elsewhere.
+
+    Entries of unknown type or whose value lies outside the data are left out.
+
+    Raises:
+        ValueError: the data is damaged.
+    """
+    try:
+        editor = _Editor(exif)
+        return tuple(editor.fields(editor.first(), depth=0))
+    except struct.error as error:
+        raise ValueError("damaged EXIF data") from error
+
+
+class _Editor:
+    """EXIF data as bytes to be changed. Places are offsets from its start, in bytes.
+
+    Every method may raise ValueError or struct.error where the data is damaged.
+    """
+
+    def __init__(self, exif: bytes) -> None:
+        self.order = byte_order(exif)
+        self.data = bytearray(exif)
+
+    def _read(self, layout: str, place: int) -> int:
+        return int(struct.unpack_from(self.order + layout, self.data, place)[0])
+
+    def _write(self, layout: str, place: int, *values: int) -> None:
+        struct.pack_into(self.order + layout, self.data, place, *values)
+
+    def first(self) -> int:
+        return self._read("L", 4)
+
+    def entries(self, directory: int) -> Iterator[int]:
+        count = self._read("H", directory)
+        end = directory + 2 + 12 * count
+        if end > len(self.data):
+            raise ValueError("a directory is cut short")
+        yield from range(directory + 2, end, 12)
+
+    def tag(self, entry: int) -> int:
+        return self._read("H", entry)
+
+    def number(self, entry: int) -> int:
+        """The value of an entry that holds a single SHORT or LONG, 0 for any other."""
+        kind = self._read("H", entry + 2)
+        if kind not in (SHORT, LONG, 13) or self._read("L", entry + 4) != 1:
+            return 0
+        return self._read("H" if kind == SHORT else "L", entry + 8)
+
+    def set_long(self, entry: int, value: int) -> None:
+        self._write("HLL", entry + 2, LONG, 1, value)
+
+    def remove(self, directory: int, tag: int) -> None:
+        """Remove the first entry with a tag: those behind it, and the next pointer, move up."""
+        count = self._read("H", directory)
+        end = directory + 2 + 12 * count + 4
+        self.data.extend(bytes(max(0, end - len(self.data))))  # some writers omit the pointer
+        entry = next(e for e in self.entries(directory) if self.tag(e) == tag)
+        self.data[entry:end] = self.data[entry + 12 : end] + bytes(12)
+        self._write("H", directory, count - 1)
+
+    def drop_thumbnail(self, directory: int) -> None:
+        pointer = directory + 2 + 12 * self._read("H", directory)
+        if pointer + 4 > len(self.data):
+            return
+        second = self._read("L", pointer)
+        self._write("L", pointer, 0)
+        try:
+            values = {self.tag(entry): self.number(entry) for entry in self.entries(second)}
+        except (ValueError, struct.error):
+            return  # a damaged thumbnail is gone all the same
+        start = values.get(_THUMBNAIL_OFFSET, 0)
+        end = start + values.get(_THUMBNAIL_BYTES, 0)
+        # It often shows what was cut off the picture, so it is not left behind as dead bytes. The
+        # check for a JPEG's first bytes keeps a wrong offset from erasing something else.
+        if 8 < start < end <= len(self.data) and self.data[start : start + 2] == b"\xff\xd8":
+            if end == len(self.data):
+                del self.data[start:]
+            else:
+                self.data[start:end] = bytes(end - start)
+
+    def fields(self, directory: int, depth: int) -> Iterator[Field]:
+        for entry in self.entries(directory):
+            tag, kind, count = self.tag(entry), self._read("H", entry + 2), self.number(entry)
+            if tag in _SUB_DIRECTORIES:
+                if count and depth < 2:  # a directory may point to itself
+                    try:
+                        value = tuple(self.fields(count, depth + 1))
+                    except (ValueError, struct.error):
+                        continue
+                    if value:
+                        yield Field(tag, LONG, value)
+                continue
+            size = _TYPE_BYTES.get(kind, 0) * self._read("L", entry + 4)
+            place = entry + 8 if size <= 4 else self._read("L", entry + 8)
+            if size and place + size <= len(self.data):
+                yield Field(tag, kind, bytes(self.data[place : place + size]))

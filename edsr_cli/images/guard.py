@@ -1,0 +1,183 @@
+"""Pillow made safe for hostile files: which formats, how large, and every failure one clear line.
+
+Importing this module registers the decoders and encoders of the formats below and no others.
+"""
+
+import ctypes
+import errno
+import logging
+import re
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from PIL import (
+    AvifImagePlugin,  # noqa: F401 - importing a plugin registers its format
+    BmpImagePlugin,  # noqa: F401
+    GifImagePlugin,  # noqa: F401
+    Image,
+    Jpeg2KImagePlugin,  # noqa: F401
+    JpegImagePlugin,  # noqa: F401
+    PcxImagePlugin,  # noqa: F401
+    PngImagePlugin,
+    PpmImagePlugin,  # noqa: F401
+    PsdImagePlugin,  # noqa: F401
+    QoiImagePlugin,  # noqa: F401
+    SgiImagePlugin,  # noqa: F401
+    TgaImagePlugin,  # noqa: F401
+    TiffImagePlugin,  # noqa: F401
+    WebPImagePlugin,  # noqa: F401
+    _imaging,
+)
+
+from edsr_cli.errors import EdsrError, PictureError
+
+FORMATS = (
+    "PNG", "JPEG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "JPEG2000", "PPM", "PSD", "QOI", "SGI",
+)  # fmt: skip
+"""Formats read by what is in the file. All are raster pictures: EPS and WMF, which Pillow hands to
+other programs, are not among them. "JPEG" includes multi-picture JPEG."""
+
+MAX_PNG_CHUNK_BYTES = 2**24
+"""What a text or profile in a PNG may unpack to. Pillow allows 1 MiB, less than the profiles of
+some scanners or the editing history that Photoshop writes as XMP."""
+
+FORMATS_BY_SUFFIX = {".tga": "TGA", ".pcx": "PCX"}
+"""Formats with no reliable mark in the file: read only where the name says so."""
+
+# Pillow logs some failures as errors, and logging prints errors to stderr where nobody listens.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+
+def _silence_libtiff() -> None:
+    """Stop libtiff from writing to stderr; its failures reach us as exceptions all the same.
+
+    Pillow has no way to ask for that. Where libtiff is a shared library, as in the wheels for Linux
+    and macOS, its function is found through Pillow's own library.
+    """
+    with suppress(AttributeError, OSError, TypeError):
+        pillow = ctypes.CDLL(_imaging.__file__)
+        for function in (pillow.TIFFSetErrorHandler, pillow.TIFFSetWarningHandler):
+            function.argtypes = [ctypes.c_void_p]
+            function.restype = ctypes.c_void_p
+            function(None)
+
+
+_silence_libtiff()
+
+
+class _Limits:
+    """Pillow's process-wide guard against large pictures, replaced while any thread decodes.
+
+    Pillow has one limit for the process, and two for one: it warns above `MAX_IMAGE_PIXELS` and
+    fails above twice that. While pictures are decoded it is set so that it fails above the largest
+    limit in use, which also covers sizes that only the plugins see (tiles, frames); each call
+    checks its own limit itself. Likewise its limit on text in PNG files is raised, and warnings of
+    its modules are ignored. What was set before is put back when the last call leaves.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._active: list[int] = []
+        self._saved: tuple[int | None, int] = (None, 0)
+        self._warnings = warnings.catch_warnings()
+
+    def enter(self, max_pixels: int) -> None:
+        with self._lock:
+            if not self._active:
+                self._saved = Image.MAX_IMAGE_PIXELS, PngImagePlugin.MAX_TEXT_CHUNK
+                PngImagePlugin.MAX_TEXT_CHUNK = MAX_PNG_CHUNK_BYTES
+                self._warnings = warnings.catch_warnings()
+                self._warnings.__enter__()
+                warnings.filterwarnings("ignore", module=r"PIL\.")
+            self._active.append(max_pixels)
+            self._apply()
+
+    def leave(self, max_pixels: int) -> None:
+        with self._lock:
+            self._active.remove(max_pixels)
+            if self._active:
+                self._apply()
+            else:
+                Image.MAX_IMAGE_PIXELS, PngImagePlugin.MAX_TEXT_CHUNK = self._saved
+                self._warnings.__exit__(None, None, None)
+
+    def _apply(self) -> None:
+        Image.MAX_IMAGE_PIXELS = (max(self._active) + 1) // 2
+
+
+_limits = _Limits()
+
+
+@contextmanager
+def limits(max_pixels: int) -> Iterator[None]:
+    """Run code of Pillow without its warnings, with our limit on pictures instead of its own."""
+    _limits.enter(max_pixels)
+    try:
+        yield
+    finally:
+        _limits.leave(max_pixels)
+
+
+@contextmanager
+def guarded(name: str, max_pixels: int) -> Iterator[None]:
+    """Run Pillow's decoders on one picture: our limit, no warnings, and only `PictureError`.
+
+    Args:
+        name: what to call the picture in messages.
+        max_pixels: the limit on its width times its height.
+
+    Raises:
+        PictureError: instead of any other `Exception`; plugins meet damaged files with all kinds.
+    """
+    try:
+        with limits(max_pixels):
+            yield
+    except EdsrError:
+        raise
+    except Exception as error:
+        raise _explain(error, name, max_pixels) from error
+
+
+def check_pixels(name: str, width: int, height: int, max_pixels: int) -> None:
+    """Refuse a picture with no pixels or with more than the limit.
+
+    Raises:
+        PictureError: it does.
+    """
+    if width < 1 or height < 1:
+        raise PictureError(f"{name}: it has no pixels ({width} x {height}).", "Copy it again.")
+    if width * height > max_pixels:
+        raise _too_large(name, f"{width} x {height} pixels", max_pixels)
+
+
+def _too_large(name: str, size: str, max_pixels: int) -> PictureError:
+    return PictureError(
+        f"{name}: {size} are more than the limit of {max_pixels:,} pixels.",
+        "If you trust the file, raise the limit with --max-pixels.",
+    )
+
+
+def _explain(error: Exception, name: str, max_pixels: int) -> PictureError:
+    text = " ".join(str(error).split())
+    again = "Copy or download it again."
+    if isinstance(error, Image.DecompressionBombError):
+        count = re.search(r"\(([0-9]+) pixels\)", text)
+        size = f"{int(count[1]):,} pixels" if count else "parts of it"
+        return _too_large(name, size, max_pixels)
+    if isinstance(error, MemoryError):
+        return PictureError(f"{name}: not enough memory to decode it.", "Close other programs.")
+    # A damaged offset makes Pillow seek to nowhere, which the system calls EINVAL.
+    if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+        return PictureError(f"{name}: it cannot be read ({error.strerror}).", again)
+    if "Decompressed data too large" in text or "text memory" in text:
+        return PictureError(
+            f"{name}: its text or profile unpacks to far more data than is reasonable.",
+            "If you trust the file, save it again without metadata.",
+        )
+    if isinstance(error, EOFError) or "truncated" in text.lower():
+        return PictureError(f"{name}: the file is cut short.", again)
+    return PictureError(
+        f"{name}: the picture is damaged or of a rare kind that cannot be read.", again
+    )

@@ -1,0 +1,150 @@
+"""ICC colour profiles: what they are for, and conversion to sRGB."""
+
+import functools
+import io
+import struct
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+
+_CIE_EPSILON, _CIE_KAPPA = 216 / 24389, 24389 / 27  # CIE 15: where L* stops being a cube root
+
+
+@functools.cache
+def srgb_profile() -> bytes:
+    """An ICC profile for sRGB, the same bytes every time."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    profile[24:36] = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)  # instead of the current time
+    return bytes(profile)
+
+
+def colour_space(profile: bytes) -> str:
+    """What kind of pixels a profile is for: "RGB", "GRAY", "CMYK", "Lab" or another ICC name.
+
+    Raises:
+        ValueError: the profile is damaged.
+    """
+    if len(profile) < 132 or profile[36:40] != b"acsp":
+        raise ValueError("not an ICC profile")
+    try:
+        ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    except (OSError, TypeError, ValueError) as error:
+        raise ValueError("damaged ICC profile") from error
+    return profile[16:20].decode("ascii", "replace").strip()
+
+
+def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Convert a CMYK or LAB image to sRGB.
+
+    Relative colorimetric with black-point compensation, as image editors do by default.
+
+    Args:
+        image: the image.
+        profile: the profile of its pixels; None for LAB, which needs none.
+
+    Returns:
+        A new image of mode "RGB".
+
+    Raises:
+        ValueError: the profile cannot be used for that.
+    """
+    try:
+        source = (
+            ImageCms.createProfile("LAB")
+            if profile is None
+            else ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        )
+        converted = ImageCms.profileToProfile(
+            image,
+            source,
+            ImageCms.createProfile("sRGB"),
+            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            outputMode="RGB",
+            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        )
+    except (ImageCms.PyCMSError, OSError, TypeError) as error:
+        raise ValueError("unusable ICC profile") from error
+    assert converted is not None  # None only where it converts in place
+    return converted
+
+
+def grey_to_srgb(profile: bytes, levels: int) -> NDArray[np.uint16]:
+    """The sRGB level for every level of a greyscale picture.
+
+    Pillow can convert greyscale only to 8 bits, so the curve of the profile is evaluated here.
+
+    Args:
+        profile: a profile for greyscale.
+        levels: number of levels, 256 or 65536; level 0 is black, the last one white.
+
+    Returns:
+        The converted levels, shape (levels,), values in 0..levels - 1.
+
+    Raises:
+        ValueError: the profile has no simple tone curve.
+    """
+    try:
+        curve = _read_tag(profile, b"kTRC")
+        light = _evaluate(curve, np.linspace(0.0, 1.0, levels))
+    except struct.error as error:
+        raise ValueError("damaged ICC profile") from error
+    if profile[20:24] == b"Lab ":  # then the curve gives lightness
+        lightness = 100 * light
+        cube = ((lightness + 16) / 116) ** 3
+        light = np.where(cube > _CIE_EPSILON, cube, lightness / _CIE_KAPPA)
+    light = np.clip(np.nan_to_num(light), 0.0, 1.0)
+    srgb = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    converted: NDArray[np.uint16] = np.rint(srgb * (levels - 1)).astype(np.uint16)
+    return converted
+
+
+def _read_tag(profile: bytes, name: bytes) -> bytes:
+    (count,) = struct.unpack_from(">L", profile, 128)
+    for place in range(132, min(132 + 12 * count, len(profile)), 12):
+        tag, offset, size = struct.unpack_from(">4sLL", profile, place)
+        if tag == b"A2B0":
+            raise ValueError("the profile has a table, not a curve")
+        if tag == name:
+            return profile[offset : offset + size]
+    raise ValueError("the profile has no tone curve")
+
+
+def _evaluate(curve: bytes, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Evaluate an ICC curve (ICC.1:2022, 10.6 and 10.18): x and the result are in 0..1."""
+    kind = curve[:4]
+    if kind == b"curv":
+        (count,) = struct.unpack_from(">L", curve, 8)
+        if count == 0:
+            return x
+        values = struct.unpack_from(f">{count}H", curve, 12) if count <= 65536 else ()
+        if not values:
+            raise ValueError("the tone curve is too long")
+        if count == 1:
+            return np.asarray(x ** (values[0] / 256))
+        points = np.linspace(0.0, 1.0, count)
+        return np.interp(x, points, np.array(values) / 65535)
+    if kind == b"para":
+        (function,) = struct.unpack_from(">H", curve, 8)
+        if function > 4:
+            raise ValueError("the tone curve is of an unknown kind")
+        count = (1, 3, 4, 5, 7)[function]
+        values = tuple(v / 65536 for v in struct.unpack_from(f">{count}l", curve, 12))
+        return _parametric(function, values, x)
+    raise ValueError("the tone curve is of an unknown kind")
+
+
+def _parametric(
+    function: int, values: tuple[float, ...], x: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    g, a, b, c, d, e, f = (*values, *(0.0,) * (7 - len(values)))
+    if function == 0:
+        return np.asarray(x**g)
+    if a <= 0:
+        raise ValueError("the tone curve is damaged")
+    power = np.maximum(a * x + b, 0.0) ** g
+    if function == 1:
+        return np.where(x >= -b / a, power, 0.0)
+    if function == 2:
+        return np.where(x >= -b / a, power + c, c)
+    return np.where(x >= d, power + e, c * x + f)  # e and f are 0 in function 3

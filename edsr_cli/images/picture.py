@@ -1,0 +1,75 @@
+"""What passes between decoding, upscaling and encoding: pixels, metadata and remarks."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8] | NDArray[np.uint16]
+"""RGB samples of shape (H, W, 3), uint8 in 0..255 or uint16 in 0..65535."""
+
+DEFAULT_MAX_PIXELS = 2**28
+"""The largest picture that is read without being asked to, in pixels.
+
+It admits every photograph there is (the largest sensors have 200 million pixels) and every WebP
+(16383 x 16383), while a file made to exhaust memory gets no more than 1 GiB of Pillow's memory
+(4 bytes a pixel) and 0.75 GiB of ours (3 bytes a pixel).
+"""
+
+
+@dataclass(frozen=True)
+class Metadata:
+    r"""What a file says about its picture besides the pixels; None for what it does not say.
+
+    Attributes:
+        icc_profile: the ICC profile of the RGB pixels.
+        exif: EXIF data as a TIFF structure ("II*\0..." or "MM\0*..."), without the "Exif\0\0"
+            that JPEG puts in front. It has neither an orientation nor a thumbnail.
+        xmp: an XMP packet, UTF-8.
+        dpi: horizontal and vertical resolution in pixels per inch.
+    """
+
+    icc_profile: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    dpi: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A decoded picture, turned upright.
+
+    Attributes:
+        pixels: RGB, shape (H, W, 3), C-contiguous; uint8 in 0..255, or uint16 in 0..65535 where the
+            file holds greyscale of more than 8 bits (all other files are read as 8 bits).
+        metadata: what belongs in the output too.
+        notes: remarks for the user about what the pixels or the metadata lost, one line each.
+        source_format: the format of the file as Pillow calls it, such as "JPEG"; empty for a
+            picture that never was a file.
+    """
+
+    pixels: Pixels
+    metadata: Metadata = Metadata()
+    notes: tuple[str, ...] = ()
+    source_format: str = ""
+
+
+@dataclass(frozen=True)
+class PictureInfo:
+    """What the header of a file says, without decoding its pixels.
+
+    Attributes:
+        width: width in pixels of the picture turned upright.
+        height: height in pixels of the picture turned upright.
+        mode: Pillow's name for the kind of pixels, such as "RGB", "P" or "I;16".
+        format: the format of the file as Pillow calls it, such as "JPEG".
+        bits: bits per channel in the file.
+        frames: number of frames or pages in the file; the first one is what is read.
+    """
+
+    width: int
+    height: int
+    mode: str
+    format: str
+    bits: int
+    frames: int

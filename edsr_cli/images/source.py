@@ -1,0 +1,144 @@
+"""Opening what the user names, whatever it turns out to be."""
+
+import errno
+import io
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from edsr_cli.errors import PictureError
+
+# Beginnings of files: where, which bytes, and what such a file is called. The first group are
+# formats that are read, so a file that begins like this and yet cannot be opened is damaged.
+_READ = (
+    (0, b"\x89PNG", "PNG"),
+    (0, b"\xff\xd8\xff", "JPEG"),
+    (0, b"RIFF", "WebP"),
+    (0, b"II*\x00", "TIFF"),
+    (0, b"MM\x00*", "TIFF"),
+    (0, b"II+\x00", "TIFF"),
+    (0, b"MM\x00+", "TIFF"),
+    (4, b"ftypavi", "AVIF"),
+    (0, b"GIF8", "GIF"),
+    (0, b"BM", "BMP"),
+    (0, b"8BPS", "PSD"),
+    (0, b"\x00\x00\x00\x0cjP", "JPEG 2000"),
+)
+_NOT_READ = (
+    (4, b"ftyphe", "HEIC"),
+    (4, b"ftypmif1", "HEIC"),
+    (4, b"ftypmsf1", "HEIC"),
+    (4, b"ftypcrx", "camera raw"),
+    (4, b"ftyp", "video"),
+    (0, b"\x00\x00\x00\x0cJXL", "JPEG XL"),
+    (0, b"\xff\x0a", "JPEG XL"),
+    (0, b"%PDF", "PDF"),
+    (0, b"%!PS", "PostScript"),
+    (0, b"<svg", "SVG"),
+    (0, b"<?xml", "SVG or other XML"),
+    (0, b"v/1\x01", "OpenEXR"),
+    (0, b"#?R", "Radiance HDR"),
+)
+
+
+def display_name(source: Path | bytes, name: str | None = None) -> str:
+    """The name of a source for messages, in one line whatever characters a file name has."""
+    if name is None:
+        name = str(source) if isinstance(source, Path) else "standard input"
+    # A surrogate stands for a byte that is not UTF-8; it cannot be printed either.
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
+
+
+@contextmanager
+def open_source(source: Path | bytes, name: str) -> Iterator[BinaryIO]:
+    """Give a seekable binary file with the content of a regular file, or of bytes in memory.
+
+    Anything but a regular file (a folder, a pipe, a device) is refused before it is read, since
+    reading it might block or never end.
+
+    Args:
+        source: path of the file, or its content.
+        name: what to call it in messages.
+
+    Raises:
+        PictureError: there is no such file, it may not be read, it is not a regular file, or it
+            is empty.
+    """
+    if isinstance(source, bytes):
+        if not source:
+            raise PictureError(f"{name}: there is no data.", "Give it the content of a picture.")
+        yield io.BytesIO(source)
+        return
+    try:
+        # O_NONBLOCK: opening a pipe that nobody writes to must not wait for a writer.
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        descriptor = os.open(source, flags)
+    except (OSError, ValueError) as error:
+        raise _cannot_open(source, name, error) from error
+    try:
+        _check_kind(os.fstat(descriptor), name)
+    except PictureError:
+        os.close(descriptor)
+        raise
+    with os.fdopen(descriptor, "rb") as file:
+        yield file
+
+
+def not_a_picture(file: BinaryIO, name: str) -> PictureError:
+    """The error for a file that no decoder recognises: what it seems to be, and what to do.
+
+    Args:
+        file: the file, seekable.
+        name: what to call it in the message.
+    """
+    file.seek(0)
+    start = file.read(16)
+    for offset, magic, kind in _READ:
+        if start.startswith(magic, offset):
+            return PictureError(
+                f"{name}: it begins like a {kind} file, but is damaged or of a rare kind that "
+                "cannot be read.",
+                "Copy or download it again, or save it as an ordinary PNG with an image editor.",
+            )
+    for offset, magic, kind in _NOT_READ:
+        if start.startswith(magic, offset):
+            return PictureError(
+                f"{name}: {kind} files cannot be read.", "Convert it to PNG or JPEG first."
+            )
+    return PictureError(
+        f"{name}: this is not a picture of a known format.",
+        "Give it a PNG, JPEG, WebP, AVIF, TIFF, BMP or GIF file.",
+    )
+
+
+def _check_kind(status: os.stat_result, name: str) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise _is_a_folder(name)
+    if not stat.S_ISREG(status.st_mode):
+        raise PictureError(
+            f"{name}: this is a device or a pipe, not a file.",
+            "Send its content through standard input instead.",
+        )
+    if status.st_size == 0:
+        raise PictureError(f"{name}: the file is empty.", "Copy or download it again.")
+
+
+def _is_a_folder(name: str) -> PictureError:
+    return PictureError(f"{name}: this is a folder, not a picture.", "Name the files in it.")
+
+
+def _cannot_open(path: Path, name: str, error: OSError | ValueError) -> PictureError:
+    code = error.errno if isinstance(error, OSError) else None
+    if code in (errno.ENOENT, errno.ENOTDIR):
+        return PictureError(f"{name}: there is no such file.", "Check the name.")
+    if code == errno.EACCES and os.name == "nt" and path.is_dir():
+        return _is_a_folder(name)
+    if code in (errno.EACCES, errno.EPERM):
+        return PictureError(f"{name}: no permission to read this file.", "Check its permissions.")
+    if code == errno.ENXIO:  # a socket
+        return PictureError(f"{name}: this is not a file.", "Check the name.")
+    detail = os.strerror(code) if code else "this cannot be the name of a file"
+    return PictureError(f"{name}: it cannot be opened ({detail}).", "Check the name.")

@@ -1,0 +1,216 @@
+import io
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps, PngImagePlugin, TiffImagePlugin
+
+from edsr_cli.errors import PictureError
+from edsr_cli.images import Metadata, PictureInfo, decode, from_pil, icc, probe, to_pil
+
+from . import builders
+
+RGB = builders.gradient()
+PICTURE = Image.fromarray(RGB)
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a tiff:Orientation="6"/></x:xmpmeta>'
+
+
+@pytest.mark.parametrize("form", ["PNG", "TIFF", "BMP", "PPM", "QOI", "SGI", "PCX", "TGA", "GIF"])
+def test_lossless_files_are_exact(form: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a.{form.lower()}"
+    image = PICTURE.quantize(8) if form == "GIF" else PICTURE
+    path.write_bytes(builders.saved(image, form))
+    picture = decode(path)
+    assert picture.pixels.dtype == np.uint8 and picture.source_format == form
+    assert (picture.pixels == np.asarray(image.convert("RGB"))).all()
+    assert picture.notes == ()
+
+
+@pytest.mark.parametrize("form", ["JPEG", "WEBP", "AVIF", "JPEG2000"])
+def test_lossy_files_are_close(form: str) -> None:
+    data = builders.saved(Image.new("RGB", (20, 12), (200, 100, 50)), form)
+    pixels = decode(data).pixels.astype(int)
+    assert pixels.shape == (12, 20, 3)
+    assert np.abs(pixels - (200, 100, 50)).max() <= 4
+
+
+@pytest.mark.parametrize("value", range(1, 9))
+@pytest.mark.parametrize("form", ["PNG", "TIFF", "WEBP"])
+def test_pictures_are_turned_upright(form: str, value: int) -> None:
+    exif = Image.Exif()
+    exif[0x112] = value
+    options = {"lossless": True} if form == "WEBP" else {}
+    data = builders.saved(PICTURE, form, exif=exif, **options)
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))))
+    picture, info = decode(data), probe(data)
+    assert (picture.pixels == expected).all() and picture.pixels.flags.c_contiguous
+    assert (info.height, info.width) == picture.pixels.shape[:2]
+    assert picture.metadata.exif is None or b"\x12\x01" not in picture.metadata.exif
+    assert from_pil(Image.open(io.BytesIO(data))).pixels.shape == picture.pixels.shape
+
+
+def test_exif_behind_the_pixels_turns_them_too() -> None:
+    data = builders.png(RGB, after=builders.chunk(b"eXIf", builders.exif()))
+    picture = decode(data)
+    assert picture.pixels.shape == (20, 12, 3)
+    assert (probe(data).width, probe(data).height) == (12, 20)
+    assert picture.metadata.exif is not None and builders.MAKER_NOTE in picture.metadata.exif
+
+
+def test_an_orientation_in_the_xmp_is_reset_with_that_of_the_exif() -> None:
+    blob = b"Exif\0\0" + builders.exif()
+    picture = decode(builders.saved(PICTURE, "JPEG", exif=blob, xmp=XMP))
+    assert picture.pixels.shape[:2] == (20, 12)
+    assert picture.metadata.xmp == XMP.replace(b"6", b"1")
+
+
+@pytest.mark.parametrize("form", ["JPEG", "TIFF"])
+def test_an_orientation_in_the_xmp_alone_turns_nothing(form: str) -> None:
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[700] = XMP
+    options = {"xmp": XMP} if form == "JPEG" else {"tiffinfo": tags}
+    data = builders.saved(PICTURE, form, **options)
+    picture = decode(data)
+    assert picture.pixels.shape[:2] == (12, 20) == (probe(data).height, probe(data).width)
+    assert picture.metadata.xmp == XMP
+
+
+@pytest.mark.parametrize(
+    ("data", "note"),
+    [
+        (builders.png(RGB.astype(np.uint16) * 257), "16-bit colours read as 8-bit"),
+        (builders.tiff(RGB.astype(np.uint16), 2), "16-bit colours read as 8-bit"),
+        (b"P6 1 1 1023\n" + bytes(6), "10-bit colours read as 8-bit"),
+        (
+            builders.png(np.full((2, 2, 2), 65535, np.uint16), builders.GREY_ALPHA),
+            "16-bit colours read as 8-bit",
+        ),
+    ],
+)
+def test_depth_that_pillow_drops_is_remarked(data: bytes, note: str) -> None:
+    picture = decode(data)
+    assert picture.pixels.dtype == np.uint8 and picture.notes == (note,)
+
+
+def test_grey_of_16_bits_needs_no_remark() -> None:
+    grey = (np.arange(240, dtype=np.uint16) * 273).reshape(12, 20)
+    for data in (
+        builders.png(grey[..., None], builders.GREY),
+        builders.tiff(grey),
+        b"P5 20 12 65535\n" + grey.astype(">u2").tobytes(),
+        builders.saved(Image.fromarray(grey), "JPEG2000"),
+    ):
+        picture = decode(data)
+        assert picture.notes == () and picture.pixels.dtype == np.uint16
+        assert (picture.pixels == grey[..., None]).all()
+
+
+@pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG", "TIFF", "AVIF"])
+def test_of_several_frames_the_first_is_used(form: str) -> None:
+    frames = [Image.new("RGB", (8, 8), (80 * i, 0, 0)) for i in range(3)]
+    data = builders.saved(frames[0], form, save_all=True, append_images=frames[1:])
+    picture = decode(data)
+    assert picture.pixels.max() <= 4
+    assert "only the first of 3 frames or pages is used" in picture.notes
+    assert probe(data).frames == 3
+
+
+def test_a_damaged_later_frame_does_not_matter() -> None:
+    frames = [Image.effect_noise((60, 60), 50) for _ in range(3)]
+    data = builders.saved(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    whole, cut = decode(data), decode(data[: len(data) * 2 // 3])
+    assert (whole.pixels == cut.pixels).all()
+
+
+def test_metadata_of_a_file() -> None:
+    profile = icc.srgb_profile()
+    data = builders.saved(PICTURE, "JPEG", dpi=(300, 300), icc_profile=profile)
+    assert decode(data).metadata == Metadata(icc_profile=profile, dpi=(300.0, 300.0))
+
+
+def test_a_profile_that_does_not_fit_is_not_kept() -> None:
+    profile = builders.grey_icc(builders.gamma_curve(2.2))
+    picture = decode(builders.saved(PICTURE.convert("L"), "PNG", icc_profile=profile))
+    assert picture.metadata.icc_profile == icc.srgb_profile()
+    broken = decode(builders.saved(PICTURE, "PNG", icc_profile=b"x" * 200))
+    assert broken.metadata.icc_profile is None and len(broken.notes) == 1
+    assert (broken.pixels == RGB).all()
+
+
+def test_probe() -> None:
+    assert probe(builders.png(RGB.astype(np.uint16))) == PictureInfo(20, 12, "RGB", "PNG", 16, 1)
+
+
+def test_the_limit_is_checked_before_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = builders.png(RGB, size=(50_000, 50_000))
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", lambda _: pytest.fail("decoded"))
+    for function in (probe, decode):
+        with pytest.raises(PictureError) as caught:
+            function(data, name="bomb.png")
+        assert caught.value.message.startswith("bomb.png: 2,500,000,000 pixels are more than")
+        assert "--max-pixels" in caught.value.hint
+
+
+def test_the_limit_can_be_raised_above_pillows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50)
+    assert decode(builders.png(RGB)).pixels.shape == (12, 20, 3)
+    assert Image.MAX_IMAGE_PIXELS == 50
+    with pytest.raises(PictureError, match="239 pixels"):
+        decode(builders.png(RGB), 239)
+    decode(builders.png(RGB), 240)
+
+
+def test_a_huge_tile_in_a_small_tiff_is_refused() -> None:
+    tile = [builders.entry("<", 322, 4, [2**20]), builders.entry("<", 323, 4, [2**20])]
+    tile += [builders.entry("<", 324, 4, [8]), builders.entry("<", 325, 4, [720])]
+    with pytest.raises(PictureError, match="limit"):
+        decode(builders.tiff(RGB, 2, extra=tile))
+
+
+def test_pictures_of_pillow() -> None:
+    image = PICTURE.convert("RGBA")
+    image.putalpha(9)
+    image.info["dpi"] = (72, 72)
+    picture = from_pil(image)
+    assert (picture.pixels == RGB).all() and picture.notes == ("alpha channel dropped",)
+    assert picture.metadata.dpi == (72, 72) and picture.source_format == ""
+    assert image.mode == "RGBA"  # left alone
+    grey = Image.fromarray(np.array([[0, 65535]], np.uint16))
+    assert from_pil(grey).pixels[0, 1].tolist() == [65535] * 3
+    with pytest.raises(PictureError, match="no pixels"):
+        from_pil(Image.new("RGB", (0, 3)))
+
+
+def test_what_pillow_fails_to_load_is_an_error_of_ours() -> None:
+    image = Image.open(io.BytesIO(builders.png(RGB)[:-60]))
+    with pytest.raises(PictureError, match="the given image"):
+        from_pil(image)
+
+
+def test_pillow_and_back() -> None:
+    given = Metadata(
+        icc.srgb_profile(), builders.exif(orientation=None, thumbnail=False), XMP, (72, 72)
+    )
+    image = to_pil(RGB, given)
+    assert image.mode == "RGB" and image.getexif()[0x10F] == "Maker"
+    back = from_pil(image)
+    assert (back.pixels == RGB).all() and back.metadata == given
+    assert to_pil(RGB).info == {}
+    assert to_pil(np.full((1, 1, 3), 65535, np.uint16)).getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_several_threads_with_limits_of_their_own() -> None:
+    before = Image.MAX_IMAGE_PIXELS
+    data = builders.png(RGB)
+
+    def work(limit: int) -> bool:
+        try:
+            return decode(data, limit).pixels.shape == (12, 20, 3)
+        except PictureError:
+            return False
+
+    limits = [239, 240, 10, 1_000_000] * 25
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(work, limits)) == [limit >= 240 for limit in limits]
+    assert before == Image.MAX_IMAGE_PIXELS

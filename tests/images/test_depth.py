@@ -1,0 +1,67 @@
+import io
+import struct
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edsr_cli.images.depth import bits_per_channel
+
+from . import builders
+
+WIDE = np.zeros((2, 3, 3), np.uint16)
+GREY = np.zeros((2, 3), np.uint16)
+
+
+def sgi(bytes_per_channel: int) -> bytes:
+    header = struct.pack(">HBBHHHHLL", 474, 0, bytes_per_channel, 3, 3, 2, 3, 0, 255)
+    return header.ljust(512, b"\0") + bytes(18 * bytes_per_channel)
+
+
+CASES = {
+    "png rgb 8": (builders.png(WIDE.astype(np.uint8)), 8),
+    "png rgb 16": (builders.png(WIDE), 16),
+    "png grey 16": (builders.png(GREY[..., None], builders.GREY), 16),
+    "png 1": (builders.saved(Image.new("1", (3, 2)), "PNG"), 1),
+    "png palette of 2 bits": (builders.saved(Image.new("P", (3, 2)), "PNG", bits=2), 8),
+    "tiff rgb 16": (builders.tiff(WIDE, 2), 16),
+    "tiff rgb 16 big-endian": (builders.tiff(WIDE, 2, order=">"), 16),
+    "tiff grey 12": (builders.tiff(GREY, bits=12, data=bytes(9)), 12),
+    "tiff grey 8": (builders.saved(Image.new("L", (3, 2)), "TIFF"), 8),
+    "tiff bilevel": (builders.saved(Image.new("1", (3, 2)), "TIFF"), 1),
+    "ppm 16": (b"P6 3 2 65535\n" + bytes(36), 16),
+    "ppm 10, with a comment": (b"P6\n# 9 9 9\n3 2\n1023\n" + bytes(36), 10),
+    "ppm 8": (b"P6 3 2 255\n" + bytes(18), 8),
+    "pbm": (b"P4 3 2\n" + bytes(2), 1),
+    "jpeg 2000 16": (builders.saved(Image.fromarray(GREY), "JPEG2000"), 16),
+    "jpeg 2000 8": (builders.saved(Image.new("RGB", (3, 2)), "JPEG2000"), 8),
+    "avif 8": (builders.saved(Image.new("RGB", (8, 8)), "AVIF"), 8),
+    "sgi 16": (sgi(2), 16),
+    "sgi 8": (sgi(1), 8),
+    "jpeg": (builders.saved(Image.new("RGB", (3, 2)), "JPEG"), 8),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_bits(name: str) -> None:
+    data, bits = CASES[name]
+    file = io.BytesIO(data)
+    image = Image.open(file)
+    file.seek(5)
+    assert bits_per_channel(image, file) == bits
+    assert file.tell() == 5
+
+
+@pytest.mark.parametrize(("flags", "bits"), [(0, 8), (0x40, 10), (0x60, 12), (0x9F, 8)])
+def test_bits_of_avif(flags: int, bits: int) -> None:
+    image = Image.new("RGB", (2, 2))
+    image.format = "AVIF"
+    header = b"\0\0\0\x1cftypavif...av1C\x81\x00" + bytes([flags, 0])
+    assert bits_per_channel(image, io.BytesIO(header)) == bits
+
+
+def test_a_short_header_is_8_bits() -> None:
+    image = Image.new("RGB", (2, 2))
+    for name in ("PNG", "SGI", "PSD", "JPEG2000", "AVIF", "PPM"):
+        image.format = name
+        assert bits_per_channel(image, io.BytesIO(b"P6")) == 8

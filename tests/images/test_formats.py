@@ -1,0 +1,83 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edsr_cli.errors import PictureError, UsageError
+from edsr_cli.images import FORMATS, OutputFormat, format_for
+from edsr_cli.images.formats import AVIF, BMP, JPEG, PNG, TIFF, WEBP
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("a.png", PNG), ("a.JPG", JPEG), ("b/a.jpeg", JPEG), ("a.webp", WEBP), ("a.tif", TIFF),
+     ("a.b.tiff", TIFF), ("a.avif", AVIF), ("a.bmp", BMP)],
+)  # fmt: skip
+def test_by_the_ending(path: str, expected: OutputFormat) -> None:
+    assert format_for(Path(path)) == expected
+
+
+@pytest.mark.parametrize("name", ["png", "PNG", ".png"])
+def test_by_name(name: str) -> None:
+    assert format_for(None, name) == PNG
+    assert format_for(Path("no_ending"), name) == PNG
+    assert format_for(Path("a.version2"), name) == PNG
+    assert format_for(Path("a.png"), name) == PNG
+
+
+def test_every_format_has_its_name_and_suffixes() -> None:
+    for entry in FORMATS:
+        for name in (entry.name, *entry.suffixes):
+            assert format_for(None, name) == entry
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "words"),
+    [(None, None, "needs a format"), ("a", None, "name without ending"), ("a.gif", None, ".gif"),
+     ("a.png", "gif", "no output format 'gif'"), ("a.jpg", "png", "does not fit the format PNG"),
+     ("a.", None, "a.: no picture format")],
+)  # fmt: skip
+def test_what_is_no_format(path: str | None, name: str | None, words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        format_for(None if path is None else Path(path), name)
+    assert words in str(caught.value)
+    if "fit" not in words:
+        assert ".jpg" in caught.value.hint and ".avif" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("entry", "fits", "too_large"),
+    [(JPEG, (65_500, 65_500), (1, 65_501)), (WEBP, (16_383, 16_383), (16_384, 1)),
+     (AVIF, (32_768, 8192), (32_769, 1)), (AVIF, (16_384, 16_384), (16_384, 16_385)),
+     (BMP, (37_000, 37_000), (38_000, 38_000)), (BMP, (1, 2**29 - 2), (1, 2**30)), (PNG, (2**29 - 2, 1), (2**29 - 1, 1)),
+     (TIFF, (2**32 - 1, 1), (2**32, 1)), (TIFF, (100_000, 100_000), (1, 2**32))],
+)  # fmt: skip
+def test_limits(entry: OutputFormat, fits: tuple[int, int], too_large: tuple[int, int]) -> None:
+    entry.check_size(*fits)
+    assert not entry.can_hold(*too_large)
+    with pytest.raises(PictureError, match=entry.name):
+        entry.check_size(*too_large)
+
+
+def test_the_hint_names_formats_that_can() -> None:
+    with pytest.raises(PictureError) as caught:
+        WEBP.check_size(20_000, 10)
+    assert caught.value.message == (
+        "20000 x 10 pixels do not fit into WebP, which holds at most 16383 pixels a side."
+    )
+    assert caught.value.hint == "Write it as PNG or JPEG or TIFF or AVIF or BMP instead."
+    with pytest.raises(PictureError, match=r"268,435,456 pixels.*PNG or JPEG or TIFF or BMP"):
+        AVIF.check_size(20_000, 20_000)
+    with pytest.raises(PictureError, match=r"BMP, which holds at most 4,294,967,241 bytes"):
+        BMP.check_size(40_000, 40_000)
+    with pytest.raises(PictureError, match="smaller"):
+        TIFF.check_size(2**32, 2**32)
+
+
+@given(st.integers(1, 2**18), st.integers(-2, 2))
+def test_a_bmp_holds_what_pillow_can_write(width: int, near: int) -> None:
+    stride = (width * 24 + 7) // 8 + 3 & ~3
+    height = (2**32 - 55) // stride + near
+    fits = 54 + stride * height <= 2**32 - 1 and height <= BMP.max_side
+    assert BMP.can_hold(width, height) == fits

@@ -1,0 +1,33 @@
+import numpy as np
+import pytest
+
+from edsr_cli.images.rounding import to_uint8
+
+
+def test_every_value_is_rounded_to_the_nearest() -> None:
+    values = np.arange(65536, dtype=np.uint16)
+    pixels = np.stack([values] * 3, axis=1).reshape(256, 256, 3)
+    expected = np.rint(values / 257).astype(np.uint8)
+    assert (to_uint8(pixels)[..., 1].ravel() == expected).all()
+
+
+def test_rows_beyond_the_first_block_are_rounded_too() -> None:
+    pixels = np.full((600, 1, 3), 65535, dtype=np.uint16)
+    assert (to_uint8(pixels) == 255).all()
+
+
+def test_8_bits_stay_as_they_are() -> None:
+    pixels = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    assert to_uint8(pixels) is not None
+    assert (to_uint8(pixels) == pixels).all()
+    turned = to_uint8(pixels[::-1])
+    assert turned.flags.c_contiguous and (turned == pixels[::-1]).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind"),
+    [((2, 2), np.uint8), ((2, 2, 4), np.uint8), ((0, 2, 3), np.uint8), ((2, 2, 3), np.float32)],
+)
+def test_other_arrays_are_refused(shape: tuple[int, ...], kind: type) -> None:
+    with pytest.raises(ValueError, match="pixels must be"):
+        to_uint8(np.zeros(shape, dtype=kind))  # type: ignore[arg-type]
