@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
+from edsr_cli.errors import PictureError
 from edsr_cli.images.colour import to_rgb
 from edsr_cli.images.depth import bits_per_channel
 from edsr_cli.images.guard import FORMATS, FORMATS_BY_SUFFIX, check_pixels, guarded
@@ -131,7 +132,18 @@ def _open(source: Path | bytes, file: BinaryIO, name: str, max_pixels: int) -> I
         # A tile is decoded whole, however small the picture is.
         width, length = (int(image.tag_v2.get(tag, 1)) for tag in (_TILE_WIDTH, _TILE_LENGTH))
         check_pixels(name, max(1, width), max(1, length), max_pixels)
+        _check_directory(image, name)
     return image
+
+
+def _check_directory(image: TiffImagePlugin.TiffImageFile, name: str) -> None:
+    """Refuse a TIFF that Pillow would read as black: it cuts offsets of directories to 32 bits."""
+    for codec, _, _, arguments in image.tile:
+        if codec == "libtiff" and isinstance(arguments, tuple) and arguments[-1] >= 2**32:
+            raise PictureError(
+                f"{name}: its directory lies beyond 4 GiB, where it cannot be read.",
+                "Convert it to PNG first.",
+            )
 
 
 def _to_picture(

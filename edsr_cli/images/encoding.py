@@ -145,9 +145,9 @@ def _prepare(
     if values["XMP data"]:
         values["XMP data"] = xmp_with_size(values["XMP data"], width, height)
     if output_format.name == "JPEG":
-        limits_ = {"ICC profile": _JPEG_ICC_BYTES, "EXIF data": _JPEG_MARKER_BYTES - 6,
+        jpeg_limits = {"ICC profile": _JPEG_ICC_BYTES, "EXIF data": _JPEG_MARKER_BYTES - 6,
                    "XMP data": _JPEG_XMP_BYTES}  # fmt: skip
-        for kind, limit in limits_.items():
+        for kind, limit in jpeg_limits.items():
             if values[kind] and len(values[kind]) > limit:
                 values[kind] = None
                 notes.append(f"the {kind} is too long for JPEG: dropped")

@@ -99,8 +99,8 @@ def not_a_picture(file: BinaryIO, name: str) -> PictureError:
     for offset, magic, kind in _READ:
         if start.startswith(magic, offset):
             return PictureError(
-                f"{name}: it begins like a {kind} file, but is damaged or of a rare kind that "
-                "cannot be read.",
+                f"{name}: it looks like {kind}, but is damaged or of a rare kind that cannot be "
+                "read.",
                 "Copy or download it again, or save it as an ordinary PNG with an image editor.",
             )
     for offset, magic, kind in _NOT_READ:

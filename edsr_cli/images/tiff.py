@@ -5,6 +5,7 @@ copy of the picture. This one writes strip by strip. Its files are little-endian
 cannot read BigTIFF that is not.
 """
 
+import itertools
 import struct
 import zlib
 from collections.abc import Sequence
@@ -43,22 +44,25 @@ def write_tiff(pixels: NDArray[np.uint8], metadata: Metadata, file: BinaryIO) ->
         ValueError: the EXIF data is damaged.
     """
     start = file.tell()
-    file.write(bytes(_HEADER_BYTES))
     height, width = pixels.shape[:2]
     rows = max(1, min(height, _STRIP_BYTES // (3 * width)))
-    sizes = [_write_strip(file, pixels[top : top + rows]) for top in range(0, height, rows)]
-    end = file.tell() - start
-    entries = _metadata_fields(metadata)
-    # More than the directories can take: offsets and sizes of the strips, values, entries.
-    big = end + 16 * len(sizes) + 2 * sum(map(_bytes_of, entries)) + 4096 > CLASSIC_LIMIT
-    entries += _picture_fields(width, height, rows, sizes, big)
-    directory = _write_directory(file, entries, big, start)
-    file.seek(start)
+    tops = range(0, height, rows)
+    about = _metadata_fields(metadata)
+    # The directory comes first, where every reader finds it, but the sizes of the strips, and so
+    # whether the file must be a BigTIFF, are known last: room is left for the larger kind.
+    unknown = _picture_fields(width, height, rows, [0] * len(tops), 0, big=True)
+    first = _HEADER_BYTES + len(_directory(about + unknown, True, _HEADER_BYTES))
+    file.write(bytes(first))
+    sizes = [_write_strip(file, pixels[top : top + rows]) for top in tops]
+    big = first + sum(sizes) > CLASSIC_LIMIT
     if big:
-        file.write(struct.pack("<2sHHHQ", b"II", 43, 8, 0, directory))
+        header = struct.pack("<2sHHHQ", b"II", 43, 8, 0, _HEADER_BYTES)
     else:
-        file.write(struct.pack("<2sHL", b"II", 42, directory))
-    file.seek(0, 2)
+        header = struct.pack("<2sHL", b"II", 42, _HEADER_BYTES).ljust(_HEADER_BYTES, b"\0")
+    entries = about + _picture_fields(width, height, rows, sizes, first, big)
+    file.seek(start)
+    file.write(header + _directory(entries, big, _HEADER_BYTES))
+    file.seek(start + first + sum(sizes))
 
 
 def _write_strip(file: BinaryIO, rows: NDArray[np.uint8]) -> int:
@@ -70,11 +74,10 @@ def _write_strip(file: BinaryIO, rows: NDArray[np.uint8]) -> int:
 
 
 def _picture_fields(
-    width: int, height: int, rows: int, sizes: Sequence[int], big: bool
+    width: int, height: int, rows: int, sizes: Sequence[int], first: int, big: bool
 ) -> list[Field]:
-    offsets = [_HEADER_BYTES]
-    for size in sizes[:-1]:
-        offsets.append(offsets[-1] + size)
+    """What describes the strips, of `sizes` bytes one behind the other from the offset `first`."""
+    offsets = list(itertools.accumulate(sizes[:-1], initial=first))
 
     def short(tag: int, *values: int) -> Field:
         return Field(tag, SHORT, struct.pack(f"<{len(values)}H", *values))
@@ -126,35 +129,23 @@ def _little(field: Field, order: str) -> Field:
     return Field(field.tag, field.kind, numbers.astype(f"<u{unit}").tobytes())
 
 
-def _bytes_of(field: Field) -> int:
-    if isinstance(field.value, bytes):
-        return len(field.value) + 20
-    return sum(map(_bytes_of, field.value)) + 40
-
-
-def _write_directory(file: BinaryIO, entries: Sequence[Field], big: bool, start: int) -> int:
-    """Write values, directories pointed to, then the directory; give its offset in the file."""
-    pointer = "Q" if big else "L"
-    inline = struct.calcsize(f"={pointer}")
-    table = b""
+def _directory(entries: Sequence[Field], big: bool, place: int) -> bytes:
+    """A directory to be put at an offset, with the values and the directories it points to."""
+    count, pointer, entry = ("<Q", "<Q", "<HHQ") if big else ("<H", "<L", "<HHL")
+    inline = struct.calcsize(pointer)
+    table = struct.pack(count, len(entries))
+    end = place + len(table) + len(entries) * (struct.calcsize(entry) + inline) + inline
+    behind = b""
     for field in sorted(entries, key=lambda field: field.tag):
-        kind, count, value = field.kind, field.count, field.value
+        kind, value = field.kind, field.value
+        behind += bytes((end + len(behind)) % 2)  # offsets are even
+        offset = end + len(behind)
         if not isinstance(value, bytes):
             kind = _LONG8 if big else LONG
-            place = _write_directory(file, value, big, start)
-            value = struct.pack("<" + pointer, place)
+            behind += _directory(value, big, offset)
+            value = struct.pack(pointer, offset)
         elif len(value) > inline:
-            place = _write_aligned(file, value, start)
-            value = struct.pack("<" + pointer, place)
-        table += struct.pack(f"<HH{pointer}", field.tag, kind, count)
-        table += value.ljust(inline, b"\0")
-    length = struct.pack("<" + ("Q" if big else "H"), len(entries))
-    return _write_aligned(file, length + table + bytes(inline), start)
-
-
-def _write_aligned(file: BinaryIO, data: bytes, start: int) -> int:
-    if (file.tell() - start) % 2:
-        file.write(b"\0")
-    place = file.tell() - start
-    file.write(data)
-    return place
+            behind += value
+            value = struct.pack(pointer, offset)
+        table += struct.pack(entry, field.tag, kind, field.count) + value.ljust(inline, b"\0")
+    return table + bytes(inline) + behind

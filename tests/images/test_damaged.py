@@ -55,7 +55,7 @@ ICC_BOMB = builders.chunk(b"iCCP", b"icc\0\0" + zlib.compress(bytes(70_000_000),
 REFUSED = {
     **{f"cut {form}": (data[: len(data) * 2 // 3], "") for form, data in WHOLE.items()},
     **{f"first 20 bytes of {form}": (data[:20], "") for form, data in WHOLE.items()},
-    "first 8 bytes of PNG": (WHOLE["PNG"][:8], "begins like a PNG"),
+    "first 8 bytes of PNG": (WHOLE["PNG"][:8], "looks like PNG"),
     "cut LZW TIFF": (LZW[: len(LZW) // 2], ""),
     "damaged LZW TIFF": (damaged(LZW, range(300, 400)), ""),
     "damaged deflate TIFF": (damaged(DEFLATE, range(100, 140)), ""),
@@ -98,7 +98,7 @@ REFUSED = {
     "MP4": (b"\0\0\0\x20ftypisom\0\0\2\0", "video"),
     "OpenEXR": (b"v/1\x01\x02\0\0\0", "OpenEXR"),
     "WebP of nothing": (b"RIFF\x0c\0\0\0WEBPVP8 \0\0\0\0", ""),
-    "AVIF of nothing": (b"\0\0\0\x0cftypavif", "begins like a AVIF"),
+    "AVIF of nothing": (b"\0\0\0\x0cftypavif", "looks like AVIF"),
 }  # fmt: skip
 
 

@@ -1,4 +1,6 @@
 import io
+import os
+import struct
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -7,7 +9,17 @@ import pytest
 from PIL import Image, ImageOps, PngImagePlugin, TiffImagePlugin
 
 from edsr_cli.errors import PictureError
-from edsr_cli.images import Metadata, PictureInfo, decode, from_pil, icc, probe, to_pil
+from edsr_cli.images import (
+    Metadata,
+    PictureInfo,
+    decode,
+    encode,
+    formats,
+    from_pil,
+    icc,
+    probe,
+    to_pil,
+)
 
 from . import builders
 
@@ -214,3 +226,22 @@ def test_several_threads_with_limits_of_their_own() -> None:
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(work, limits)) == [limit >= 240 for limit in limits]
     assert before == Image.MAX_IMAGE_PIXELS
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the file would take 4 GiB of disk")
+def test_a_directory_beyond_4_gib_is_refused_and_not_read_as_black(tmp_path: Path) -> None:
+    file = io.BytesIO()
+    encode(RGB, formats.TIFF, Metadata(), file)
+    strip = file.getvalue()
+    entries = [(256, 20), (257, 12), (258, 8), (259, 8), (262, 2), (273, 16), (277, 3), (279, 9)]
+    path = tmp_path / "big.tif"
+    with path.open("wb") as big:  # a sparse file
+        big.write(struct.pack("<2sHHHQ", b"II", 43, 8, 0, 2**32) + strip)
+        big.seek(2**32)
+        big.write(struct.pack("<Q", len(entries)))
+        for tag, value in entries:
+            big.write(struct.pack("<HHQQ", tag, 4, 1, value))
+        big.write(bytes(8))
+    for function in (probe, decode):
+        with pytest.raises(PictureError, match="beyond 4 GiB"):
+            function(path)

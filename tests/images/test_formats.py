@@ -50,7 +50,8 @@ def test_what_is_no_format(path: str | None, name: str | None, words: str) -> No
     ("entry", "fits", "too_large"),
     [(JPEG, (65_500, 65_500), (1, 65_501)), (WEBP, (16_383, 16_383), (16_384, 1)),
      (AVIF, (32_768, 8192), (32_769, 1)), (AVIF, (16_384, 16_384), (16_384, 16_385)),
-     (BMP, (37_000, 37_000), (38_000, 38_000)), (BMP, (1, 2**29 - 2), (1, 2**30)), (PNG, (2**29 - 2, 1), (2**29 - 1, 1)),
+     (BMP, (37_000, 37_000), (38_000, 38_000)),
+     (BMP, (1, 2**29 - 2), (1, 2**30)), (PNG, (2**29 - 2, 1), (2**29 - 1, 1)),
      (TIFF, (2**32 - 1, 1), (2**32, 1)), (TIFF, (100_000, 100_000), (1, 2**32))],
 )  # fmt: skip
 def test_limits(entry: OutputFormat, fits: tuple[int, int], too_large: tuple[int, int]) -> None:
