@@ -31,16 +31,19 @@ def test_parameter_counts_are_the_published_ones(config, count):
     with torch.device("meta"):
         network = build(config)
     assert sum(p.numel() for p in network.parameters()) == count + 24
-    assert len(network.state_dict()) == {
-        ("edsr", 2, 16): 76,
-        ("edsr", 3, 16): 76,
-        ("edsr", 4, 16): 78,
-        ("edsr", 2, 32): 140,
-        ("edsr", 3, 32): 140,
-        ("edsr", 4, 32): 142,
-        ("mdsr", 2, 16): 106,
-        ("mdsr", 2, 80): 362,
-    }[config.architecture, config.scales[0], config.blocks]
+    assert (
+        len(network.state_dict())
+        == {
+            ("edsr", 2, 16): 76,
+            ("edsr", 3, 16): 76,
+            ("edsr", 4, 16): 78,
+            ("edsr", 2, 32): 140,
+            ("edsr", 3, 32): 140,
+            ("edsr", 4, 32): 142,
+            ("mdsr", 2, 16): 106,
+            ("mdsr", 2, 80): 362,
+        }[config.architecture, config.scales[0], config.blocks]
+    )
 
 
 def test_only_the_mean_shifts_are_not_trained():

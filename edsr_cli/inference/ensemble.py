@@ -48,6 +48,9 @@ class View:
 VIEWS = tuple(View(turns, mirrored) for mirrored in (False, True) for turns in range(4))
 """The eight views; the first is the upright picture itself."""
 
+TRANSPOSE = View(3, True)
+"""The view that swaps rows and columns; its own inverse."""
+
 Network = TypeVar("Network", bound=nn.Module)
 
 

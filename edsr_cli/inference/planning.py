@@ -1,9 +1,12 @@
 """How to cut a picture so that a streamed network fits in memory: integers only.
 
-A picture is streamed in strips of full width, top to bottom. Only where even low strips of full
-width do not fit (or where the user asks for it) is it split into vertical panels. A panel reads
-`radius` columns more than it writes on each side, clipped at the picture's edge, so its output is
-exact; these columns are the only ones that are computed twice.
+A picture is streamed in strips of full width, top to bottom; one that is wider than high is
+streamed from left to right instead, as if it were transposed, so that memory follows its shorter
+side. Rows and columns here are always those of the streamed picture.
+
+Only where even low strips of full width do not fit (or where the user asks for it) is a picture
+split into vertical panels. A panel reads `radius` columns more than it writes on each side, clipped
+at the picture's edge, so its output is exact; these columns are the only ones computed twice.
 """
 
 from collections.abc import Iterator
@@ -80,6 +83,7 @@ class Plan:
             is one panel.
         strip_rows: rows of a strip.
         footprint: the network's costs.
+        transposed: whether the picture's columns are streamed as rows.
     """
 
     height: int
@@ -87,11 +91,17 @@ class Plan:
     panel_width: int
     strip_rows: int
     footprint: Footprint
+    transposed: bool = False
 
     @property
     def panels(self) -> list[Region]:
         """The panels, left to right."""
         return list(Region(0, self.height, 0, self.width).panels(self.panel_width))
+
+    @property
+    def read_columns(self) -> int:
+        """Columns of the widest strip that is fed: a panel and its halo."""
+        return min(self.width, self.panel_width + 2 * self.footprint.radius)
 
     @property
     def bytes(self) -> int:
@@ -119,11 +129,6 @@ class Plan:
         if self.panel_width > SMALLEST_PANEL:
             return replace(self, panel_width=max(SMALLEST_PANEL, self.panel_width // 2))
         return None
-
-    @property
-    def read_columns(self) -> int:
-        """Columns of the widest strip that is fed: a panel and its halo."""
-        return min(self.width, self.panel_width + 2 * self.footprint.radius)
 
 
 def make_plan(

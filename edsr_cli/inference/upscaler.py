@@ -4,24 +4,23 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from edsr_cli.errors import DeviceMemoryError, WeightsError
 from edsr_cli.inference import devices
 from edsr_cli.inference.assembly import Precision, collapse_tail, stream, stream_ensemble
+from edsr_cli.inference.ensemble import TRANSPOSE, View, fold_view
 from edsr_cli.inference.planning import Footprint, Plan, Region, make_plan, smallest_plan
 from edsr_cli.inference.streaming import Node
+from edsr_cli.inference.transfer import Pixels, check_pixels, download, empty_pixels, upload
 from edsr_cli.networks import EDSR, MDSR
 
 logger = logging.getLogger(__name__)
 
-Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 Tile = int | Literal["auto", "none"]
 Progress = Callable[[int, int], None]
 """Called with the number of LR pixels that are done, and that there are."""
@@ -50,7 +49,7 @@ class Upscaler:
     """A network at one scale, ready to upscale pictures of any size.
 
     Args:
-        network: the network; it is moved to the device.
+        network: the network, on the CPU, where it stays; what runs on the device is made from it.
         scale: one of the network's scales.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         precision: "auto", "fp32", "bf16" or "fp16": the format of the residual blocks.
@@ -74,11 +73,10 @@ class Upscaler:
             raise ValueError(f"the network has the scales {network.config.scales}, not {scale}")
         self.device = devices.pick_device(device)
         self.precision = devices.pick_precision(precision, self.device)
-        with self._weights_must_fit():
-            self.network = network.requires_grad_(False).eval().to(self.device)
+        self.network = network.requires_grad_(False).eval()
         self.scale = scale
         self.max_memory = max_memory
-        self._streams: dict[tuple[bool, Precision], Node] = {}
+        self._streams: dict[tuple[bool, Precision, bool], Node] = {}
 
     def plan(self, height: int, width: int, ensemble: bool = False, tile: Tile = "auto") -> Plan:
         """How a picture of this size, in LR pixels, would be cut.
@@ -86,21 +84,27 @@ class Upscaler:
         Raises:
             DeviceMemoryError: not even the smallest piece fits in `max_memory`.
         """
-        node = self._stream(ensemble, self.precision)
+        # Panels of a width that the user chose are panels of columns.
+        transposed = width > height and isinstance(tile, str)
+        if transposed:
+            height, width = width, height
+        node = self._stream(ensemble, self.precision, transposed)
         footprint = Footprint(node.delay, node.held_bytes, node.work_bytes)
         panel_width = {"auto": None, "none": width}[tile] if isinstance(tile, str) else tile
+        budget = self.max_memory or devices.memory_budget(self.device)
         strip_pixels = devices.STRIP_PIXELS[self.device.type]
-        if self.max_memory is not None:
-            return make_plan(height, width, footprint, self.max_memory, strip_pixels, panel_width)
-        budget = devices.memory_budget(self.device)
         try:
-            return make_plan(height, width, footprint, budget, strip_pixels, panel_width)
-        except DeviceMemoryError:  # The budget is a guess, so the smallest plan is worth a try.
-            return smallest_plan(height, width, footprint)
+            plan = make_plan(height, width, footprint, budget, strip_pixels, panel_width)
+        except DeviceMemoryError:
+            if self.max_memory is not None:
+                raise
+            # What is free is a guess, so the smallest plan is worth a try.
+            plan = smallest_plan(height, width, footprint)
+        return replace(plan, transposed=transposed)
 
     def work_per_pixel(self, ensemble: bool = False) -> int:
         """Multiply-adds for each LR pixel."""
-        return self._stream(ensemble, self.precision).multiply_adds
+        return self._stream(ensemble, self.precision, False).multiply_adds
 
     def upscale(
         self,
@@ -128,21 +132,23 @@ class Upscaler:
             DeviceMemoryError: one-row strips of the narrowest panel do not fit.
             WeightsError: the network's output is not finite even in fp32.
         """
-        height, width = _check(pixels)
+        height, width = check_pixels(pixels)
         plan = self.plan(height, width, ensemble, tile)
         precision = self.precision
-        output = _empty(height * self.scale, width * self.scale, np.dtype(dtype or pixels.dtype))
+        output = empty_pixels(
+            height * self.scale, width * self.scale, np.dtype(dtype or pixels.dtype)
+        )
         total, done = height * width, 0
         todo = deque(plan.panels)
         while todo:
             region = todo.popleft()
             reached = region.top
             trouble: Exception | None = None
-            node = self._stream(ensemble, precision)
+            node = self._stream(ensemble, precision, plan.transposed)
             node.limit_rows(plan.strip_rows)
             try:
                 with devices.exact_convolutions():
-                    for reached in self._run(node, pixels, output, region, plan.strip_rows):
+                    for reached in self._run(node, pixels, output, region, plan):
                         if progress:
                             progress(
                                 done + (reached - region.top) * (region.right - region.left), total
@@ -168,16 +174,19 @@ class Upscaler:
         return Upscaled(output, plan, precision)
 
     def _run(
-        self, node: Node, pixels: Pixels, output: Pixels, region: Region, strip_rows: int
+        self, node: Node, pixels: Pixels, output: Pixels, region: Region, plan: Plan
     ) -> Iterator[int]:
         """Stream one region into the output; yields the row below those that are done."""
-        scale, height, width = self.scale, pixels.shape[0], pixels.shape[1]
-        read = region.grown(node.delay, height, width)
+        scale, strip_rows = self.scale, plan.strip_rows
+        if plan.transposed:
+            # Views: what they hold is transposed on the device.
+            pixels, output = pixels.swapaxes(0, 1), output.swapaxes(0, 1)
+        read = region.grown(node.delay, plan.height, plan.width)
         columns = slice((region.left - read.left) * scale, (region.right - read.left) * scale)
         row = read.top * scale  # where the next rows that the node gives belong
         for top in range(read.top, read.bottom, strip_rows):
             bottom = min(top + strip_rows, read.bottom)
-            strip = self._upload(pixels[top:bottom, read.left : read.right])
+            strip = upload(pixels[top:bottom, read.left : read.right], self.device, plan.transposed)
             with torch.inference_mode():
                 rows = node.push(strip, last=bottom == read.bottom)
                 skip = min(rows.shape[2], max(0, region.top * scale - row))
@@ -188,29 +197,23 @@ class Upscaler:
                 if not bool(torch.isfinite(rows).all()):
                     raise _NotFiniteError
                 below = row + rows.shape[2]
-                output[row:below, region.left * scale : region.right * scale] = _download(
-                    rows, output.dtype
+                output[row:below, region.left * scale : region.right * scale] = download(
+                    rows, output.dtype, plan.transposed
                 )
             row = below
             yield row // scale
 
-    def _upload(self, pixels: Pixels) -> Tensor:
-        """(h, w, 3) integers to (1, 3, h, w) floats in 0..255 on the device, channels last."""
-        if pixels.dtype == np.uint8:
-            strip = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device).float()
-        else:  # torch hardly supports uint16
-            strip = torch.from_numpy(pixels.astype(np.int32)).to(self.device).float() / 257
-        return strip.permute(2, 0, 1).unsqueeze(0)
-
-    def _stream(self, ensemble: bool, precision: Precision) -> Node:
-        key = (ensemble, precision)
+    def _stream(self, ensemble: bool, precision: Precision, transposed: bool) -> Node:
+        key = (ensemble, precision, transposed)
         if key not in self._streams:
             with self._weights_must_fit():
+                network = fold_view(self.network, TRANSPOSE if transposed else View(0, False))
+                network = network.to(self.device)
                 if ensemble:
-                    node: Node = stream_ensemble(self.network, self.scale, precision)
+                    node: Node = stream_ensemble(network, self.scale, precision)
                 else:
-                    collapsed = collapse_tail(self.network, self.scale)
-                    node = stream(self.network, self.scale, precision, collapsed)
+                    collapsed = collapse_tail(network, self.scale)
+                    node = stream(network, self.scale, precision, collapsed)
                 self._streams[key] = node
         return self._streams[key]
 
@@ -254,31 +257,3 @@ class Upscaler:
             "A strip overflowed in %s: doing it again, and the rest, in fp32.", precision.value
         )
         return Precision.FP32
-
-
-def _check(pixels: Pixels) -> tuple[int, int]:
-    if not isinstance(pixels, np.ndarray) or pixels.dtype not in (np.uint8, np.uint16):
-        kind = getattr(pixels, "dtype", type(pixels).__name__)
-        raise TypeError(f"a picture must be a uint8 or uint16 NumPy array, not {kind}")
-    if pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
-        raise ValueError(f"a picture must have the shape (height, width, 3), not {pixels.shape}")
-    return pixels.shape[0], pixels.shape[1]
-
-
-def _empty(height: int, width: int, dtype: np.dtype[Any]) -> Pixels:
-    try:
-        return np.empty((height, width, 3), dtype)
-    except MemoryError as error:
-        need = height * width * 3 * dtype.itemsize / 1e9
-        raise DeviceMemoryError(
-            f"The output, {width} x {height} pixels, needs {need:.1f} GB of memory.",
-            "Cut the picture into parts, take a smaller scale or a machine with more memory.",
-        ) from error
-
-
-def _download(rows: Tensor, dtype: np.dtype[Any]) -> Pixels:
-    """(1, 3, h, w) floats in 0..255 to (h, w, 3) integers of full range, rounded and clamped."""
-    rows = rows[0].permute(1, 2, 0).clamp(0, 255)
-    if dtype == np.uint8:
-        return rows.round().to(torch.uint8).cpu().numpy()
-    return (rows * 257).round().to(torch.int32).cpu().numpy().astype(np.uint16)

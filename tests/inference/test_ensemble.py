@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from edsr_cli.inference.ensemble import VIEWS, Average, View, fold_view
+from edsr_cli.inference.ensemble import TRANSPOSE, VIEWS, Average, View, fold_view
 from edsr_cli.networks import NetworkConfig, build
 from tests.exact import CASES, exact_network, exact_picture, plain, run, streamed
 
@@ -19,6 +19,12 @@ def test_the_views_are_the_eight_different_ones():
     assert VIEWS[0] == View(0, False)
     for view in VIEWS:
         assert torch.equal(view.undo(view.apply(marked)), marked)
+
+
+def test_the_transposing_view_swaps_rows_and_columns():
+    x = torch.arange(6).view(1, 1, 2, 3)
+    assert torch.equal(TRANSPOSE.apply(x), x.transpose(-1, -2))
+    assert torch.equal(TRANSPOSE.undo(x), x.transpose(-1, -2))
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=str)

@@ -20,7 +20,9 @@ lengths = st.integers(1, 30_000)
 
 
 @given(lengths, lengths, footprints, st.integers(10**5, 10**11), st.integers(1, 10**6))
-def test_a_plan_keeps_to_its_budget_or_says_that_it_cannot(height, width, footprint, budget, pixels):
+def test_a_plan_keeps_to_its_budget_or_says_that_it_cannot(
+    height, width, footprint, budget, pixels
+):
     try:
         plan = make_plan(height, width, footprint, budget, pixels)
     except DeviceMemoryError as error:
