@@ -83,8 +83,7 @@ class RowBuffer:
             parts.append(self._zeros(rows))
         window = torch.cat(parts, dim=2)
         keep = min(2 * self.halo, window.shape[2])
-        # A copy, since a view would keep the whole window in memory.
-        self._held = window[:, :, window.shape[2] - keep :].clone()
+        self._held = _kept(window[:, :, window.shape[2] - keep :], self._held)
         self.start = self._start_of_next
         self._start_of_next += window.shape[2] - keep
         return window
@@ -94,6 +93,17 @@ class RowBuffer:
         return torch.empty(
             size, dtype=like.dtype, device=like.device, memory_format=torch.channels_last
         ).zero_()
+
+
+def _kept(rows: Tensor, place: Tensor | None) -> Tensor:
+    """A copy of rows, since a view would keep all of its tensor in memory.
+
+    It is made in place of the one before, where that has its size: small tensors that come and go
+    among large ones would leave an allocator with holes.
+    """
+    if place is None or place.shape != rows.shape:
+        return rows.clone()
+    return place.copy_(rows)
 
 
 class Convolution(Node):
@@ -190,7 +200,7 @@ class LongSkip(Node):
         waiting = rows if self._waiting is None else torch.cat([self._waiting, rows], dim=2)
         branch = self.body.push(rows.to(self.precision), last)
         ready = branch.shape[2]
-        self._waiting = None if last else waiting[:, :, ready:].clone()
+        self._waiting = _kept(waiting[:, :, ready:], self._waiting)
         return waiting[:, :, :ready] + branch
 
     def reset(self) -> None:
