@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).parents[1]
 
+# Threads that spin while they wait take the processor from other processes that tests start.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 # A slow machine is no failure, tests may share a folder between examples, and a run in CI is the
 # same every time.
 settings.register_profile(
