@@ -2,16 +2,14 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import overload
 
 import numpy as np
+from PIL.Image import Image
 
 from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.images import decode, from_pil, to_pil
 from edsr_cli.inference import Pixels, Progress, Tile, Upscaler
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 
 def load(
@@ -57,11 +55,11 @@ class PictureUpscaler:
     @overload
     def __call__(
         self,
-        picture: "str | os.PathLike[str] | Image",
+        picture: str | os.PathLike[str] | Image,
         ensemble: bool = ...,
         tile: Tile = ...,
         progress: Progress | None = ...,
-    ) -> "Image": ...
+    ) -> Image: ...
 
     @overload
     def __call__(
@@ -74,11 +72,11 @@ class PictureUpscaler:
 
     def __call__(
         self,
-        picture: "str | os.PathLike[str] | Image | Pixels",
+        picture: str | os.PathLike[str] | Image | Pixels,
         ensemble: bool = False,
         tile: Tile = "auto",
         progress: Progress | None = None,
-    ) -> "Image | Pixels":
+    ) -> Image | Pixels:
         """Upscale one picture.
 
         Args:
@@ -96,14 +94,19 @@ class PictureUpscaler:
 
         Raises:
             PictureError: the file cannot be read as a picture.
-            ValueError, TypeError: an array is not of the shape or type above.
+            ValueError, TypeError: it is none of these.
             DeviceMemoryError: the smallest piece of the work does not fit in memory.
         """
         if isinstance(picture, np.ndarray):
             return self.upscaler.upscale(picture, ensemble, tile, progress=progress).pixels
         if isinstance(picture, (str, os.PathLike)):
             decoded = decode(Path(picture))
-        else:
+        elif isinstance(picture, Image):
             decoded = from_pil(picture)
+        else:
+            raise TypeError(
+                "a picture must be a path, a PIL image or a NumPy array, not "
+                f"{type(picture).__name__}"
+            )
         upscaled = self.upscaler.upscale(decoded.pixels, ensemble, tile, "uint8", progress)
         return to_pil(upscaled.pixels, decoded.metadata)

@@ -2,13 +2,12 @@
 
 import signal
 import sys
-from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
 
 from edsr_cli import __version__
-from edsr_cli.cli import upscale
+from edsr_cli.cli import interruption, upscale
 from edsr_cli.cli.terminal import Terminal
 from edsr_cli.errors import EdsrError, ExitCode
 
@@ -41,22 +40,21 @@ def _common(
 
 
 def main() -> NoReturn:
-    """Run the command line and exit with a code of `ExitCode`."""
-    signal.signal(signal.SIGTERM, _terminate)
+    """Run the command line and exit with a code of `ExitCode`, or 143 for SIGTERM."""
+    interruption.watch()
     try:
         app()
     except EdsrError as error:
         Terminal().error(str(error))
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        Terminal().error("Interrupted. Nothing half-written was left behind.")
-        sys.exit(ExitCode.INTERRUPTED)
+    except interruption.StoppedError as stopped:
+        if stopped.number == signal.SIGINT:
+            how, code = "Interrupted", int(ExitCode.INTERRUPTED)
+        else:
+            how, code = "Terminated", 128 + stopped.number
+        Terminal().error(f"{how}. Nothing half-written was left behind.")
+        sys.exit(code)
     except BrokenPipeError:  # whoever read our output has gone; there is nobody to tell
         sys.stdout = None  # or the interpreter would flush it, and complain
         sys.exit(ExitCode.SOME_FAILED)
     sys.exit(ExitCode.DONE)
-
-
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    """Leave in an orderly way, so that temporary files are removed."""
-    sys.exit(128 + number)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
+
+from edsr_cli.errors import EdsrError
 
 _PLAIN_INTERVAL = 10.0  # seconds between progress lines where there is no terminal to draw on
 
@@ -46,8 +49,18 @@ class Terminal:
             self._line("", "dim", message)
 
     def json(self, values: dict[str, Any]) -> None:
-        """One JSON object, in one line on stdout."""
-        typer.echo(json.dumps(values))
+        """One JSON object, in one line on stdout.
+
+        Raises:
+            EdsrError: stdout cannot be written to.
+        """
+        try:
+            typer.echo(json.dumps(values))
+        except BrokenPipeError:
+            raise  # whoever was reading has heard enough
+        except OSError as error:
+            sys.stdout = None  # or the interpreter would try again at the end, and complain
+            raise EdsrError(f"Standard output cannot be written to ({error.strerror}).") from error
 
     def _line(self, label: str, style: str, message: str) -> None:
         text = Text(label, style=style)
@@ -59,6 +72,7 @@ class Terminal:
         """Show what the package logs: warnings, and with -v everything."""
         handler = _TerminalHandler(self)
         package = logging.getLogger("edsr_cli")
+        before = package.level, package.propagate
         package.addHandler(handler)
         package.setLevel(logging.DEBUG if self.verbosity >= 1 else logging.WARNING)
         package.propagate = False
@@ -66,6 +80,8 @@ class Terminal:
             yield
         finally:
             package.removeHandler(handler)
+            package.setLevel(before[0])
+            package.propagate = before[1]
 
     @contextmanager
     def progress(self, name: str, factor: int) -> Iterator["PictureProgress"]:
@@ -87,6 +103,7 @@ class Terminal:
                 TimeRemainingColumn(),
                 console=self.console,
                 transient=True,
+                redirect_stdout=False,  # the picture may go there
             ) as bars:
                 bar = bars.add_task(name, total=None)
                 yield PictureProgress(
@@ -150,8 +167,7 @@ class _TerminalHandler(logging.Handler):
 
 def printable(text: str) -> str:
     """One line that any terminal can show: control characters and broken Unicode escaped."""
-    text = "".join(
+    return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
         for character in text
     )
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")

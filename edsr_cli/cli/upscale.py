@@ -1,10 +1,12 @@
 """`edsr upscale`."""
 
+import sys
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edsr_cli.cli import interruption
 from edsr_cli.cli.terminal import Terminal
 from edsr_cli.cli.values import parse_count, parse_size, parse_tile
 from edsr_cli.errors import UsageError
@@ -29,7 +31,7 @@ _NETWORK, _MACHINE, _OUTPUT = "Network", "Memory and speed", "Messages"
 
 def command(
     inputs: Annotated[
-        list[str], typer.Argument(metavar="INPUT...", help="Pictures; - for standard input.")
+        list[str], typer.Argument(metavar="INPUT", help="Pictures; - for standard input.")
     ],
     output: Annotated[
         str | None,
@@ -102,10 +104,11 @@ def command(
         ),
     ] = PrecisionName.AUTO,
     max_memory: Annotated[
-        str | None,
+        int | None,
         typer.Option(
             "--max-memory",
             metavar="SIZE",
+            parser=parse_size,
             help="Memory that the network may work in, such as 500M or 2GiB; pictures and weights "
             "come on top. Default: by what is free.",
             rich_help_panel=_MACHINE,
@@ -124,11 +127,12 @@ def command(
         ),
     ] = "auto",
     max_pixels: Annotated[
-        str | None,
+        int | None,
         typer.Option(
             "--max-pixels",
             metavar="N",
-            help="Refuse inputs with more pixels, such as 800M. Default: 500M.",
+            parser=parse_count,
+            help="Refuse inputs with more pixels, such as 800M. Default: 268M.",
             rich_help_panel=_MACHINE,
         ),
     ] = None,
@@ -162,28 +166,37 @@ def command(
     if quiet and verbose:
         raise UsageError("-q and -v exclude each other.")
     terminal = Terminal(verbosity=1 if verbose else -1 if quiet else 0)
-    memory, pixel_limit = parse_size(max_memory), parse_count(max_pixels) if max_pixels else None
 
-    from edsr_cli.checkpoints.loader import load_network
-    from edsr_cli.images import DEFAULT_MAX_PIXELS
-    from edsr_cli.inference import Upscaler
-    from edsr_cli.jobs.naming import STREAM, assign_outputs
-    from edsr_cli.jobs.upscale import Settings
+    with interruption.held():
+        from edsr_cli.checkpoints.loader import load_network
+        from edsr_cli.images import DEFAULT_MAX_PIXELS
+        from edsr_cli.inference import Upscaler
+        from edsr_cli.jobs.naming import assign_outputs
+        from edsr_cli.jobs.upscale import Settings
 
     with terminal.log():
         loaded = load_network(model, scale)
         tasks = assign_outputs(inputs, output, loaded.scale, format_name)
-        if tasks[0].destination_name == STREAM and as_json and not dry_run:
-            raise UsageError(
-                "--json and the picture cannot both go to standard output.",
-                "Give a file with -o.",
-            )
-        upscaler = Upscaler(loaded.network, loaded.scale, device, precision.value, memory)
+        if tasks[0].destination is None and not dry_run:
+            _check_stdout(as_json)
+        upscaler = Upscaler(loaded.network, loaded.scale, device, precision.value, max_memory)
         columns: Tile = tile if not tile.isdigit() else int(tile)  # type: ignore[assignment]
         settings = Settings(
-            loaded.name, ensemble, columns, pixel_limit or DEFAULT_MAX_PIXELS, overwrite
+            loaded.name, ensemble, columns, max_pixels or DEFAULT_MAX_PIXELS, overwrite
         )
         _run(terminal, tasks, upscaler, settings, dry_run, as_json)
+
+
+def _check_stdout(as_json: bool) -> None:
+    """Refuse to write a picture where it would do harm."""
+    if as_json:
+        raise UsageError(
+            "--json and the picture cannot both go to standard output.", "Give a file with -o."
+        )
+    if sys.stdout is not None and sys.stdout.isatty():
+        raise UsageError(
+            "A picture cannot be written to a terminal.", "Give a file with -o, or use > or |."
+        )
 
 
 def _run(
@@ -198,6 +211,7 @@ def _run(
 
     results = []
     for task in tasks:
+        interruption.check()
         job = Job(task, upscaler, settings)
         if dry_run:
             result = job.plan()
@@ -227,9 +241,10 @@ def _report(terminal: Terminal, result: "Result") -> None:
         f"{width} x {height}"
     )
     plan = result.plan
+    columns, rows = ("rows", "columns") if plan["transposed"] else ("columns", "rows")
     cut = (
-        f"{plan['panels']} panel(s) of {plan['panel_width']} columns, {plan['strips']} strip(s) of "
-        f"{plan['strip_rows']} rows, about {plan['memory_bytes'] / 1e6:.0f} MB, "
+        f"{plan['panels']} panel(s) of {plan['panel_width']} {columns}, {plan['strips']} strip(s) "
+        f"of {plan['strip_rows']} {rows}, about {plan['memory_bytes'] / 1e6:.0f} MB, "
         f"{plan['multiply_adds'] / 1e9:.1f} GMAC"
     )
     made = f"{result.model} on {result.device} in {result.precision}"

@@ -1,39 +1,40 @@
 """Option values that are more than a word or a number."""
 
 import re
+from fractions import Fraction
 
 import typer
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _BINARY_UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(I?)B?", re.IGNORECASE)
+_NUMBER = r"([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*([KMGT]?)"
+_SIZE = re.compile(_NUMBER + "(I?)B?", re.IGNORECASE)
+_COUNT = re.compile(_NUMBER, re.IGNORECASE)
 
 
-def parse_size(text: str | None) -> int | None:
-    """Bytes from "800M", "1.5GB", "2GiB" or "1000000000"; None stays None.
+def parse_size(text: str) -> int:
+    """Bytes from "800M", "1.5GB", "2GiB" or "1000000000".
 
     Raises:
         typer.BadParameter: the text is not a size, or less than one byte.
     """
-    if text is None:
-        return None
     match = _SIZE.fullmatch(text.strip())
     if match is None or (match[3] and not match[2]):
         raise typer.BadParameter(f"{text!r} is not a size such as 800M, 1.5GB or 2GiB.")
     units = _BINARY_UNITS if match[3] else _UNITS
-    size = int(float(match[1]) * units[match[2].upper()])
+    size = int(Fraction(match[1]) * units[match[2].upper()])
     if size < 1:
         raise typer.BadParameter(f"{text!r} is too small.")
     return size
 
 
 def parse_tile(text: str) -> str:
-    """Check a panel width: "auto", "none" or a number of columns from 1; see `tile_columns`.
+    """Check a panel width: "auto", "none" or a number of columns from 1.
 
     Raises:
         typer.BadParameter: it is none of these.
     """
-    if text in ("auto", "none") or (text.isascii() and text.isdigit() and int(text) > 0):
+    if text in ("auto", "none") or (re.fullmatch("[0-9]{1,15}", text) and int(text) > 0):
         return text
     raise typer.BadParameter(f"{text!r} is not auto, none or a number of pixels from 1.")
 
@@ -44,7 +45,7 @@ def parse_count(text: str) -> int:
     Raises:
         typer.BadParameter: it is not a number, or less than one.
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)", text.strip(), re.IGNORECASE)
-    if match is None or (count := int(float(match[1]) * _UNITS[match[2].upper()])) < 1:
+    match = _COUNT.fullmatch(text.strip())
+    if match is None or (count := int(Fraction(match[1]) * _UNITS[match[2].upper()])) < 1:
         raise typer.BadParameter(f"{text!r} is not a number of pixels such as 500M.")
     return count

@@ -56,7 +56,7 @@ def assign_outputs(
         UsageError: two inputs would write one output, an output would replace an input, the
             output cannot take several pictures, or the format is unknown.
     """
-    default = format_for(None, format_name or "png")
+    default = format_for(None, "png" if format_name is None else format_name)
     if output == STREAM or (output is None and STREAM in inputs):
         if len(inputs) > 1:
             raise UsageError(
@@ -84,17 +84,18 @@ def assign_outputs(
 def _is_folder(output: str, inputs: Sequence[str]) -> bool:
     separators = tuple(filter(None, (os.sep, os.altsep)))
     path = Path(output)
-    if path.is_dir() or output.endswith(separators):
+    exists = os.path.lexists(path)
+    if (exists and path.is_dir()) or output.endswith(separators):
         return True
-    if len(inputs) > 1 and path.suffix and not path.exists():
+    if len(inputs) > 1 and path.suffix and not exists:
         # A forgotten input is likelier than a folder called "out.png".
         raise UsageError(
             f"{len(inputs)} pictures cannot be written to one file, {output}.",
             f"For a folder of that name, write {output}{os.sep}",
         )
-    if len(inputs) > 1 and path.exists():
+    if len(inputs) > 1 and exists:
         raise UsageError(f"{output} is a file; {len(inputs)} pictures need a folder.")
-    return not path.suffix and not path.exists()
+    return not path.suffix and not exists
 
 
 def _refuse_conflicts(tasks: list[Task]) -> None:
@@ -120,7 +121,7 @@ def _refuse_conflicts(tasks: list[Task]) -> None:
 
 def _identity(path: Path) -> str:
     """Equal for paths that name one file, also where file systems ignore case."""
-    name = os.path.normcase(path.resolve())
+    name = os.path.normcase(os.path.realpath(path))
     if sys.platform == "darwin":
         name = unicodedata.normalize("NFD", name).casefold()
     return name

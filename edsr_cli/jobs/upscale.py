@@ -1,12 +1,16 @@
 """The work on one file: read, upscale, write, and say how it went."""
 
 import logging
+import os
+import stat
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from edsr_cli.errors import EdsrError, ExitCode, PictureError
 from edsr_cli.images import (
@@ -17,6 +21,7 @@ from edsr_cli.images import (
     probe,
     write_picture,
 )
+from edsr_cli.images.source import display_name
 from edsr_cli.inference import Progress, Tile, Upscaler
 from edsr_cli.jobs.naming import Task
 
@@ -60,7 +65,8 @@ class Result:
         model, device, precision: what it was made with; precision as it ended up.
         input_size, output_size: (width, height) in pixels, if it got as far.
         seconds: time for the whole file, reading and writing included.
-        plan: panels, strips, estimated memory (bytes) and work (multiply-adds).
+        plan: panels, strips, estimated memory (bytes) and work (multiply-adds). If it is
+            transposed, the picture's rows count as columns and the other way round.
         notes: remarks about the picture.
         error: what went wrong and what to do, if it failed.
         exit_code: the exit code that this result stands for.
@@ -98,6 +104,8 @@ class Job:
     def __init__(self, task: Task, upscaler: Upscaler, settings: Settings) -> None:
         self.task, self.upscaler, self.settings = task, upscaler, settings
         self._source: Path | bytes | None = task.source
+        self._input_name = _shown(task.source, "standard input")
+        self._output_name = _shown(task.destination, "standard output")
         self._result = Result(
             task.source_name,
             task.destination_name,
@@ -130,14 +138,16 @@ class Job:
             work()
             result.status = status
         except EdsrError as error:
-            named = result.input in error.message or result.output in error.message
-            result.error = str(error) if named else f"{result.input}: {error}"
+            named = error.message.startswith((f"{self._input_name}: ", f"{self._output_name}: "))
+            result.error = str(error) if named else f"{self._input_name}: {error}"
             result.exit_code = error.exit_code
-            logger.debug("%s", error, exc_info=True)
+            if error.__cause__ is not None:
+                logger.debug("What is behind the error below:", exc_info=error.__cause__)
         except Exception as error:  # one file must not end the others
-            result.error = f"{result.input}: unexpected {type(error).__name__}: {error}"
+            detail = " ".join(str(error).split())
+            result.error = f"{self._input_name}: unexpected {type(error).__name__}: {detail}"
             result.exit_code = ExitCode.SOME_FAILED
-            logger.debug("%s", result.error, exc_info=True)
+            logger.debug("What is behind the error below:", exc_info=True)
         result.seconds = time.perf_counter() - begin
         return result
 
@@ -145,58 +155,124 @@ class Job:
         """Find out everything that can go wrong before the work is done."""
         task, result = self.task, self._result
         if self._source is None:
-            self._source = sys.stdin.buffer.read()
-        info = probe(self._source, self.settings.max_pixels, name=task.source_name)
+            self._source = _read_stdin()
+        info = probe(self._source, self.settings.max_pixels)
         scale = self.upscaler.scale
         result.input_size = (info.width, info.height)
         result.output_size = (info.width * scale, info.height * scale)
         task.output_format.check_size(*result.output_size)
         if task.destination is not None:
-            if task.destination.is_dir():
-                raise PictureError(f"{task.destination} is a folder.", "Give a file with -o.")
-            if task.destination.exists() and not self.settings.overwrite:
-                raise PictureError(
-                    f"{task.destination} exists already.", "To replace it, add --overwrite."
-                )
-            check_writable(_existing(task.destination.parent))
+            self._check_destination(task.destination)
         plan = self.upscaler.plan(
             info.height, info.width, self.settings.ensemble, self.settings.tile
         )
         result.plan = {
             "panels": len(plan.panels),
             "panel_width": plan.panel_width,
-            "strips": -(-info.height // plan.strip_rows) * len(plan.panels),
+            "strips": -(-plan.height // plan.strip_rows) * len(plan.panels),
             "strip_rows": plan.strip_rows,
+            "transposed": plan.transposed,
             "memory_bytes": plan.bytes,
             "multiply_adds": plan.pixels * self.upscaler.work_per_pixel(self.settings.ensemble),
         }
 
+    def _check_destination(self, destination: Path) -> None:
+        name = self._output_name
+        with _explained(name):
+            try:
+                mode = destination.lstat().st_mode
+            except (FileNotFoundError, NotADirectoryError):
+                folder = _existing(destination.parent)
+            else:
+                if destination.is_dir():
+                    raise PictureError(f"{name}: this is a folder.", "Give a file with -o.")
+                if not self.settings.overwrite:
+                    raise PictureError(
+                        f"{name}: the file exists already.", "To replace it, add --overwrite."
+                    )
+                if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
+                    raise PictureError(
+                        f"{name}: this is a device or a pipe, not a file.", "Choose another name."
+                    )
+                folder = Path(os.path.realpath(destination)).parent
+        try:
+            check_writable(folder)
+        except PictureError as error:
+            reason = error.message.removeprefix(f"{display_name(folder)}: ")
+            raise PictureError(f"{name}: {reason}", error.hint) from error
+
     def _upscale(self, progress: Progress | None) -> None:
         task, settings = self.task, self.settings
         assert self._source is not None
-        picture = decode(self._source, settings.max_pixels, name=task.source_name)
+        picture = decode(self._source, settings.max_pixels)
         self._result.notes = picture.notes
         upscaled = self.upscaler.upscale(
             picture.pixels, settings.ensemble, settings.tile, "uint8", progress
         )
         self._result.precision = upscaled.precision.value
         if task.destination is None:
-            encode(upscaled.pixels, task.output_format, picture.metadata, sys.stdout.buffer)
-            sys.stdout.buffer.flush()
-            return
-        task.destination.parent.mkdir(parents=True, exist_ok=True)
-        write_picture(
-            task.destination,
-            upscaled.pixels,
-            task.output_format,
-            picture.metadata,
-            overwrite=settings.overwrite,
-        )
+            with _stdout() as file:
+                remarks = encode(upscaled.pixels, task.output_format, picture.metadata, file)
+        else:
+            with _explained(self._output_name):
+                task.destination.parent.mkdir(parents=True, exist_ok=True)
+            remarks = write_picture(
+                task.destination,
+                upscaled.pixels,
+                task.output_format,
+                picture.metadata,
+                overwrite=settings.overwrite,
+            )
+        self._result.notes += remarks
+
+
+def _shown(path: Path | None, stream: str) -> str:
+    return stream if path is None else display_name(path)
+
+
+def _read_stdin() -> bytes:
+    if sys.stdin is None:
+        raise PictureError("standard input: it is closed.", "Send it the content of a picture.")
+    try:
+        return sys.stdin.buffer.read()
+    except OSError as error:
+        raise PictureError(
+            f"standard input: it cannot be read ({error.strerror}).",
+            "Send it the content of a picture.",
+        ) from error
+
+
+@contextmanager
+def _stdout() -> Iterator[BinaryIO]:
+    hint = "Write to a file with -o."
+    if sys.stdout is None:
+        raise PictureError("standard output: it is closed.", hint)
+    try:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        sys.stdout = None  # or the interpreter would try again at the end, and complain
+        if isinstance(error, BrokenPipeError):
+            reason = "whoever reads it has stopped before the end"
+        else:
+            reason = f"it cannot be written to ({error.strerror})"
+        raise PictureError(f"standard output: {reason}.", hint) from error
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Turn failures of the file system into a `PictureError` about the file to be written."""
+    try:
+        yield
+    except OSError as error:
+        raise PictureError(
+            f"{name}: it cannot be written ({error.strerror}).", "Write it somewhere else."
+        ) from error
 
 
 def _existing(folder: Path) -> Path:
     """The folder, or the nearest one above it that exists."""
-    while not folder.exists() and folder != folder.parent:
+    while not os.path.lexists(folder) and folder != folder.parent:
         folder = folder.parent
     return folder
 

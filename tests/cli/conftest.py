@@ -1,0 +1,110 @@
+"""The command, run as a user runs it."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edsr_cli.cli import main
+from tests.conftest import REPOSITORY
+from tests.jobs.conftest import one_thread as one_thread
+from tests.jobs.nearest import save_nearest
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (6, 9, 3), np.uint8)
+"""What is in the picture `photo`."""
+
+
+@dataclass
+class Run:
+    """What a command did: its exit code, and what it wrote."""
+
+    code: int
+    out: bytes
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        return self.err.splitlines()
+
+
+@pytest.fixture
+def edsr(monkeypatch: pytest.MonkeyPatch, capfdbinary: Any) -> Callable[..., Run]:
+    """Run the command in this process; what C libraries write is caught too."""
+
+    def run(*arguments: object, stdin: bytes = b"") -> Run:
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        capfdbinary.readouterr()
+        with monkeypatch.context() as patch:
+            patch.setattr("sys.argv", ["edsr", *map(str, arguments)])
+            patch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+            patch.setattr("sys.stdout", sys.stdout)  # to be put back should it be taken away
+            patch.setenv("COLUMNS", "200")
+            try:
+                with pytest.raises(SystemExit) as caught:
+                    main()
+            finally:
+                for number, handler in handlers.items():
+                    signal.signal(number, handler)
+        captured = capfdbinary.readouterr()
+        return Run(int(caught.value.code or 0), captured.out, captured.err.decode())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of the network that repeats every pixel 4 x 4 times."""
+    return save_nearest(tmp_path_factory.mktemp("model") / "nearest.safetensors")
+
+
+@pytest.fixture
+def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small picture, in the current folder, where there is nothing else."""
+    monkeypatch.chdir(tmp_path)
+    path = Path("photo.png")
+    Image.fromarray(PIXELS).save(path)
+    return path
+
+
+def start(
+    *arguments: object,
+    env: dict[str, str] | None = None,
+    command: Sequence[str] = (),
+    **options: Any,
+) -> subprocess.Popen[bytes]:
+    """Start the command as a process of its own, with pipes where nothing else is asked for.
+
+    Args:
+        arguments: those of `edsr`.
+        env: what to add to the environment.
+        command: what to start it with, such as a shell.
+        options: of `subprocess.Popen`.
+    """
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    unusual = ("FORCE_COLOR", "NO_COLOR", "PYTHONUNBUFFERED", "PYTHONWARNINGS")
+    environment = {key: value for key, value in os.environ.items() if key not in unusual}
+    environment |= {"PYTHONPATH": str(REPOSITORY), "COLUMNS": "200", "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [*command, sys.executable, "-m", "edsr_cli", *map(str, arguments)],
+        **(pipes | {"env": environment | (env or {})} | options),
+    )
+
+
+def finish(process: subprocess.Popen[bytes], stdin: bytes | None = None) -> Run:
+    """Wait for the end of a process."""
+    out, err = process.communicate(stdin, timeout=120)
+    return Run(process.returncode, out or b"", (err or b"").decode())
+
+
+def listing(folder: Path) -> list[str]:
+    """The names of everything in a folder."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))

@@ -1,0 +1,82 @@
+import pytest
+import typer
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edsr_cli.cli.values import parse_count, parse_size, parse_tile
+
+DECIMAL = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+BINARY = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+@given(
+    number=st.integers(1, 10**15 - 1),
+    unit=st.sampled_from(sorted(DECIMAL)),
+    binary=st.booleans(),
+    byte=st.booleans(),
+    space=st.booleans(),
+    lower=st.booleans(),
+)
+def test_sizes(number, unit, binary, byte, space, lower):
+    binary = binary and unit != ""
+    text = f"{number}{' ' * space}{unit}{'i' * binary}{'B' * byte}"
+    text = text.lower() if lower else text
+    assert parse_size(text) == number * (BINARY if binary else DECIMAL)[unit]
+    if not binary and not byte:
+        assert parse_count(text) == number * DECIMAL[unit]
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("1.5GB", 1_500_000_000),
+        ("0.5KiB", 512),
+        (" 2 GiB ", 2**31),
+        ("1.9", 1),
+        ("800m", 8 * 10**8),
+    ],
+)
+def test_sizes_with_fractions(text, wanted):
+    assert parse_size(text) == wanted
+
+
+WRONG = [
+    "", " ", "M", "0", "0.0001", "-1", "+1", "1e3", "1,5G", "1.G", ".5G", "5X", "1GG", "2 G B",
+    "nan", "inf", "9" * 400, "9" * 5000, "1\n2", "٣", "½", "auto",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", [*WRONG, "1iB", "1 iB"])
+def test_what_is_no_size(text):
+    with pytest.raises(typer.BadParameter, match=r"is not a size such as|is too small"):
+        parse_size(text)
+
+
+@pytest.mark.parametrize("text", [*WRONG, "1B", "1MiB", "1MB"])
+def test_what_is_no_count(text):
+    with pytest.raises(typer.BadParameter, match="is not a number of pixels"):
+        parse_count(text)
+
+
+@given(st.integers(1, 10**15 - 1))
+def test_tiles(width):
+    assert parse_tile(str(width)) == str(width)
+
+
+@pytest.mark.parametrize("text", [*WRONG, "Auto", "0", "00", "1.5", "64 ", "64px", "none\n"])
+def test_what_is_no_tile(text):
+    if text == "auto":
+        return
+    with pytest.raises(typer.BadParameter, match="is not auto, none or a number"):
+        parse_tile(text)
+
+
+@given(st.text() | st.from_regex(r"[0-9.]+ ?[kKmMgGtT]?i?[bB]?", fullmatch=True))
+def test_any_text_is_a_value_or_a_bad_parameter(text):
+    for parse in (parse_size, parse_count, parse_tile):
+        try:
+            value = parse(text)
+        except typer.BadParameter as error:
+            assert repr(text) in error.message
+        else:
+            assert value == text or value >= 1

@@ -1,0 +1,186 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import edsr_cli
+from edsr_cli import load
+from edsr_cli.errors import DeviceMemoryError, EdsrError, PictureError, UsageError, WeightsError
+from tests.images import builders
+from tests.jobs.conftest import one_thread as one_thread
+from tests.jobs.nearest import repeated, save_nearest
+
+PIXELS = builders.gradient(12, 20)
+
+
+@pytest.fixture(scope="module")
+def upscaler(tmp_path_factory):
+    file = save_nearest(tmp_path_factory.mktemp("model") / "nearest.safetensors")
+    return load(file, device="cpu", precision="fp32")
+
+
+def test_the_example_of_the_package(tmp_path):
+    """With the bundled weights."""
+    upscaler = load("edsr-free", scale=2, device="cpu")
+    assert upscaler.scale == 2
+    small = Image.fromarray(PIXELS)
+    result = upscaler(small)
+    assert isinstance(result, Image.Image) and result.mode == "RGB" and result.size == (40, 24)
+    # It is the picture, larger.
+    back = np.asarray(result.resize(small.size, Image.Resampling.BOX)).astype(int)
+    assert np.abs(back - PIXELS).mean() < 4
+
+
+def test_defaults():
+    assert load().scale == 4
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_file(upscaler, tmp_path, kind):
+    path = tmp_path / "Grüße 写真.png"
+    Image.fromarray(PIXELS).save(path)
+    result = upscaler(kind(path))
+    assert isinstance(result, Image.Image)
+    assert np.array_equal(np.asarray(result), repeated(PIXELS))
+
+
+@pytest.mark.parametrize(
+    "mode",
+    ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "La", "CMYK", "YCbCr", "LAB", "HSV",
+     "I;16", "I"],
+)  # fmt: skip
+def test_images_of_any_mode(upscaler, mode):
+    picture = Image.fromarray(PIXELS)
+    steps = {"RGBa": ["RGBA"], "La": ["LA"], "PA": ["P"], "I;16": ["L", "I"]}.get(mode, [])
+    if mode == "LAB":
+        image = Image.merge("LAB", picture.split())
+    else:
+        image = picture
+        for step in [*steps, mode]:
+            image = image.convert(step)
+    before = image.copy()
+    result = upscaler(image)
+    assert (result.mode, result.size) == ("RGB", (80, 48))
+    assert image == before  # the user's image is left alone
+    if mode in ("1", "L", "LA", "P", "RGB", "RGBA", "RGBX"):
+        assert np.array_equal(np.asarray(result), repeated(np.asarray(image.convert("RGB"))))
+    if mode == "I;16":
+        wanted = (np.asarray(image).astype(float) / 257).round().astype(np.uint8)
+        assert np.array_equal(np.asarray(result), repeated(wanted[..., None].repeat(3, 2)))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_arrays(upscaler, dtype):
+    levels = np.iinfo(dtype).max // 255
+    pixels = PIXELS.astype(dtype) * dtype(levels)
+    result = upscaler(pixels)
+    assert isinstance(result, np.ndarray) and result.dtype == dtype
+    assert np.array_equal(result, repeated(pixels))
+    # 16 bits are more than 8: a level between two of them stays there.
+    if dtype == np.uint16:
+        between = upscaler(pixels // 2 + dtype(100))
+        assert np.abs(between.astype(int) - repeated(pixels // 2 + dtype(100))).max() <= 1
+
+
+def test_the_ensemble(tmp_path):
+    upscaler = load("edsr-free", scale=2, device="cpu", precision="fp32")
+    plain, averaged = upscaler(PIXELS), upscaler(PIXELS, ensemble=True)
+    assert not np.array_equal(plain, averaged)
+    assert np.abs(plain.astype(int) - averaged).mean() < 4
+    # The average of the views is that of the turned picture, turned back.
+    turned = upscaler(np.ascontiguousarray(np.rot90(PIXELS)), ensemble=True)
+    assert np.abs(np.rot90(turned, -1).astype(int) - averaged).max() <= 1
+    assert np.abs(np.rot90(upscaler(np.rot90(PIXELS)), -1).astype(int) - plain).max() > 1
+
+
+def test_metadata_is_in_the_info(upscaler, tmp_path):
+    path = tmp_path / "photo.jpg"
+    exif = builders.exif(orientation=6)
+    Image.fromarray(PIXELS).save(path, exif=b"Exif\0\0" + exif, dpi=(300, 300), xmp=b"<x/>")
+    with Image.open(path) as image:
+        for picture in (path, image):
+            result = upscaler(picture)
+            assert result.size == (48, 80)  # turned upright
+            assert result.info["dpi"] == (300, 300)
+            assert result.info["xmp"] == b"<x/>"
+            assert result.getexif()[0x10F] == "Maker" and result.getexif().get(0x112, 1) == 1
+    result.save(tmp_path / "out.jpg", exif=result.info["exif"], xmp=result.info["xmp"])
+    with Image.open(tmp_path / "out.jpg") as again:
+        assert again.getexif()[0x10F] == "Maker"
+    assert upscaler(Image.fromarray(PIXELS)).info == {}
+
+
+def test_tiles_and_progress(upscaler):
+    seen = []
+    result = upscaler(PIXELS, tile=7, progress=lambda done, total: seen.append((done, total)))
+    assert np.array_equal(result, repeated(PIXELS))
+    assert seen == sorted(seen) and seen[-1] == (240, 240) and len(seen) >= 3
+    assert np.array_equal(upscaler(PIXELS, tile="none"), result)
+
+
+def test_files_that_are_no_pictures(upscaler, tmp_path):
+    (tmp_path / "words.png").write_text("words")
+    for name in ("words.png", "missing.png", "."):
+        with pytest.raises(PictureError) as caught:
+            upscaler(tmp_path / name)
+        assert str(tmp_path / name) in caught.value.message and caught.value.hint
+    with pytest.raises(PictureError, match="no pixels"):
+        upscaler(Image.new("RGB", (0, 5)))
+
+
+@pytest.mark.parametrize("picture", [None, 5, b"\x89PNG", [[1, 2, 3]], open], ids=repr)
+def test_things_that_are_no_pictures(upscaler, picture):
+    with pytest.raises(TypeError, match="must be a path, a PIL image or a NumPy array, not"):
+        upscaler(picture)
+
+
+@pytest.mark.parametrize(
+    "shape", [(4, 4), (4, 4, 4), (3, 4, 4), (0, 4, 3), (4, 0, 3), (1, 4, 4, 3)], ids=repr
+)
+def test_arrays_of_other_shapes(upscaler, shape):
+    with pytest.raises(ValueError, match=r"must have the shape \(height, width, 3\)"):
+        upscaler(np.zeros(shape, np.uint8))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int64, bool, np.int8])
+def test_arrays_of_other_types(upscaler, dtype):
+    with pytest.raises(TypeError, match="must be a uint8 or uint16"):
+        upscaler(np.zeros((4, 4, 3), dtype))
+
+
+def test_models_and_devices_that_do_not_exist(tmp_path):
+    (tmp_path / "damaged.safetensors").write_bytes(b"no")
+    for model in ("nonsense", tmp_path / "missing.pt", tmp_path / "damaged.safetensors"):
+        with pytest.raises(WeightsError):
+            load(model)
+    with pytest.raises(WeightsError, match="x2, x3, x4"):
+        load(scale=5)
+    with pytest.raises(UsageError, match="toaster"):
+        load(device="toaster")
+    with pytest.raises(UsageError, match="fp8"):
+        load(precision="fp8")
+    with pytest.raises(DeviceMemoryError):
+        load(max_memory=1, device="cpu")(PIXELS)
+    # One class catches them all.
+    assert issubclass(WeightsError, EdsrError) and issubclass(PictureError, EdsrError)
+
+
+def test_names_that_do_not_exist():
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        edsr_cli.nonsense  # noqa: B018
+    with pytest.raises(ImportError):
+        from edsr_cli import nonsense  # noqa: F401
+
+
+def test_importing_the_package_is_quick(repository):
+    code = (
+        "import sys, edsr_cli; edsr_cli.__version__; loaded = set(sys.modules);"
+        "print(sorted(loaded & {'torch', 'numpy', 'PIL', 'typer', 'rich', 'huggingface_hub'}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=repository, capture_output=True, text=True, timeout=120
+    )
+    assert (done.stdout, done.stderr) == ("[]\n", "")
