@@ -83,7 +83,7 @@ def read_file(path: Path) -> Checkpoint:
     """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        if not path.exists():
+        if not os.path.lexists(path):  # unlike Path.exists, false for names that are too long
             raise WeightsError(
                 f"There is no model and no file {str(path)!r}.",
                 f"Models: {', '.join(registry.names())}.",
