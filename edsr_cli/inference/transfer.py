@@ -49,7 +49,8 @@ def upload(pixels: Pixels, device: torch.device, transposed: bool) -> Tensor:
     If `transposed`, the array is such a view of one that is contiguous.
     """
     order = (1, 0, 2) if transposed else (0, 1, 2)
-    stored = np.ascontiguousarray(pixels.transpose(order))
+    # Writeable, because torch warns of arrays that are not; a strip is small.
+    stored = np.require(pixels.transpose(order), requirements=["C", "W"])
     if stored.dtype == np.uint8:
         strip = torch.from_numpy(stored).to(device).float()
     else:  # torch hardly supports uint16

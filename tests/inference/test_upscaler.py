@@ -111,6 +111,7 @@ def test_views_of_arrays_are_fine():
     wanted = upscaler.upscale(np.ascontiguousarray(pixels[::-2, 3:]))
     pixels.flags.writeable = False
     assert np.array_equal(upscaler.upscale(pixels[::-2, 3:]).pixels, wanted.pixels)
+    upscaler.upscale(pixels)  # contiguous and read-only: no warning either
 
 
 @pytest.mark.parametrize(
