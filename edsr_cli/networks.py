@@ -38,6 +38,8 @@ class NetworkConfig:
         features: number of feature channels (F in the paper).
         residual_scale: factor on each residual branch before it is added (section 3.3): 0.1 for
             the full EDSR, 1 otherwise.
+        pre_process_kernel: "mdsr" only: size of the kernels in the blocks before the body, 5 in
+            the paper (section 3.4). One published network of others has 3.
     """
 
     architecture: str
@@ -45,6 +47,7 @@ class NetworkConfig:
     blocks: int
     features: int
     residual_scale: float = 1.0
+    pre_process_kernel: int = 5
 
     def __post_init__(self) -> None:
         if self.architecture not in ("edsr", "mdsr"):
@@ -59,10 +62,17 @@ class NetworkConfig:
             raise ValueError(
                 f"blocks and features must be positive, not {self.blocks} and {self.features}"
             )
+        if self.pre_process_kernel not in (3, 5):
+            raise ValueError(f"pre_process_kernel must be 3 or 5, not {self.pre_process_kernel}")
+        if self.architecture == "edsr" and self.pre_process_kernel != 5:
+            raise ValueError("an EDSR network has no pre_process_kernel")
 
     def to_dict(self) -> dict[str, Any]:
         """This configuration as JSON-ready values; `from_dict` is the inverse."""
-        return asdict(self) | {"scales": list(self.scales)}
+        values = asdict(self) | {"scales": list(self.scales)}
+        if self.pre_process_kernel == 5:  # the paper's networks read as they always did
+            del values["pre_process_kernel"]
+        return values
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "NetworkConfig":
@@ -78,6 +88,7 @@ class NetworkConfig:
             blocks=int(values["blocks"]),
             features=int(values["features"]),
             residual_scale=float(values.get("residual_scale", 1.0)),
+            pre_process_kernel=int(values.get("pre_process_kernel", 5)),
         )
 
 
@@ -203,12 +214,13 @@ class MDSR(nn.Module):
             raise ValueError(f"this is a configuration of {config.architecture!r}, not 'mdsr'")
         self.config = config
         features, residual_scale = config.features, config.residual_scale
+        kernel = config.pre_process_kernel
         self.sub_mean = MeanShift(-1)
         self.head = nn.Sequential(convolution(3, features, 3))
         self.pre_process = nn.ModuleList(
             nn.Sequential(
-                ResidualBlock(features, kernel=5, residual_scale=residual_scale),
-                ResidualBlock(features, kernel=5, residual_scale=residual_scale),
+                ResidualBlock(features, kernel, residual_scale=residual_scale),
+                ResidualBlock(features, kernel, residual_scale=residual_scale),
             )
             for _ in config.scales
         )

@@ -103,10 +103,29 @@ def test_mdsr_refuses_a_scale_that_it_does_not_have():
     st.integers(1, 100),
     st.integers(1, 300),
     st.floats(0.01, 1),
+    st.sampled_from([3, 5]),
 )
-def test_configurations_survive_a_round_trip(scales, blocks, features, residual_scale):
-    config = NetworkConfig("mdsr", tuple(scales), blocks, features, residual_scale)
+def test_configurations_survive_a_round_trip(scales, blocks, features, residual_scale, kernel):
+    config = NetworkConfig("mdsr", tuple(scales), blocks, features, residual_scale, kernel)
     assert NetworkConfig.from_dict(config.to_dict()) == config
+
+
+def test_the_papers_configurations_read_as_before_there_were_other_kernels():
+    values = {"architecture": "mdsr", "scales": [2], "blocks": 1, "features": 4}
+    assert NetworkConfig.from_dict(values).pre_process_kernel == 5
+    assert set(mdsr().to_dict()) == {*values, "residual_scale"}
+
+
+@pytest.mark.parametrize("kernel", [3, 5])
+def test_the_blocks_before_the_body_have_the_configured_kernels(kernel):
+    network = build(NetworkConfig("mdsr", (2,), 1, 4, pre_process_kernel=kernel))
+    shapes = {
+        tuple(tensor.shape)
+        for key, tensor in network.state_dict().items()
+        if key.startswith("pre_process.") and key.endswith("weight")
+    }
+    assert shapes == {(4, 4, kernel, kernel)}
+    assert network(torch.rand(1, 3, 5, 4), 2).shape == (1, 3, 10, 8)
 
 
 @pytest.mark.parametrize(
@@ -119,6 +138,8 @@ def test_configurations_survive_a_round_trip(scales, blocks, features, residual_
         ("mdsr", (2, 2), 16, 64),
         ("edsr", (2,), 0, 64),
         ("edsr", (2,), 16, 0),
+        ("mdsr", (2,), 16, 64, 1.0, 4),
+        ("edsr", (2,), 16, 64, 1.0, 3),
     ],
 )
 def test_impossible_configurations_are_refused(values):
