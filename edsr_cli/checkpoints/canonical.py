@@ -76,15 +76,11 @@ def save_canonical(
         file.write(content)
 
 
-def read_canonical(path: Path) -> Checkpoint:
-    """Read and check a canonical file.
-
-    Returns:
-        The checkpoint; its metadata are the file's strings without format_version and config.
+def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors and the metadata strings of any safetensors file.
 
     Raises:
-        WeightsError: the file is missing, damaged or of another kind, or its tensors are not
-            exactly those of the network that it names.
+        WeightsError: the file is missing, damaged or of another kind.
     """
     check_readable(path)
     try:
@@ -96,6 +92,37 @@ def read_canonical(path: Path) -> Checkpoint:
             f"{path} is not a whole safetensors file ({error}).",
             "It may be cut off, damaged or of another kind.",
         ) from error
+    return tensors, strings
+
+
+def is_canonical(metadata: Mapping[str, str]) -> bool:
+    """Whether a safetensors file with these metadata says that it is a canonical one."""
+    return all(key in metadata for key in _OWN_METADATA)
+
+
+def read_canonical(path: Path) -> Checkpoint:
+    """Read and check a canonical file.
+
+    Returns:
+        The checkpoint; its metadata are the file's strings without format_version and config.
+
+    Raises:
+        WeightsError: the file is missing, damaged or of another kind, or its tensors are not
+            exactly those of the network that it names.
+    """
+    return checked_canonical(*read_safetensors(path), path)
+
+
+def checked_canonical(
+    tensors: Mapping[str, Tensor], metadata: Mapping[str, str], path: Path
+) -> Checkpoint:
+    """`read_canonical` for a file that has been read.
+
+    Args:
+        tensors, metadata: what `read_safetensors` gave.
+        path: the file, for messages.
+    """
+    strings = dict(metadata)
     version = strings.pop("format_version", None)
     if version != FORMAT_VERSION:
         raise WeightsError(

@@ -1,6 +1,6 @@
 """Hyper-parameters and tensors as read from a file, and what makes them right."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -77,11 +77,12 @@ def expected_shapes(config: NetworkConfig) -> Shapes:
         yield from upsampler("tail.0", config.scales[0])
         yield from convolution("tail.1", 3, features, 3)
         return
+    kernel = config.pre_process_kernel
     for branch, scale in enumerate(config.scales):
         for block in (0, 1):
             for part in (0, 2):
                 yield from convolution(
-                    f"pre_process.{branch}.{block}.body.{part}", features, features, 5
+                    f"pre_process.{branch}.{block}.body.{part}", features, features, kernel
                 )
         yield from upsampler(f"upsample.{branch}", scale)
     yield from convolution("tail.0", 3, features, 3)
@@ -98,30 +99,50 @@ def checked_tensors(
         path: the file they come from or go to, for the message.
 
     Raises:
+        WeightsError: as for `take_tensors`.
+    """
+    wanted = ((key, key, shape) for key, shape in expected_shapes(config))
+    return take_tensors(tensors, wanted, path)
+
+
+def take_tensors(
+    tensors: Mapping[str, Tensor], wanted: Iterable[tuple[str, str, tuple[int, ...]]], path: Path
+) -> dict[str, Tensor]:
+    """Exactly the wanted tensors in fp32, under the official keys.
+
+    Args:
+        tensors: fp32, fp16 or bf16 tensors under the file's own keys.
+        wanted: (official key, the file's key, shape) of each tensor.
+        path: the file they come from or go to, for the message.
+
+    Raises:
         WeightsError: a tensor is missing, is not part of the network, or has the wrong shape, type
             or values that are not finite. The message names file and tensor.
     """
     found: dict[str, Tensor] = {}
-    for key, shape in expected_shapes(config):
+    used = set()
+    for official, key, shape in wanted:
         # Checked one by one: a damaged file may ask for billions of blocks.
         if key not in tensors:
             raise WeightsError(f"{path}: tensor {key!r} is missing.")
-        tensor = tensors[key]
-        if tuple(tensor.shape) != shape:
-            raise WeightsError(
-                f"{path}: tensor {key!r} has shape {tuple(tensor.shape)}, not {shape}."
-            )
-        if tensor.dtype not in FLOAT_TYPES:
-            raise WeightsError(f"{path}: tensor {key!r} is of type {tensor.dtype}, not a float.")
-        # A copy: tensors may look into a file that is changed or removed later.
-        tensor = tensor.detach().to(torch.float32, copy=True).contiguous()
-        if not tensor.isfinite().all():
-            raise WeightsError(f"{path}: tensor {key!r} has values that are not finite.")
-        found[key] = tensor
+        found[official] = _checked(tensors[key], f"{path}: tensor {key!r}", shape)
+        used.add(key)
     for key in tensors:
-        if key not in found:
+        if key not in used:
             raise WeightsError(f"{path}: tensor {key!r} is not part of this network.")
     return found
+
+
+def _checked(tensor: Tensor, what: str, shape: tuple[int, ...]) -> Tensor:
+    if tuple(tensor.shape) != shape:
+        raise WeightsError(f"{what} has shape {tuple(tensor.shape)}, not {shape}.")
+    if tensor.dtype not in FLOAT_TYPES:
+        raise WeightsError(f"{what} is of type {tensor.dtype}, not a float.")
+    # A copy: tensors may look into a file that is changed or removed later.
+    tensor = tensor.detach().to(torch.float32, copy=True).contiguous()
+    if not tensor.isfinite().all():
+        raise WeightsError(f"{what} has values that are not finite.")
+    return tensor
 
 
 def check_readable(path: Path) -> None:

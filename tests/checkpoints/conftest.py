@@ -12,6 +12,15 @@ from edsr_cli.networks import NetworkConfig, build
 METADATA = {"name": "tiny", "licence": "CC0-1.0", "origin": "random"}
 
 
+@pytest.fixture(scope="package", autouse=True)
+def one_thread():
+    """Small networks gain nothing from threads, and lose much when other tests run beside."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture
 def tiny_file(tmp_path: Path) -> Path:
     """A canonical file of a tiny EDSR x2 network, 2 blocks of 4 features."""

@@ -33,7 +33,10 @@ def configurations():
         **sizes,
     )
     scales = st.lists(st.sampled_from(networks.SCALES), min_size=1, unique=True).map(tuple)
-    return edsr | st.builds(networks.NetworkConfig, st.just("mdsr"), scales, **sizes)
+    kernel = st.sampled_from([3, 5])
+    return edsr | st.builds(
+        networks.NetworkConfig, st.just("mdsr"), scales, **sizes, pre_process_kernel=kernel
+    )
 
 
 @given(configurations())

@@ -1,5 +1,6 @@
 import os
 import pickle
+from collections import OrderedDict
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edsr_cli.checkpoints.torch_file import read_torch_file
+from edsr_cli.checkpoints.torch_file import WRAPPERS, read_torch_file
 from edsr_cli.errors import ExitCode, WeightsError
 
 
@@ -48,12 +49,20 @@ def test_a_flat_state_dict_is_read(tmp_path, save):
 
 
 @pytest.mark.parametrize("save", [save_zip, save_legacy, save_pickle])
-@pytest.mark.parametrize("beside_tensors", [True, False])
-def test_code_in_a_file_is_refused_and_not_run(tmp_path, save, beside_tensors):
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda evil: evil,
+        lambda evil: {"weight": torch.zeros(2), "evil": evil},
+        lambda evil: {"params": {"weight": torch.zeros(2)}, "meta": evil},
+        lambda evil: {"state_dict": OrderedDict(weight=torch.zeros(2), evil=[evil])},
+    ],
+    ids=["alone", "beside a tensor", "beside a wrapped state dict", "inside one"],
+)
+def test_code_in_a_file_is_refused_and_not_run(tmp_path, save, around):
     victim = tmp_path / "victim"
     path = tmp_path / "evil.pt"
-    evil = Malicious(victim)
-    save({"weight": torch.zeros(2), "evil": evil} if beside_tensors else evil, path)
+    save(around(Malicious(victim)), path)
     with pytest.raises(WeightsError) as caught:
         read_torch_file(path)
     assert not victim.exists()
@@ -61,10 +70,33 @@ def test_code_in_a_file_is_refused_and_not_run(tmp_path, save, beside_tensors):
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == ExitCode.WEIGHTS
     # The file is really dangerous: whoever trusts it creates the folder.
-    if save is save_zip:
+    if save is save_pickle:
+        pickle.loads(path.read_bytes())
+    else:
         assert f"{os.mkdir.__module__}.mkdir" in caught.value.message
         torch.load(path, weights_only=False)
-        assert victim.is_dir()
+    assert victim.is_dir()
+
+
+@pytest.mark.parametrize("save", [save_zip, save_legacy])
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+def test_a_wrapped_state_dict_is_read(tmp_path, save, wrapper):
+    path = tmp_path / "a.pt"
+    state_dict = OrderedDict(a=torch.rand(2))
+    save({"epoch": 3, "optimizer": {"lr": [0.1]}, wrapper: state_dict}, path)
+    assert torch.equal(read_torch_file(path)["a"], state_dict["a"])
+
+
+def test_of_two_state_dicts_the_averaged_one_is_read(tmp_path):
+    path = tmp_path / "a.pth"
+    torch.save({"params": {"a": torch.zeros(1)}, "params_ema": {"a": torch.ones(1)}}, path)
+    assert read_torch_file(path)["a"] == 1
+
+
+def test_a_wrapper_inside_a_wrapper_is_taken_off_too(tmp_path):
+    path = tmp_path / "a.pth"
+    torch.save({"model": {"state_dict": {"a": torch.ones(1)}, "epoch": 1}}, path)
+    assert read_torch_file(path)["a"] == 1
 
 
 def test_a_whole_module_is_refused_by_name(tmp_path):
@@ -79,7 +111,10 @@ def test_a_whole_module_is_refused_by_name(tmp_path):
     [
         (torch.zeros(3), "holds a Tensor, not a state dict"),
         ([torch.zeros(3)], "holds a list, not a state dict"),
-        ({"params": {"a": torch.zeros(3)}}, "entry 'params' is a dict, not a tensor"),
+        ({"other": {"a": torch.zeros(3)}}, "entry 'other' is a dict, not a tensor"),
+        ({"params": {"params": {}, "a": 1}, "b": 2}, "holds no tensors"),
+        ({"state_dict": {"epoch": 3}}, "entry 'epoch' is a int"),
+        ({}, "holds no tensors"),
         ({3: torch.zeros(3)}, "entry 3 is a Tensor"),
         ({"a": 1.5}, "entry 'a' is a float"),
     ],
