@@ -5,141 +5,33 @@ scales. The file's comments describe its keys. Reading it does not import torch.
 """
 
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from edsr_cli.checkpoints.bundled import REGISTRY_FILE, REINSTALL, weights_folder
+from edsr_cli.checkpoints.model_row import CANONICAL, NONE_STATED, ModelRow, Psnr, Source
 from edsr_cli.errors import WeightsError
 
-if TYPE_CHECKING:
-    from edsr_cli.networks import NetworkConfig
+__all__ = [
+    "CANONICAL",
+    "DEFAULT_MODEL",
+    "DEFAULT_SCALE",
+    "NONE_STATED",
+    "ModelRow",
+    "Psnr",
+    "Source",
+    "find",
+    "names",
+    "read_registry",
+    "rows",
+    "scales",
+    "select",
+]
 
 DEFAULT_MODEL = "edsr-free"
 DEFAULT_SCALE = 4
-NONE_STATED = "none stated"
-"""The licence of weights whose publisher names none."""
-
-CANONICAL = "canonical"
-"""The layout of files written by `edsr_cli.checkpoints.canonical`."""
-
-_PLACE_KEYS = {"bundled": ("file",), "huggingface": ("repo", "revision", "file"), "url": ("url",)}
-_DIGEST_LENGTHS = {"sha256": 64, "sha256_prefix": 8, "git_blob": 40}
-
-
-@dataclass(frozen=True)
-class Source:
-    """One place that a model's file can be had from, and what is known of the bytes there.
-
-    Mirrors may hold the same tensors in different files, so layout, size and digest belong to the
-    place, not to the model.
-
-    Attributes:
-        kind: "bundled" (in the weights folder), "huggingface" or "url".
-        layout: the key layout of the file; `CANONICAL` for the project's own.
-        file: the file's name, in the weights folder or in the repository.
-        repo: "huggingface" only: owner/name.
-        revision: "huggingface" only: the commit, 40 hexadecimal digits.
-        url: "url" only: the whole address.
-        size: length in bytes; None if it is not known.
-        sha256: the digest of the file, 64 hexadecimal digits; empty if not known.
-        sha256_prefix: its first 8 digits, where no more of it was published; else empty.
-        git_blob: the file's git object id, 40 hexadecimal digits, which is the SHA-1 of a header
-            and the bytes; empty if not known.
-    """
-
-    kind: str
-    layout: str
-    file: str = ""
-    repo: str = ""
-    revision: str = ""
-    url: str = ""
-    size: int | None = None
-    sha256: str = ""
-    sha256_prefix: str = ""
-    git_blob: str = ""
-
-    def __post_init__(self) -> None:
-        if self.kind not in _PLACE_KEYS:
-            raise ValueError(f"kind must be one of {', '.join(_PLACE_KEYS)}, not {self.kind!r}")
-        for key in _PLACE_KEYS[self.kind]:
-            if not getattr(self, key):
-                raise ValueError(f"a source of kind {self.kind!r} needs {key!r}")
-        for key, length in _DIGEST_LENGTHS.items():
-            digest = getattr(self, key)
-            if digest and (len(digest) != length or digest.strip("0123456789abcdef")):
-                raise ValueError(f"{key} must be {length} lower-case hexadecimal digits")
-        if self.kind == "bundled" and not (self.size and self.sha256):
-            raise ValueError("a bundled source needs 'size' and 'sha256'")
-
-
-@dataclass(frozen=True)
-class Psnr:
-    """The quality of a model on a data set, in dB of PSNR.
-
-    Attributes:
-        dataset: for example "Set5".
-        scale: the scale it was taken at.
-        channel: "Y" (luma, with a border of `scale` pixels left out) or "RGB".
-        published: what the weights' publisher states; None if nothing.
-        measured: what was measured with these weights; None if nothing.
-    """
-
-    dataset: str
-    scale: int
-    channel: str = "Y"
-    published: float | None = None
-    measured: float | None = None
-
-
-@dataclass(frozen=True)
-class ModelRow:
-    """One network of the registry.
-
-    Attributes:
-        name: what the user calls the model; the same for all its scales.
-        scales: the upscaling factors of this network, several for MDSR.
-        architecture: "edsr" or "mdsr".
-        blocks: number of residual blocks in the body.
-        features: number of feature channels.
-        residual_scale: factor on the residual branches that the published tensors need; canonical
-            files have it folded in, so theirs is 1.
-        value_range: full range of input and output that the published tensors expect, 255 or 1.
-        mean_shift: whether the published network subtracts the mean colour.
-        licence: SPDX identifier, or `NONE_STATED`.
-        origin: who made the weights, in one sentence.
-        psnr: quality figures.
-        sources: where the file can be had from, in the order to try.
-    """
-
-    name: str
-    scales: tuple[int, ...]
-    architecture: str
-    blocks: int
-    features: int
-    residual_scale: float
-    value_range: float
-    mean_shift: bool
-    licence: str
-    origin: str
-    psnr: tuple[Psnr, ...]
-    sources: tuple[Source, ...]
-
-    @property
-    def config(self) -> "NetworkConfig":
-        """The hyper-parameters of the published network. Imports torch."""
-        from edsr_cli.networks import NetworkConfig
-
-        return NetworkConfig(
-            self.architecture, self.scales, self.blocks, self.features, self.residual_scale
-        )
-
-    @property
-    def bundled(self) -> Source | None:
-        """The file that comes with the program; None if the model has to be fetched."""
-        return next((source for source in self.sources if source.kind == "bundled"), None)
 
 
 @cache
@@ -178,6 +70,25 @@ def find(name: str, scale: int) -> ModelRow:
     raise WeightsError(f"Model {name!r} has no scale x{scale}.", f"It has {offered}.")
 
 
+def select(chosen: Sequence[str], scale: int | None = None) -> tuple[ModelRow, ...]:
+    """The rows of some models, each once, in the registry's order.
+
+    Args:
+        chosen: names of models.
+        scale: only the rows with this scale; None for all.
+
+    Raises:
+        WeightsError: there is no such model, or it does not have this scale.
+    """
+    wanted: list[ModelRow] = []
+    for name in chosen:
+        if scale is not None:
+            wanted.append(find(name, scale))
+        else:
+            wanted += [find(name, each) for each in scales(name) or (DEFAULT_SCALE,)]
+    return tuple(row for row in rows() if row in wanted)
+
+
 def read_registry(path: Path) -> tuple[ModelRow, ...]:
     """Read a registry file.
 
@@ -209,6 +120,11 @@ def _row(table: Mapping[str, Any]) -> ModelRow:
             **table,
             "scales": tuple(table["scales"]),
             "psnr": tuple(Psnr(**each) for each in table["psnr"]),
-            "sources": tuple(Source(**each) for each in table["sources"]),
+            "sources": tuple(_source(each) for each in table["sources"]),
+            "unverified": tuple(table.get("unverified", ())),
         }
     )
+
+
+def _source(table: Mapping[str, Any]) -> Source:
+    return Source(**{**table, "unverified": tuple(table.get("unverified", ()))})

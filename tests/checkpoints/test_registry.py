@@ -20,7 +20,8 @@ value_range = 1.0
 mean_shift = false
 licence = "none stated"
 origin = "Somebody"
-psnr = [{ dataset = "DIV2K", scale = 2, channel = "RGB", published = 34.63 }]
+unverified = ["that it is any good"]
+psnr = [{ dataset = "DIV2K", scale = 2, channel = "RGB", published = 34.63, source = "README" }]
 
 [[model.sources]]
 kind = "huggingface"
@@ -50,7 +51,7 @@ def read(tmp_path):
 
 
 def test_the_bundled_models_are_listed():
-    assert registry.names() == (registry.DEFAULT_MODEL,) == ("edsr-free",)
+    assert registry.names()[0] == registry.DEFAULT_MODEL == "edsr-free"
     assert registry.scales("edsr-free") == (2, 3, 4)
     assert registry.DEFAULT_SCALE in registry.scales(registry.DEFAULT_MODEL)
 
@@ -69,7 +70,7 @@ def test_a_bundled_row_describes_the_file_that_is_there(scale):
 
 
 def test_an_unknown_model_or_scale_lists_the_alternatives():
-    with pytest.raises(WeightsError, match=r"no model 'esdr'\. Models: edsr-free\."):
+    with pytest.raises(WeightsError, match=r"no model 'esdr'\. Models: edsr-free, edsr-base"):
         registry.find("esdr", 4)
     with pytest.raises(WeightsError, match=r"'edsr-free' has no scale x8\. It has x2, x3, x4\."):
         registry.find("edsr-free", 8)
@@ -77,7 +78,7 @@ def test_an_unknown_model_or_scale_lists_the_alternatives():
 
 def test_models_are_listed_without_importing_torch(repository):
     program = (
-        "import sys; from edsr_cli.checkpoints import registry; print(*registry.names());"
+        "import sys; from edsr_cli.checkpoints import registry; print(registry.names()[0]);"
         "sys.exit('torch' in sys.modules)"
     )
     done = subprocess.run(
@@ -94,7 +95,37 @@ def test_a_row_can_name_downloads_in_order(read):
     assert row.sources[1].size is None
     assert row.licence == registry.NONE_STATED
     assert row.config.residual_scale == 0.1
-    assert row.psnr == (registry.Psnr("DIV2K", 2, "RGB", published=34.63),)
+    assert row.psnr == (registry.Psnr("DIV2K", 2, "RGB", published=34.63, source="README"),)
+    assert row.unverified == ("that it is any good",)
+    assert row.label == "other x2 x3 x4"
+    assert row.size == 12
+
+
+def test_a_source_says_whether_it_can_be_checked(read):
+    hub, url = read(DOWNLOADABLE)[0].sources
+    assert hub.place == f"hf://owner/name@{hub.revision}/a.pt"
+    assert (hub.host, url.host) == ("huggingface.co/owner/name", "example.org")
+    assert hub.has_digest and url.has_digest
+    without = DOWNLOADABLE.replace('sha256_prefix = "a00cab12"', "")
+    without = without.replace('git_blob = "b72194e19148695edfcd2c32e79cbb6be61bb07d"', "")
+    hub, url = read(without)[0].sources
+    assert (hub.has_digest, hub.can_be_checked) == (False, True)
+    assert (url.has_digest, url.can_be_checked) == (False, False)
+    (hub, _) = read(without.replace(hub.revision, "main"))[0].sources
+    assert not hub.can_be_checked
+
+
+def test_rows_are_chosen_by_name_and_scale():
+    chosen = registry.select(["mdsr", "edsr-free", "mdsr"])
+    assert [row.label for row in chosen] == [
+        "edsr-free x2",
+        "edsr-free x3",
+        "edsr-free x4",
+        "mdsr x2 x3 x4",
+    ]
+    assert [row.label for row in registry.select(["edsr"], 3)] == ["edsr x3"]
+    with pytest.raises(WeightsError, match="no model 'other'"):
+        registry.select(["edsr", "other"])
 
 
 @pytest.mark.parametrize(
@@ -113,6 +144,12 @@ def test_a_row_can_name_downloads_in_order(read):
         ('"a00cab12"', '"A00CAB12"', "sha256_prefix must be 8"),
         ('kind = "huggingface"', 'kind = "bundled"', "'size' and 'sha256'"),
         ("scales = [2, 3, 4]", "scales = 2", "model 1"),
+        ("https://", "http://", "url must start with https://"),
+        ("0123456789", "v1", "revision must be 40"),
+        (', source = "README"', "", "needs its 'source'"),
+        ('channel = "RGB"', 'channel = "B"', "channel must be"),
+        ("value_range = 1.0", "value_range = 2.0", "value_range must be"),
+        ("mean_shift", "tensors_sha256 = '1'\nmean_shift", "tensors_sha256 must be 64"),
     ],
 )
 def test_a_row_that_makes_no_sense_is_refused(read, old, new, message):

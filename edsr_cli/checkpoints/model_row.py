@@ -1,0 +1,240 @@
+"""What a row of the registry says about a model, and what follows from it. Imports no torch."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from edsr_cli.networks import NetworkConfig
+
+NONE_STATED = "none stated"
+"""The licence of weights whose publisher names none."""
+
+CANONICAL = "canonical"
+"""The layout of files written by `edsr_cli.checkpoints.canonical`."""
+
+BYTES_PER_PARAMETER = 4
+"""Published weights, and canonical files, are fp32."""
+
+_PLACE_KEYS = {"bundled": ("file",), "huggingface": ("repo", "revision", "file"), "url": ("url",)}
+_DIGEST_LENGTHS = {"sha256": 64, "sha256_prefix": 8, "git_blob": 40}
+_COMMIT_LENGTH = 40
+_MOVING = "main"
+_MANY_OWNERS = ("github.com", "raw.githubusercontent.com")  # hosts where the path says whose it is
+
+
+@dataclass(frozen=True)
+class Source:
+    """One place that a model's file can be had from, and what is known of the bytes there.
+
+    Mirrors may hold the same tensors in different files, so layout, size and digest belong to the
+    place, not to the model.
+
+    Attributes:
+        kind: "bundled" (in the weights folder), "huggingface" or "url".
+        layout: the key layout of the file; `CANONICAL` for the project's own.
+        file: the file's name, in the weights folder or in the repository.
+        repo: "huggingface" only: owner/name.
+        revision: "huggingface" only: the commit, 40 hexadecimal digits, or "main" where the commit
+            is not known.
+        url: "url" only: the whole address, https.
+        size: length in bytes; None if it is not known.
+        size_about: rounded length in bytes, to be shown where `size` is not known.
+        sha256: the digest of the file, 64 hexadecimal digits; empty if not known.
+        sha256_prefix: its first 8 digits, where no more of it was published; else empty.
+        git_blob: the file's git object id, 40 hexadecimal digits, which is the SHA-1 of a header
+            and the bytes; empty if not known.
+        unverified: what is believed of this source and was never checked, a sentence each.
+    """
+
+    kind: str
+    layout: str
+    file: str = ""
+    repo: str = ""
+    revision: str = ""
+    url: str = ""
+    size: int | None = None
+    size_about: int | None = None
+    sha256: str = ""
+    sha256_prefix: str = ""
+    git_blob: str = ""
+    unverified: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.kind not in _PLACE_KEYS:
+            raise ValueError(f"kind must be one of {', '.join(_PLACE_KEYS)}, not {self.kind!r}")
+        for key in _PLACE_KEYS[self.kind]:
+            if not getattr(self, key):
+                raise ValueError(f"a source of kind {self.kind!r} needs {key!r}")
+        for key, length in _DIGEST_LENGTHS.items():
+            digest = getattr(self, key)
+            if digest and not _is_hex(digest, length):
+                raise ValueError(f"{key} must be {length} lower-case hexadecimal digits")
+        if self.revision not in ("", _MOVING) and not _is_hex(self.revision, _COMMIT_LENGTH):
+            raise ValueError(f"revision must be {_COMMIT_LENGTH} hexadecimal digits, or 'main'")
+        if self.url and not self.url.startswith("https://"):
+            raise ValueError("url must start with https://")
+        if self.kind == "bundled" and not (self.size and self.sha256):
+            raise ValueError("a bundled source needs 'size' and 'sha256'")
+
+    @property
+    def place(self) -> str:
+        """Where the file is, as one word: an address, `hf://owner/name@commit/file` or a name."""
+        if self.kind == "huggingface":
+            return f"hf://{self.repo}@{self.revision}/{self.file}"
+        return self.url or self.file
+
+    @property
+    def host(self) -> str:
+        """Who serves the file, for messages."""
+        if self.kind == "huggingface":
+            return f"huggingface.co/{self.repo}"
+        address = urlsplit(self.url)
+        host = address.hostname or self.file
+        if host in _MANY_OWNERS:
+            host = "/".join((host, *address.path.split("/")[1:3]))
+        return host
+
+    @property
+    def has_digest(self) -> bool:
+        """Whether a digest of the file, or a part of one, has been published."""
+        return bool(self.sha256 or self.sha256_prefix or self.git_blob)
+
+    @property
+    def can_be_checked(self) -> bool:
+        """Whether a download from here can be told from another file.
+
+        It can by a published digest. A commit on the Hugging Face hub will do as well: what it
+        holds never changes, and the hub states the sha256 of the file in it.
+        """
+        return self.has_digest or (self.kind == "huggingface" and self.revision != _MOVING)
+
+
+@dataclass(frozen=True)
+class Psnr:
+    """The quality of a model on a data set, in dB of PSNR.
+
+    Attributes:
+        dataset: for example "Set5".
+        scale: the scale it was taken at.
+        channel: "Y" (luma, with a border of `scale` pixels left out) or "RGB".
+        published: what the weights' publisher states; None if nothing.
+        measured: what was measured with these weights; None if nothing.
+        source: where the published figure stands, and how it was taken if in another way.
+    """
+
+    dataset: str
+    scale: int
+    channel: str = "Y"
+    published: float | None = None
+    measured: float | None = None
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        if self.channel not in ("Y", "RGB"):
+            raise ValueError(f"channel must be 'Y' or 'RGB', not {self.channel!r}")
+        if self.published is not None and not self.source:
+            raise ValueError("a published PSNR needs its 'source'")
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """One network of the registry.
+
+    Attributes:
+        name: what the user calls the model; the same for all its scales.
+        scales: the upscaling factors of this network, several for MDSR.
+        architecture: "edsr" or "mdsr".
+        blocks: number of residual blocks in the body.
+        features: number of feature channels.
+        residual_scale: factor on the residual branches that the published tensors need; canonical
+            files have it folded in, so theirs is 1.
+        value_range: full range of input and output that the published tensors expect, 255 or 1.
+        mean_shift: whether the published network subtracts the mean colour.
+        licence: SPDX identifier, or `NONE_STATED`.
+        origin: who made the weights, in one sentence.
+        psnr: quality figures; the first data set is the one that tables show.
+        sources: where the file can be had from, in the order to try.
+        pre_process_kernel: "mdsr" only: size of the kernels before the body.
+        tensors_sha256: digest of the canonical tensors (see `store.digests.tensors_sha256`), which
+            every source must lead to; empty as long as nobody has taken it.
+        unverified: what is believed of this model and was never checked, a sentence each.
+    """
+
+    name: str
+    scales: tuple[int, ...]
+    architecture: str
+    blocks: int
+    features: int
+    residual_scale: float
+    value_range: float
+    mean_shift: bool
+    licence: str
+    origin: str
+    psnr: tuple[Psnr, ...]
+    sources: tuple[Source, ...]
+    pre_process_kernel: int = 5
+    tensors_sha256: str = ""
+    unverified: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.tensors_sha256 and not _is_hex(self.tensors_sha256, _DIGEST_LENGTHS["sha256"]):
+            raise ValueError("tensors_sha256 must be 64 lower-case hexadecimal digits")
+        if self.value_range not in (1.0, 255.0):
+            raise ValueError(f"value_range must be 1.0 or 255.0, not {self.value_range}")
+        if not self.sources:
+            raise ValueError("a model needs at least one of 'sources'")
+
+    @property
+    def label(self) -> str:
+        """The model and its scales for messages, such as "edsr x2" or "mdsr x2 x3 x4"."""
+        return " ".join((self.name, *(f"x{scale}" for scale in self.scales)))
+
+    @property
+    def config(self) -> "NetworkConfig":
+        """The hyper-parameters of the published network. Imports torch."""
+        from edsr_cli.networks import NetworkConfig
+
+        return NetworkConfig(
+            self.architecture,
+            self.scales,
+            self.blocks,
+            self.features,
+            self.residual_scale,
+            self.pre_process_kernel,
+        )
+
+    @property
+    def bundled(self) -> Source | None:
+        """The file that comes with the program; None if the model has to be fetched."""
+        return next((source for source in self.sources if source.kind == "bundled"), None)
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights and biases, without the 24 of the mean shift (paper, table 1)."""
+        features = self.features
+
+        def convolution(outputs: int, inputs: int, kernel: int) -> int:
+            return outputs * inputs * kernel * kernel + outputs
+
+        def upsampler(scale: int) -> int:
+            if scale == 3:
+                return convolution(9 * features, features, 3)
+            return (scale // 2) * convolution(4 * features, features, 3)
+
+        shared = convolution(features, 3, 3) + convolution(3, features, 3)
+        body = (2 * self.blocks + 1) * convolution(features, features, 3)
+        before = 0
+        if self.architecture == "mdsr":  # two residual blocks stand before the body at each scale
+            before = 4 * convolution(features, features, self.pre_process_kernel)
+        return shared + body + sum(before + upsampler(scale) for scale in self.scales)
+
+    @property
+    def size(self) -> int:
+        """Bytes to download, about: the first size that a source states, else the tensors'."""
+        stated = (source.size or source.size_about for source in self.sources)
+        return next(filter(None, stated), BYTES_PER_PARAMETER * self.parameters)
+
+
+def _is_hex(text: str, length: int) -> bool:
+    return len(text) == length and not text.strip("0123456789abcdef")
