@@ -1,19 +1,22 @@
 """A model's name, or a weight file, becomes a network that is ready for inference."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edsr_cli.checkpoints import registry
-from edsr_cli.checkpoints.bundled import REINSTALL, bundled_file
+from edsr_cli.checkpoints import registry, store
 from edsr_cli.checkpoints.canonical import read_canonical
-from edsr_cli.checkpoints.checkpoint import Checkpoint, check_readable, fold_residual_scale
-from edsr_cli.checkpoints.official import is_official, read_official
-from edsr_cli.checkpoints.torch_file import read_torch_file
-from edsr_cli.errors import WeightsError
+from edsr_cli.checkpoints.checkpoint import Checkpoint, fold_residual_scale
+from edsr_cli.checkpoints.reader import read_checkpoint
+from edsr_cli.checkpoints.stated import Stated
+from edsr_cli.checkpoints.tensor_file import SUFFIXES
+from edsr_cli.errors import UsageError, WeightsError
 from edsr_cli.networks import EDSR, MDSR, NetworkConfig, build
 
-SUFFIXES = (".safetensors", ".pt", ".pth")
+__all__ = ["LoadedNetwork", "load_network", "read_checkpoint"]
+
+NOTHING_STATED = Stated()
 
 
 @dataclass(frozen=True)
@@ -40,26 +43,38 @@ class LoadedNetwork:
 
 
 def load_network(
-    model: str | os.PathLike[str] = registry.DEFAULT_MODEL, scale: int | None = None
+    model: str | os.PathLike[str] = registry.DEFAULT_MODEL,
+    scale: int | None = None,
+    stated: Stated = NOTHING_STATED,
+    find: Callable[[registry.ModelRow], Path] = store.resolve,
 ) -> LoadedNetwork:
     """Load a network.
 
     Args:
-        model: a name of the registry, or the path of a `.safetensors` file in the canonical format
-            or of a `.pt` or `.pth` state dict. A name wins over a file of the same name; write
+        model: a name of the registry, or the path of a weight file of any published layout, see
+            `edsr_cli.checkpoints.layouts`. A name wins over a file of the same name; write
             "./name" for the file.
         scale: the upscaling factor. None takes the only one that a file has, or else 4.
+        stated: what is known of a weight file that does not say it by itself.
+        find: gives the canonical file of a model of the registry; by default one that is on this
+            machine.
 
     Raises:
         WeightsError: there is no such model or file, it cannot be used, or it does not have the
             scale; alternatives are listed.
+        UsageError: something is stated about a model of the registry.
     """
     if isinstance(model, str) and model in registry.names():
+        if stated != NOTHING_STATED:
+            raise UsageError(
+                f"{model!r} is a model that is known, so nothing can be said about its weights.",
+                "Leave out the layout and all that goes with it; they are for files.",
+            )
         scale = registry.DEFAULT_SCALE if scale is None else scale
-        path, checkpoint = _read_named(registry.find(model, scale))
+        path, checkpoint = _read_named(registry.find(model, scale), find)
     else:
         path = Path(model)
-        checkpoint = read_file(path)
+        checkpoint = _read_path(path, stated)
         scale = _choose_scale(checkpoint.config.scales, scale, path)
     state_dict, config = fold_residual_scale(checkpoint.state_dict, checkpoint.config)
     network = build(config)
@@ -75,44 +90,30 @@ def load_network(
     )
 
 
-def read_file(path: Path) -> Checkpoint:
-    """Read a weight file of any kind that is known.
-
-    Raises:
-        WeightsError: the file is missing, damaged or of a kind that cannot be used.
-    """
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        if not os.path.lexists(path):  # unlike Path.exists, false for names that are too long
-            raise WeightsError(
-                f"There is no model and no file {str(path)!r}.",
-                f"Models: {', '.join(registry.names())}.",
-            )
-        check_readable(path)
+def _read_path(path: Path, stated: Stated) -> Checkpoint:
+    """Read a file, the name of which may also be that of a model misspelt."""
+    # Unlike Path.exists, lexists is false, not an error, for names that are too long.
+    if not os.path.lexists(path) and path.suffix.lower() not in SUFFIXES:
         raise WeightsError(
-            f"{path} is not a weights file that can be used.",
-            f"Names of such files end in {', '.join(SUFFIXES)}.",
+            f"There is no model and no file {str(path)!r}.",
+            f"Models: {', '.join(registry.names())}.",
         )
-    if suffix == ".safetensors":
-        return read_canonical(path)
-    tensors = read_torch_file(path)
-    if is_official(tensors):
-        return read_official(tensors, path)
-    raise WeightsError(
-        f"{path}: its tensors do not have the names of an EDSR or MDSR network.",
-        "The layout of the authors' release is understood.",
+    return read_checkpoint(
+        path, stated.layout, stated.value_range, stated.mean_shift, stated.residual_scale
     )
 
 
-def _read_named(row: registry.ModelRow) -> tuple[Path, Checkpoint]:
-    """Read the bundled file of a row, which must hold the network that the row describes."""
-    source = row.bundled
-    if source is None or source.size is None:
-        raise WeightsError(f"Model {row.name!r} does not come with the program.")
-    path = bundled_file(source.file, source.size, source.sha256)
+def _read_named(
+    row: registry.ModelRow, find: Callable[[registry.ModelRow], Path]
+) -> tuple[Path, Checkpoint]:
+    """Read the canonical file of a row, which must hold the network that the row describes."""
+    path = find(row)
     checkpoint = read_canonical(path)
-    if checkpoint.config != row.config:
-        raise WeightsError(f"{path} does not hold the network that is listed for it.", REINSTALL)
+    # The residual scale of a canonical file has been folded into its weights.
+    if checkpoint.config != replace(row.config, residual_scale=1.0):
+        raise WeightsError(
+            f"{path} does not hold the network that is listed for it.", store.refetch(row)
+        )
     return path, checkpoint
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from edsr_cli import __version__
-from edsr_cli.cli import interruption, upscale
+from edsr_cli.cli import fetch_weights, interruption, models, upscale
 from edsr_cli.cli.terminal import Terminal
 from edsr_cli.errors import EdsrError, ExitCode
 
@@ -19,6 +19,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("upscale")(upscale.command)
+app.command("models")(models.command)
+app.command("fetch-weights")(fetch_weights.command)
 
 
 def _print_version(wanted: bool) -> None:

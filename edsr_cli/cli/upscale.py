@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edsr_cli.cli import interruption
+from edsr_cli.cli.downloads import Downloads
 from edsr_cli.cli.terminal import Terminal
 from edsr_cli.cli.values import parse_count, parse_size, parse_tile
 from edsr_cli.errors import UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edsr_cli.checkpoints.model_row import ModelRow
     from edsr_cli.inference import Tile, Upscaler
     from edsr_cli.jobs.naming import Task
     from edsr_cli.jobs.upscale import Result, Settings
@@ -27,6 +31,7 @@ class PrecisionName(StrEnum):
 
 
 _NETWORK, _MACHINE, _OUTPUT = "Network", "Memory and speed", "Messages"
+_WEIGHTS = "Weights from elsewhere, given as a file with -m"
 
 
 def command(
@@ -76,6 +81,52 @@ def command(
             rich_help_panel=_NETWORK,
         ),
     ] = "edsr-free",
+    download: Annotated[
+        bool,
+        typer.Option(
+            "--download",
+            help="Fetch the model if it is not here; see edsr fetch-weights.",
+            rich_help_panel=_NETWORK,
+        ),
+    ] = False,
+    layout: Annotated[
+        str | None,
+        typer.Option(
+            "--layout",
+            metavar="LAYOUT",
+            help="Whose naming and values the file has: official, torchsr, basicsr, mmagic, "
+            "super-image, super-image-mdsr or transformers. Default: by its tensors' names and, "
+            "where these leave anything open, by trying the network on a smooth gradient.",
+            rich_help_panel=_WEIGHTS,
+        ),
+    ] = None,
+    value_range: Annotated[
+        int | None,
+        typer.Option(
+            "--value-range",
+            metavar="255|1",
+            help="Full range of the values that the file's network was trained with.",
+            rich_help_panel=_WEIGHTS,
+        ),
+    ] = None,
+    mean_shift: Annotated[
+        bool | None,
+        typer.Option(
+            "--mean-shift/--no-mean-shift",
+            help="Whether it was trained with the mean colour of DIV2K subtracted.",
+            rich_help_panel=_WEIGHTS,
+        ),
+    ] = None,
+    residual_scale: Annotated[
+        float | None,
+        typer.Option(
+            "--residual-scale",
+            metavar="R",
+            help="Factor on the residual branches that it was trained with: 0.1 for the full "
+            "EDSR, 1 for most others.",
+            rich_help_panel=_WEIGHTS,
+        ),
+    ] = None,
     ensemble: Annotated[
         bool,
         typer.Option(
@@ -168,14 +219,21 @@ def command(
     terminal = Terminal(verbosity=1 if verbose else -1 if quiet else 0)
 
     with interruption.held():
+        from edsr_cli.checkpoints import store
         from edsr_cli.checkpoints.loader import load_network
+        from edsr_cli.checkpoints.stated import Stated
         from edsr_cli.images import DEFAULT_MAX_PIXELS
         from edsr_cli.inference import Upscaler
         from edsr_cli.jobs.naming import assign_outputs
         from edsr_cli.jobs.upscale import Settings
 
+    def find(row: "ModelRow") -> "Path":
+        with Downloads(terminal, row) as shown:
+            return store.resolve(row, download, options=store.Options(begin=shown.begin))
+
     with terminal.log():
-        loaded = load_network(model, scale)
+        stated = Stated(layout, value_range, mean_shift, residual_scale)
+        loaded = load_network(model, scale, stated, find)
         tasks = assign_outputs(inputs, output, loaded.scale, format_name)
         if tasks[0].destination is None and not dry_run:
             _check_stdout(as_json)

@@ -8,7 +8,8 @@ import torch
 from edsr_cli.checkpoints import bundled, registry
 from edsr_cli.checkpoints.canonical import save_canonical
 from edsr_cli.checkpoints.loader import load_network
-from edsr_cli.errors import WeightsError
+from edsr_cli.checkpoints.stated import Stated
+from edsr_cli.errors import UsageError, WeightsError
 from edsr_cli.networks import NetworkConfig, build
 
 METADATA = {"name": "tiny", "licence": "MIT", "origin": "random"}
@@ -34,38 +35,42 @@ def test_the_bundled_networks_upscale(scale):
 
 
 def test_every_kind_of_file_gives_the_same_picture_as_the_network(tiny_network, tmp_path):
-    """A canonical file always; a state dict where its residual scale is the one inferred."""
     config = tiny_network.config
     canonical = tmp_path / "tiny.safetensors"
     save_canonical(canonical, tiny_network.state_dict(), config, METADATA)
-    paths = [canonical]
-    if config.residual_scale == 1.0:
-        paths += [tmp_path / "tiny.pt", tmp_path / "TINY.PTH"]
-        for path in paths[1:]:
-            torch.save(tiny_network.state_dict(), path)
+    paths = [canonical, tmp_path / "tiny.pt", tmp_path / "TINY.PTH", tmp_path / "pytorch_model.bin"]
+    for path in paths[1:]:
+        torch.save(tiny_network.state_dict(), path)
     picture = torch.rand(1, 3, 6, 5) * 255
     arguments = (2,) if config.architecture == "mdsr" else ()
     for path in paths:
-        loaded = load_network(str(path), config.scales[0])
+        # Nothing in the tensors tells that a tiny network was built with a residual scale.
+        stated = Stated("official", residual_scale=config.residual_scale)
+        loaded = load_network(
+            str(path), config.scales[0], Stated() if path == canonical else stated
+        )
         assert loaded.config.residual_scale == 1.0
         torch.testing.assert_close(
             loaded.network(picture, *arguments), tiny_network(picture, *arguments)
         )
-        stated = ("tiny", "MIT") if path == canonical else (path.stem, "none stated")
-        assert (loaded.name, loaded.licence) == stated
+        named = ("tiny", "MIT") if path == canonical else (path.stem, "none stated")
+        assert (loaded.name, loaded.licence) == named
 
 
-def test_the_residual_scale_of_the_full_edsr_is_folded(tmp_path, monkeypatch):
-    """A whole full EDSR would take seconds; the inference of its scale is tested elsewhere."""
-    config = NetworkConfig("edsr", (2,), 2, 4, residual_scale=0.1)
-    monkeypatch.setattr("edsr_cli.checkpoints.official.infer_config", lambda tensors, path: config)
-    network = build(config).eval()
-    path = tmp_path / "full.pt"
-    torch.save(network.state_dict(), path)
-    picture = torch.rand(1, 3, 6, 5) * 255
+def test_the_weights_of_an_unknown_file_are_tried(tmp_path, caplog):
+    bundled = load_network("edsr-free", 2).network
+    path = tmp_path / "weights.pt"
+    torch.save(bundled.state_dict(), path)
     loaded = load_network(path)
-    assert loaded.config.residual_scale == 1.0
-    torch.testing.assert_close(loaded.network(picture), network(picture))
+    picture = torch.rand(1, 3, 6, 5) * 255
+    torch.testing.assert_close(loaded.network(picture), bundled(picture))
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "By trying: values in 0..255, mean shift, residual scale 1." in caplog.text
+
+
+def test_nothing_is_said_about_a_model_of_the_registry():
+    with pytest.raises(UsageError, match=r"'edsr-free' is a model that is known.*for files"):
+        load_network("edsr-free", 2, Stated(residual_scale=0.1))
 
 
 def save_tiny(path: Path, config: NetworkConfig) -> Path:
@@ -92,7 +97,7 @@ def test_a_file_of_several_scales_has_4_as_its_default(tmp_path):
     ("model", "scale", "message"),
     [
         ("edsr-free", 5, r"'edsr-free' has no scale x5\. It has x2, x3, x4\."),
-        ("esdr", None, r"no model and no file 'esdr'\. Models: edsr-free\."),
+        ("esdr", None, r"no model and no file 'esdr'\. Models: edsr-free"),
         ("none.pt", None, r"none\.pt: there is no such file"),
         ("none.safetensors", 2, r"none\.safetensors: there is no such file"),
     ],
@@ -107,11 +112,14 @@ def test_other_files_are_refused(tmp_path):
     path.write_bytes(b"something")
     with pytest.raises(WeightsError, match=r"weights\.onnx is not a weights file.*\.safetensors"):
         load_network(path)
+    path.rename(tmp_path / "weights.ckpt")
+    with pytest.raises(WeightsError, match=r"weights\.ckpt is not a whole PyTorch file"):
+        load_network(tmp_path / "weights.ckpt")
     with pytest.raises(WeightsError, match="is a folder"):
         load_network(tmp_path)
     path = tmp_path / "weights.pt"
     torch.save({"conv_first.weight": torch.zeros(1)}, path)
-    with pytest.raises(WeightsError, match="do not have the names of an EDSR or MDSR network"):
+    with pytest.raises(WeightsError, match=r"not have the names of an EDSR .* official, torchsr"):
         load_network(path)
 
 
@@ -150,8 +158,9 @@ def test_a_bundled_file_must_hold_the_listed_network(own_weights):
 
 
 def test_the_bundled_files_say_what_they_are():
-    for row in registry.rows():
-        assert row.bundled is not None
+    bundled_rows = [row for row in registry.rows() if row.bundled]
+    assert bundled_rows
+    for row in bundled_rows:
         loaded = load_network(row.name, row.scales[0])
         assert (loaded.name, loaded.licence, loaded.origin) == (row.name, row.licence, row.origin)
         assert json.dumps(loaded.config.to_dict()) == json.dumps(row.config.to_dict())

@@ -1,0 +1,42 @@
+"""`edsr models`."""
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from edsr_cli.cli.terminal import Terminal
+
+
+def command(
+    cache_dir: Annotated[
+        str | None,
+        typer.Option(
+            "--cache-dir",
+            metavar="DIR",
+            help="Where fetched weights are. Default: EDSR_CACHE, or the platform's cache folder.",
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Print one JSON object per network, with all that is known."),
+    ] = False,
+) -> None:
+    """List the models that have a name, and which of them are on this machine."""
+    from edsr_cli.checkpoints.listing import listing
+    from edsr_cli.checkpoints.store.folder import cache_folder
+
+    listed = listing(cache_folder(cache_dir))
+    if as_json:
+        for model in listed:
+            for values in model.to_dicts():
+                Terminal().json(values)
+        return
+    table = Table("model", "scales", "size", "licence", "here", "PSNR in dB", box=None)
+    for model in listed:
+        table.add_row(model.name, model.scales, model.size, model.licence, model.cached, model.psnr)
+    # A terminal wraps what is too wide for it; a pipe or a file gets one line a model.
+    width = None if sys.stdout.isatty() else 200
+    Console(highlight=False, markup=False, width=width).print(table)
