@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edsr_cli.cli import models
+from edsr_cli.cli import models, options
 from edsr_cli.cli.downloads import Downloads
 from edsr_cli.cli.terminal import Terminal
 from edsr_cli.errors import ExitCode, UsageError, WeightsError
@@ -67,12 +67,8 @@ def command(
             "--json", help="Print one JSON object per network on stdout.", rich_help_panel=_OUTPUT
         ),
     ] = False,
-    quiet: Annotated[
-        bool, typer.Option("-q", "--quiet", help="Print errors only.", rich_help_panel=_OUTPUT)
-    ] = False,
-    verbose: Annotated[
-        bool, typer.Option("-v", "--verbose", help="Print details.", rich_help_panel=_OUTPUT)
-    ] = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Download published weights, check them, and keep them.
 
@@ -125,8 +121,9 @@ def _fetch(
 
     try:
         with Downloads(terminal, row) as downloads:
-            options = Options(offline, allow_unverified, begin=downloads.begin)
-            fetched = fetch_row(row, folder, options)
+            fetched = fetch_row(
+                row, folder, Options(offline, allow_unverified, begin=downloads.begin)
+            )
     except WeightsError as error:
         terminal.error(str(error))
         if as_json:

@@ -1,15 +1,13 @@
 """`edsr upscale`."""
 
 import sys
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from edsr_cli.cli import interruption
+from edsr_cli.cli import interruption, options
 from edsr_cli.cli.downloads import Downloads
 from edsr_cli.cli.terminal import Terminal
-from edsr_cli.cli.values import parse_count, parse_size, parse_tile
 from edsr_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,190 +19,28 @@ if TYPE_CHECKING:
     from edsr_cli.jobs.upscale import Result, Settings
 
 
-class PrecisionName(StrEnum):
-    """Values of --precision."""
-
-    AUTO = "auto"
-    FP32 = "fp32"
-    BF16 = "bf16"
-    FP16 = "fp16"
-
-
-_NETWORK, _MACHINE, _OUTPUT = "Network", "Memory and speed", "Messages"
-_WEIGHTS = "Weights from elsewhere, given as a file with -m"
-
-
 def command(
-    inputs: Annotated[
-        list[str], typer.Argument(metavar="INPUT", help="Pictures; - for standard input.")
-    ],
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="FILE|DIR|-",
-            help="Where to write; - for standard output. "
-            "Default: {stem}_x{scale}.png beside each input.",
-        ),
-    ] = None,
-    format_name: Annotated[
-        str | None,
-        typer.Option(
-            "-f",
-            "--format",
-            metavar="FORMAT",
-            help="png, jpeg, webp, tiff, avif or bmp. Default: by the output's suffix, or png.",
-        ),
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace outputs that exist.")
-    ] = False,
-    scale: Annotated[
-        int | None,
-        typer.Option(
-            "-s",
-            "--scale",
-            min=2,
-            max=4,
-            help="2, 3 or 4. Default: 4, or that of a model file.",
-            rich_help_panel=_NETWORK,
-        ),
-    ] = None,
-    model: Annotated[
-        str,
-        typer.Option(
-            "-m",
-            "--model",
-            metavar="MODEL|FILE",
-            help="A model's name, or a file with weights.",
-            rich_help_panel=_NETWORK,
-        ),
-    ] = "edsr-free",
-    download: Annotated[
-        bool,
-        typer.Option(
-            "--download",
-            help="Fetch the model if it is not here; see edsr fetch-weights.",
-            rich_help_panel=_NETWORK,
-        ),
-    ] = False,
-    layout: Annotated[
-        str | None,
-        typer.Option(
-            "--layout",
-            metavar="LAYOUT",
-            help="Whose naming and values the file has: official, torchsr, basicsr, mmagic, "
-            "super-image, super-image-mdsr or transformers. Default: by its tensors' names and, "
-            "where these leave anything open, by trying the network on a smooth gradient.",
-            rich_help_panel=_WEIGHTS,
-        ),
-    ] = None,
-    value_range: Annotated[
-        int | None,
-        typer.Option(
-            "--value-range",
-            metavar="255|1",
-            help="Full range of the values that the file's network was trained with.",
-            rich_help_panel=_WEIGHTS,
-        ),
-    ] = None,
-    mean_shift: Annotated[
-        bool | None,
-        typer.Option(
-            "--mean-shift/--no-mean-shift",
-            help="Whether it was trained with the mean colour of DIV2K subtracted.",
-            rich_help_panel=_WEIGHTS,
-        ),
-    ] = None,
-    residual_scale: Annotated[
-        float | None,
-        typer.Option(
-            "--residual-scale",
-            metavar="R",
-            help="Factor on the residual branches that it was trained with: 0.1 for the full "
-            "EDSR, 1 for most others.",
-            rich_help_panel=_WEIGHTS,
-        ),
-    ] = None,
-    ensemble: Annotated[
-        bool,
-        typer.Option(
-            "-x",
-            "--ensemble",
-            help="Average eight flipped and rotated views: better, eight times the work.",
-            rich_help_panel=_NETWORK,
-        ),
-    ] = False,
-    device: Annotated[
-        str,
-        typer.Option(
-            "-d",
-            "--device",
-            metavar="DEVICE",
-            help="auto, cpu, cuda, cuda:N or mps.",
-            rich_help_panel=_MACHINE,
-        ),
-    ] = "auto",
-    precision: Annotated[
-        PrecisionName,
-        typer.Option(
-            "--precision",
-            help="Number format of the residual blocks; auto is bf16 where it is fast, else fp32.",
-            rich_help_panel=_MACHINE,
-        ),
-    ] = PrecisionName.AUTO,
-    max_memory: Annotated[
-        int | None,
-        typer.Option(
-            "--max-memory",
-            metavar="SIZE",
-            parser=parse_size,
-            help="Memory that the network may work in, such as 500M or 2GiB; pictures and weights "
-            "come on top. Default: by what is free.",
-            rich_help_panel=_MACHINE,
-        ),
-    ] = None,
-    tile: Annotated[
-        str,
-        typer.Option(
-            "-t",
-            "--tile",
-            metavar="auto|none|N",
-            callback=parse_tile,
-            help="Split into panels of N input columns; the result stays the same. "
-            "auto: only where memory demands it.",
-            rich_help_panel=_MACHINE,
-        ),
-    ] = "auto",
-    max_pixels: Annotated[
-        int | None,
-        typer.Option(
-            "--max-pixels",
-            metavar="N",
-            parser=parse_count,
-            help="Refuse inputs with more pixels, such as 800M. Default: 268M.",
-            rich_help_panel=_MACHINE,
-        ),
-    ] = None,
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "-n", "--dry-run", help="Print the plan and do nothing.", rich_help_panel=_OUTPUT
-        ),
-    ] = False,
-    as_json: Annotated[
-        bool,
-        typer.Option(
-            "--json", help="Print one JSON object per file on stdout.", rich_help_panel=_OUTPUT
-        ),
-    ] = False,
-    quiet: Annotated[
-        bool, typer.Option("-q", "--quiet", help="Print errors only.", rich_help_panel=_OUTPUT)
-    ] = False,
-    verbose: Annotated[
-        bool, typer.Option("-v", "--verbose", help="Print details.", rich_help_panel=_OUTPUT)
-    ] = False,
+    inputs: options.Inputs,
+    output: options.Output = None,
+    format_name: options.Format = None,
+    overwrite: options.Overwrite = False,
+    scale: options.Scale = None,
+    model: options.Model = "edsr-free",
+    download: options.Download = False,
+    layout: options.Layout = None,
+    value_range: options.ValueRange = None,
+    mean_shift: options.MeanShift = None,
+    residual_scale: options.ResidualScale = None,
+    ensemble: options.Ensemble = False,
+    device: options.Device = "auto",
+    precision: options.Precision = options.PrecisionName.AUTO,
+    max_memory: options.MaxMemory = None,
+    tile: options.Tile = "auto",
+    max_pixels: options.MaxPixels = None,
+    dry_run: options.DryRun = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Upscale pictures.
 
