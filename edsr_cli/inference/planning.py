@@ -164,6 +164,7 @@ def make_plan(
         rows = min(height, max(_GOOD_ROWS, strip_pixels // columns), fitting)
         if rows < 1:
             continue
+        rows = -(-height // -(-height // rows))  # as many strips, but equal ones
         halos = 2 * footprint.radius * (-(-width // candidate) - 1)
         cost = (width + halos) * (1 + _STRIP_OVERHEAD / rows)
         if best is None or cost < best[0]:

@@ -106,3 +106,10 @@ def test_smaller_plans_end_at_the_smallest(height, width, panel_width, strip_row
 
 def test_region_is_clipped_at_the_picture():
     assert Region(10, 20, 0, 5).grown(8, 25, 100) == Region(2, 25, 0, 13)
+
+
+@given(lengths, st.integers(1, 2000))
+def test_strips_are_of_nearly_equal_height(height, width):
+    rows = make_plan(height, width, BASELINE, 10**12, 1 << 15).strip_rows
+    strips = -(-height // rows)
+    assert rows * strips - height < strips  # the last is short by less than a row for each strip
