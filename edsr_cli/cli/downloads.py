@@ -13,7 +13,8 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from edsr_cli.cli.terminal import Terminal, printable
+from edsr_cli.cli.terminal import Terminal
+from edsr_cli.text import one_line
 
 if TYPE_CHECKING:
     from edsr_cli.checkpoints.model_row import ModelRow, Source
@@ -31,7 +32,7 @@ class Downloads:
     """
 
     def __init__(self, terminal: Terminal, row: "ModelRow") -> None:
-        self._terminal, self._label = terminal, printable(row.label)
+        self._terminal, self._label = terminal, one_line(row.label)
         self._bars: Progress | None = None
         console = terminal.console
         if terminal.verbosity >= 0 and console.is_terminal and not console.is_dumb_terminal:

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.text import Text
 
 from edsr_cli.errors import EdsrError
+from edsr_cli.text import one_line
 
 _PLAIN_INTERVAL = 10.0  # seconds between progress lines where there is no terminal to draw on
 
@@ -64,7 +65,7 @@ class Terminal:
 
     def _line(self, label: str, style: str, message: str) -> None:
         text = Text(label, style=style)
-        text.append(printable(message), style="dim" if style == "dim" else "")
+        text.append(one_line(message), style="dim" if style == "dim" else "")
         self.console.print(text)
 
     @contextmanager
@@ -91,7 +92,7 @@ class Terminal:
             name: the picture.
             factor: output pixels for each LR pixel, for the speed shown.
         """
-        name = printable(name)
+        name = one_line(name)
         if self.verbosity < 0:
             yield PictureProgress(lambda done, total: None)
         elif self.console.is_terminal and not self.console.is_dumb_terminal:
@@ -163,11 +164,3 @@ class _TerminalHandler(logging.Handler):
         if record.exc_info and self._terminal.verbosity >= 1:
             text = logging.Formatter().formatException(record.exc_info)
             self._terminal.console.print(Text(text, style="dim"))
-
-
-def printable(text: str) -> str:
-    """One line that any terminal can show: control characters and broken Unicode escaped."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
-        for character in text
-    )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from edsr_cli.errors import PictureError
+from edsr_cli.text import one_line
 
 # Beginnings of files: where, which bytes, and what such a file is called. The first group are
 # formats that are read, so a file that begins like this and yet cannot be opened is damaged.
@@ -48,8 +49,7 @@ def display_name(source: Path | bytes, name: str | None = None) -> str:
     """The name of a source for messages, in one line whatever characters a file name has."""
     if name is None:
         name = str(source) if isinstance(source, Path) else "standard input"
-    # A surrogate stands for a byte that is not UTF-8; it cannot be printed either.
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
+    return one_line(name)
 
 
 @contextmanager

@@ -117,7 +117,8 @@ class Upscaler:
         """Upscale one picture.
 
         When memory runs out, what is left of the picture is cut smaller; when a number format
-        overflows, what is left of it is done in fp32. Finished rows are never done again.
+        overflows, what is left of it is done in fp32. Finished rows stay; only the
+        rows above that the rest depends on are run through the network again.
 
         Args:
             pixels: (H, W, 3), RGB, uint8 (0..255) or uint16 (0..65535).

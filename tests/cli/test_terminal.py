@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edsr_cli.cli import terminal as module
-from edsr_cli.cli.terminal import Terminal, printable
+from edsr_cli.cli.terminal import Terminal
 from edsr_cli.errors import EdsrError
+from edsr_cli.text import one_line
 
 NASTY = {
     "two\nlines": r"two\nlines",
@@ -88,11 +89,11 @@ def test_long_lines_are_not_wrapped(capsys):
 
 
 @given(st.text(st.characters()))
-def test_printable(text):
-    shown = printable(text)
+def test_one_line(text):
+    shown = one_line(text)
     assert shown.isprintable()
     shown.encode()
-    assert printable(shown) == shown
+    assert one_line(shown) == shown
     if text.isprintable():
         assert shown == text
 
