@@ -97,7 +97,8 @@ def test_a_checkout_that_is_not_installed_uses_its_weights(repository, tmp_path)
 def test_a_wheel_holds_the_package_and_nothing_else(wheel, wheel_names, repository):
     modules = {
         str(path.relative_to(repository)).replace(os.sep, "/")
-        for path in (repository / "edsr_cli").rglob("*.py")
+        for path in (repository / "edsr_cli").rglob("*")
+        if path.suffix in (".css", ".py", ".toml")
     }
     weights = {f"edsr_cli/weights/{path.name}" for path in (repository / "weights").iterdir()}
     information = {name for name in wheel_names if ".dist-info/" in name}

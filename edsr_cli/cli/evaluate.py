@@ -1,0 +1,188 @@
+"""`edsr evaluate`."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from edsr_cli.cli import interruption, options
+from edsr_cli.cli.downloads import Downloads
+from edsr_cli.cli.terminal import Terminal
+from edsr_cli.errors import EdsrError, ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from edsr_cli.checkpoints.loader import LoadedNetwork
+    from edsr_cli.checkpoints.model_row import ModelRow
+    from edsr_cli.checkpoints.stated import Stated
+    from edsr_cli.cli.terminal import PictureProgress
+    from edsr_cli.datasets.benchmark import Benchmark, Pair
+    from edsr_cli.evaluation.evaluate import Result, Settings
+    from edsr_cli.evaluation.summary import Summary
+    from edsr_cli.inference import Tile, Upscaler
+
+
+def command(
+    datasets: options.Datasets,
+    scales: options.Scales = None,
+    border: options.Border = None,
+    model: options.Model = "edsr-free",
+    download: options.Download = False,
+    layout: options.Layout = None,
+    value_range: options.ValueRange = None,
+    mean_shift: options.MeanShift = None,
+    residual_scale: options.ResidualScale = None,
+    ensemble: options.Ensemble = False,
+    device: options.Device = "auto",
+    precision: options.Precision = options.PrecisionName.FP32,
+    max_memory: options.MaxMemory = None,
+    tile: options.Tile = "auto",
+    max_pixels: options.MaxPixels = None,
+    save: options.Save = None,
+    overwrite: options.Overwrite = False,
+    as_json: options.AsJsonScores = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Measure how close upscaled pictures come to the originals: PSNR and SSIM.
+
+    As the papers do: 8-bit output, luma (Y) and colours (RGB), the border left out, beside bicubic
+    interpolation and published figures. In fp32 unless --precision says otherwise, so that figures
+    compare.
+
+    **Exit codes**: 0 all done, 1 some pictures failed, 2 wrong usage, 3 weights missing or
+    damaged, 4 out of memory, 130 interrupted.
+    """
+    if quiet and verbose:
+        raise UsageError("-q and -v exclude each other.")
+    terminal = Terminal(verbosity=1 if verbose else -1 if quiet else 0)
+
+    with interruption.held():
+        from edsr_cli.checkpoints.stated import Stated
+        from edsr_cli.datasets.benchmark import find_benchmark
+        from edsr_cli.evaluation.evaluate import Settings
+        from edsr_cli.evaluation.saving import refuse_conflicts
+        from edsr_cli.images import DEFAULT_MAX_PIXELS
+        from edsr_cli.inference import Upscaler
+
+    with terminal.log():
+        benchmarks = [find_benchmark(folder) for folder in dict.fromkeys(datasets)]
+        stated = Stated(layout, value_range, mean_shift, residual_scale)
+        networks = _load(terminal, model, scales or [], stated, download)
+        folder = None if save is None else Path(save)
+        if folder is not None:
+            refuse_conflicts(folder, benchmarks, [each.scale for each in networks])
+        columns: Tile = tile if not tile.isdigit() else int(tile)  # type: ignore[assignment]
+        pixels = max_pixels or DEFAULT_MAX_PIXELS
+        codes = set()
+        for loaded in networks:
+            settings = Settings(loaded.name, ensemble, columns, border, pixels, folder, overwrite)
+            upscaler = Upscaler(loaded.network, loaded.scale, device, precision.value, max_memory)
+            for benchmark in benchmarks:
+                codes |= _run(terminal, benchmark, upscaler, settings, as_json)
+    codes.discard(ExitCode.DONE)
+    code = ExitCode.SOME_FAILED if len(codes) > 1 else next(iter(codes), ExitCode.DONE)
+    raise typer.Exit(code)
+
+
+def _load(
+    terminal: Terminal, model: str, scales: list[int], stated: "Stated", download: bool
+) -> "list[LoadedNetwork]":
+    """The network for each scale: those asked for, or all that the model has."""
+    from edsr_cli.checkpoints import registry, store
+    from edsr_cli.checkpoints.loader import load_network
+
+    def find(row: "ModelRow") -> Path:
+        with Downloads(terminal, row) as shown:
+            return store.resolve(row, download, options=store.Options(begin=shown.begin))
+
+    loaded: list[LoadedNetwork] = []
+    wanted: tuple[int, ...] = tuple(scales) or registry.scales(model)
+    if not wanted:
+        loaded.append(load_network(model, None, stated, find))
+        wanted = loaded[0].config.scales
+    chosen = []
+    for scale in dict.fromkeys(wanted):
+        fitting = (each for each in loaded if scale in each.config.scales)
+        network = next(fitting, None) or load_network(model, scale, stated, find)
+        loaded.append(network)
+        chosen.append(replace(network, scale=scale))
+    return chosen
+
+
+def _run(
+    terminal: Terminal,
+    benchmark: "Benchmark",
+    upscaler: "Upscaler",
+    settings: "Settings",
+    as_json: bool,
+) -> set[ExitCode]:
+    """Evaluate one data set at one scale; gives the pictures' exit codes."""
+    from edsr_cli.evaluation.evaluate import evaluate
+    from edsr_cli.evaluation.summary import summarise
+
+    scale = upscaler.scale
+
+    def shown(pair: "Pair") -> "AbstractContextManager[PictureProgress]":
+        return terminal.progress(f"{benchmark.name} x{scale}, {pair.name}", scale**2)
+
+    results = []
+    for result in evaluate(benchmark, upscaler, settings, shown):
+        interruption.check()
+        results.append(result)
+        _report(terminal, result)
+        if as_json:
+            terminal.json(result.to_dict())
+    summary = summarise(benchmark, scale, settings, results)
+    _remark(terminal, summary)
+    if as_json:
+        terminal.json(summary.to_dict())
+    else:
+        _print_table(summary)
+    return {result.exit_code for result in results}
+
+
+def _report(terminal: Terminal, result: "Result") -> None:
+    for remark in result.notes:
+        terminal.note(remark)
+    if result.error is not None:
+        terminal.error(result.error)
+    elif result.scores is not None:
+        terminal.detail(
+            f"{result.dataset} x{result.scale}, {result.picture}: PSNR Y "
+            f"{result.scores.psnr_y:.3f} dB, RGB {result.scores.psnr_rgb:.3f} dB, "
+            f"{result.seconds:.1f} s"
+        )
+
+
+def _remark(terminal: Terminal, summary: "Summary") -> None:
+    """Say what stands in the way of comparing the means with published figures."""
+    from edsr_cli.evaluation.published import set_size
+
+    name, count = summary.benchmark.name, len(summary.results)
+    if summary.failed and count > 1:
+        terminal.error(f"{name} x{summary.scale}: {summary.failed} of {count} pictures failed.")
+    if summary.benchmark.lr is not None and summary.results[0].lr == "made":
+        terminal.note(f"{name} has no LR pictures for x{summary.scale}: they were made from HR.")
+    size = set_size(name)
+    if summary.published and size != count:
+        terminal.note(f"Published figures are for all {size} pictures of {name}, not for {count}.")
+
+
+def _print_table(summary: "Summary") -> None:
+    from rich.console import Console
+
+    from edsr_cli.evaluation.table import make_table
+
+    # A terminal wraps what is too wide for it; in a pipe or a file, lines stay whole.
+    width = None if sys.stdout is not None and sys.stdout.isatty() else 200
+    try:
+        Console(highlight=False, markup=False, width=width).print(make_table(summary))
+    except BrokenPipeError:
+        raise  # whoever was reading has heard enough
+    except OSError as error:
+        sys.stdout = None  # or the interpreter would try again at the end, and complain
+        raise EdsrError(f"Standard output cannot be written to ({error.strerror}).") from error

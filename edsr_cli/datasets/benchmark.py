@@ -1,0 +1,204 @@
+"""Benchmark data sets on disk: which pictures belong together, and how they are compared.
+
+Three layouts are known, by the names of folders alone:
+
+    Set5/HR/baby.png                 Set5/LR_bicubic/X2/babyx2.png
+    DIV2K/DIV2K_valid_HR/0801.png    DIV2K/DIV2K_valid_LR_bicubic/X2/0801x2.png
+    any/folder/picture.jpg           LR is made from HR
+"""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edsr_cli.datasets import bicubic
+from edsr_cli.errors import PictureError, UsageError
+from edsr_cli.images import DEFAULT_MAX_PIXELS, READ_SUFFIXES, decode
+from edsr_cli.images.rounding import to_uint8
+from edsr_cli.images.source import display_name
+
+_DIV2K_MARGIN = 6  # pixels of border beside `scale`, in EDSR-PyTorch's calc_psnr
+_DIV2K_HR = re.compile("DIV2K_(valid|train)_HR")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A picture and its smaller version.
+
+    Attributes:
+        name: the HR file's name without its ending.
+        scale: HR pixels to an LR pixel, in each direction.
+        hr: the file of the original.
+        lr: the file of the smaller version; None to make it from the original.
+    """
+
+    name: str
+    scale: int
+    hr: Path
+    lr: Path | None
+
+
+@dataclass(frozen=True)
+class LoadedPair:
+    """The pixels of a pair.
+
+    Attributes:
+        hr: (scale * h, scale * w, 3), RGB, 0..255.
+        lr: (h, w, 3), RGB, 0..255.
+        notes: remarks about what was lost in reading, one line each.
+    """
+
+    hr: NDArray[np.uint8]
+    lr: NDArray[np.uint8]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A data set.
+
+    Attributes:
+        name: such as "Set5".
+        hr: the folder with the originals.
+        lr: the folder with the folders X2, X3 and X4; None if there is none.
+        is_div2k: whether it is measured as DIV2K is: a wider border, and colours before luma.
+    """
+
+    name: str
+    hr: Path
+    lr: Path | None = None
+    is_div2k: bool = False
+
+    def border(self, scale: int) -> int:
+        """Pixels at each side of an SR picture that are not compared."""
+        return scale + _DIV2K_MARGIN if self.is_div2k else scale
+
+    def pairs(self, scale: int) -> list[Pair]:
+        """All pictures, by name. Where the set has no LR folder for the scale, LR is to be made.
+
+        Raises:
+            UsageError: the folder cannot be read.
+        """
+        lr = None if self.lr is None else self.lr / f"X{scale}"
+        if lr is not None and not lr.is_dir():
+            lr = None
+        return [
+            Pair(hr.stem, scale, hr, None if lr is None else lr / f"{hr.stem}x{scale}{hr.suffix}")
+            for hr in _pictures(self.hr)
+        ]
+
+
+def find_benchmark(folder: str) -> Benchmark:
+    """Recognise the layout of a data set.
+
+    Args:
+        folder: the set's folder, or the one with its originals. Of a whole DIV2K, the part for
+            validation is taken.
+
+    Raises:
+        UsageError: there is no such folder, or no picture where one should be.
+    """
+    path = Path(folder)
+    shown = display_name(path)
+    if not os.path.isdir(folder):  # noqa: PTH112 - false, not an error, whatever the name
+        if os.path.lexists(folder):
+            raise UsageError(f"{shown} is not a folder.", "Give the folder that it is in.")
+        raise UsageError(f"There is no folder {shown}.", "Check the name.")
+    benchmark = _recognise(path)
+    if not _pictures(benchmark.hr):
+        raise UsageError(
+            f"There are no pictures in {display_name(benchmark.hr)}.",
+            "Give a folder with pictures, with HR/ and LR_bicubic/, or DIV2K's.",
+        )
+    return benchmark
+
+
+def load_pair(pair: Pair, max_pixels: int = DEFAULT_MAX_PIXELS) -> LoadedPair:
+    """Read a picture and its smaller version, or make that one.
+
+    The original is cropped at its right and lower end to `scale` times the smaller version.
+
+    Args:
+        pair: the picture.
+        max_pixels: refuse files with more pixels than this.
+
+    Raises:
+        PictureError: a file is missing or cannot be read, or the sizes do not fit.
+    """
+    hr, notes = _read(pair.hr, max_pixels)
+    height, width = (size // pair.scale for size in hr.shape[:2])
+    if not height or not width:
+        raise PictureError(
+            f"{display_name(pair.hr)}: {_size(hr)} pixels are too few for x{pair.scale}."
+        )
+    if pair.lr is None:
+        lr = bicubic.downscale(hr, pair.scale)
+    else:
+        if not os.path.lexists(pair.lr):
+            raise PictureError(
+                f"{display_name(pair.hr)}: its LR picture {display_name(pair.lr)} is missing.",
+                "Complete the data set; without the whole folder, LR pictures are made from HR.",
+            )
+        lr, more = _read(pair.lr, max_pixels)
+        notes += more
+        if lr.shape[:2] != (height, width):
+            raise PictureError(
+                f"{display_name(pair.lr)}: it has {_size(lr)} pixels, but {width} x {height} belong"
+                f" to the {_size(hr)} of {display_name(pair.hr)} at x{pair.scale}.",
+                "HR and LR are of different pictures, or LR is for another scale.",
+            )
+    return LoadedPair(hr[: height * pair.scale, : width * pair.scale], lr, notes)
+
+
+def _recognise(path: Path) -> Benchmark:
+    name, parent = _name_and_parent(path)
+    if name == "HR":
+        path, (name, _) = parent, _name_and_parent(parent)
+    if (path / "HR").is_dir():
+        return Benchmark(name, path / "HR", _existing(path / "LR_bicubic"))
+    if (path / "DIV2K_valid_HR").is_dir():
+        path, name, parent = path / "DIV2K_valid_HR", "DIV2K_valid_HR", path
+    if part := _DIV2K_HR.fullmatch(name):
+        lr = _existing(parent / f"DIV2K_{part[1]}_LR_bicubic")
+        return Benchmark("DIV2K" if part[1] == "valid" else "DIV2K_train", path, lr, is_div2k=True)
+    return Benchmark(name, path)
+
+
+def _name_and_parent(path: Path) -> tuple[str, Path]:
+    """What a folder is called, also if it is given as "." or "..", and the one that it is in."""
+    absolute = Path(os.path.abspath(path))  # noqa: PTH100 - links are not followed: their name counts
+    return absolute.name, path.parent if path.name == absolute.name else absolute.parent
+
+
+def _existing(folder: Path) -> Path | None:
+    return folder if folder.is_dir() else None
+
+
+def _pictures(folder: Path) -> list[Path]:
+    """The files in a folder that are called pictures, by name; none of the folders below it."""
+    try:
+        files = sorted(folder.iterdir())
+    except OSError as error:
+        raise UsageError(
+            f"{display_name(folder)} cannot be read ({error.strerror}).", "Check its permissions."
+        ) from error
+    return [
+        file
+        for file in files
+        if file.suffix.lower() in READ_SUFFIXES
+        and not file.name.startswith(".")
+        and not file.is_dir()
+    ]
+
+
+def _read(path: Path, max_pixels: int) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    picture = decode(path, max_pixels)
+    return to_uint8(picture.pixels), tuple(f"{display_name(path)}: {n}" for n in picture.notes)
+
+
+def _size(pixels: NDArray[np.uint8]) -> str:
+    return f"{pixels.shape[1]} x {pixels.shape[0]}"

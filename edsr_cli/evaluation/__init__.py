@@ -1,0 +1,1 @@
+"""How good upscaled pictures are: PSNR and SSIM against the originals, as the papers take them."""

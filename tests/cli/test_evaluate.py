@@ -1,0 +1,366 @@
+"""`edsr evaluate`: tables, JSON, what it saves, and what it refuses."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edsr_cli.checkpoints import registry
+from edsr_cli.datasets import bicubic
+from edsr_cli.evaluation.scores import measure
+from edsr_cli.inference import Upscaler
+from tests.cli.conftest import finish, listing, start
+from tests.jobs.nearest import NAME, read_back, repeated, save_nearest
+
+HR = {
+    name: np.random.default_rng(seed).integers(0, 256, (41, 47, 3), np.uint8)
+    for seed, name in enumerate(("a", "b", "c"))
+}
+
+
+def save(path, pixels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """Two data sets, Set5 with LR for x4 and one with originals only."""
+    monkeypatch.chdir(tmp_path)
+    for name, pixels in HR.items():
+        save(Path(f"Set5/HR/{name}.png"), pixels)
+        save(Path(f"Set5/LR_bicubic/X4/{name}x4.png"), lr(name))
+        save(Path(f"mine/{name}.png"), pixels)
+    return tmp_path
+
+
+def lr(name, scale=4):
+    return bicubic.downscale(HR[name], scale)
+
+
+def expected(name, border=4, scale=4):
+    """The scores of the network that repeats pixels, and of bicubic interpolation."""
+    height, width = HR[name].shape[0] // scale * scale, HR[name].shape[1] // scale * scale
+    original = HR[name][:height, :width]
+    pictures = repeated(lr(name, scale), scale), bicubic.upscale(lr(name, scale), scale)
+    return [measure(picture, original, border) for picture in pictures]
+
+
+@pytest.fixture
+def evaluate(edsr, model, here):
+    """Run `edsr evaluate` with the network that repeats pixels 4 x 4 times."""
+
+    def run(*arguments):
+        return edsr("evaluate", "-m", model, "-d", "cpu", *arguments)
+
+    return run
+
+
+@pytest.fixture
+def no_work(monkeypatch):
+    """Make it an error to start any work."""
+    monkeypatch.setattr(Upscaler, "upscale", None)
+
+
+def records(run):
+    return [json.loads(line) for line in run.out.splitlines()]
+
+
+def rows(run):
+    """The table's lines, split where two blanks or more are."""
+    return [re.split(r"\s{2,}", line.strip()) for line in run.out.decode().splitlines()]
+
+
+def usage(run, *words):
+    """Check that a command line was refused: code 2, nothing on stdout, no traceback."""
+    assert run.code == 2 and run.out == b"", run
+    text = re.sub(r"[│\s]+", " ", run.err)
+    assert all(word in text for word in words), run.err
+    assert "Traceback" not in run.err
+
+
+# Tables.
+
+
+def test_a_table(evaluate):
+    run = evaluate("Set5")
+    assert run.code == 0
+    table = rows(run)
+    assert table[0] == ["Set5 x4, nearest, fp32 on cpu, border of 4 pixels"]
+    assert table[2] == [
+        "picture", "PSNR Y", "SSIM Y", "PSNR RGB", "SSIM RGB", "bicubic Y", "s"
+    ]  # fmt: skip
+    for name in HR:
+        ours, simple = expected(name)
+        [row] = [row for row in table if row[0] == name]
+        assert row[1:6] == [
+            f"{ours.psnr_y:.2f}",
+            f"{ours.ssim_y:.4f}",
+            f"{ours.psnr_rgb:.2f}",
+            f"{ours.ssim_rgb:.4f}",
+            f"{simple.psnr_y:.2f}",
+        ]
+    ours, simple = (np.mean([expected(name)[which].psnr_y for name in HR]) for which in (0, 1))
+    assert [row[1] for row in table if row[0] == "mean of 3"] == [f"{ours:.2f}"]
+    assert [row[1] for row in table if row[0] == "bicubic"] == [f"{simple:.2f}"]
+    assert ["EDSR baseline (torchSR README)", "32.09", "0.8936"] in table
+    assert ["EDSR (Lim et al. 2017)", "32.46", "0.8968"] in table
+    assert run.lines == ["Published figures are for all 5 pictures of Set5, not for 3."]
+
+
+def test_div2k_leads_with_colours_and_has_a_wider_border(evaluate):
+    save(Path("DIV2K/DIV2K_valid_HR/0801.png"), HR["a"])
+    run = evaluate("DIV2K")
+    table = rows(run)
+    assert table[0] == ["DIV2K x4, nearest, fp32 on cpu, border of 10 pixels"]
+    assert table[2][:6] == ["picture", "PSNR RGB", "SSIM RGB", "PSNR Y", "SSIM Y", "bicubic RGB"]
+    ours, simple = expected("a", border=10)
+    [row] = [row for row in table if row[0] == "0801"]
+    assert [row[1], row[3], row[5]] == [
+        f"{ours.psnr_rgb:.2f}", f"{ours.psnr_y:.2f}", f"{simple.psnr_rgb:.2f}"
+    ]  # fmt: skip
+
+
+def test_unknown_sets_have_no_published_figures(evaluate):
+    run = evaluate("mine", "--border", "1")
+    assert run.code == 0 and run.err == ""
+    table = rows(run)
+    assert "border of 1 pixels" in table[0][0]
+    assert not any("(" in row[0] for row in table)
+    assert [row[1] for row in table if row[0] == "b"] == [
+        f"{expected('b', border=1)[0].psnr_y:.2f}"
+    ]
+
+
+def test_odd_names_stay_in_their_line(evaluate):
+    name = "[red]x\nä"
+    save(Path("mine") / f"{name}.png", HR["a"])
+    run = evaluate("mine")
+    assert run.code == 0
+    assert "[red]x\\nä " in run.out.decode()
+
+
+def test_quiet_prints_the_table_alone_and_verbose_a_line_for_each_picture(evaluate):
+    quiet, verbose = evaluate("Set5", "-q"), evaluate("Set5", "-v")
+    assert quiet.err == "" and len(rows(quiet)) == len(rows(verbose))
+    score = expected("a")[0].psnr_y
+    assert any(f"Set5 x4, a: PSNR Y {score:.3f} dB" in line for line in verbose.lines)
+
+
+# JSON.
+
+
+def test_json(evaluate):
+    run = evaluate("Set5", "--json", "-x", "--tile", "3")
+    assert run.code == 0
+    *pictures, mean = records(run)
+    assert [each["picture"] for each in pictures] == ["a", "b", "c"]
+    for each in pictures:
+        ours, simple = expected(each["picture"])
+        values = {name: each[name] for name in ours.to_dict()}
+        assert values == ours.to_dict()
+        assert {name: each[f"bicubic_{name}"] for name in values} == simple.to_dict()
+        assert (
+            each.items()
+            >= {
+                "kind": "picture",
+                "dataset": "Set5",
+                "scale": 4,
+                "model": NAME,
+                "ensemble": True,
+                "device": "cpu",
+                "precision": "fp32",
+                "border": 4,
+                "lr": "given",
+                "saved": None,
+                "notes": [],
+                "error": None,
+            }.items()
+        )
+        assert each["seconds"] > 0
+    assert mean.items() >= {"kind": "mean", "pictures": 3, "failed": 0, "border": 4}.items()
+    assert mean["psnr_y"] == pytest.approx(np.mean([each["psnr_y"] for each in pictures]), abs=1e-6)
+    assert mean["bicubic_ssim_rgb"] == pytest.approx(
+        np.mean([each["bicubic_ssim_rgb"] for each in pictures]), abs=1e-6
+    )
+    assert {
+        "label": "EDSR+",
+        "source": "Lim et al. 2017",
+        "channels": "y",
+        "psnr": 32.62,
+        "ssim": 0.8984,
+        "ensemble": True,
+        "own": False,
+        "note": "",
+    } in mean["published"]
+
+
+def test_equal_pictures_are_null(evaluate):
+    flat = np.full((40, 40, 3), 9, np.uint8)
+    save(Path("flat/a.png"), flat)
+    for each in records(evaluate("flat", "--json")):
+        assert each["psnr_y"] is None and each["ssim_y"] == 1
+    assert rows(evaluate("flat"))[4][:3] == ["a", "inf", "1.0000"]
+
+
+# Several data sets and scales.
+
+
+def test_several_sets_and_scales(edsr, here):
+    """The default is every scale that the model has, each for all sets."""
+    means = [
+        each
+        for each in records(edsr("evaluate", "mine", "Set5", "--json", "-d", "cpu"))
+        if each["kind"] == "mean"
+    ]
+    assert [(each["scale"], each["dataset"]) for each in means] == [
+        (scale, name) for scale in (2, 3, 4) for name in ("mine", "Set5")
+    ]
+
+
+def test_chosen_scales(edsr, here):
+    run = edsr("evaluate", "Set5", "-s", "4", "-s", "3", "-s", "4", "-d", "cpu", "--json")
+    means = [each for each in records(run) if each["kind"] == "mean"]
+    assert [each["scale"] for each in means] == [4, 3]
+    assert "Set5 has no LR pictures for x3: they were made from HR." in run.lines
+    assert not any("x4" in line for line in run.lines)
+
+
+def test_a_file_with_several_scales_is_read_once(edsr, here, monkeypatch):
+    import torch
+
+    from edsr_cli.checkpoints import loader
+    from edsr_cli.checkpoints.canonical import save_canonical
+    from edsr_cli.networks import NetworkConfig, build
+
+    config = NetworkConfig("mdsr", (2, 4), 2, 4)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = build(config)
+    metadata = {"name": "tiny", "licence": "CC0-1.0", "origin": "made for tests"}
+    save_canonical(here / "mdsr.safetensors", network.state_dict(), config, metadata)
+    read = []
+    read_path = loader._read_path
+    monkeypatch.setattr(loader, "_read_path", lambda *a: read.append(a) or read_path(*a))
+    for arguments in ([], ["-s", "2", "-s", "4"]):
+        read.clear()
+        run = edsr("evaluate", "mine", "-m", "mdsr.safetensors", "-d", "cpu", "--json", *arguments)
+        scales = [each["scale"] for each in records(run) if each["kind"] == "mean"]
+        assert scales == [2, 4] and len(read) == 1
+
+
+# Saving.
+
+
+def test_pictures_are_saved(evaluate):
+    run = evaluate("Set5", "mine", "--save", "out", "--json")
+    assert run.code == 0
+    assert listing(Path("out")) == sorted(
+        str(Path(*parts))
+        for name in ("Set5", "mine")
+        for parts in ((name,), (name, "X4"), *((name, "X4", f"{each}.png") for each in HR))
+    )
+    for name in HR:
+        saved = np.asarray(read_back(Path(f"out/Set5/X4/{name}.png")))
+        assert np.array_equal(saved, repeated(lr(name)))
+    assert records(run)[0]["saved"] == str(Path("out/Set5/X4/a.png"))
+
+
+def test_saved_pictures_are_not_replaced_unasked(evaluate):
+    assert evaluate("mine", "--save", "out").code == 0
+    again = evaluate("mine", "--save", "out")
+    assert again.code == 1 and sum("exists already" in line for line in again.lines) == 3
+    assert evaluate("mine", "--save", "out", "--overwrite").code == 0
+
+
+# Failures.
+
+
+def test_a_bad_picture_is_counted_and_the_others_go_on(evaluate):
+    Path("Set5/HR/b.png").write_bytes(b"not a picture")
+    Path("Set5/LR_bicubic/X4/cx4.png").unlink()
+    run = evaluate("Set5", "--json")
+    assert run.code == 1
+    a, b, c, mean = records(run)
+    assert a["error"] is None and b["error"] and c["error"]
+    assert (mean["pictures"], mean["failed"]) == (1, 2)
+    assert mean["psnr_y"] == a["psnr_y"]
+    assert run.lines[0].startswith(f"error: {Path('Set5/HR/b.png')}: ")
+    assert str(Path("Set5/LR_bicubic/X4/cx4.png")) in run.lines[1]
+    assert "error: Set5 x4: 2 of 3 pictures failed." in run.lines
+    table = rows(evaluate("Set5"))
+    assert ["b", "failed"] in table and ["c", "failed"] in table
+    assert any(row[0] == "mean of 1" for row in table)
+
+
+def test_nothing_but_bad_pictures(evaluate):
+    Path("bad").mkdir()
+    Path("bad/a.png").write_bytes(b"not a picture")
+    run = evaluate("bad")
+    assert run.code == 1 and ["a", "failed"] in rows(run)
+    assert not any(row[0].startswith("mean") for row in rows(run))
+    assert "psnr_y" not in records(evaluate("bad", "--json"))[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nowhere"], "There is no folder nowhere."),
+        (["mine", "nowhere"], "There is no folder nowhere."),
+        (["Set5/LR_bicubic"], "There are no pictures in"),
+        ([], "DATASET"),
+        (["mine", "-q", "-v"], "exclude each other"),
+        (["mine", "-s", "5"], "--scale"),
+        (["mine", "--border", "-1"], "--border"),
+        (["mine", "--save", "mine/a.png"], "is not a folder"),
+        (["mine", "-d", "tpu"], "tpu"),
+    ],
+)
+def test_wrong_usage(evaluate, no_work, arguments, words):
+    usage(evaluate(*arguments), words)
+
+
+def test_a_model_without_the_scale(evaluate, no_work):
+    run = evaluate("mine", "-s", "2")
+    assert run.code == 3 and run.out == b"" and "It has x4." in run.err
+
+
+def test_a_model_that_is_not_here(edsr, here, no_work, monkeypatch):
+    monkeypatch.setenv("EDSR_CACHE", str(here / "cache"))
+    run = edsr("evaluate", "mine", "-m", "edsr-baseline")
+    assert run.code == 3 and "edsr-baseline" in run.err and "fetch-weights" in run.err
+
+
+def test_as_a_process(here):
+    arguments = ["evaluate", "mine", "-m", save_nearest(here / "nearest.safetensors"), "-d", "cpu"]
+    process = start(*arguments, cwd=here)
+    if Path("/dev/full").exists():
+        with Path("/dev/full").open("wb") as full:
+            run = finish(start(*arguments, cwd=here, stdout=full))
+        assert run.code == 1 and len(run.lines) == 1
+        assert "Standard output cannot be written to" in run.err
+    run = finish(process)
+    assert run.code == 0 and run.err == ""
+    assert len([row for row in rows(run) if row[0] in HR]) == 3
+
+
+# The true thing.
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_set5(edsr, shared, scale):
+    """Bicubic as in the paper, and the bundled weights as they are listed."""
+    run = edsr("evaluate", shared / "benchmarks/Set5", "-s", scale, "-d", "cpu", "--json", "-q")
+    assert run.code == 0, run.err
+    mean = records(run)[-1]
+    paper = {2: 33.66, 3: 30.39, 4: 28.42}[scale]
+    assert mean["bicubic_psnr_y"] == pytest.approx(paper, abs=0.03)
+    [listed] = [
+        each.measured
+        for each in registry.find("edsr-free", scale).psnr
+        if (each.dataset, each.scale, each.channel) == ("Set5", scale, "Y")
+    ]
+    assert mean["psnr_y"] == pytest.approx(listed, abs=0.001)
