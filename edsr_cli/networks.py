@@ -132,6 +132,14 @@ class MeanShift(nn.Conv2d):
             self.bias.copy_(sign * RGB_RANGE * torch.tensor(RGB_MEAN))
         self.requires_grad_(False)
 
+    def forward(self, x: Tensor) -> Tensor:
+        """Shift pictures; in full precision under autocast too.
+
+        In bf16, which has 8 significant bits, values from 128 on would become whole levels.
+        """
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(x.to(self.weight.dtype))
+
 
 class ResidualBlock(nn.Module):
     """x + residual_scale * convolution(relu(convolution(x))), all (N, features, H, W)."""

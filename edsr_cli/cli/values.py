@@ -10,6 +10,8 @@ _BINARY_UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _NUMBER = r"([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*([KMGT]?)"
 _SIZE = re.compile(_NUMBER + "(I?)B?", re.IGNORECASE)
 _COUNT = re.compile(_NUMBER, re.IGNORECASE)
+_DECIMAL = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)"
+_DURATION = re.compile(f"(?:{_DECIMAL}h)?(?:{_DECIMAL}m)?(?:{_DECIMAL}s?)?", re.IGNORECASE)
 
 
 def parse_size(text: str) -> int:
@@ -49,3 +51,17 @@ def parse_count(text: str) -> int:
     if match is None or (count := int(Fraction(match[1]) * _UNITS[match[2].upper()])) < 1:
         raise typer.BadParameter(f"{text!r} is not a number of pixels such as 500M.")
     return count
+
+
+def parse_duration(text: str) -> float:
+    """Seconds from "90s", "25m", "1.5h", "1h30m" or "90".
+
+    Raises:
+        typer.BadParameter: the text is not a duration, or not more than nothing.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    parts = (match[1], match[2], match[3]) if match else (None, None, None)
+    seconds = sum(float(part or 0) * unit for part, unit in zip(parts, (3600, 60, 1), strict=True))
+    if not seconds:
+        raise typer.BadParameter(f"{text!r} is not a duration such as 90s, 25m or 1h30m.")
+    return seconds

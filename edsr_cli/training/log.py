@@ -1,0 +1,135 @@
+"""The record of a training: a CSV file, and a plot of it."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edsr_cli.errors import PictureError
+from edsr_cli.images import atomic_write
+from edsr_cli.images.source import display_name
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the record.
+
+    Attributes:
+        update: updates done.
+        seconds: wall time since the training began.
+        learning_rate: that of the last update.
+        loss: mean loss, in levels, since the line before.
+        psnr: validation PSNR in dB for each scale, where it was measured.
+    """
+
+    update: int
+    seconds: float
+    learning_rate: float
+    loss: float
+    psnr: dict[int, float]
+
+
+class Log:
+    """A CSV file with the columns update, seconds, learning_rate, loss, and psnr_x2 and so on.
+
+    Each line is written when it comes. PSNR is empty where it was not measured.
+
+    Args:
+        path: the file; it is made by `start` or continued by `resume`.
+        scales: the scales that have a column.
+    """
+
+    def __init__(self, path: Path, scales: Sequence[int]) -> None:
+        self.path, self.scales = path, tuple(scales)
+
+    def start(self) -> None:
+        """Make an empty file with a header; an old one is replaced."""
+        self._replace([])
+
+    def resume(self, update: int) -> None:
+        """Drop what was written after an update, which will come again.
+
+        Raises:
+            PictureError: the file cannot be written.
+        """
+        self._replace([row for row in self.rows() if row.update <= update])
+
+    def write(self, row: Row) -> None:
+        """Add a line.
+
+        Raises:
+            PictureError: the file cannot be written.
+        """
+        try:
+            with self.path.open("a", encoding="utf-8", newline="") as file:
+                csv.writer(file).writerow(self._values(row))
+        except OSError as error:
+            raise PictureError(
+                f"{display_name(self.path)}: it cannot be written ({error.strerror})."
+            ) from error
+
+    def rows(self) -> list[Row]:
+        """What the file holds; a line that was cut off is left out."""
+        rows = []
+        try:
+            text = self.path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return []
+        for line in csv.DictReader(io.StringIO(text)):
+            try:
+                psnr = {s: float(line[f"psnr_x{s}"]) for s in self.scales if line[f"psnr_x{s}"]}
+                row = Row(
+                    int(line["update"]),
+                    float(line["seconds"]),
+                    float(line["learning_rate"]),
+                    float(line["loss"]),
+                    psnr,
+                )
+            except (KeyError, TypeError, ValueError):
+                continue
+            rows.append(row)
+        return rows
+
+    def _values(self, row: Row) -> list[str]:
+        psnr = [f"{row.psnr[scale]:.4f}" if scale in row.psnr else "" for scale in self.scales]
+        numbers = [f"{row.seconds:.2f}", f"{row.learning_rate:.6g}", f"{row.loss:.6f}"]
+        return [str(row.update), *numbers, *psnr]
+
+    def _replace(self, rows: Sequence[Row]) -> None:
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        header = ["update", "seconds", "learning_rate", "loss"]
+        writer.writerow(header + [f"psnr_x{scale}" for scale in self.scales])
+        writer.writerows(self._values(row) for row in rows)
+        with atomic_write(self.path, overwrite=True) as file:
+            file.write(text.getvalue().encode())
+
+
+def plot(log: Log, path: Path) -> bool:
+    """Draw loss and PSNR over the updates, as a PNG file.
+
+    Returns:
+        Whether it was drawn: it takes matplotlib, which is not among what the program needs.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        return False
+    rows = log.rows()
+    figure = Figure(figsize=(8, 6), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True)
+    above.plot([row.update for row in rows], [row.loss for row in rows], linewidth=1)
+    above.set_ylabel("L1 loss (levels of 255)")
+    above.set_yscale("log")
+    for scale in log.scales:
+        measured = [(row.update, row.psnr[scale]) for row in rows if scale in row.psnr]
+        below.plot(*zip(*measured, strict=True) if measured else ([], []), ".-", label=f"x{scale}")
+    below.set_xlabel("updates")
+    below.set_ylabel("validation PSNR, Y (dB)")
+    below.legend()
+    for axes in (above, below):
+        axes.grid(alpha=0.3)
+    with atomic_write(path, overwrite=True) as file:
+        figure.savefig(file, format="png", dpi=120)
+    return True

@@ -1,0 +1,225 @@
+"""A training with all that it leaves behind: state, record, plot and weights, in one folder."""
+
+import io
+import json
+import pickle
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from edsr_cli.checkpoints.canonical import save_canonical
+from edsr_cli.errors import UsageError, WeightsError
+from edsr_cli.images import atomic_write
+from edsr_cli.images.source import display_name
+from edsr_cli.inference import devices
+from edsr_cli.networks import NetworkConfig
+from edsr_cli.training.log import Log, Row, plot
+from edsr_cli.training.recipe import Recipe
+from edsr_cli.training.trainer import Step, Trainer
+from edsr_cli.training.validation import Pairs, validate
+
+_STATE_VERSION = 1
+_LOG_EVERY = 100  # updates between two lines of the record
+_SAVE_SECONDS = 300.0  # wall time between two savings of the state
+
+
+class RunFolder:
+    """The folder of a run and the names in it.
+
+    Args:
+        path: the folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.state = path / "state.pt"
+        self.log = path / "log.csv"
+        self.plot = path / "plot.png"
+        self.weights = path / "weights.safetensors"
+
+    def check(self, resume: bool, overwrite: bool) -> None:
+        """Look whether a run can begin or go on here; nothing is changed.
+
+        Raises:
+            UsageError: there is a run and neither `resume` nor `overwrite`; or none to resume.
+        """
+        name = display_name(self.path)
+        if resume and not self.state.exists():
+            raise UsageError(f"There is no training to resume in {name}.", "Leave out --resume.")
+        if not resume and not overwrite and (self.state.exists() or self.weights.exists()):
+            raise UsageError(
+                f"There is a training in {name} already.",
+                "Go on with it with --resume, or replace it with --overwrite.",
+            )
+
+    def clear(self) -> None:
+        """Make the folder, or remove the run that is in it.
+
+        Raises:
+            UsageError: that is not possible.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self.state.unlink(missing_ok=True)
+            self.weights.unlink(missing_ok=True)
+        except OSError as error:
+            name = display_name(self.path)
+            raise UsageError(f"{name} cannot be written to ({error.strerror}).") from error
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a run is about; a run that is resumed must be about the same.
+
+    Attributes:
+        config: the network.
+        recipe: how it is trained.
+        data: summary of the pictures.
+        start: what the weights were before, such as "random" or a model's name.
+    """
+
+    config: NetworkConfig
+    recipe: Recipe
+    data: dict[str, Any]
+    start: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready values."""
+        return {
+            "config": self.config.to_dict(),
+            "recipe": self.recipe.to_dict(),
+            "data": self.data,
+            "start": self.start,
+        }
+
+
+class Run:
+    """A training that is logged, validated and saved as it goes.
+
+    Args:
+        folder: where everything is written.
+        subject: what it is about.
+        trainer: does the updates.
+        pairs: what PSNR is measured on; may be empty.
+    """
+
+    def __init__(self, folder: RunFolder, subject: Subject, trainer: Trainer, pairs: Pairs) -> None:
+        self.folder, self.subject, self.trainer, self.pairs = folder, subject, trainer, pairs
+        self.log = Log(folder.log, subject.config.scales)
+        self.loss, self.psnr = float("nan"), dict[int, float]()
+        self._saved = time.monotonic()
+        self._recorded = 0
+
+    def start(self) -> None:
+        """Begin a new record, with the PSNR of the weights that it starts from."""
+        self.folder.clear()
+        self.log.start()
+        self.psnr = self._validate()
+        self.log.write(Row(0, self.trainer.seconds, 0.0, float("nan"), self.psnr))
+
+    def resume(self) -> None:
+        """Go on from the saved state.
+
+        Raises:
+            WeightsError: the state is damaged.
+            UsageError: it is that of another network, recipe or other pictures.
+        """
+        state = _read_state(self.folder.state, self.trainer.device)
+        _check_same(state["subject"], self.subject, display_name(self.folder.path))
+        self.trainer.load_state_dict(state["trainer"])
+        self.psnr = state["psnr"]
+        self.log.resume(self.trainer.update)
+        self._recorded = max((row.update for row in self.log.rows()), default=0)
+
+    def steps(self) -> Iterator[Step]:
+        """Make the updates that are left, each followed by what is due."""
+        step = None
+        for step in self.trainer.steps():
+            if step.update % self.subject.recipe.validate_every == 0:
+                self._record(step, self._validate())
+                self.save()
+            elif step.update % _LOG_EVERY == 0:
+                self._record(step, {})
+            if time.monotonic() - self._saved > _SAVE_SECONDS:
+                self.save()
+            yield step
+        if step is not None and self._recorded < step.update:
+            self._record(step, self._validate())
+        self.save()
+
+    def save(self) -> None:
+        """Save the state, so that the run can be resumed from here, and draw the plot."""
+        content = io.BytesIO()
+        state = {
+            "version": _STATE_VERSION,
+            "subject": self.subject.to_dict(),
+            "trainer": self.trainer.state_dict(),
+            "psnr": self.psnr,
+        }
+        torch.save(state, content)
+        with atomic_write(self.folder.state, overwrite=True) as file:
+            file.write(content.getbuffer())
+        self._saved = time.monotonic()
+        plot(self.log, self.folder.plot)
+
+    def save_weights(self, name: str, licence: str, origin: str) -> None:
+        """Write the trained network as a canonical file that says how it came about."""
+        facts = {
+            "recipe": self.subject.recipe.to_dict(),
+            "data": self.subject.data,
+            "start": self.subject.start,
+            "updates": self.trainer.update,
+            "seconds": round(self.trainer.seconds),
+            "device": devices.describe(self.trainer.device),
+            "torch": torch.__version__,
+            "validation_psnr_y": {f"x{scale}": round(v, 4) for scale, v in self.psnr.items()},
+        }
+        metadata = {"name": name, "licence": licence, "origin": origin}
+        save_canonical(
+            self.folder.weights,
+            self.trainer.result().state_dict(),
+            self.subject.config,
+            metadata | {"training": json.dumps(facts, sort_keys=True)},
+        )
+
+    def _record(self, step: Step, psnr: dict[int, float]) -> None:
+        self.loss, self._recorded = self.trainer.mean_loss(), step.update
+        self.psnr = psnr or self.psnr
+        self.log.write(Row(step.update, step.seconds, step.learning_rate, self.loss, psnr))
+
+    def _validate(self) -> dict[int, float]:
+        if not any(self.pairs.values()):
+            return {}
+        return validate(self.trainer.result(), self.pairs, str(self.trainer.device))
+
+
+def _read_state(path: Path, device: torch.device) -> dict[str, Any]:
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
+        raise WeightsError(
+            f"{display_name(path)} cannot be read ({type(error).__name__}).",
+            "Start the training again with --overwrite.",
+        ) from error
+    if not isinstance(state, dict) or state.get("version") != _STATE_VERSION:
+        raise WeightsError(
+            f"{display_name(path)} is not the state of a training that this version can go on with."
+        )
+    return state
+
+
+def _check_same(saved: dict[str, Any], subject: Subject, name: str) -> None:
+    """Refuse to go on with something else than was begun."""
+    mine = subject.to_dict()
+    changed = [key for key in ("config", "data", "start") if saved[key] != mine[key]]
+    if saved["recipe"] != mine["recipe"]:
+        changed += subject.recipe.differences(Recipe.from_dict(saved["recipe"]))
+    if changed:
+        raise UsageError(
+            f"The training in {name} was begun with other values: {', '.join(changed)}.",
+            "Give the same as then, or start anew with --overwrite.",
+        )

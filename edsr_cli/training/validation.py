@@ -1,0 +1,78 @@
+"""PSNR on pictures that the network does not learn from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from edsr_cli.datasets.benchmark import LoadedPair, find_benchmark, load_pair
+from edsr_cli.evaluation.metrics import Channels, psnr
+from edsr_cli.images.rounding import to_uint8
+from edsr_cli.inference import Upscaler
+from edsr_cli.networks import EDSR, MDSR
+from edsr_cli.training.photos import Photos
+
+_LARGEST = 480  # HR pixels; of larger held-out pictures the middle is taken
+
+
+Pairs = Mapping[int, Sequence[LoadedPair]]
+"""Pictures with their LR versions, by scale."""
+
+
+def hold_out(photos: Photos, count: int) -> tuple[Photos, Photos]:
+    """Keep some pictures from training: `count` of them, evenly spread.
+
+    Returns:
+        The pictures to learn from and those held out. At least one is left to learn from.
+    """
+    total = len(photos.photos)
+    count = min(count, total - 1)
+    kept = {(2 * i + 1) * total // (2 * count) for i in range(count)}
+    learn = [photo for i, photo in enumerate(photos.photos) if i not in kept]
+    held = [photo for i, photo in enumerate(photos.photos) if i in kept]
+    return replace(photos, photos=learn), replace(photos, photos=held)
+
+
+def pairs_of(photos: Photos, scale: int) -> list[LoadedPair]:
+    """Held-out pictures with their LR versions; of large ones the middle."""
+    pairs = []
+    for index in range(len(photos.photos)):
+        hr, lr = photos.picture(index), photos.small_picture(index, scale)
+        size = [min(side, _LARGEST // scale) for side in lr.shape[:2]]
+        top, left = ((lr.shape[axis] - size[axis]) // 2 for axis in (0, 1))
+        lr = lr[top : top + size[0], left : left + size[1]]
+        hr = hr[top * scale :, left * scale :][: size[0] * scale, : size[1] * scale]
+        pairs.append(LoadedPair(np.ascontiguousarray(hr), np.ascontiguousarray(lr)))
+    return pairs
+
+
+def pairs_in(folder: Path, scale: int) -> list[LoadedPair]:
+    """The pictures of a data set, of any layout that `edsr_cli.datasets.benchmark` knows.
+
+    Raises:
+        UsageError: there is no such set.
+        PictureError: a picture cannot be read, or has no partner.
+    """
+    return [load_pair(pair) for pair in find_benchmark(str(folder)).pairs(scale)]
+
+
+def validate(network: EDSR | MDSR, pairs: Pairs, device: str) -> dict[int, float]:
+    """Mean PSNR in dB of the Y channel for each scale, a border of `scale` pixels shaved.
+
+    Args:
+        network: on the CPU, in eval mode.
+        pairs: the pictures.
+        device: where to upscale them.
+    """
+    means = {}
+    for scale, pictures in pairs.items():
+        if not pictures:
+            continue
+        upscaler = Upscaler(network, scale, device, "fp32")
+        values = []
+        for pair in pictures:
+            sr = to_uint8(upscaler.upscale(pair.lr, dtype="uint8").pixels)
+            values.append(psnr(sr, pair.hr, border=scale, channels=Channels.Y))
+        means[scale] = float(np.mean(values))
+    return means

@@ -1,0 +1,165 @@
+"""`edsr train` as a user meets it."""
+
+import json
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edsr_cli.checkpoints.canonical import read_canonical
+from edsr_cli.networks import edsr_baseline
+from edsr_cli.training.log import Log
+from tests.cli.conftest import Run, finish, listing, start
+from tests.jobs.nearest import read_back
+from tests.training.conftest import picture
+
+QUICK = ("--patch", 8, "--batch", 1, "--hold-out", 1)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Three pictures in a folder, in the current folder, where there is nothing else."""
+    monkeypatch.chdir(tmp_path)
+    folder = Path("pictures")
+    folder.mkdir()
+    for seed in range(3):
+        Image.fromarray(picture(seed, 40, 52)).save(folder / f"{seed}.png")
+    return folder
+
+
+def test_a_folder_becomes_weights_that_upscale(edsr: Callable[..., Run], pictures: Path) -> None:
+    (pictures / "bad.jpg").write_text("not a picture")
+    run = edsr("train", pictures, "-o", "run", "-s", 2, "--updates", 3, *QUICK, "--name", "mine")
+    assert run.code == 0, run.err
+    assert run.out == b""
+    assert "bad.jpg" in run.err
+    assert "3 pictures" in run.err and "1 skipped" in run.err
+    assert set(listing(Path("run"))) >= {"log.csv", "state.pt", "weights.safetensors"}
+    checkpoint = read_canonical(Path("run/weights.safetensors"))
+    assert checkpoint.config == edsr_baseline(2)
+    assert (checkpoint.metadata["name"], checkpoint.metadata["licence"]) == ("mine", "none stated")
+    facts = json.loads(checkpoint.metadata["training"])
+    assert facts["updates"] == 3
+    assert facts["data"] | {"digest": ""} == {
+        "pictures": 2, "megapixels": 0.0, "skipped": 1, "held_out": 1, "digest": ""
+    }  # fmt: skip
+    again = edsr("upscale", pictures / "0.png", "-m", "run/weights.safetensors", "-o", "sr.png")
+    assert again.code == 0, again.err
+    assert read_back(Path("sr.png")).size == (104, 80)
+
+
+def test_x4_starts_from_given_weights(
+    edsr: Callable[..., Run], pictures: Path, repository: Path
+) -> None:
+    options = ("-s", 4, "--init", "edsr-free", "--init-scale", 2, "--updates", 1, "--lr", 1e-12)
+    run = edsr("train", pictures, "-o", "run", *options, *QUICK)
+    assert run.code == 0, run.err
+    checkpoint = read_canonical(Path("run/weights.safetensors"))
+    weights = checkpoint.state_dict
+    source = read_canonical(repository / "weights/edsr-free-x2.safetensors")
+    for key in ("head.0.weight", "body.7.body.2.weight", "tail.0.0.weight", "tail.1.bias"):
+        assert np.allclose(weights[key], source.state_dict[key], atol=1e-9), key
+    assert json.loads(checkpoint.metadata["training"])["start"] == "edsr-free x2"
+
+
+def test_mdsr_starts_from_all_scales_of_a_model(
+    edsr: Callable[..., Run], pictures: Path, repository: Path
+) -> None:
+    options = ("-p", "mdsr-baseline", "--init", "edsr-free", "--updates", 1, "--lr", 1e-12)
+    run = edsr("train", pictures, "-o", "run", *options, *QUICK)
+    assert run.code == 0, run.err
+    assert "With random weights in: pre_process." in run.err
+    checkpoint = read_canonical(Path("run/weights.safetensors"))
+    assert checkpoint.config.scales == (2, 3, 4)
+    assert json.loads(checkpoint.metadata["training"])["start"] == "edsr-free x2, x3, x4"
+    given = {
+        scale: read_canonical(repository / f"weights/edsr-free-x{scale}.safetensors").state_dict
+        for scale in (2, 3, 4)
+    }
+    for key, scale, source in [
+        ("body.3.body.0.weight", 2, "body.3.body.0.weight"),
+        ("upsample.0.0.weight", 2, "tail.0.0.weight"),
+        ("upsample.1.0.weight", 3, "tail.0.0.weight"),
+        ("upsample.2.2.weight", 4, "tail.0.2.weight"),
+        ("tail.0.bias", 2, "tail.1.bias"),
+    ]:
+        assert np.allclose(checkpoint.state_dict[key], given[scale][source], atol=1e-9), key
+
+
+def test_a_stopped_training_goes_on_as_if_it_had_not(
+    edsr: Callable[..., Run], pictures: Path
+) -> None:
+    options = ("train", pictures, "-s", 2, "--updates", 400, "--validate-every", 10, *QUICK)
+    process = start(*options, "-o", "stopped")
+    _wait_for_updates(Path("stopped/log.csv"), 20)
+    process.send_signal(signal.SIGINT)
+    stopped = finish(process)
+    assert stopped.code == 130, stopped.err
+    assert "--resume goes on" in stopped.err
+    done = Log(Path("stopped/log.csv"), (2,)).rows()[-1].update
+    assert 20 <= done < 400
+    goal = ("train", pictures, "-s", 2, "--validate-every", 10, *QUICK)
+    again = edsr(*goal, "--updates", 401, "-o", "stopped", "--resume")
+    assert again.code == 2
+    assert "other values: updates" in again.err
+    assert not list(Path("stopped").glob(".edsr*"))
+
+
+def _wait_for_updates(path: Path, count: int) -> None:
+    log, deadline = Log(path, (2,)), time.monotonic() + 100
+    while not any(row.update >= count for row in log.rows()):
+        assert time.monotonic() < deadline, "the training does not get on"
+        time.sleep(0.05)
+
+
+def test_resuming_a_stopped_training_gives_the_same_curve(pictures: Path) -> None:
+    goal = ("train", pictures, "-s", 2, "--updates", 60, "--validate-every", 10, *QUICK)
+    whole = finish(start(*goal, "-o", "whole"))
+    assert whole.code == 0, whole.err
+    process = start(*goal, "-o", "stopped")
+    _wait_for_updates(Path("stopped/log.csv"), 20)
+    process.kill()
+    process.communicate()
+    resumed = finish(start(*goal, "-o", "stopped", "--resume"))
+    assert resumed.code == 0, resumed.err
+    curves = [
+        [(row.update, row.loss, row.psnr) for row in Log(Path(name, "log.csv"), (2,)).rows()[1:]]
+        for name in ("whole", "stopped")
+    ]
+    assert curves[0] == curves[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("-s", 2, "--updates", 0), "--updates"),
+        (("-p", "mdsr", "-s", 2), "Leave out --scale"),
+        ((), "Give --scale"),
+        (("-s", 2, "--resume"), "no training to resume"),
+        (("-s", 2, "--resume", "--overwrite"), "exclude each other"),
+        (("-s", 2, "--max-time", "soon"), "not a duration"),
+        (("-s", 2, "--patch", 64), "less than a patch"),
+        (("-s", 2, "--patch", 8, "--init", "nothing"), "no model and no file"),
+    ],
+)
+def test_wrong_usage_leaves_no_weights(
+    edsr: Callable[..., Run], pictures: Path, options: tuple[object, ...], message: str
+) -> None:
+    run = edsr("train", pictures, "-o", "run", *options)
+    assert run.code in (2, 3)
+    assert message in run.err
+    assert not Path("run").exists()
+
+
+def test_a_finished_run_is_not_replaced_unasked(edsr: Callable[..., Run], pictures: Path) -> None:
+    options = ("train", pictures, "-o", "run", "-s", 2, "--updates", 1, *QUICK)
+    assert edsr(*options).code == 0
+    before = Path("run/weights.safetensors").read_bytes()
+    assert edsr(*options).code == 2
+    assert Path("run/weights.safetensors").read_bytes() == before
+    assert edsr(*options, "--seed", 1, "--overwrite").code == 0
+    assert Path("run/weights.safetensors").read_bytes() != before

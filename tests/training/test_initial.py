@@ -1,0 +1,84 @@
+import pytest
+import torch
+
+from edsr_cli.errors import UsageError
+from edsr_cli.networks import SCALES, NetworkConfig
+from edsr_cli.training.initial import random_network, start_from
+
+
+def edsr(scale: int, residual_scale: float = 1.0, blocks: int = 2) -> NetworkConfig:
+    return NetworkConfig("edsr", (scale,), blocks, 4, residual_scale)
+
+
+MDSR = NetworkConfig("mdsr", SCALES, 2, 4)
+
+
+def test_the_seed_decides_and_disturbs_nobody() -> None:
+    before = torch.random.get_rng_state()
+    one, same, other = (random_network(edsr(2), seed).state_dict() for seed in (1, 1, 2))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert all(torch.equal(one[key], same[key]) for key in one)
+    assert not torch.equal(one["head.0.weight"], other["head.0.weight"])
+
+
+def test_x4_takes_all_of_x2_but_the_upsampler_that_x2_has_not() -> None:
+    source, network = random_network(edsr(2), 1), random_network(edsr(4), 2)
+    fresh = network.state_dict()
+    missing = start_from(network, source)
+    given = source.state_dict()
+    for key, tensor in network.state_dict().items():
+        assert (key in missing) == key.startswith("tail.0.2.")
+        # x4's first step is of x2's shape; its second one has nothing to come from.
+        expected = fresh[key] if key.startswith("tail.0.2.") else given[key]
+        assert torch.equal(tensor, expected), key
+
+
+def test_x3_takes_all_of_x2_but_the_upsampler() -> None:
+    source, network = random_network(edsr(2), 1), random_network(edsr(3), 2)
+    fresh = network.state_dict()
+    missing = start_from(network, source)
+    assert missing == {"tail.0.0.weight", "tail.0.0.bias"}
+    given = source.state_dict()
+    for key, tensor in network.state_dict().items():
+        expected = fresh[key] if key.startswith("tail.0.") else given[key]
+        assert torch.equal(tensor, expected), key
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_mdsr_takes_an_edsr_network_to_its_scales_place(scale: int) -> None:
+    source, network = random_network(edsr(scale), 1), random_network(MDSR, 2)
+    fresh = network.state_dict()
+    missing = start_from(network, source)
+    given, branch = source.state_dict(), SCALES.index(scale)
+    for key, tensor in network.state_dict().items():
+        if key.startswith(f"upsample.{branch}."):
+            expected = given[key.replace(f"upsample.{branch}.", "tail.0.")]
+        elif key.startswith("tail.0."):
+            expected = given[key.replace("tail.0.", "tail.1.")]
+        else:
+            expected = given.get(key, fresh[key])
+            assert (key in missing) == key.startswith(("pre_process.", "upsample."))
+        assert torch.equal(tensor, expected), key
+
+
+def test_edsr_takes_its_scale_from_mdsr() -> None:
+    source, network = random_network(MDSR, 1), random_network(edsr(3), 2)
+    assert start_from(network, source) == set()
+    given = source.state_dict()
+    assert torch.equal(network.state_dict()["tail.0.0.weight"], given["upsample.1.0.weight"])
+    assert torch.equal(network.state_dict()["tail.1.bias"], given["tail.0.bias"])
+
+
+def test_a_folded_residual_scale_is_taken_out_again() -> None:
+    # Read from a file, the source's scale is part of its weights.
+    source, network = random_network(edsr(2), 1), random_network(edsr(2, 0.1), 2)
+    assert start_from(network, source) == set()
+    x = torch.rand(1, 3, 9, 8) * 255
+    with torch.no_grad():
+        torch.testing.assert_close(network(x), source(x))
+
+
+def test_another_body_is_refused() -> None:
+    source, network = random_network(edsr(2, blocks=3), 1), random_network(edsr(2, blocks=4), 2)
+    with pytest.raises(UsageError, match=r"3 blocks of 4 features, not 4"):
+        start_from(network, source)
