@@ -2,16 +2,13 @@
 
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
-import typer
-
-from edsr_cli.cli import interruption, options
+from edsr_cli.cli import interruption, options, training_options
 from edsr_cli.cli.terminal import Terminal
 from edsr_cli.cli.training_progress import TrainingProgress
-from edsr_cli.cli.values import parse_duration
-from edsr_cli.errors import UsageError
-from edsr_cli.training.choices import Autocast, Preset, Schedule
+from edsr_cli.errors import DeviceMemoryError, UsageError
+from edsr_cli.training.choices import Preset
 
 if TYPE_CHECKING:
     from edsr_cli.networks import EDSR, MDSR, NetworkConfig
@@ -20,130 +17,36 @@ if TYPE_CHECKING:
     from edsr_cli.training.run import Run
     from edsr_cli.training.validation import Pairs
 
-_RECIPE, _RUN = "Recipe (default: the paper's)", "Run"
-
-
-def _option(panel: str, flags: str, text: str, **more: Any) -> Any:
-    return typer.Option(*flags.split(), help=text, rich_help_panel=panel, **more)
-
 
 def command(
-    data: Annotated[
-        list[Path], typer.Argument(metavar="FOLDER", help="Pictures to learn from, at any depth.")
-    ],
-    output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="DIR", help="Folder of the run.")
-    ],
-    preset_name: Annotated[
-        Preset, typer.Option("-p", "--preset", help="The network, as the paper has it.")
-    ] = Preset.EDSR_BASELINE,
-    scale: Annotated[
-        int | None,
-        typer.Option("-s", "--scale", min=2, max=4, help="2, 3 or 4; not for MDSR."),
-    ] = None,
-    init: Annotated[
-        str | None,
-        typer.Option(
-            "--init",
-            metavar="MODEL|FILE",
-            help="Start from these weights as far as they fit. The paper starts x3 and x4 from "
-            "x2. MDSR takes the upsamplers of all scales of a MODEL, and the rest of x2. Default: "
-            "random weights.",
-        ),
-    ] = None,
-    init_scale: Annotated[
-        int | None,
-        typer.Option(
-            "--init-scale", min=2, max=4, help="Which network of a MODEL. Default: as --scale."
-        ),
-    ] = None,
-    updates: Annotated[int | None, _option(_RECIPE, "--updates", "Updates in all.")] = None,
-    max_time: Annotated[
-        float | None,
-        _option(
-            _RECIPE,
-            "--max-time",
-            "Stop after this wall time, such as 25m or 8h; the schedule is fitted to it.",
-            metavar="TIME",
-            parser=parse_duration,
-        ),
-    ] = None,
-    batch: Annotated[int | None, _option(_RECIPE, "--batch", "Patches in an update.")] = None,
-    patch: Annotated[
-        int | None, _option(_RECIPE, "--patch", "Height and width of a patch in LR pixels.")
-    ] = None,
-    learning_rate: Annotated[
-        float | None, _option(_RECIPE, "--learning-rate --lr", "Learning rate of Adam.")
-    ] = None,
-    schedule: Annotated[
-        Schedule | None, _option(_RECIPE, "--schedule", "How the learning rate falls.")
-    ] = None,
-    decay_every: Annotated[
-        int | None, _option(_RECIPE, "--decay-every", "Updates between two steps.")
-    ] = None,
-    decay_factor: Annotated[
-        float | None, _option(_RECIPE, "--decay-factor", "Factor of a step.")
-    ] = None,
-    warmup: Annotated[
-        int | None, _option(_RECIPE, "--warmup", "Updates until the full learning rate.")
-    ] = None,
-    ema: Annotated[
-        float | None,
-        _option(_RECIPE, "--ema", "Decay of a moving average of the weights, which is then used."),
-    ] = None,
-    clip: Annotated[
-        float | None, _option(_RECIPE, "--clip", "Cut the gradient's norm down to this.")
-    ] = None,
-    autocast: Annotated[
-        Autocast | None, _option(_RECIPE, "--autocast", "Number format of the convolutions.")
-    ] = None,
-    channels_last: Annotated[
-        bool | None,
-        _option(
-            _RECIPE,
-            "--channels-last/--no-channels-last",
-            "Memory layout of activations; a matter of speed.",
-        ),
-    ] = None,
-    seed: Annotated[int | None, _option(_RECIPE, "--seed", "Seed of all that is random.")] = None,
-    validate: Annotated[
-        Path | None,
-        _option(
-            _RUN,
-            "--validate",
-            "Measure PSNR on this data set, as edsr evaluate reads it. Default: on pictures held "
-            "out from the folder.",
-            metavar="DATASET",
-        ),
-    ] = None,
-    held_out: Annotated[
-        int, _option(_RUN, "--hold-out", "Pictures to hold out if there is no --validate.", min=0)
-    ] = 8,
-    validate_every: Annotated[
-        int | None, _option(_RUN, "--validate-every", "Updates between two measurements.")
-    ] = None,
-    cache: Annotated[
-        Path | None,
-        _option(
-            _RUN,
-            "--cache",
-            "Keep the decoded pictures in this folder, for the next run and for sets larger than "
-            "memory. Default: in memory.",
-            metavar="DIR",
-        ),
-    ] = None,
-    resume: Annotated[
-        bool, _option(_RUN, "--resume", "Go on with the run in the folder; same options as then.")
-    ] = False,
-    overwrite: Annotated[
-        bool, _option(_RUN, "--overwrite", "Replace a run that is in the folder.")
-    ] = False,
-    name: Annotated[
-        str | None, _option(_RUN, "--name", "Name of the model. Default: the folder's.")
-    ] = None,
-    licence: Annotated[
-        str, _option(_RUN, "--licence", "Licence of the weights, for their metadata.")
-    ] = "none stated",
+    data: training_options.Pictures,
+    output: training_options.Folder,
+    preset_name: training_options.PresetName = Preset.EDSR_BASELINE,
+    scale: training_options.Scale = None,
+    init: training_options.Init = None,
+    init_scale: training_options.InitScale = None,
+    updates: training_options.Updates = None,
+    max_time: training_options.MaxTime = None,
+    batch: training_options.Batch = None,
+    patch: training_options.Patch = None,
+    learning_rate: training_options.LearningRate = None,
+    schedule: training_options.ScheduleName = None,
+    decay_every: training_options.DecayEvery = None,
+    decay_factor: training_options.DecayFactor = None,
+    warmup: training_options.Warmup = None,
+    ema: training_options.Ema = None,
+    clip: training_options.Clip = None,
+    autocast: training_options.AutocastName = None,
+    channels_last: training_options.ChannelsLast = None,
+    seed: training_options.Seed = None,
+    validate: training_options.Validate = None,
+    held_out: training_options.HeldOut = 8,
+    validate_every: training_options.ValidateEvery = None,
+    cache: training_options.Cache = None,
+    resume: training_options.Resume = False,
+    overwrite: training_options.Overwrite = False,
+    name: training_options.Name = None,
+    licence: training_options.Licence = "none stated",
     device: options.Device = "auto",
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -151,9 +54,8 @@ def command(
     """Train a network on your own pictures.
 
     The defaults are the paper's recipe: batches of 16 patches of 48 x 48, L1 loss, Adam, 1e-4
-    halved every 200,000 updates, 300,000 updates. That takes an hour or less on a large GPU, and a
-    week on a CPU; for a short training, use for example
-    --max-time 25m --schedule cosine --learning-rate 4e-4 --ema 0.999.
+    halved every 200,000 updates, 300,000 updates: days on a CPU. For a short training, use for
+    example --max-time 25m --schedule cosine --lr 4e-4 --warmup 200 --ema 0.999.
 
     The folder of the run gets weights.safetensors, log.csv, plot.png (if matplotlib is installed)
     and state.pt, which --resume goes on from.
@@ -229,7 +131,7 @@ def _load(
     recipe: "Recipe",
     cache: Path | None,
 ) -> "Photos":
-    from edsr_cli.training.photos import load_photos
+    from edsr_cli.training.loading import load_photos
 
     least = recipe.patch_size * max(config.scales)
     with terminal.progress("Reading pictures", 0) as progress:
@@ -291,6 +193,8 @@ def _initial(
 
 def _train(terminal: Terminal, run: "Run") -> None:
     """Make all updates. A signal waits for the end of the one that is in progress."""
+    from edsr_cli.inference import devices
+
     steps = run.steps()
     try:
         with TrainingProgress(terminal, run) as progress:
@@ -300,6 +204,13 @@ def _train(terminal: Terminal, run: "Run") -> None:
                 if step is None:
                     return
                 progress(step)
+    except (RuntimeError, MemoryError) as error:
+        if not devices.is_out_of_memory(error):
+            raise
+        raise DeviceMemoryError(
+            f"A batch does not fit in the memory of {run.trainer.device}.",
+            "Use a smaller --batch or --patch, or --autocast bf16.",
+        ) from error
     except interruption.StoppedError:
         # The end of the block raises again for the signal that brought us here.
         with suppress(interruption.StoppedError), interruption.held():

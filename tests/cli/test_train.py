@@ -163,3 +163,15 @@ def test_a_finished_run_is_not_replaced_unasked(edsr: Callable[..., Run], pictur
     assert Path("run/weights.safetensors").read_bytes() == before
     assert edsr(*options, "--seed", 1, "--overwrite").code == 0
     assert Path("run/weights.safetensors").read_bytes() != before
+
+
+def test_a_batch_too_large_for_memory_is_said(
+    edsr: Callable[..., Run], pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("edsr_cli.training.trainer.Trainer._step", no_memory)
+    run = edsr("train", pictures, "-o", "run", "-s", 2, "--updates", 1, *QUICK)
+    assert run.code == 4
+    assert "smaller --batch or --patch" in run.err

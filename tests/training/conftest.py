@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from edsr_cli.training.photos import Photos, load_photos
+from edsr_cli.training.loading import load_photos
+from edsr_cli.training.photos import Photos
 
 
 def picture(seed: int, height: int, width: int) -> NDArray[np.uint8]:

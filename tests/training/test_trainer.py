@@ -12,8 +12,9 @@ from edsr_cli.evaluation.metrics import Channels, psnr
 from edsr_cli.networks import SCALES, NetworkConfig
 from edsr_cli.training.choices import Autocast, Schedule
 from edsr_cli.training.initial import random_network
+from edsr_cli.training.loading import load_photos
 from edsr_cli.training.patches import Sampler
-from edsr_cli.training.photos import Photos, load_photos
+from edsr_cli.training.photos import Photos
 from edsr_cli.training.recipe import Recipe
 from edsr_cli.training.trainer import DivergedError, Trainer
 

@@ -6,7 +6,8 @@ from PIL import Image
 
 from edsr_cli.datasets.bicubic import downscale
 from edsr_cli.evaluation.metrics import Channels, psnr
-from edsr_cli.training.photos import Photos, load_photos
+from edsr_cli.training.loading import load_photos
+from edsr_cli.training.photos import Photos
 from edsr_cli.training.validation import hold_out, pairs_in, pairs_of, validate
 from tests.jobs.nearest import nearest_network, repeated
 from tests.training.conftest import picture

@@ -1,4 +1,5 @@
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -6,8 +7,9 @@ import pytest
 from PIL import Image
 
 from edsr_cli.datasets.bicubic import downscale
-from edsr_cli.errors import UsageError
-from edsr_cli.training.photos import Photos, find_pictures, load_photos
+from edsr_cli.errors import PictureError, UsageError
+from edsr_cli.training.loading import find_pictures, load_photos
+from edsr_cli.training.photos import Photos
 from tests.training.conftest import picture
 
 
@@ -85,6 +87,31 @@ def test_the_cache_notices_a_changed_picture(tmp_path: Path) -> None:
         os.utime(source / "a.bmp", (value, value))  # the size stays the same
         photos = load_photos([source], (2,), 48, cache)
         assert photos.picture(0).max() == value
+
+
+def test_an_unfinished_cache_is_removed(folder: Path, tmp_path: Path) -> None:
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        load_photos([folder], (2,), 48, tmp_path, stop)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cache_larger_than_the_disk_is_refused(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
+    with pytest.raises(PictureError, match=r"the cache needs 0\.0 GB of disk"):
+        load_photos([folder], (2,), 48, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cache_that_cannot_be_made_is_said(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(PictureError, match="the cache cannot be written"):
+        load_photos([folder], (2,), 48, tmp_path / "file")
 
 
 def test_two_folders_may_have_the_same_names(tmp_path: Path) -> None:

@@ -1,0 +1,146 @@
+"""Options of `edsr train`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from edsr_cli.cli.values import parse_duration
+from edsr_cli.training.choices import Autocast, Preset, Schedule
+
+_RECIPE, _RUN = "Recipe (default: the paper's)", "Run"
+
+
+def _option(panel: str, flags: str, text: str, **more: Any) -> Any:
+    return typer.Option(*flags.split(), help=text, rich_help_panel=panel, **more)
+
+
+Pictures = Annotated[
+    list[Path], typer.Argument(metavar="FOLDER", help="Pictures to learn from, at any depth.")
+]
+
+Folder = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder of the run.")]
+
+PresetName = Annotated[
+    Preset, typer.Option("-p", "--preset", help="The network, as the paper has it.")
+]
+
+Scale = Annotated[
+    int | None,
+    typer.Option("-s", "--scale", min=2, max=4, help="2, 3 or 4; not for MDSR."),
+]
+
+Init = Annotated[
+    str | None,
+    typer.Option(
+        "--init",
+        metavar="MODEL|FILE",
+        help="Start from these weights as far as they fit. The paper starts x3 and x4 from "
+        "x2. MDSR takes the upsamplers of all scales of a MODEL, and the rest of x2. Default: "
+        "random weights.",
+    ),
+]
+
+InitScale = Annotated[
+    int | None,
+    typer.Option(
+        "--init-scale", min=2, max=4, help="Which network of a MODEL. Default: as --scale."
+    ),
+]
+
+Updates = Annotated[int | None, _option(_RECIPE, "--updates", "Updates in all.")]
+
+MaxTime = Annotated[
+    float | None,
+    _option(
+        _RECIPE,
+        "--max-time",
+        "Stop after this wall time, such as 25m or 8h; the schedule is fitted to it.",
+        metavar="TIME",
+        parser=parse_duration,
+    ),
+]
+
+Batch = Annotated[int | None, _option(_RECIPE, "--batch", "Patches in an update.")]
+
+Patch = Annotated[
+    int | None, _option(_RECIPE, "--patch", "Height and width of a patch in LR pixels.")
+]
+
+LearningRate = Annotated[
+    float | None, _option(_RECIPE, "--learning-rate --lr", "Learning rate of Adam.")
+]
+
+ScheduleName = Annotated[
+    Schedule | None, _option(_RECIPE, "--schedule", "How the learning rate falls.")
+]
+
+DecayEvery = Annotated[int | None, _option(_RECIPE, "--decay-every", "Updates between two steps.")]
+
+DecayFactor = Annotated[float | None, _option(_RECIPE, "--decay-factor", "Factor of a step.")]
+
+Warmup = Annotated[
+    int | None, _option(_RECIPE, "--warmup", "Updates until the full learning rate.")
+]
+
+Ema = Annotated[
+    float | None,
+    _option(_RECIPE, "--ema", "Decay of a moving average of the weights, which is then used."),
+]
+
+Clip = Annotated[float | None, _option(_RECIPE, "--clip", "Cut the gradient's norm down to this.")]
+
+AutocastName = Annotated[
+    Autocast | None, _option(_RECIPE, "--autocast", "Number format of the convolutions.")
+]
+
+ChannelsLast = Annotated[
+    bool | None,
+    _option(
+        _RECIPE,
+        "--channels-last/--no-channels-last",
+        "Memory layout of activations; a matter of speed.",
+    ),
+]
+
+Seed = Annotated[int | None, _option(_RECIPE, "--seed", "Seed of all that is random.")]
+
+Validate = Annotated[
+    Path | None,
+    _option(
+        _RUN,
+        "--validate",
+        "Measure PSNR on this data set, as edsr evaluate reads it. Default: on pictures held "
+        "out from the folder.",
+        metavar="DATASET",
+    ),
+]
+
+HeldOut = Annotated[
+    int, _option(_RUN, "--hold-out", "Pictures to hold out if there is no --validate.", min=0)
+]
+
+ValidateEvery = Annotated[
+    int | None, _option(_RUN, "--validate-every", "Updates between two measurements.")
+]
+
+Cache = Annotated[
+    Path | None,
+    _option(
+        _RUN,
+        "--cache",
+        "Keep the decoded pictures in this folder, for the next run and for sets larger than "
+        "memory. Default: in memory.",
+        metavar="DIR",
+    ),
+]
+
+Resume = Annotated[
+    bool, _option(_RUN, "--resume", "Go on with the run in the folder; same options as then.")
+]
+
+Overwrite = Annotated[bool, _option(_RUN, "--overwrite", "Replace a run that is in the folder.")]
+
+Name = Annotated[str | None, _option(_RUN, "--name", "Name of the model. Default: the folder's.")]
+
+Licence = Annotated[str, _option(_RUN, "--licence", "Licence of the weights, for their metadata.")]

@@ -1,0 +1,157 @@
+"""From folders of pictures to the arrays that batches are cut from."""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from edsr_cli.datasets.bicubic import downscale
+from edsr_cli.errors import PictureError, UsageError
+from edsr_cli.images import READ_SUFFIXES, decode, probe
+from edsr_cli.images.rounding import to_uint8
+from edsr_cli.images.source import display_name
+from edsr_cli.training import cache
+from edsr_cli.training.photos import Photo, Photos
+
+
+def find_pictures(sources: Sequence[Path]) -> list[tuple[str, Path]]:
+    """All files with a picture's suffix in and below some folders, with names, in fixed order.
+
+    Hidden files and folders are left out, and links to folders are not followed.
+
+    Raises:
+        UsageError: a source does not exist, or there are no pictures.
+    """
+    found = []
+    for source in sources:
+        if source.is_file():
+            found.append((source.name, source))
+            continue
+        if not source.is_dir():
+            raise UsageError(f"There is no folder {display_name(source)}.", "Check the name.")
+        for folder, folders, files in os.walk(source):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            for name in sorted(files):
+                path = Path(folder, name)
+                if not name.startswith(".") and path.suffix.lower() in READ_SUFFIXES:
+                    found.append((path.relative_to(source).as_posix(), path))
+    if not found:
+        names = ", ".join(display_name(source) for source in sources)
+        raise UsageError(f"There are no pictures in {names}.", "Check the name.")
+    return found
+
+
+def load_photos(
+    sources: Sequence[Path],
+    scales: Sequence[int],
+    least: int,
+    cache_folder: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Photos:
+    """Read all pictures of some folders and make their LR versions.
+
+    Args:
+        sources: folders, searched with all that is below, or files.
+        scales: the scales to make LR pictures for.
+        least: skip pictures that are narrower or lower than this, in HR pixels.
+        cache_folder: where to keep the arrays: they are mapped from there instead of being
+            held in memory, and are found there the next time. None keeps them in memory.
+        progress: called with the pictures that are done, and that there are.
+
+    Raises:
+        UsageError: a source does not exist, or no picture in it can be used.
+        PictureError: the cache cannot be written.
+    """
+    files = find_pictures(sources)
+    folder = (
+        None
+        if cache_folder is None
+        else cache_folder / cache.digest(files, scales, least, times=True)
+    )
+    if folder is not None and (kept := cache.read(folder, scales)) is not None:
+        return kept
+    usable, skipped = _probe(files, least)
+    photos, totals = _lay_out(usable, scales)
+    digest = cache.digest(files, scales, least, times=False)
+    if not photos:
+        raise UsageError(
+            f"None of the {len(files)} pictures can be used; the first: {skipped[0]}",
+            f"They must be at least {least} pixels wide and high.",
+        )
+    with cache.removed_on_failure(folder):
+        arrays = cache.arrays(folder, totals)
+        result = Photos(photos, arrays["hr"], {s: arrays[f"x{s}"] for s in scales}, skipped, digest)
+        result = _fill(result, [path for _, path, _, _ in usable], progress)
+        if not result.photos:
+            raise UsageError(f"No picture can be used; the first: {result.skipped[0]}")
+        if folder is not None:
+            cache.complete(folder, result, arrays.values())
+    return result
+
+
+def _probe(
+    files: Iterable[tuple[str, Path]], least: int
+) -> tuple[list[tuple[str, Path, int, int]], list[str]]:
+    """Names, paths, heights and widths of what is large enough, and remarks on the others."""
+    usable, skipped = [], []
+    for name, path in files:
+        try:
+            info = probe(path)
+        except PictureError as error:
+            skipped.append(str(error))
+            continue
+        if min(info.width, info.height) < least:
+            skipped.append(
+                f"{display_name(path)}: {info.width} x {info.height} pixels are less than a patch."
+            )
+        else:
+            usable.append((name, path, info.height, info.width))
+    return usable, skipped
+
+
+def _lay_out(
+    usable: Iterable[tuple[str, Path, int, int]], scales: Sequence[int]
+) -> tuple[list[Photo], dict[str, int]]:
+    """Give every picture its place; the lengths of the arrays come second."""
+    totals = {"hr": 0} | {f"x{scale}": 0 for scale in scales}
+    photos = []
+    for name, _, height, width in usable:
+        starts = {scale: totals[f"x{scale}"] for scale in scales}
+        photos.append(Photo(name, height, width, totals["hr"], starts))
+        totals["hr"] += height * width * 3
+        for scale in scales:
+            totals[f"x{scale}"] += (height // scale) * (width // scale) * 3
+    return photos, totals
+
+
+def _fill(
+    photos: Photos, paths: Sequence[Path], progress: Callable[[int, int], None] | None
+) -> Photos:
+    """Decode every picture to its place. A bad one leaves a hole that nothing refers to."""
+
+    def read(index: int) -> str | None:
+        photo = photos.photos[index]
+        try:
+            pixels = to_uint8(decode(paths[index]).pixels)
+        except PictureError as error:
+            return str(error)
+        if pixels.shape[:2] != (photo.height, photo.width):
+            return f"{display_name(paths[index])}: it has changed while it was read."
+        photos.picture(index)[:] = pixels
+        for scale in photos.lr:
+            photos.small_picture(index, scale)[:] = downscale(pixels, scale)
+        return None
+
+    good, skipped = [], list(photos.skipped)
+    pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
+    try:
+        for index, remark in enumerate(pool.map(read, range(len(photos.photos)))):
+            if remark is None:
+                good.append(photos.photos[index])
+            else:
+                skipped.append(remark)
+            if progress is not None:
+                progress(index + 1, len(photos.photos))
+    finally:
+        pool.shutdown(cancel_futures=True)  # Ctrl-C should not wait for all that is left
+    return Photos(good, photos.hr, photos.lr, skipped, photos.digest)
