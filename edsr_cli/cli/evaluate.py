@@ -1,6 +1,5 @@
 """`edsr evaluate`."""
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ import typer
 from edsr_cli.cli import interruption, options
 from edsr_cli.cli.downloads import Downloads
 from edsr_cli.cli.terminal import Terminal
-from edsr_cli.errors import EdsrError, ExitCode, UsageError
+from edsr_cli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -123,6 +122,7 @@ def _run(
     """Evaluate one data set at one scale; gives the pictures' exit codes."""
     from edsr_cli.evaluation.evaluate import evaluate
     from edsr_cli.evaluation.summary import summarise
+    from edsr_cli.evaluation.table import make_table
 
     scale = upscaler.scale
 
@@ -141,7 +141,7 @@ def _run(
     if as_json:
         terminal.json(summary.to_dict())
     else:
-        _print_table(summary)
+        terminal.table(make_table(summary))
     return {result.exit_code for result in results}
 
 
@@ -170,19 +170,3 @@ def _remark(terminal: Terminal, summary: "Summary") -> None:
     size = set_size(name)
     if summary.published and size != count:
         terminal.note(f"Published figures are for all {size} pictures of {name}, not for {count}.")
-
-
-def _print_table(summary: "Summary") -> None:
-    from rich.console import Console
-
-    from edsr_cli.evaluation.table import make_table
-
-    # A terminal wraps what is too wide for it; in a pipe or a file, lines stay whole.
-    width = None if sys.stdout is not None and sys.stdout.isatty() else 200
-    try:
-        Console(highlight=False, markup=False, width=width).print(make_table(summary))
-    except BrokenPipeError:
-        raise  # whoever was reading has heard enough
-    except OSError as error:
-        sys.stdout = None  # or the interpreter would try again at the end, and complain
-        raise EdsrError(f"Standard output cannot be written to ({error.strerror}).") from error

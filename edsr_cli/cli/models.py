@@ -1,10 +1,8 @@
 """`edsr models`."""
 
-import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from edsr_cli.cli.terminal import Terminal
@@ -37,6 +35,4 @@ def command(
     table = Table("model", "scales", "size", "licence", "here", "PSNR in dB", box=None)
     for model in listed:
         table.add_row(model.name, model.scales, model.size, model.licence, model.cached, model.psnr)
-    # A terminal wraps what is too wide for it; a pipe or a file gets one line a model.
-    width = None if sys.stdout.isatty() else 200
-    Console(highlight=False, markup=False, width=width).print(table)
+    Terminal().table(table)

@@ -11,6 +11,7 @@ from typing import Any
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.table import Table
 from rich.text import Text
 
 from edsr_cli.errors import EdsrError
@@ -55,13 +56,18 @@ class Terminal:
         Raises:
             EdsrError: stdout cannot be written to.
         """
-        try:
+        with _stdout():
             typer.echo(json.dumps(values))
-        except BrokenPipeError:
-            raise  # whoever was reading has heard enough
-        except OSError as error:
-            sys.stdout = None  # or the interpreter would try again at the end, and complain
-            raise EdsrError(f"Standard output cannot be written to ({error.strerror}).") from error
+
+    def table(self, table: Table) -> None:
+        """A table on stdout; a terminal wraps what is too wide for it, a pipe or file gets it all.
+
+        Raises:
+            EdsrError: stdout cannot be written to.
+        """
+        width = None if sys.stdout is not None and sys.stdout.isatty() else 200
+        with _stdout():
+            Console(highlight=False, markup=False, width=width).print(table)
 
     def _line(self, label: str, style: str, message: str) -> None:
         text = Text(label, style=style)
@@ -112,6 +118,18 @@ class Terminal:
                 )
         else:
             yield PictureProgress(_PlainProgress(self, name, factor))
+
+
+@contextmanager
+def _stdout() -> Iterator[None]:
+    """Turn failures to write to stdout into an error of one line."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # whoever was reading has heard enough
+    except OSError as error:
+        sys.stdout = None  # or the interpreter would try again at the end, and complain
+        raise EdsrError(f"Standard output cannot be written to ({error.strerror}).") from error
 
 
 class PictureProgress:

@@ -331,3 +331,11 @@ def test_a_whole_run_is_quiet_on_stderr_but_for_one_line(tmp_path):
     )  # fmt: skip
     [line] = run.lines
     assert line.startswith("photo.png -> photo_x4.png: 9 x 6 -> 36 x 24 in ")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_table_that_cannot_be_written_is_one_line() -> None:
+    with Path("/dev/full").open("wb") as full:
+        run = finish(start("models", stdout=full))
+    assert run.code == 1
+    assert run.lines == ["error: Standard output cannot be written to (No space left on device)."]
