@@ -100,7 +100,7 @@ def command(
         folder.check(resume, overwrite)
         photos = _load(terminal, data, config, recipe, cache)
         learn, pairs = _validation(photos, config, validate, held_out)
-        network, start = _initial(terminal, config, recipe.seed, init, init_scale or scale)
+        network, start = _initial(terminal, config, recipe.seed, init, init_scale)
         data_summary = learn.summary() | {"held_out": len(photos.photos) - len(learn.photos)}
         subject = Subject(config, recipe, data_summary, start)
         sampler = Sampler(
@@ -165,7 +165,7 @@ def _initial(
     config: "NetworkConfig",
     seed: int,
     init: str | None,
-    scale: int | None,
+    init_scale: int | None,
 ) -> "tuple[EDSR | MDSR, str]":
     """The network to train, and what it starts from."""
     from edsr_cli.checkpoints import registry
@@ -174,12 +174,13 @@ def _initial(
 
     network = random_network(config, seed)
     if init is None:
-        if scale in (3, 4):
+        if config.architecture == "edsr" and config.scales != (2,):
             terminal.note("The paper starts x3 and x4 from x2, which --init does.")
         return network, "random weights"
     # MDSR takes a model's networks of all scales, x2 last, so that what they share is that of x2.
-    several = scale is None and init in registry.names()
-    scales = sorted(config.scales, reverse=True) if several else [scale]
+    # Of a file, the network is the one that it has.
+    named = init in registry.names() and init_scale is None
+    scales = sorted(config.scales, reverse=True) if named else [init_scale]
     sources = [load_network(init, each) for each in scales]
     fresh = set(network.state_dict())
     for source in sources:

@@ -66,6 +66,16 @@ def test_x4_starts_from_given_weights(
     assert json.loads(checkpoint.metadata["training"])["start"] == "edsr-free x2"
 
 
+def test_x3_starts_from_a_file_with_x2(edsr: Callable[..., Run], pictures: Path) -> None:
+    options = ("--updates", 1, "--lr", 1e-12, *QUICK)
+    assert edsr("train", pictures, "-o", "x2", "-s", 2, *options).code == 0
+    start_from = ("--init", "x2/weights.safetensors")
+    run = edsr("train", pictures, "-o", "x3", "-s", 3, *start_from, "--seed", 1, *options)
+    assert run.code == 0, run.err
+    x2, x3 = (read_canonical(Path(name, "weights.safetensors")).state_dict for name in ("x2", "x3"))
+    assert np.allclose(x3["body.7.body.2.weight"], x2["body.7.body.2.weight"], atol=1e-9)
+
+
 def test_mdsr_starts_from_all_scales_of_a_model(
     edsr: Callable[..., Run], pictures: Path, repository: Path
 ) -> None:
