@@ -9,6 +9,7 @@ from edsr_cli.images.atomic import atomic_write, check_writable
 from edsr_cli.images.decoding import decode, from_pil, probe, to_pil
 from edsr_cli.images.encoding import encode, write_picture
 from edsr_cli.images.formats import FORMATS, OutputFormat, format_for
+from edsr_cli.images.guard import READ_SUFFIXES, TooLargeError
 from edsr_cli.images.picture import (
     DEFAULT_MAX_PIXELS,
     Metadata,
@@ -20,11 +21,13 @@ from edsr_cli.images.picture import (
 __all__ = [
     "DEFAULT_MAX_PIXELS",
     "FORMATS",
+    "READ_SUFFIXES",
     "Metadata",
     "OutputFormat",
     "Picture",
     "PictureInfo",
     "Pixels",
+    "TooLargeError",
     "atomic_write",
     "check_writable",
     "decode",

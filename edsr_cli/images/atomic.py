@@ -5,7 +5,7 @@ import io
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
@@ -40,7 +40,10 @@ _NO_LINKS = (
 
 @contextmanager
 def atomic_write(
-    path: Path, overwrite: bool = False, error: type[EdsrError] = PictureError
+    path: Path,
+    overwrite: bool = False,
+    error: type[EdsrError] = PictureError,
+    commit: Callable[[os.stat_result], None] | None = None,
 ) -> Iterator[BinaryIO]:
     """Give a binary file whose content becomes the file `path` when the block ends well.
 
@@ -55,10 +58,12 @@ def atomic_write(
         path: the file to write.
         overwrite: whether a file of that name may be replaced.
         error: what to raise.
+        commit: called with the status of the finished file before it takes its name. If it raises
+            anything, nothing has changed.
 
     Raises:
         EdsrError: of the class `error`: the file exists and may not be replaced, or cannot be
-            written. Exceptions of the block itself pass unchanged.
+            written. Exceptions of the block itself, and of `commit`, pass unchanged.
     """
     name = display_name(path)
     try:
@@ -78,6 +83,10 @@ def atomic_write(
                 _finish(buffered, raw)
             finally:
                 raw.close()
+            if commit is not None:
+                with _failing():
+                    status = temporary.stat()
+                commit(status)
             _commit(temporary, target, overwrite)
         finally:
             with suppress(OSError):

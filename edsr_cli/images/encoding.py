@@ -1,9 +1,11 @@
 """Pictures to files."""
 
+import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +22,11 @@ from edsr_cli.images.rounding import to_uint8
 from edsr_cli.images.source import display_name
 from edsr_cli.images.tiff import write_tiff
 
-# Measured on photographs enlarged x2 (960 x 960, one core): level 4 takes 0.08 s a megapixel for
-# 0.54 bytes a pixel; level 6, Pillow's default, 0.2 s for 0.52; level 9, 1 to 2 s for 0.49.
-PNG_LEVEL = 4
-"""Deflate level for PNG."""
+# zlib's strategy that looks for nothing but runs of equal bytes: the filters of PNG have already
+# taken out what a photograph repeats. On photographs enlarged x4 it makes files as small as level 6
+# in the time of level 1, and on text files 1.5 % larger; see benchmarks/encoding.py.
+PNG_STRATEGY = 3  # Z_RLE
+"""How PNG is compressed where no level is asked for."""
 
 JPEG_QUALITY = 95
 """Quality for JPEG, without chroma subsampling: higher values grow the file for no visible gain."""
@@ -44,7 +47,11 @@ _JPEG_ICC_BYTES = 255 * (_JPEG_MARKER_BYTES - 14)  # in at most 255 markers
 
 
 def encode(
-    pixels: Pixels, output_format: OutputFormat, metadata: Metadata, file: BinaryIO
+    pixels: Pixels,
+    output_format: OutputFormat,
+    metadata: Metadata,
+    file: BinaryIO,
+    compression: int | None = None,
 ) -> tuple[str, ...]:
     """Write a picture to a binary file.
 
@@ -56,6 +63,7 @@ def encode(
         output_format: the format to write.
         metadata: what to put beside the pixels.
         file: where to write; a pipe will do. It is neither flushed nor closed.
+        compression: deflate level of PNG, 0 to 9; None for `PNG_STRATEGY`.
 
     Returns:
         Remarks for the user on what the format cannot hold, one line each.
@@ -70,7 +78,7 @@ def encode(
     metadata, notes = _prepare(metadata, output_format, width, height)
     try:
         with limits(DEFAULT_MAX_PIXELS):
-            _write(data, output_format, metadata, file)
+            _write(data, output_format, metadata, file, compression)
     except EdsrError:
         raise
     except MemoryError as error:
@@ -95,6 +103,9 @@ def write_picture(
     output_format: OutputFormat,
     metadata: Metadata,
     overwrite: bool = False,
+    compression: int | None = None,
+    commit: Callable[[os.stat_result], None] | None = None,
+    check: Callable[[], None] | None = None,
 ) -> tuple[str, ...]:
     """Write a picture to a file that appears complete or not at all; see `atomic_write`.
 
@@ -104,6 +115,10 @@ def write_picture(
         output_format: the format to write, whatever the ending of `path`.
         metadata: what to put beside the pixels.
         overwrite: whether a file of that name may be replaced.
+        compression: deflate level of PNG, 0 to 9; None for `PNG_STRATEGY`.
+        commit: see `atomic_write`.
+        check: called before each piece is written. What it raises ends the work, and passes
+            unchanged if it is no `Exception`.
 
     Returns:
         Remarks for the user on what the format cannot hold, one line each.
@@ -112,9 +127,10 @@ def write_picture(
         PictureError: the file exists and may not be replaced, cannot be written, or the picture
             does not fit into the format. Nothing is left behind.
     """
-    with atomic_write(path, overwrite) as file:
+    with atomic_write(path, overwrite, commit=commit) as file:
+        target = file if check is None else cast(BinaryIO, _Checked(file, check))
         try:
-            return encode(pixels, output_format, metadata, file)
+            return encode(pixels, output_format, metadata, target, compression)
         except PictureError as error:
             raise PictureError(f"{display_name(path)}: {error.message}", error.hint) from error
 
@@ -155,7 +171,11 @@ def _prepare(
 
 
 def _write(
-    data: NDArray[np.uint8], output_format: OutputFormat, metadata: Metadata, file: BinaryIO
+    data: NDArray[np.uint8],
+    output_format: OutputFormat,
+    metadata: Metadata,
+    file: BinaryIO,
+    compression: int | None,
 ) -> None:
     if output_format.name == "TIFF":
         if file.seekable():
@@ -166,7 +186,7 @@ def _write(
             buffer.seek(0)
             shutil.copyfileobj(buffer, file)
         return
-    options = _options(output_format.name, metadata)
+    options = _options(output_format.name, metadata, compression)
     # Everything is passed, even if empty: what is not, Pillow may take from elsewhere.
     if metadata.icc_profile:
         options["icc_profile"] = metadata.icc_profile
@@ -178,13 +198,15 @@ def _write(
     image.save(_Sink(file), output_format.name, **options)  # type: ignore[arg-type]
 
 
-def _options(name: str, metadata: Metadata) -> dict[str, Any]:
+def _options(name: str, metadata: Metadata, compression: int | None) -> dict[str, Any]:
     """Pillow's options for a format, with the XMP data, which each takes in its own way."""
     if name == "PNG":
         chunks = PngImagePlugin.PngInfo()
         if metadata.xmp:
             chunks.add_itxt("XML:com.adobe.xmp", metadata.xmp.decode("utf-8", "replace"))
-        return {"compress_level": PNG_LEVEL, "pnginfo": chunks}
+        if compression is None:
+            return {"compress_level": 1, "compress_type": PNG_STRATEGY, "pnginfo": chunks}
+        return {"compress_level": compression, "pnginfo": chunks}
     if name == "BMP":
         return {}
     options: dict[str, Any] = {"xmp": metadata.xmp} if metadata.xmp else {}
@@ -193,6 +215,20 @@ def _options(name: str, metadata: Metadata) -> dict[str, Any]:
     if name == "WebP":
         return options | {"lossless": True, "quality": WEBP_EFFORT, "method": WEBP_METHOD}
     return options | {"quality": AVIF_QUALITY, "speed": AVIF_SPEED, "subsampling": "4:4:4"}
+
+
+class _Checked:
+    """A file that asks before each write whether to go on."""
+
+    def __init__(self, file: BinaryIO, check: Callable[[], None]) -> None:
+        self._file, self._check = file, check
+
+    def write(self, data: bytes) -> int:
+        self._check()
+        return self._file.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
 
 class _Sink:

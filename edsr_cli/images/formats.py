@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from edsr_cli.errors import PictureError, UsageError
+from edsr_cli.errors import UsageError
+from edsr_cli.images.guard import TooLargeError
 from edsr_cli.images.source import display_name
 
 _ALL = frozenset(("ICC profile", "EXIF data", "XMP data", "resolution"))
@@ -40,13 +41,13 @@ class OutputFormat:
         """Refuse a size, in pixels, that the format cannot hold.
 
         Raises:
-            PictureError: it cannot; the hint names the formats that can.
+            TooLargeError: it cannot; the hint names the formats that can.
         """
         limit = self._exceeded(width, height)
         if limit is None:
             return
         others = [other.name for other in FORMATS if other.can_hold(width, height)]
-        raise PictureError(
+        raise TooLargeError(
             f"{width} x {height} pixels do not fit into {self.name}, which holds at most {limit}.",
             f"Write it as {' or '.join(others)} instead." if others else "Make it smaller.",
         )

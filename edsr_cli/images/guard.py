@@ -46,6 +46,13 @@ some scanners or the editing history that Photoshop writes as XMP."""
 FORMATS_BY_SUFFIX = {".tga": "TGA", ".pcx": "PCX"}
 """Formats with no reliable mark in the file: read only where the name says so."""
 
+READ_SUFFIXES = frozenset(
+    suffix
+    for suffix, name in Image.EXTENSION.items()
+    if name in FORMATS or FORMATS_BY_SUFFIX.get(suffix) == name
+) | {".mpo"}  # multi-picture JPEG
+"""Endings, lower case, of the names of files that can be read, if they are what they are called."""
+
 # Pillow logs some failures as errors, and logging prints errors to stderr where nobody listens.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
@@ -65,6 +72,10 @@ def _silence_libtiff() -> None:
 
 
 _silence_libtiff()
+
+
+class TooLargeError(PictureError):
+    """A picture has more pixels than are allowed, or than a format can hold."""
 
 
 class _Limits:
@@ -153,7 +164,7 @@ def check_pixels(name: str, width: int, height: int, max_pixels: int) -> None:
 
 
 def _too_large(name: str, size: str, max_pixels: int) -> PictureError:
-    return PictureError(
+    return TooLargeError(
         f"{name}: {size} are more than the limit of {max_pixels:,} pixels.",
         "If you trust the file, raise the limit with --max-pixels.",
     )

@@ -22,7 +22,7 @@ from edsr_cli.images.picture import Metadata
 CLASSIC_LIMIT = 2**32
 """Files from this size on, in bytes, are written as BigTIFF, which older programs cannot read."""
 
-_LEVEL = 4  # of deflate; see PNG_LEVEL in `encoding` for why
+_LEVEL = 4  # of deflate: with higher ones, time grows far faster than files shrink
 _STRIP_BYTES = 2**18
 _BYTE, _RATIONAL, _UNDEFINED, _LONG8 = 1, 5, 7, 16
 # Bytes of each number in the values of a TIFF type, where that is more than one.

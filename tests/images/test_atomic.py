@@ -242,6 +242,35 @@ def test_the_content_reaches_the_disk_before_the_name(
     assert [name for name, _ in done] == ["file", "link", "folder"] and done[0][1] == 3
 
 
+def test_a_commit_sees_the_finished_file_before_it_has_its_name(tmp_path: Path) -> None:
+    seen = []
+
+    def commit(status: os.stat_result) -> None:
+        assert not (tmp_path / "a").exists()
+        seen.append((status.st_size, status.st_mtime_ns, status.st_mode))
+
+    with atomic_write(tmp_path / "a", commit=commit) as file:
+        file.write(b"content")
+    status = (tmp_path / "a").stat()
+    assert seen == [(7, status.st_mtime_ns, status.st_mode)]
+
+
+@pytest.mark.parametrize("error", [KeyError("bug"), OSError(errno.ENOSPC, "full"), SystemExit()])
+def test_a_commit_that_fails_changes_nothing(error: BaseException, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"old")
+
+    def commit(status: os.stat_result) -> None:
+        raise error
+
+    with (
+        pytest.raises(type(error)) as caught,
+        atomic_write(tmp_path / "a", overwrite=True, commit=commit) as file,
+    ):
+        file.write(b"new")
+    assert caught.value is error
+    assert (tmp_path / "a").read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 1
+
+
 def test_a_sync_that_fails_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: int) -> None:
         raise OSError(errno.EIO, "Input/output error")

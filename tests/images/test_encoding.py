@@ -184,6 +184,49 @@ def test_write_picture(output_format: OutputFormat, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_compression_of_png() -> None:
+    """Only the size differs, and without a level it is small and quick: runs of equal bytes."""
+    pixels = builders.gradient(200, 300)
+
+    def size(level: int | None, entry: OutputFormat = formats.PNG) -> int:
+        file = io.BytesIO()
+        encode(pixels, entry, Metadata(), file, level)
+        assert np.array_equal(np.asarray(Image.open(file)), pixels)
+        return len(file.getvalue())
+
+    sizes = {level: size(level) for level in (0, 1, 9, None)}
+    assert sizes[0] > pixels.nbytes > sizes[1] > sizes[9]
+    assert sizes[None] < sizes[0] // 2
+    assert size(0, formats.TIFF) == size(9, formats.TIFF) == size(None, formats.TIFF)
+
+
+@every_format
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, GeneratorExit])
+def test_a_check_can_end_the_writing(
+    output_format: OutputFormat, stop: type[BaseException], tmp_path: Path
+) -> None:
+    calls = []
+
+    def check() -> None:
+        calls.append(True)
+        if len(calls) == 3:
+            raise stop
+
+    try:
+        write_picture(tmp_path / "out", RGB, output_format, FULL, check=check)
+    except stop:
+        assert list(tmp_path.iterdir()) == []
+    else:  # written in less than three pieces
+        assert 0 < len(calls) < 3
+
+
+def test_what_is_checked_is_written_all_the_same(tmp_path: Path) -> None:
+    for entry in FORMATS:
+        path = tmp_path / entry.name
+        write_picture(path, RGB, entry, FULL, check=lambda: None)
+        assert path.read_bytes() == encoded(entry)[0]
+
+
 def test_a_refused_size_names_the_file_and_leaves_nothing(tmp_path: Path) -> None:
     wide = np.zeros((1, 65_501, 3), np.uint8)
     with pytest.raises(PictureError, match=r"out.jpg: 65501 x 1 pixels do not fit.*PNG"):
