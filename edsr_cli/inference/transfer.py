@@ -1,4 +1,7 @@
-"""Pictures as NumPy arrays in memory, and strips of them as tensors on a device."""
+"""Pictures as NumPy arrays in memory, and strips of them as tensors on a device.
+
+Strips of several pictures of one size may go together: N of them, one behind the other.
+"""
 
 from typing import Any
 
@@ -27,16 +30,16 @@ def check_pixels(pixels: Pixels) -> tuple[int, int]:
     return pixels.shape[0], pixels.shape[1]
 
 
-def empty_pixels(height: int, width: int, dtype: np.dtype[Any]) -> Pixels:
-    """An array for a picture.
+def empty_pixels(count: int, height: int, width: int, dtype: np.dtype[Any]) -> Pixels:
+    """An array for pictures, (count, height, width, 3).
 
     Raises:
         DeviceMemoryError: there is not enough memory.
     """
     try:
-        return np.empty((height, width, 3), dtype)
+        return np.empty((count, height, width, 3), dtype)
     except MemoryError as error:
-        need = height * width * 3 * dtype.itemsize / 1e9
+        need = count * height * width * 3 * dtype.itemsize / 1e9
         raise DeviceMemoryError(
             f"The output, {width} x {height} pixels, needs {need:.1f} GB of memory.",
             "Cut the picture into parts, take a smaller scale or a machine with more memory.",
@@ -44,28 +47,27 @@ def empty_pixels(height: int, width: int, dtype: np.dtype[Any]) -> Pixels:
 
 
 def upload(pixels: Pixels, device: torch.device, transposed: bool) -> Tensor:
-    """(h, w, 3) integers to (1, 3, h, w) floats in 0..255 on the device, channels last.
+    """(N, h, w, 3) integers to (N, 3, h, w) floats in 0..255 on the device, channels last.
 
     If `transposed`, the array is such a view of one that is contiguous.
     """
-    order = (1, 0, 2) if transposed else (0, 1, 2)
+    order = (0, 2, 1, 3) if transposed else (0, 1, 2, 3)
     # Writeable, because torch warns of arrays that are not; a strip is small.
     stored = np.require(pixels.transpose(order), requirements=["C", "W"])
     if stored.dtype == np.uint8:
         strip = torch.from_numpy(stored).to(device).float()
     else:  # torch hardly supports uint16
         strip = torch.from_numpy(stored.astype(np.int32)).to(device).float() / 257
-    strip = strip.permute(order).contiguous()
-    return strip.permute(2, 0, 1).unsqueeze(0)
+    return strip.permute(order).contiguous().permute(0, 3, 1, 2)
 
 
 def download(rows: Tensor, dtype: np.dtype[Any], transposed: bool) -> Pixels:
-    """(1, 3, h, w) floats in 0..255 to (h, w, 3) integers of full range, rounded and clamped.
+    """(N, 3, h, w) floats in 0..255 to (N, h, w, 3) integers of full range, rounded and clamped.
 
     If `transposed`, the array is such a view of one that is contiguous.
     """
-    order = (1, 0, 2) if transposed else (0, 1, 2)
-    rows = rows[0].permute(1, 2, 0).clamp(0, 255)
+    order = (0, 2, 1, 3) if transposed else (0, 1, 2, 3)
+    rows = rows.permute(0, 2, 3, 1).clamp(0, 255)
     if dtype == np.uint8:
         return (
             rows.round().to(torch.uint8).permute(order).contiguous().cpu().numpy().transpose(order)

@@ -1,8 +1,8 @@
-"""Upscaling of one picture in memory: device, number format, plan, and what to do when it fails."""
+"""Upscaling of pictures in memory: device, number format, plan, and what to do when it fails."""
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -45,6 +45,10 @@ class _NotFiniteError(Exception):
     """A strip has infinities or NaNs in it."""
 
 
+class _OneByOneError(Exception):
+    """Several pictures at once cannot be done like this; each by itself, perhaps."""
+
+
 class Upscaler:
     """A network at one scale, ready to upscale pictures of any size.
 
@@ -78,8 +82,15 @@ class Upscaler:
         self.max_memory = max_memory
         self._streams: dict[tuple[bool, Precision, bool], Node] = {}
 
-    def plan(self, height: int, width: int, ensemble: bool = False, tile: Tile = "auto") -> Plan:
-        """How a picture of this size, in LR pixels, would be cut.
+    def plan(
+        self,
+        height: int,
+        width: int,
+        ensemble: bool = False,
+        tile: Tile = "auto",
+        count: int = 1,
+    ) -> Plan:
+        """How a picture of this size, in LR pixels, would be cut, or `count` of them at once.
 
         Raises:
             DeviceMemoryError: not even the smallest piece fits in `max_memory`.
@@ -89,10 +100,10 @@ class Upscaler:
         if transposed:
             height, width = width, height
         node = self._stream(ensemble, self.precision, transposed)
-        footprint = Footprint(node.delay, node.held_bytes, node.work_bytes)
+        footprint = Footprint(node.delay, count * node.held_bytes, count * node.work_bytes)
         panel_width = {"auto": None, "none": width}[tile] if isinstance(tile, str) else tile
         budget = self.max_memory or devices.memory_budget(self.device)
-        strip_pixels = devices.STRIP_PIXELS[self.device.type]
+        strip_pixels = devices.STRIP_PIXELS[self.device.type] // count
         try:
             plan = make_plan(height, width, footprint, budget, strip_pixels, panel_width)
         except DeviceMemoryError:
@@ -133,11 +144,69 @@ class Upscaler:
             DeviceMemoryError: one-row strips of the narrowest panel do not fit.
             WeightsError: the network's output is not finite even in fp32.
         """
-        height, width = check_pixels(pixels)
-        plan = self.plan(height, width, ensemble, tile)
+        check_pixels(pixels)
+        return self._upscale(pixels[None], ensemble, tile, dtype, progress)[0]
+
+    def upscale_batch(
+        self,
+        pictures: Sequence[Pixels],
+        ensemble: bool = False,
+        tile: Tile = "auto",
+        dtype: Literal["uint8", "uint16"] | None = None,
+        progress: Progress | None = None,
+    ) -> list[Upscaled]:
+        """Upscale several pictures of one size and type at once: small ones leave a GPU idle.
+
+        The results are those of `upscale`. Where that takes smaller pieces or another number
+        format, which one picture must not do to the others, each is done by itself.
+
+        Args:
+            pictures: at least one; all of the same shape and type.
+            ensemble, tile, dtype: as for `upscale`.
+            progress: as for `upscale`; called with the pixels of one of the pictures.
+
+        Raises:
+            As `upscale`, and ValueError if the pictures differ in shape or type.
+        """
+        for pixels in pictures:
+            check_pixels(pixels)
+        if len({(pixels.shape, pixels.dtype) for pixels in pictures}) != 1:
+            raise ValueError("the pictures of a batch must have one shape and type")
+        if len(pictures) > 1:
+            try:
+                stacked: Pixels = np.stack(pictures)  # type: ignore[assignment]
+                return self._upscale(stacked, ensemble, tile, dtype, progress)
+            except (_OneByOneError, DeviceMemoryError, MemoryError):
+                devices.release_memory(self.device)
+        return [self.upscale(pixels, ensemble, tile, dtype, progress) for pixels in pictures]
+
+    def batch_size(self, height: int, width: int) -> int:
+        """How many pictures of a size, in LR pixels, are worth upscaling at once.
+
+        On a CPU this is 1: a strip that is larger than its caches is slower, not faster.
+        """
+        if self.device.type == "cpu":
+            return 1
+        return max(1, devices.STRIP_PIXELS[self.device.type] // (height * width))
+
+    def _upscale(
+        self,
+        pixels: Pixels,
+        ensemble: bool,
+        tile: Tile,
+        dtype: Literal["uint8", "uint16"] | None,
+        progress: Progress | None,
+    ) -> list[Upscaled]:
+        """`upscale` for pictures of one size, (N, H, W, 3).
+
+        Raises:
+            _OneByOneError: there are several, and something is amiss.
+        """
+        count, height, width, _ = pixels.shape
+        plan = self.plan(height, width, ensemble, tile, count)
         precision = self.precision
         output = empty_pixels(
-            height * self.scale, width * self.scale, np.dtype(dtype or pixels.dtype)
+            count, height * self.scale, width * self.scale, np.dtype(dtype or pixels.dtype)
         )
         total, done = height * width, 0
         todo = deque(plan.panels)
@@ -165,6 +234,8 @@ class Upscaler:
             done += (reached - region.top) * (region.right - region.left)
             if trouble is None:
                 continue
+            if count > 1:
+                raise _OneByOneError from trouble
             rest = Region(reached, region.bottom, region.left, region.right)
             if isinstance(trouble, _NotFiniteError):
                 precision = self._safer(precision)
@@ -172,7 +243,7 @@ class Upscaler:
                 devices.release_memory(self.device)
                 plan = self._smaller(plan, trouble)
             todo.extendleft(reversed(list(rest.panels(plan.panel_width))))
-        return Upscaled(output, plan, precision)
+        return [Upscaled(picture, plan, precision) for picture in output]
 
     def _run(
         self, node: Node, pixels: Pixels, output: Pixels, region: Region, plan: Plan
@@ -181,13 +252,15 @@ class Upscaler:
         scale, strip_rows = self.scale, plan.strip_rows
         if plan.transposed:
             # Views: what they hold is transposed on the device.
-            pixels, output = pixels.swapaxes(0, 1), output.swapaxes(0, 1)
+            pixels, output = pixels.swapaxes(1, 2), output.swapaxes(1, 2)
         read = region.grown(node.delay, plan.height, plan.width)
         columns = slice((region.left - read.left) * scale, (region.right - read.left) * scale)
         row = read.top * scale  # where the next rows that the node gives belong
         for top in range(read.top, read.bottom, strip_rows):
             bottom = min(top + strip_rows, read.bottom)
-            strip = upload(pixels[top:bottom, read.left : read.right], self.device, plan.transposed)
+            strip = upload(
+                pixels[:, top:bottom, read.left : read.right], self.device, plan.transposed
+            )
             with torch.inference_mode():
                 rows = node.push(strip, last=bottom == read.bottom)
                 skip = min(rows.shape[2], max(0, region.top * scale - row))
@@ -198,7 +271,7 @@ class Upscaler:
                 if not bool(torch.isfinite(rows).all()):
                     raise _NotFiniteError
                 below = row + rows.shape[2]
-                output[row:below, region.left * scale : region.right * scale] = download(
+                output[:, row:below, region.left * scale : region.right * scale] = download(
                     rows, output.dtype, plan.transposed
                 )
             row = below
