@@ -1,13 +1,12 @@
 """The application: its commands, and what holds for all of them."""
 
-import signal
 import sys
 from typing import Annotated, NoReturn
 
 import typer
 
 from edsr_cli import __version__
-from edsr_cli.cli import fetch_weights, interruption, models, upscale
+from edsr_cli.cli import batch, evaluate, fetch_weights, interruption, models, train, upscale
 from edsr_cli.cli.terminal import Terminal
 from edsr_cli.errors import EdsrError, ExitCode
 
@@ -19,6 +18,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("upscale")(upscale.command)
+app.command("batch")(batch.command)
+app.command("evaluate")(evaluate.command)
+app.command("train")(train.command)
 app.command("models")(models.command)
 app.command("fetch-weights")(fetch_weights.command)
 
@@ -50,12 +52,8 @@ def main() -> NoReturn:
         Terminal().error(str(error))
         sys.exit(error.exit_code)
     except interruption.StoppedError as stopped:
-        if stopped.number == signal.SIGINT:
-            how, code = "Interrupted", int(ExitCode.INTERRUPTED)
-        else:
-            how, code = "Terminated", 128 + stopped.number
-        Terminal().error(f"{how}. Nothing half-written was left behind.")
-        sys.exit(code)
+        Terminal().error(str(stopped))
+        sys.exit(stopped.exit_code)
     except BrokenPipeError:  # whoever read our output has gone; there is nobody to tell
         sys.stdout = None  # or the interpreter would flush it, and complain
         sys.exit(ExitCode.SOME_FAILED)

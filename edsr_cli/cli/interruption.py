@@ -1,9 +1,11 @@
 """Ctrl-C and SIGTERM end the program in an orderly way: temporary files are removed."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+from edsr_cli.errors import ExitCode
 
 
 class StoppedError(BaseException):
@@ -17,12 +19,24 @@ class StoppedError(BaseException):
         super().__init__(number)
         self.number = number
 
+    def __str__(self) -> str:
+        how = "Interrupted" if self.number == signal.SIGINT else "Terminated"
+        return f"{how}. Nothing half-written was left behind."
+
+    @property
+    def exit_code(self) -> int:
+        """130 for Ctrl-C, 143 for SIGTERM."""
+        if self.number == signal.SIGINT:
+            return int(ExitCode.INTERRUPTED)
+        return 128 + self.number
+
 
 class _Watch:
     """What has arrived, and whether it has to wait."""
 
     arrived: int | None = None
     held = False
+    first: Callable[[], None] | None = None
 
 
 def watch() -> None:
@@ -53,7 +67,27 @@ def held() -> Iterator[None]:
     check()
 
 
+@contextmanager
+def polite(first: Callable[[], None]) -> Iterator[None]:
+    """Let the first signal in the block ask for an end; only the second raises `StoppedError`.
+
+    `check` raises what the first has not, so call it behind the block.
+
+    Args:
+        first: called for the first signal, in the middle of whatever is going on; it should set a
+            flag and do nothing else.
+    """
+    _Watch.first = first
+    try:
+        yield
+    finally:
+        _Watch.first = None
+
+
 def _stop(number: int, frame: FrameType | None) -> None:
     _Watch.arrived = number
-    if not _Watch.held:
+    first, _Watch.first = _Watch.first, None
+    if first is not None:
+        first()
+    elif not _Watch.held:
         raise StoppedError(number)

@@ -25,6 +25,15 @@ Inputs = Annotated[
     list[str], typer.Argument(metavar="INPUT", help="Pictures; - for standard input.")
 ]
 
+Datasets = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="DATASET",
+        help="Folders: one with HR/ and LR_bicubic/X{2,3,4}/, as Set5 comes; DIV2K, as it comes; "
+        "or one with pictures, from which LR is made by MATLAB's bicubic rule.",
+    ),
+]
+
 Output = Annotated[
     str | None,
     typer.Option(
@@ -36,6 +45,15 @@ Output = Annotated[
     ),
 ]
 
+Save = Annotated[
+    str | None,
+    typer.Option(
+        "--save",
+        metavar="DIR",
+        help="Write the upscaled pictures there, such as DIR/Set5/X2/baby.png.",
+    ),
+]
+
 Format = Annotated[
     str | None,
     typer.Option(
@@ -43,6 +61,90 @@ Format = Annotated[
         "--format",
         metavar="FORMAT",
         help="png, jpeg, webp, tiff, avif or bmp. Default: by the output's suffix, or png.",
+    ),
+]
+
+Folders = Annotated[list[str], typer.Argument(metavar="INPUT_DIR", help="Folders of pictures.")]
+
+Mirror = Annotated[
+    str | None,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="DIR",
+        help="Where to write; with several inputs, to a folder in it for each. "
+        "Default: INPUT_DIR_x{scale} beside each input.",
+    ),
+]
+
+MirrorFormat = Annotated[
+    str | None,
+    typer.Option(
+        "-f",
+        "--format",
+        metavar="FORMAT",
+        help="png, jpeg, webp, tiff, avif or bmp. Default: png.",
+    ),
+]
+
+Recursive = Annotated[
+    bool, typer.Option("--recursive/--no-recursive", help="Take the folders below, too.")
+]
+
+Include = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--include",
+        metavar="GLOB",
+        help="Take only files such as '*.jpg' or '2024/**'; may be given several times.",
+    ),
+]
+
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--exclude",
+        metavar="GLOB",
+        help="Leave out such files and folders; may be given several times.",
+    ),
+]
+
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume/--overwrite",
+        help="Skip what an earlier run has done, or make everything again and replace whatever "
+        "is there.",
+    ),
+]
+
+Checksum = Annotated[
+    bool,
+    typer.Option(
+        "--checksum", help="Know inputs by their content, not by size and time of change."
+    ),
+]
+
+Watch = Annotated[
+    bool,
+    typer.Option(
+        "--watch",
+        help="Go on with pictures that arrive or change later, until Ctrl-C; each is taken when "
+        "it has stopped growing.",
+    ),
+]
+
+FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.")]
+
+Compression = Annotated[
+    int | None,
+    typer.Option(
+        "--compression",
+        metavar="0..9",
+        min=0,
+        max=9,
+        help="How hard to compress PNG: 9 is smallest and slowest. Default: as small as 6, as "
+        "fast as 1.",
     ),
 ]
 
@@ -57,6 +159,28 @@ Scale = Annotated[
         max=4,
         help="2, 3 or 4. Default: 4, or that of a model file.",
         rich_help_panel=_NETWORK,
+    ),
+]
+
+Scales = Annotated[
+    list[int] | None,
+    typer.Option(
+        "-s",
+        "--scale",
+        min=2,
+        max=4,
+        help="2, 3 or 4; may be given several times. Default: all that the model has.",
+        rich_help_panel=_NETWORK,
+    ),
+]
+
+Border = Annotated[
+    int | None,
+    typer.Option(
+        "--border",
+        metavar="N",
+        min=0,
+        help="Compare all but N pixels at each side. Default: the scale, or 6 more on DIV2K.",
     ),
 ]
 
@@ -143,6 +267,53 @@ Device = Annotated[
     ),
 ]
 
+Devices = Annotated[
+    str,
+    typer.Option(
+        "-d",
+        "--device",
+        metavar="DEVICE,...",
+        help="auto, cpu, cuda, cuda:N or mps; several at once, such as cuda:0,cuda:1.",
+        rich_help_panel=_MACHINE,
+    ),
+]
+
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "-j",
+        "--workers",
+        metavar="N",
+        min=1,
+        help="Threads that read pictures, and as many that write them. Default: by the cores.",
+        rich_help_panel=_MACHINE,
+    ),
+]
+
+MaxQueue = Annotated[
+    int | None,
+    typer.Option(
+        "--max-queue",
+        metavar="SIZE",
+        parser=parse_size,
+        help="Memory for pictures that wait between reading, upscaling and writing. "
+        "Default: by device and what is free.",
+        rich_help_panel=_MACHINE,
+    ),
+]
+
+BatchSize = Annotated[
+    int | None,
+    typer.Option(
+        "--batch-size",
+        metavar="N",
+        min=1,
+        help="Pictures of one size that are upscaled at once, if as many are ready. Default: on "
+        "a GPU, as many as keep it busy; on a CPU, 1.",
+        rich_help_panel=_MACHINE,
+    ),
+]
+
 Precision = Annotated[
     PrecisionName,
     typer.Option(
@@ -197,6 +368,26 @@ AsJson = Annotated[
     bool,
     typer.Option(
         "--json", help="Print one JSON object per file on stdout.", rich_help_panel=_OUTPUT
+    ),
+]
+
+Report = Annotated[
+    str | None,
+    typer.Option(
+        "--report",
+        metavar="FILE",
+        help="At the end, write what became of each file to FILE.json, or to FILE.html: a page "
+        "with the failures, and with pictures before and after. Replaces the file.",
+        rich_help_panel=_OUTPUT,
+    ),
+]
+
+AsJsonScores = Annotated[
+    bool,
+    typer.Option(
+        "--json",
+        help="Instead of tables, print one JSON object per picture and one per mean.",
+        rich_help_panel=_OUTPUT,
     ),
 ]
 

@@ -24,6 +24,7 @@ def command(
     output: options.Output = None,
     format_name: options.Format = None,
     overwrite: options.Overwrite = False,
+    compression: options.Compression = None,
     scale: options.Scale = None,
     model: options.Model = "edsr-free",
     download: options.Download = False,
@@ -71,12 +72,19 @@ def command(
         stated = Stated(layout, value_range, mean_shift, residual_scale)
         loaded = load_network(model, scale, stated, find)
         tasks = assign_outputs(inputs, output, loaded.scale, format_name)
+        if compression is not None and any(task.output_format.name != "PNG" for task in tasks):
+            raise UsageError("--compression is for PNG.")
         if tasks[0].destination is None and not dry_run:
             _check_stdout(as_json)
         upscaler = Upscaler(loaded.network, loaded.scale, device, precision.value, max_memory)
         columns: Tile = tile if not tile.isdigit() else int(tile)  # type: ignore[assignment]
         settings = Settings(
-            loaded.name, ensemble, columns, max_pixels or DEFAULT_MAX_PIXELS, overwrite
+            loaded.name,
+            ensemble,
+            columns,
+            max_pixels or DEFAULT_MAX_PIXELS,
+            overwrite,
+            compression,
         )
         _run(terminal, tasks, upscaler, settings, dry_run, as_json)
 

@@ -99,28 +99,28 @@ def _is_folder(output: str, inputs: Sequence[str]) -> bool:
 
 
 def _refuse_conflicts(tasks: list[Task]) -> None:
-    sources = {_identity(task.source) for task in tasks if task.source is not None}
+    sources = {identity(task.source) for task in tasks if task.source is not None}
     writers: dict[str, Task] = {}
     for task in tasks:
         assert task.destination is not None
-        identity = _identity(task.destination)
-        if identity in sources:
+        written = identity(task.destination)
+        if written in sources:
             raise UsageError(
                 f"{task.destination} is an input and would be replaced by an output.",
                 "Give another output with -o.",
             )
-        if identity in writers:
-            first = writers[identity]
+        if written in writers:
+            first = writers[written]
             raise UsageError(
                 f"{first.source_name} and {task.source_name} would both be written to "
                 f"{task.destination}.",
                 "Upscale them in two runs with different -o folders, or rename one.",
             )
-        writers[identity] = task
+        writers[written] = task
 
 
-def _identity(path: Path) -> str:
-    """Equal for paths that name one file, also where file systems ignore case."""
+def identity(path: Path) -> str:
+    """A text that is equal for paths that name one file, also where file systems ignore case."""
     name = os.path.normcase(os.path.realpath(path))
     if sys.platform == "darwin":
         name = unicodedata.normalize("NFD", name).casefold()

@@ -5,7 +5,7 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 from edsr_cli.errors import EdsrError, ExitCode, PictureError
 from edsr_cli.images import (
     DEFAULT_MAX_PIXELS,
+    Metadata,
     check_writable,
     decode,
     encode,
@@ -22,7 +23,7 @@ from edsr_cli.images import (
     write_picture,
 )
 from edsr_cli.images.source import display_name
-from edsr_cli.inference import Progress, Tile, Upscaler
+from edsr_cli.inference import Pixels, Progress, Tile, Upscaled, Upscaler
 from edsr_cli.jobs.naming import Task
 
 logger = logging.getLogger(__name__)
@@ -33,7 +34,12 @@ class Status(StrEnum):
 
     DONE = "done"
     PLANNED = "planned"
+    SKIPPED = "skipped"
     FAILED = "failed"
+
+
+class OutputExistsError(PictureError):
+    """There is a file where the output would go."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,7 @@ class Settings:
         tile: columns of a panel in LR pixels, "auto" or "none".
         max_pixels: refuse inputs with more pixels than this.
         overwrite: replace outputs that exist.
+        compression: deflate level of PNG, 0 to 9; None for what was found best.
     """
 
     model: str
@@ -53,6 +60,7 @@ class Settings:
     tile: Tile = "auto"
     max_pixels: int = DEFAULT_MAX_PIXELS
     overwrite: bool = False
+    compression: int | None = None
 
 
 @dataclass
@@ -95,18 +103,32 @@ class Result:
 class Job:
     """The work on one file.
 
+    `run` does all of it. Its steps are `inspect`, `decode`, `upscale` and `write`, in this order;
+    each may be done in another thread, inside of `attempt`.
+
     Args:
         task: what to read and write.
         upscaler: the network to use.
         settings: see `Settings`.
+
+    Attributes:
+        result: what is known so far.
+        failure: what the failed step raised, if one has failed.
+        reading: whether the step at work, or the one that failed, is about the input.
+        pixel_bytes: bytes that the decoded pixels take at most; known behind `inspect`.
     """
 
     def __init__(self, task: Task, upscaler: Upscaler, settings: Settings) -> None:
         self.task, self.upscaler, self.settings = task, upscaler, settings
+        self.failure: Exception | None = None
+        self.reading = True
+        self.pixel_bytes = 0
         self._source: Path | bytes | None = task.source
         self._input_name = _shown(task.source, "standard input")
         self._output_name = _shown(task.destination, "standard output")
-        self._result = Result(
+        self._metadata = Metadata()
+        self._pixels: Pixels | None = None
+        self.result = Result(
             task.source_name,
             task.destination_name,
             Status.FAILED,
@@ -117,7 +139,12 @@ class Job:
 
     def plan(self) -> Result:
         """What `run` would do; reads the picture's header only. Does not raise."""
-        return self._report(self._prepare, Status.PLANNED)
+
+        def work() -> None:
+            self.inspect()
+            self._make_plan()
+
+        return self._report(work, Status.PLANNED)
 
     def run(self, progress: Progress | None = None) -> Result:
         """Upscale the file. Does not raise, except when it is interrupted.
@@ -127,46 +154,65 @@ class Job:
         """
 
         def work() -> None:
-            self._prepare()
-            self._upscale(progress)
+            self.inspect()
+            self._make_plan()
+            self.decode()
+            self.upscale(progress)
+            self.write()
 
         return self._report(work, Status.DONE)
 
-    def _report(self, work: Any, status: Status) -> Result:
-        result, begin = self._result, time.perf_counter()
+    def attempt(self, step: Callable[[], None]) -> bool:
+        """Do a step, and say whether it went well; what went wrong goes to `result`."""
         try:
-            work()
-            result.status = status
-        except EdsrError as error:
+            step()
+        except Exception as error:  # one file must not end the others
+            self._note(error)
+            return False
+        return True
+
+    def _report(self, work: Callable[[], None], status: Status) -> Result:
+        begin = time.perf_counter()
+        if self.attempt(work):
+            self.result.status = status
+        self.result.seconds = time.perf_counter() - begin
+        return self.result
+
+    def _note(self, error: Exception) -> None:
+        """Put a failure into the result."""
+        result, self.failure = self.result, error
+        if isinstance(error, EdsrError):
             named = error.message.startswith((f"{self._input_name}: ", f"{self._output_name}: "))
             result.error = str(error) if named else f"{self._input_name}: {error}"
             result.exit_code = error.exit_code
             if error.__cause__ is not None:
                 logger.debug("What is behind the error below:", exc_info=error.__cause__)
-        except Exception as error:  # one file must not end the others
+        else:
             detail = " ".join(str(error).split())
             result.error = f"{self._input_name}: unexpected {type(error).__name__}: {detail}"
             result.exit_code = ExitCode.SOME_FAILED
             logger.debug("What is behind the error below:", exc_info=True)
-        result.seconds = time.perf_counter() - begin
-        return result
 
-    def _prepare(self) -> None:
-        """Find out everything that can go wrong before the work is done."""
-        task, result = self.task, self._result
+    def inspect(self) -> None:
+        """Find out what can go wrong before the work is done; reads the header only."""
+        task, result = self.task, self.result
         if self._source is None:
             self._source = _read_stdin()
         info = probe(self._source, self.settings.max_pixels)
+        self.pixel_bytes = info.width * info.height * 3 * (2 if info.bits > 8 else 1)
         scale = self.upscaler.scale
         result.input_size = (info.width, info.height)
         result.output_size = (info.width * scale, info.height * scale)
         task.output_format.check_size(*result.output_size)
+        self.reading = False
         if task.destination is not None:
             self._check_destination(task.destination)
-        plan = self.upscaler.plan(
-            info.height, info.width, self.settings.ensemble, self.settings.tile
-        )
-        result.plan = {
+
+    def _make_plan(self) -> None:
+        assert self.result.input_size is not None
+        width, height = self.result.input_size
+        plan = self.upscaler.plan(height, width, self.settings.ensemble, self.settings.tile)
+        self.result.plan = {
             "panels": len(plan.panels),
             "panel_width": plan.panel_width,
             "strips": -(-plan.height // plan.strip_rows) * len(plan.panels),
@@ -187,7 +233,7 @@ class Job:
                 if destination.is_dir():
                     raise PictureError(f"{name}: this is a folder.", "Give a file with -o.")
                 if not self.settings.overwrite:
-                    raise PictureError(
+                    raise OutputExistsError(
                         f"{name}: the file exists already.", "To replace it, add --overwrite."
                     )
                 if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
@@ -201,29 +247,65 @@ class Job:
             reason = error.message.removeprefix(f"{display_name(folder)}: ")
             raise PictureError(f"{name}: {reason}", error.hint) from error
 
-    def _upscale(self, progress: Progress | None) -> None:
-        task, settings = self.task, self.settings
+    def decode(self) -> None:
+        """Read the pixels; they are kept until they are upscaled."""
         assert self._source is not None
-        picture = decode(self._source, settings.max_pixels)
-        self._result.notes = picture.notes
-        upscaled = self.upscaler.upscale(
-            picture.pixels, settings.ensemble, settings.tile, "uint8", progress
+        self.reading = True
+        picture = decode(self._source, self.settings.max_pixels)
+        self._pixels, self._metadata = picture.pixels, picture.metadata
+        self.result.notes = picture.notes
+
+    @property
+    def pixels(self) -> Pixels:
+        """The input, (H, W, 3), behind `decode`; the output, uint8, behind `upscale`."""
+        assert self._pixels is not None
+        return self._pixels
+
+    def upscale(self, progress: Progress | None = None) -> None:
+        """Run the network on the pixels."""
+        settings = self.settings
+        self.accept(
+            self.upscaler.upscale(self.pixels, settings.ensemble, settings.tile, "uint8", progress)
         )
-        self._result.precision = upscaled.precision.value
+
+    def accept(self, upscaled: Upscaled) -> None:
+        """Take what `upscaler` has made of the pixels instead of calling `upscale`."""
+        self._pixels = upscaled.pixels
+        self.result.device = str(self.upscaler.device)
+        self.result.precision = upscaled.precision.value
+
+    def write(
+        self,
+        commit: Callable[[os.stat_result], None] | None = None,
+        check: Callable[[], None] | None = None,
+    ) -> None:
+        """Write the upscaled pixels, and forget them.
+
+        Args:
+            commit, check: see `edsr_cli.images.write_picture`; they are for files.
+        """
+        task, settings = self.task, self.settings
+        self.reading = False
+        pixels, self._pixels = self.pixels, None
         if task.destination is None:
             with _stdout() as file:
-                remarks = encode(upscaled.pixels, task.output_format, picture.metadata, file)
+                remarks = encode(
+                    pixels, task.output_format, self._metadata, file, settings.compression
+                )
         else:
             with _explained(self._output_name):
                 task.destination.parent.mkdir(parents=True, exist_ok=True)
             remarks = write_picture(
                 task.destination,
-                upscaled.pixels,
+                pixels,
                 task.output_format,
-                picture.metadata,
+                self._metadata,
                 overwrite=settings.overwrite,
+                compression=settings.compression,
+                commit=commit,
+                check=check,
             )
-        self._result.notes += remarks
+        self.result.notes += remarks
 
 
 def _shown(path: Path | None, stream: str) -> str:

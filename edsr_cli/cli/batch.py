@@ -1,0 +1,245 @@
+"""`edsr batch`."""
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from edsr_cli.cli import interruption, options
+from edsr_cli.cli.batch_progress import BatchProgress
+from edsr_cli.cli.downloads import Downloads
+from edsr_cli.cli.terminal import Terminal
+from edsr_cli.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from edsr_cli.checkpoints.model_row import ModelRow
+    from edsr_cli.checkpoints.stated import Stated
+    from edsr_cli.inference import Tile, Upscaler
+    from edsr_cli.jobs.batch.recipe import Recipe
+    from edsr_cli.jobs.batch.record import Record
+    from edsr_cli.jobs.batch.report import About
+    from edsr_cli.jobs.batch.roots import Root
+    from edsr_cli.jobs.batch.run import Batch, Listener, State
+    from edsr_cli.jobs.batch.scanning import Scanner
+    from edsr_cli.jobs.batch.summary import Summary
+    from edsr_cli.jobs.batch.tasks import Item, Source
+
+
+def command(
+    inputs: options.Folders,
+    output: options.Mirror = None,
+    format_name: options.MirrorFormat = None,
+    recursive: options.Recursive = True,
+    include: options.Include = None,
+    exclude: options.Exclude = None,
+    resume: options.Resume = True,
+    checksum: options.Checksum = False,
+    fail_fast: options.FailFast = False,
+    watch: options.Watch = False,
+    compression: options.Compression = None,
+    scale: options.Scale = None,
+    model: options.Model = "edsr-free",
+    download: options.Download = False,
+    layout: options.Layout = None,
+    value_range: options.ValueRange = None,
+    mean_shift: options.MeanShift = None,
+    residual_scale: options.ResidualScale = None,
+    ensemble: options.Ensemble = False,
+    device: options.Devices = "auto",
+    precision: options.Precision = options.PrecisionName.AUTO,
+    workers: options.Workers = None,
+    max_memory: options.MaxMemory = None,
+    max_queue: options.MaxQueue = None,
+    batch_size: options.BatchSize = None,
+    tile: options.Tile = "auto",
+    max_pixels: options.MaxPixels = None,
+    dry_run: options.DryRun = False,
+    as_json: options.AsJson = False,
+    report: options.Report = None,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Upscale folders of pictures.
+
+    Reading, upscaling and writing go on at the same time. What is done is recorded in the output
+    folder, so that the same command does only the rest, whatever ended it: Ctrl-C (once: finish the
+    pictures at work; twice: stop at once), a full disk, a power cut.
+
+    **Exit codes**: 0 all done, 1 some files failed, 2 wrong usage, 3 weights missing or
+    damaged, 130 interrupted.
+    """
+    if quiet and verbose:
+        raise UsageError("-q and -v exclude each other.")
+    if watch and dry_run:
+        raise UsageError("--watch and --dry-run exclude each other.")
+    terminal = Terminal(verbosity=1 if verbose else -1 if quiet else 0)
+
+    with interruption.held():
+        from edsr_cli.checkpoints.stated import Stated
+        from edsr_cli.images import DEFAULT_MAX_PIXELS, format_for
+        from edsr_cli.jobs.batch.globs import Choice
+        from edsr_cli.jobs.batch.limits import choose_limits
+        from edsr_cli.jobs.batch.recipe import Recipe, weights_digest
+        from edsr_cli.jobs.batch.report import Report, check_path
+        from edsr_cli.jobs.batch.roots import assign_folders
+        from edsr_cli.jobs.batch.run import Batch
+        from edsr_cli.jobs.batch.scanning import Scanner
+        from edsr_cli.jobs.upscale import Settings
+
+    with terminal.log():
+        if report is not None:
+            check_path(Path(report))
+        output_format = format_for(None, format_name or "png")
+        if compression is not None and output_format.name != "PNG":
+            raise UsageError("--compression is for PNG.")
+        choice = Choice(include or (), exclude or ())
+        stated = Stated(layout, value_range, mean_shift, residual_scale)
+        name, upscalers = _load(
+            terminal, model, scale, stated, download, device, precision.value, max_memory
+        )
+        first = upscalers[0]
+        roots = assign_folders(inputs, output, first.scale, recursive)
+        columns: Tile = tile if not tile.isdigit() else int(tile)  # type: ignore[assignment]
+        pixels = max_pixels or DEFAULT_MAX_PIXELS
+        settings = Settings(name, ensemble, columns, pixels, not resume, compression)
+        recipe = Recipe(
+            name,
+            weights_digest(first.network),
+            first.scale,
+            ensemble,
+            first.precision.value,
+            output_format.name,
+        )
+        limits = choose_limits(upscalers, workers, max_queue, batch_size)
+        folders = [root.folder for root in roots]
+        batch = Batch(upscalers, folders, settings, recipe, limits, checksum, fail_fast, watch)
+        scanner = Scanner(roots, choice, output_format, recursive)
+        source, counting = _sources(scanner, roots, watch)
+        with ExitStack() as stack:
+            listeners: list[Listener] = [_JsonLines(terminal)] if as_json else []
+            if report is not None:
+                about = _about(roots, recipe, upscalers, watch)
+                listeners.append(stack.enter_context(Report(Path(report), about)))
+            _run(terminal, batch, source, counting, listeners, first.scale, dry_run, as_json)
+
+
+def _load(
+    terminal: Terminal,
+    model: str,
+    scale: int | None,
+    stated: "Stated",
+    download: bool,
+    device: str,
+    precision: str,
+    max_memory: int | None,
+) -> "tuple[str, list[Upscaler]]":
+    """The model's name, and an upscaler for each device."""
+    from edsr_cli.checkpoints import store
+    from edsr_cli.checkpoints.loader import load_network
+    from edsr_cli.inference import Upscaler
+
+    def find(row: "ModelRow") -> "Path":
+        with Downloads(terminal, row) as shown:
+            return store.resolve(row, download, options=store.Options(begin=shown.begin))
+
+    loaded = load_network(model, scale, stated, find)
+    upscalers = [
+        Upscaler(loaded.network, loaded.scale, name.strip(), precision, max_memory)
+        for name in device.split(",")
+    ]
+    if len({upscaler.precision for upscaler in upscalers}) > 1:
+        raise UsageError(
+            "The devices would use different number formats, and so give different pictures.",
+            "Choose one with --precision.",
+        )
+    return loaded.name, upscalers
+
+
+def _sources(
+    scanner: "Scanner", roots: "Sequence[Root]", watch: bool
+) -> "tuple[Source, Iterator[Item] | None]":
+    """Where tasks come from, and what to count them by."""
+    if not watch:
+        return scanner.walk(), scanner.walk()
+    from edsr_cli.jobs.batch.watching import Watcher
+
+    return Watcher(scanner, roots).tasks(), None
+
+
+def _about(
+    roots: "Sequence[Root]", recipe: "Recipe", upscalers: "Sequence[Upscaler]", watch: bool
+) -> "About":
+    """What a report says about the run."""
+    from edsr_cli.inference.devices import describe
+    from edsr_cli.jobs.batch.report import About
+
+    settings = {
+        "model": recipe.model,
+        "weights": f"SHA-256 {recipe.weights}",
+        "scale": f"x{recipe.scale}",
+        "self-ensemble": "yes" if recipe.ensemble else "no",
+        "device": ", ".join(describe(upscaler.device) for upscaler in upscalers),
+        "precision": recipe.precision,
+        "format": recipe.format,
+    }
+    folders = tuple(root.folder / root.prefix for root in roots)
+    return About(tuple(root.path for root in roots), folders, settings, watch)
+
+
+def _run(
+    terminal: Terminal,
+    batch: "Batch",
+    source: "Source",
+    counting: "Iterator[Item] | None",
+    listeners: "list[Listener]",
+    scale: int,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    # A bar cannot be drawn where JSON goes.
+    bar = not (as_json and sys.stdout is not None and sys.stdout.isatty())
+    with BatchProgress(terminal, scale, bar and not dry_run) as progress:
+        listeners = [progress, *listeners]
+        try:
+            with interruption.polite(batch.ask_to_stop):
+                if dry_run:
+                    summary = batch.plan(source, listeners)
+                else:
+                    summary = batch.run(source, listeners, counting)
+        except interruption.StoppedError as stopped:
+            if not batch.lingering:
+                raise
+            # A strip on a slow device would hold up the end, and nobody waits for it.
+            progress.close()
+            terminal.error(str(stopped))
+            sys.stderr.flush()
+            os._exit(stopped.exit_code)
+    _finish(terminal, summary)
+
+
+def _finish(terminal: Terminal, summary: "Summary") -> None:
+    """Say how to go on, if there is anything left, and end with the right exit code."""
+    if summary.stopped is not None:
+        terminal.note("Some pictures are left. To do the rest, run the same command again.")
+    interruption.check()
+    raise typer.Exit(ExitCode.SOME_FAILED if summary.failed else ExitCode.DONE)
+
+
+class _JsonLines:
+    """A listener that prints an object for each file."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+
+    def ended(self, record: "Record") -> None:
+        self._terminal.json(record.to_dict())
+
+    def tick(self, state: "State") -> None:
+        pass
+
+    def finished(self, summary: "Summary") -> None:
+        pass

@@ -1,0 +1,156 @@
+"""How a run over folders is going: a bar on a terminal, a line now and then elsewhere."""
+
+import time
+from datetime import timedelta
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from edsr_cli.cli.batch_table import summary_lines
+from edsr_cli.cli.terminal import Terminal
+from edsr_cli.text import one_line
+
+if TYPE_CHECKING:
+    from edsr_cli.jobs.batch.record import Record
+    from edsr_cli.jobs.batch.run import State
+    from edsr_cli.jobs.batch.summary import Summary
+
+_PLAIN_INTERVAL = 10.0  # seconds between lines where there is no terminal to draw on
+
+
+class BatchProgress:
+    """A listener that shows a run; use it as a context manager.
+
+    Args:
+        terminal: where to show it.
+        scale: the upscaling factor.
+        bar: whether a bar may be drawn.
+    """
+
+    def __init__(self, terminal: Terminal, scale: int, bar: bool = True) -> None:
+        self._terminal, self._scale = terminal, scale
+        self._shown = time.monotonic()
+        self._stopping = False
+        self._live: Live | None = None
+        console = terminal.console
+        if bar and terminal.verbosity >= 0 and console.is_terminal and not console.is_dumb_terminal:
+            self._live = Live(
+                console=console, transient=True, auto_refresh=False, redirect_stdout=False
+            )
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def ended(self, record: "Record") -> None:
+        """Say what became of a file: failures always, the rest if details are wanted."""
+        terminal = self._terminal
+        if record.status == "failed":
+            terminal.error(record.reason or "")
+            return
+        for remark in record.notes:
+            terminal.detail(f"{record.input}: {remark}")
+        if record.status == "skipped":
+            terminal.detail(record.reason or "")
+            return
+        assert record.input_size and record.output_size
+        sizes = " -> ".join(f"{w} x {h}" for w, h in (record.input_size, record.output_size))
+        line = f"{record.input} -> {record.output}: {sizes}"
+        if record.status == "planned":
+            work = record.plan["multiply_adds"] / 1e9
+            terminal.note(f"{line}; {work:.1f} GMAC")
+            return
+        stages = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in record.stages.items())
+        terminal.detail(f"{line} on {record.device} in {record.precision}; {stages}")
+
+    def tick(self, state: "State") -> None:
+        """Show how far it is."""
+        if state.stopping and not self._stopping:
+            self._stopping = True
+            self._terminal.note(
+                "Finishing the pictures that are at work. Ctrl-C again stops at once."
+            )
+        if self._live is not None:
+            self._live.update(self._render(state), refresh=True)
+        elif time.monotonic() - self._shown >= _PLAIN_INTERVAL:
+            self._shown = time.monotonic()
+            self._terminal.note(f"{self._numbers(state)}; {_running(state)}")
+
+    def finished(self, summary: "Summary") -> None:
+        """Show what it came to."""
+        self.close()
+        for line in summary_lines(summary, detailed=self._terminal.verbosity >= 1):
+            self._terminal.note(line)
+
+    def _render(self, state: "State") -> Group:
+        row = Table.grid(padding=(0, 1))
+        done, total = state.summary.ended, state.total
+        bar = ProgressBar(total or 1, done if total else 0, width=30, pulse=total is None)
+        row.add_row(bar, Text(self._numbers(state)))
+        running = Text(_running(state), style="dim", no_wrap=True, overflow="ellipsis")
+        return Group(row, running)
+
+    def _numbers(self, state: "State") -> str:
+        """Pictures, speed and time left, in words."""
+        summary, total = state.summary, state.total
+        found = f"{summary.ended:,}"
+        if total is not None:
+            found += f" of {total:,}{'' if state.counted else '+'}"
+        parts = [f"{found} pictures"]
+        if summary.failed:
+            parts.append(f"{summary.failed:,} failed")
+        # What is half done counts half.
+        pixels = sum(loop.progress[0] for loop in state.loops if loop.current)
+        pixels = pixels * self._scale**2 + summary.output_pixels
+        if pixels and summary.seconds:
+            parts.append(f"{pixels / summary.seconds / 1e6:.2f} Mpixel/s")
+        left = _time_left(state)
+        if left is not None:
+            parts.append(f"{timedelta(seconds=round(left))} left")
+        return ", ".join(parts)
+
+
+def _time_left(state: "State") -> float | None:
+    """Seconds that the rest will take, if it goes on like this; None if nobody can know.
+
+    What was done before, and is skipped in no time, says nothing about the rest.
+    """
+    summary = state.summary
+    worked = summary.done + summary.failed
+    if state.total is None or not state.counted or not worked or state.stopping:
+        return None
+    return summary.seconds / worked * max(0, state.total - summary.ended)
+
+
+def _running(state: "State") -> str:
+    """What is on the devices, and what waits for them or behind them."""
+    parts = []
+    for loop in state.loops:
+        if loop.current:
+            done, total = loop.progress
+            share = f" {100 * done / total:.0f} %" if total else ""
+            more = f" and {len(loop.current) - 1} more" if len(loop.current) > 1 else ""
+            parts.append(f"{one_line(loop.current[0])}{more}{share}")
+    decoded, upscaled = state.waiting
+    parts.append(f"{decoded} read and waiting, {upscaled} waiting to be written")
+    return "; ".join(parts)

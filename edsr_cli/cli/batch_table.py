@@ -1,0 +1,84 @@
+"""What a run over folders came to, as a table."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edsr_cli.jobs.batch.summary import Summary
+
+_EXAMPLES = 3  # names of files shown for each kind of failure
+
+# By the values of `edsr_cli.jobs.batch.record.Kind`.
+_SKIPPED = {
+    "complete": "up to date",
+    "edited": "changed since they were made, left as they are",
+}
+_FAILED = {
+    "unreadable": "damaged, or no picture",
+    "too-large": "too large",
+    "permission": "no permission",
+    "missing": "vanished, or a link to nowhere",
+    "name": "a name that the system cannot take",
+    "exists": "an output that edsr batch has not made is in the way; --overwrite replaces it",
+    "output": "the output cannot be written",
+    "disk-full": "the disk is full",
+    "manifest": "what is done cannot be recorded",
+    "memory": "not enough memory",
+    "weights": "the network's output is not finite",
+    "unexpected": "unexpected",
+}
+
+
+def summary_lines(summary: "Summary", detailed: bool = False) -> list[str]:
+    """The table for the end of a run, line by line.
+
+    Args:
+        summary: what it came to.
+        detailed: whether to say which stage held up the others.
+    """
+    rows = list(_rows(summary, detailed))
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    return [
+        f"{label:<{widths[0]}}  {count:>{widths[1]}}  {remark}".rstrip()
+        for label, count, remark in rows
+    ]
+
+
+def _rows(summary: "Summary", detailed: bool) -> Iterator[tuple[str, str, str]]:
+    """Label, number and remark of each line."""
+    if summary.planned:
+        yield "to do", f"{summary.planned:,}", ""
+    else:
+        yield "done", f"{summary.done:,}", _speed(summary)
+    kinds = [(kind.value, count) for kind, count in summary.kinds.most_common()]
+    if summary.skipped:
+        reasons = [f"{count:,} {_SKIPPED[kind]}" for kind, count in kinds if kind in _SKIPPED]
+        yield "skipped", f"{summary.skipped:,}", "; ".join(reasons)
+    yield "failed", f"{summary.failed:,}", ""
+    for kind, count in kinds:
+        if kind in _FAILED:
+            names = [record.input for record in summary.failures if record.kind == kind]
+            more = ", ..." if count > _EXAMPLES else ""
+            yield "", f"{count:,}", f"{_FAILED[kind]}: {', '.join(names[:_EXAMPLES])}{more}"
+    if summary.ignored:
+        reasons = [f"{count:,} {why.value}" for why, count in sorted(summary.ignored.items())]
+        yield "not taken", f"{sum(summary.ignored.values()):,}", "; ".join(reasons)
+    yield "time", "", str(timedelta(seconds=round(summary.seconds)))
+    if detailed and summary.done:
+        load = summary.load
+        yield (
+            "bottleneck",
+            "",
+            f"{load.bottleneck}; devices were busy {100 * load.busy_share:.1f} % of the time, "
+            f"waited {load.starved:.1f} s for reading and {load.blocked:.1f} s for writing",
+        )
+
+
+def _speed(summary: "Summary") -> str:
+    if not summary.done:
+        return ""
+    return (
+        f"{summary.output_pixels / 1e6:,.1f} Mpixel, {summary.megapixels_per_second:.2f} Mpixel/s, "
+        f"{summary.output_bytes / 1e6:,.1f} MB"
+    )

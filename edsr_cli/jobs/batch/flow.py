@@ -1,0 +1,203 @@
+"""What the threads of a pipeline share: queues, room in memory, and crews of workers."""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class AbandonedError(BaseException):
+    """The work is given up: whoever waits for something will not get it.
+
+    No `Exception`, so that nobody takes it for the failure of a file.
+    """
+
+
+class Room:
+    """Bytes that may be in use at once; first come, first served.
+
+    What is larger than all of the room is let in when nobody else is there.
+
+    Args:
+        limit: bytes.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit, self.used = limit, 0
+        self._waiting: deque[object] = deque()
+        self._closed = False
+        self._changed = threading.Condition()
+
+    def take(self, size: int) -> None:
+        """Wait until there is room for `size` bytes, and take it.
+
+        Raises:
+            AbandonedError: the room is closed.
+        """
+        ticket = object()
+        with self._changed:
+            self._waiting.append(ticket)
+            try:
+                self._changed.wait_for(
+                    lambda: self._closed or (self._waiting[0] is ticket and self._fits(size))
+                )
+                if self._closed:
+                    raise AbandonedError
+                self.used += size
+            finally:
+                self._waiting.remove(ticket)
+                self._changed.notify_all()
+
+    def give(self, size: int) -> None:
+        """Give back what was taken."""
+        with self._changed:
+            self.used -= size
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Let nobody in any more."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _fits(self, size: int) -> bool:
+        return self.used == 0 or self.used + size <= self.limit
+
+
+class Channel(Generic[T]):
+    """A queue that has an end.
+
+    Args:
+        limit: the number of items it holds; None for any number.
+    """
+
+    def __init__(self, limit: int | None = None) -> None:
+        self._limit = limit
+        self._items: deque[T] = deque()
+        self._finished = self._closed = False
+        self._changed = threading.Condition()
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def put(self, item: T) -> None:
+        """Add an item, when there is a place for it.
+
+        Raises:
+            AbandonedError: the channel is closed.
+        """
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._closed or self._limit is None or len(self._items) < self._limit
+            )
+            if self._closed:
+                raise AbandonedError
+            self._items.append(item)
+            self._changed.notify_all()
+
+    def get(self, timeout: float | None = None) -> T | None:
+        """The next item; None at the end of all, or after `timeout` seconds without one."""
+        batch = self.get_batch(lambda item: 1, lambda first, other: False, timeout)
+        return batch[0] if batch else None
+
+    def get_batch(
+        self,
+        size: Callable[[T], int],
+        alike: Callable[[T, T], bool],
+        timeout: float | None = None,
+    ) -> list[T]:
+        """The next item and, without waiting for them, others that are like it.
+
+        Args:
+            size: how many there may be, given the first.
+            alike: whether another may go with the first.
+            timeout: seconds to wait for the first.
+
+        Returns:
+            At least one item; none at the end of all, or after `timeout` seconds without one.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._items or self.ended, timeout)
+            if not self._items:
+                return []
+            first = self._items.popleft()
+            batch = [first]
+            most = size(first)
+            for item in list(self._items) if most > 1 else ():
+                if len(batch) < most and alike(first, item):
+                    self._items.remove(item)
+                    batch.append(item)
+            self._changed.notify_all()
+            return batch
+
+    @property
+    def ended(self) -> bool:
+        """Whether there will be no items any more."""
+        return self._closed or (self._finished and not self._items)
+
+    def finish(self) -> None:
+        """Say that no more items will be put in."""
+        with self._changed:
+            self._finished = True
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Drop what is in the channel, and take and give nothing any more."""
+        with self._changed:
+            self._closed = True
+            self._items.clear()
+            self._changed.notify_all()
+
+
+class Crew:
+    """Threads that do the same work.
+
+    Args:
+        name: for debuggers.
+        size: number of threads.
+        work: what each does, given its number from 0; it returns when there is nothing left.
+        done: called by the last of them.
+        crashed: called with what `work` raises, except `AbandonedError`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        size: int,
+        work: Callable[[int], None],
+        done: Callable[[], None],
+        crashed: Callable[[BaseException], None],
+    ) -> None:
+        self._work, self._done, self._crashed = work, done, crashed
+        self._left, self._lock = size, threading.Lock()
+        self._threads = [
+            threading.Thread(target=self._run, args=(number,), name=f"edsr-{name}-{number}")
+            for number in range(size)
+        ]
+
+    def start(self) -> None:
+        """Begin."""
+        for thread in self._threads:
+            thread.start()
+
+    def join(self, deadline: float | None = None) -> bool:
+        """Wait for all threads to end, at most `deadline` seconds each; whether they have."""
+        for thread in self._threads:
+            thread.join(deadline)
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def _run(self, number: int) -> None:
+        try:
+            self._work(number)
+        except AbandonedError:
+            pass
+        except BaseException as error:
+            self._crashed(error)
+        finally:
+            with self._lock:
+                self._left -= 1
+                last = self._left == 0
+            if last:
+                self._done()

@@ -1,0 +1,51 @@
+"""What an output was made with, as far as its pixels depend on it."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from edsr_cli.networks import EDSR, MDSR
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The model and the options that pixels depend on.
+
+    How hard a PNG is compressed is none of them, and neither are the device, the memory and the
+    panels: they change at most the last bits of sums.
+
+    Attributes:
+        model: the model's name; it is for people, the weights count.
+        weights: SHA-256 of the weights.
+        scale: the upscaling factor.
+        ensemble: whether the eight views are averaged.
+        precision: number format of the residual blocks.
+        format: name of the output format.
+    """
+
+    model: str
+    weights: str
+    scale: int
+    ensemble: bool
+    precision: str
+    format: str
+
+    @property
+    def identity(self) -> str:
+        """16 digits that are equal for equal recipes, whatever the model is called."""
+        values = {name: value for name, value in vars(self).items() if name != "model"}
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready values."""
+        return dict(vars(self))
+
+
+def weights_digest(network: EDSR | MDSR) -> str:
+    """SHA-256 of all weights of a network on the CPU, with their names and shapes."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()

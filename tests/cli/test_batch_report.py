@@ -1,0 +1,121 @@
+"""--report and --watch of `edsr batch`, as a user meets them."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.cli.conftest import PIXELS, finish, listing, start
+from tests.jobs.nearest import NAME, read_back, repeated
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The current folder, with a good and a bad picture in `in`."""
+    monkeypatch.chdir(tmp_path)
+    Path("in").mkdir()
+    paint("in/good.png")
+    Path("in/bad.jpg").write_bytes(b"nothing")
+    return tmp_path
+
+
+def paint(path):
+    Image.fromarray(PIXELS).save(path)
+
+
+def test_a_json_report(edsr, model, folder):
+    run = edsr("batch", "in", "-m", model, "--report", "r.json")
+    assert run.code == 1
+    report = json.loads(Path("r.json").read_text())
+    assert {Path(file["input"]).name: file["status"] for file in report["files"]} == {
+        "bad.jpg": "failed", "good.png": "done",
+    }  # fmt: skip
+    assert report["settings"]["model"] == NAME and report["settings"]["scale"] == "x4"
+    assert (report["inputs"], report["outputs"]) == (["in"], ["in_x4"])
+    assert (report["summary"]["done"], report["summary"]["failed"]) == (1, 1)
+    assert report["summary"]["stopped"] is None
+
+
+def test_a_page(edsr, model, folder):
+    assert edsr("batch", "in", "-m", model, "--report", "r.html").code == 1
+    html = Path("r.html").read_text("utf-8")
+    assert html.count("data:image/webp") == 4 and "in/bad.jpg" in html and NAME in html
+    assert listing(folder) == sorted(
+        ["in", "in/bad.jpg", "in/good.png", "in_x4", "in_x4/.edsr-manifest.jsonl",
+         "in_x4/.edsr-manifest.lock", "in_x4/good.png", "r.html"]
+    )  # fmt: skip
+
+
+def test_a_report_of_a_plan(edsr, model, folder):
+    assert edsr("batch", "in", "-m", model, "-n", "--report", "r.json").code == 1
+    report = json.loads(Path("r.json").read_text())
+    assert sorted(file["status"] for file in report["files"]) == ["failed", "planned"]
+    assert not Path("in_x4").exists()
+
+
+@pytest.mark.parametrize("name", ["r.txt", "nowhere/r.json"])
+def test_a_report_that_cannot_be_is_refused_at_once(edsr, folder, name, monkeypatch):
+    from edsr_cli.checkpoints import loader
+
+    monkeypatch.setattr(loader, "load_network", None)  # before any work
+    run = edsr("batch", "in", "--report", name)
+    assert run.code == 2 and len(run.lines) == 1 and Path(name).parts[0] in run.err
+    assert listing(folder) == ["in", "in/bad.jpg", "in/good.png"]
+
+
+def test_a_report_that_cannot_be_written_in_the_end(edsr, model, folder, monkeypatch):
+    from edsr_cli.jobs.batch.report import report
+
+    def gone(*arguments, **options):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(report, "json_report", gone)
+    run = edsr("batch", "in", "-m", model, "--report", "r.json", "--include", "good*")
+    assert run.code == 1 and "r.json" in run.lines[-1]
+    assert Path("in_x4/good.png").exists() and not Path("r.json").exists()
+
+
+def test_watching_a_dry_run_makes_no_sense(edsr, folder):
+    run = edsr("batch", "in", "--watch", "--dry-run")
+    assert run.code == 2 and "--watch" in run.err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends signals")
+def test_watching(model, folder):
+    """What is there, what arrives, what is changed; Ctrl-C ends it, and there is a report."""
+    process = start(
+        "batch", "in", "-m", model, "--watch", "--json", "-q", "--report", "r.json", cwd=folder
+    )
+
+    def until_done(name):
+        record = json.loads(process.stdout.readline())
+        while (Path(record["input"]).name, record["status"]) != (name, "done"):
+            record = json.loads(process.stdout.readline())
+        return Path(record["output"])
+
+    try:
+        assert until_done("good.png") == Path("in_x4/good.png")
+        Path("in/new").mkdir()
+        paint("in/new/late.png")
+        output = until_done("late.png")
+        assert output == Path("in_x4/new/late.png")
+        assert np.array_equal(np.asarray(read_back(output)), repeated(PIXELS))
+        changed = 255 - PIXELS
+        Image.fromarray(changed).save("in/new/late.png")
+        assert np.array_equal(np.asarray(read_back(until_done("late.png"))), repeated(changed))
+        time.sleep(0.5)  # it is idle now
+        process.send_signal(signal.SIGINT)
+        run = finish(process)
+    finally:
+        process.kill()
+        process.communicate()
+    assert run.code == 130
+    report = json.loads(Path("r.json").read_text())
+    assert report["watching"] is True and report["summary"]["stopped"] == "interrupted"
+    assert (report["summary"]["done"], report["summary"]["failed"]) == (3, 1)
+    assert not [name for name in listing(folder) if name.endswith(".tmp")]
