@@ -47,6 +47,7 @@ def command(
     overwrite: training_options.Overwrite = False,
     name: training_options.Name = None,
     licence: training_options.Licence = "none stated",
+    origin: training_options.Origin = "Trained with edsr train",
     device: options.Device = "auto",
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -118,9 +119,7 @@ def command(
         else:
             run.start()
         _train(terminal, run)
-        run.save_weights(
-            name or output.resolve().name, licence, "Trained with edsr train; see 'training'"
-        )
+        run.save_weights(name or output.resolve().name, licence, origin)
         terminal.note(f"The weights are in {folder.weights}.")
 
 

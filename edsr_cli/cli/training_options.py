@@ -143,4 +143,8 @@ Overwrite = Annotated[bool, _option(_RUN, "--overwrite", "Replace a run that is 
 
 Name = Annotated[str | None, _option(_RUN, "--name", "Name of the model. Default: the folder's.")]
 
+Origin = Annotated[
+    str, _option(_RUN, "--origin", "Who made the weights, in a sentence, for their metadata.")
+]
+
 Licence = Annotated[str, _option(_RUN, "--licence", "Licence of the weights, for their metadata.")]

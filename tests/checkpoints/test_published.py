@@ -15,7 +15,7 @@ each_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.label.replac
 
 
 def test_every_published_model_is_listed_at_every_scale():
-    assert registry.names() == ("edsr-free", *OFFICIAL, *OTHERS)
+    assert registry.names() == ("edsr-free", "mdsr-free", *OFFICIAL, *OTHERS)
     assert all(registry.scales(name) == (2, 3, 4) for name in registry.names())
 
 
