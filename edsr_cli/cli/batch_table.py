@@ -4,30 +4,12 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from edsr_cli.jobs.batch.labels import FAILED, SKIPPED
+
 if TYPE_CHECKING:
     from edsr_cli.jobs.batch.summary import Summary
 
 _EXAMPLES = 3  # names of files shown for each kind of failure
-
-# By the values of `edsr_cli.jobs.batch.record.Kind`.
-_SKIPPED = {
-    "complete": "up to date",
-    "edited": "changed since they were made, left as they are",
-}
-_FAILED = {
-    "unreadable": "damaged, or no picture",
-    "too-large": "too large",
-    "permission": "no permission",
-    "missing": "vanished, or a link to nowhere",
-    "name": "a name that the system cannot take",
-    "exists": "an output that edsr batch has not made is in the way; --overwrite replaces it",
-    "output": "the output cannot be written",
-    "disk-full": "the disk is full",
-    "manifest": "what is done cannot be recorded",
-    "memory": "not enough memory",
-    "weights": "the network's output is not finite",
-    "unexpected": "unexpected",
-}
 
 
 def summary_lines(summary: "Summary", detailed: bool = False) -> list[str]:
@@ -53,14 +35,14 @@ def _rows(summary: "Summary", detailed: bool) -> Iterator[tuple[str, str, str]]:
         yield "done", f"{summary.done:,}", _speed(summary)
     kinds = [(kind.value, count) for kind, count in summary.kinds.most_common()]
     if summary.skipped:
-        reasons = [f"{count:,} {_SKIPPED[kind]}" for kind, count in kinds if kind in _SKIPPED]
+        reasons = [f"{count:,} {SKIPPED[kind]}" for kind, count in kinds if kind in SKIPPED]
         yield "skipped", f"{summary.skipped:,}", "; ".join(reasons)
     yield "failed", f"{summary.failed:,}", ""
     for kind, count in kinds:
-        if kind in _FAILED:
+        if kind in FAILED:
             names = [record.input for record in summary.failures if record.kind == kind]
             more = ", ..." if count > _EXAMPLES else ""
-            yield "", f"{count:,}", f"{_FAILED[kind]}: {', '.join(names[:_EXAMPLES])}{more}"
+            yield "", f"{count:,}", f"{FAILED[kind]}: {', '.join(names[:_EXAMPLES])}{more}"
     if summary.ignored:
         reasons = [f"{count:,} {why.value}" for why, count in sorted(summary.ignored.items())]
         yield "not taken", f"{sum(summary.ignored.values()):,}", "; ".join(reasons)

@@ -23,8 +23,8 @@ from edsr_cli.images.source import display_name
 from edsr_cli.images.tiff import write_tiff
 
 # zlib's strategy that looks for nothing but runs of equal bytes: the filters of PNG have already
-# taken out what a photograph repeats. On photographs enlarged x4 it makes files as small as level 6
-# in the time of level 1, and on text files 1.5 % larger; see benchmarks/encoding.py.
+# taken out what a photograph repeats. On photographs enlarged x4 it makes files as small as level 7
+# in less time than level 1, and on text files 1 % larger; see benchmarks/encoding.py.
 PNG_STRATEGY = 3  # Z_RLE
 """How PNG is compressed where no level is asked for."""
 

@@ -1,25 +1,22 @@
 """Upscaling of pictures in memory: device, number format, plan, and what to do when it fails."""
 
-import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import torch
 
-from edsr_cli.errors import DeviceMemoryError, WeightsError
+from edsr_cli.errors import DeviceMemoryError
 from edsr_cli.inference import devices
 from edsr_cli.inference.assembly import Precision, collapse_tail, stream, stream_ensemble
 from edsr_cli.inference.ensemble import TRANSPOSE, View, fold_view
 from edsr_cli.inference.planning import Footprint, Plan, Region, make_plan, smallest_plan
 from edsr_cli.inference.streaming import Node
 from edsr_cli.inference.transfer import Pixels, check_pixels, download, empty_pixels, upload
+from edsr_cli.inference.trouble import safer, smaller, weights_must_fit
 from edsr_cli.networks import EDSR, MDSR
-
-logger = logging.getLogger(__name__)
 
 Tile = int | Literal["auto", "none"]
 Progress = Callable[[int, int], None]
@@ -238,10 +235,10 @@ class Upscaler:
                 raise _OneByOneError from trouble
             rest = Region(reached, region.bottom, region.left, region.right)
             if isinstance(trouble, _NotFiniteError):
-                precision = self._safer(precision)
+                precision = safer(precision)
             else:
                 devices.release_memory(self.device)
-                plan = self._smaller(plan, trouble)
+                plan = smaller(plan, trouble, self.device)
             todo.extendleft(reversed(list(rest.panels(plan.panel_width))))
         return [Upscaled(picture, plan, precision) for picture in output]
 
@@ -280,7 +277,7 @@ class Upscaler:
     def _stream(self, ensemble: bool, precision: Precision, transposed: bool) -> Node:
         key = (ensemble, precision, transposed)
         if key not in self._streams:
-            with self._weights_must_fit():
+            with weights_must_fit(self.device):
                 network = fold_view(self.network, TRANSPOSE if transposed else View(0, False))
                 network = network.to(self.device)
                 if ensemble:
@@ -290,44 +287,3 @@ class Upscaler:
                     node = stream(network, self.scale, precision, collapsed)
                 self._streams[key] = node
         return self._streams[key]
-
-    @contextmanager
-    def _weights_must_fit(self) -> Iterator[None]:
-        try:
-            yield
-        except (RuntimeError, MemoryError) as error:
-            if not devices.is_out_of_memory(error):
-                raise
-            raise DeviceMemoryError(
-                f"The model's weights do not fit in the memory of {devices.describe(self.device)}.",
-                "Close other programs, leave out --ensemble, take a smaller model or another "
-                "--device.",
-            ) from error
-
-    def _smaller(self, plan: Plan, error: BaseException) -> Plan:
-        smaller = plan.smaller()
-        if smaller is None:
-            raise DeviceMemoryError(
-                f"Memory ran out on {devices.describe(self.device)}, although one row of "
-                f"{plan.panel_width} pixels was all that was worked on at once.",
-                "Close other programs, leave out --ensemble, take a smaller model or another "
-                "--device.",
-            ) from error
-        logger.warning(
-            "Memory ran out on %s: going on with strips of %d rows in panels of %d columns.",
-            devices.describe(self.device),
-            smaller.strip_rows,
-            smaller.panel_width,
-        )
-        return smaller
-
-    def _safer(self, precision: Precision) -> Precision:
-        if precision is Precision.FP32:
-            raise WeightsError(
-                "The network's output is not finite, so there is no picture to write.",
-                "The weights are damaged or not for this network: fetch them again.",
-            )
-        logger.warning(
-            "A strip overflowed in %s: doing it again, and the rest, in fp32.", precision.value
-        )
-        return Precision.FP32

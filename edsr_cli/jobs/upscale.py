@@ -3,18 +3,13 @@
 import logging
 import os
 import stat
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
-from typing import Any, BinaryIO
 
 from edsr_cli.errors import EdsrError, ExitCode, PictureError
 from edsr_cli.images import (
-    DEFAULT_MAX_PIXELS,
     Metadata,
     check_writable,
     decode,
@@ -23,81 +18,18 @@ from edsr_cli.images import (
     write_picture,
 )
 from edsr_cli.images.source import display_name
-from edsr_cli.inference import Pixels, Progress, Tile, Upscaled, Upscaler
+from edsr_cli.inference import Pixels, Progress, Upscaled, Upscaler
 from edsr_cli.jobs.naming import Task
+from edsr_cli.jobs.results import Result, Settings, Status, exit_code
+from edsr_cli.jobs.streams import read_stdin, stdout
+
+__all__ = ["Job", "OutputExistsError", "Result", "Settings", "Status", "exit_code"]
 
 logger = logging.getLogger(__name__)
 
 
-class Status(StrEnum):
-    """How the work on a file ended."""
-
-    DONE = "done"
-    PLANNED = "planned"
-    SKIPPED = "skipped"
-    FAILED = "failed"
-
-
 class OutputExistsError(PictureError):
     """There is a file where the output would go."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What holds for every file of a run.
-
-    Attributes:
-        model: the model's name, for results.
-        ensemble: average the eight views of the geometric self-ensemble.
-        tile: columns of a panel in LR pixels, "auto" or "none".
-        max_pixels: refuse inputs with more pixels than this.
-        overwrite: replace outputs that exist.
-        compression: deflate level of PNG, 0 to 9; None for what was found best.
-    """
-
-    model: str
-    ensemble: bool = False
-    tile: Tile = "auto"
-    max_pixels: int = DEFAULT_MAX_PIXELS
-    overwrite: bool = False
-    compression: int | None = None
-
-
-@dataclass
-class Result:
-    """What became of one file.
-
-    Attributes:
-        input, output: paths as the user gave them, or "-".
-        status: see `Status`.
-        model, device, precision: what it was made with; precision as it ended up.
-        input_size, output_size: (width, height) in pixels, if it got as far.
-        seconds: time for the whole file, reading and writing included.
-        plan: panels, strips, estimated memory (bytes) and work (multiply-adds). If it is
-            transposed, the picture's rows count as columns and the other way round.
-        notes: remarks about the picture.
-        error: what went wrong and what to do, if it failed.
-        exit_code: the exit code that this result stands for.
-    """
-
-    input: str
-    output: str
-    status: Status
-    model: str
-    device: str
-    precision: str
-    input_size: tuple[int, int] | None = None
-    output_size: tuple[int, int] | None = None
-    seconds: float = 0.0
-    plan: dict[str, int] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    error: str | None = None
-    exit_code: ExitCode = ExitCode.DONE
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready values, without the exit code."""
-        values = {name: value for name, value in vars(self).items() if name != "exit_code"}
-        return values | {"status": self.status.value, "seconds": round(self.seconds, 3)}
 
 
 class Job:
@@ -197,7 +129,7 @@ class Job:
         """Find out what can go wrong before the work is done; reads the header only."""
         task, result = self.task, self.result
         if self._source is None:
-            self._source = _read_stdin()
+            self._source = read_stdin()
         info = probe(self._source, self.settings.max_pixels)
         self.pixel_bytes = info.width * info.height * 3 * (2 if info.bits > 8 else 1)
         scale = self.upscaler.scale
@@ -288,7 +220,7 @@ class Job:
         self.reading = False
         pixels, self._pixels = self.pixels, None
         if task.destination is None:
-            with _stdout() as file:
+            with stdout() as file:
                 remarks = encode(
                     pixels, task.output_format, self._metadata, file, settings.compression
                 )
@@ -312,35 +244,6 @@ def _shown(path: Path | None, stream: str) -> str:
     return stream if path is None else display_name(path)
 
 
-def _read_stdin() -> bytes:
-    if sys.stdin is None:
-        raise PictureError("standard input: it is closed.", "Send it the content of a picture.")
-    try:
-        return sys.stdin.buffer.read()
-    except OSError as error:
-        raise PictureError(
-            f"standard input: it cannot be read ({error.strerror}).",
-            "Send it the content of a picture.",
-        ) from error
-
-
-@contextmanager
-def _stdout() -> Iterator[BinaryIO]:
-    hint = "Write to a file with -o."
-    if sys.stdout is None:
-        raise PictureError("standard output: it is closed.", hint)
-    try:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-    except OSError as error:
-        sys.stdout = None  # or the interpreter would try again at the end, and complain
-        if isinstance(error, BrokenPipeError):
-            reason = "whoever reads it has stopped before the end"
-        else:
-            reason = f"it cannot be written to ({error.strerror})"
-        raise PictureError(f"standard output: {reason}.", hint) from error
-
-
 @contextmanager
 def _explained(name: str) -> Iterator[None]:
     """Turn failures of the file system into a `PictureError` about the file to be written."""
@@ -357,11 +260,3 @@ def _existing(folder: Path) -> Path:
     while not os.path.lexists(folder) and folder != folder.parent:
         folder = folder.parent
     return folder
-
-
-def exit_code(results: list[Result]) -> ExitCode:
-    """The exit code of a run: the failures' own if they agree, else `SOME_FAILED`."""
-    codes = {result.exit_code for result in results} - {ExitCode.DONE}
-    if not codes:
-        return ExitCode.DONE
-    return codes.pop() if len(codes) == 1 else ExitCode.SOME_FAILED

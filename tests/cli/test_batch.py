@@ -322,6 +322,32 @@ def test_the_first_signal_lets_it_finish_what_is_at_work(batch, slow, number, co
     assert rows(again)["done"].startswith(f"{9 - len(done)} ")
 
 
+@posix
+def test_the_second_signal_stops_at_once(batch, monkeypatch):
+    """In the middle of a picture, which is not written."""
+    paint(*(f"in/{i}.png" for i in range(6)))
+    upscale, calls = Upscaler.upscale, []
+
+    def endless(upscaler, pixels, ensemble, tile, dtype, progress):
+        calls.append(1)
+        if len(calls) == 3:
+            for _ in range(2):
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(0.3)
+            for _ in range(1000):  # strips
+                progress(0, 1)
+                time.sleep(0.01)
+        return upscale(upscaler, pixels, ensemble, tile, dtype, progress)
+
+    monkeypatch.setattr(Upscaler, "upscale", endless)
+    run = batch("in", "--json")
+    assert run.code == 130
+    assert run.lines[-1] == "error: Interrupted. Nothing half-written was left behind."
+    assert len(list(Path("in_x4").glob("*.png"))) == 2
+    assert not list(Path("in_x4").glob("*.tmp"))
+    assert "run the same command" not in run.err
+
+
 def test_signals_are_what_they_were_behind_it(batch):
     assert batch("in").code == 0
     assert interruption._Watch.first is None

@@ -11,7 +11,8 @@ import filelock
 
 from edsr_cli.errors import EdsrError, PictureError, UsageError
 from edsr_cli.images.source import display_name
-from edsr_cli.jobs.batch.manifest import FileState, Manifest
+from edsr_cli.jobs.batch.made import FileState
+from edsr_cli.jobs.batch.manifest import Manifest
 from edsr_cli.jobs.batch.scanning import MANIFEST
 
 logger = logging.getLogger(__name__)

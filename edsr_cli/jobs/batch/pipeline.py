@@ -17,7 +17,7 @@ from edsr_cli.inference import Upscaler
 from edsr_cli.jobs.batch.flow import AbandonedError, Channel, Crew, Room
 from edsr_cli.jobs.batch.inflight import InFlight
 from edsr_cli.jobs.batch.limits import Limits
-from edsr_cli.jobs.batch.record import ENDING, Record
+from edsr_cli.jobs.batch.record import Record
 from edsr_cli.jobs.batch.steps import Steps, Work, unlisted
 from edsr_cli.jobs.batch.summary import Load
 from edsr_cli.jobs.batch.tasks import BatchTask, Passed, Source, Unlisted
@@ -146,8 +146,6 @@ class Pipeline:
 
     def _end(self, record: Record, task: BatchTask) -> None:
         self._inflight.leave(task.destination)
-        if record.kind in ENDING:
-            self.stop()
         self._steps.put_on_record(record, task)
         self.results.put(record)
 

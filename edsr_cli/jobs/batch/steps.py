@@ -11,7 +11,8 @@ from pathlib import Path
 
 from edsr_cli.images.source import display_name, open_source
 from edsr_cli.inference import Upscaler
-from edsr_cli.jobs.batch.manifest import FileState, Made, ManifestError
+from edsr_cli.jobs.batch.made import FileState, Made
+from edsr_cli.jobs.batch.manifest import ManifestError
 from edsr_cli.jobs.batch.output import OutputFolder, state_of
 from edsr_cli.jobs.batch.reasons import kind_of
 from edsr_cli.jobs.batch.recipe import Recipe

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edsr_cli.jobs.batch.manifest import FileState, Made
+from edsr_cli.jobs.batch.made import FileState, Made
 from edsr_cli.jobs.batch.record import Kind
 
 # Times of finished files may be rounded later: to 2 seconds on FAT, to 10 ms on exFAT.

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edsr_cli.jobs.batch import manifest as module
-from edsr_cli.jobs.batch.manifest import FileState, Made, Manifest, ManifestError
+from edsr_cli.jobs.batch.made import FileState, Made
+from edsr_cli.jobs.batch.manifest import Manifest, ManifestError
 
 MADE = Made("a.png", "a.jpg", FileState(5, 10**18), FileState(7, 2 * 10**18), "0123456789abcdef")
 

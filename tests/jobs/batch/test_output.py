@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from edsr_cli.errors import EdsrError, PictureError, UsageError
-from edsr_cli.jobs.batch.manifest import FileState
+from edsr_cli.jobs.batch.made import FileState
 from edsr_cli.jobs.batch.output import LOCK, OutputFolder, state_of
 from edsr_cli.jobs.batch.scanning import MANIFEST
 

@@ -6,13 +6,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from edsr_cli.jobs.batch.record import Kind
+from edsr_cli.jobs.batch.labels import FAILED, SKIPPED
 from edsr_cli.jobs.batch.report.about import About
 from edsr_cli.jobs.batch.report.markup import link, path, shown, table, tile
 from edsr_cli.jobs.batch.report.previews import Preview
 from edsr_cli.jobs.batch.report.records import RecordFile
 from edsr_cli.jobs.batch.report.wording import (
-    KINDS,
     STOPPED,
     duration,
     moment,
@@ -46,8 +45,8 @@ def totals(about: About, summary: Summary) -> Iterator[str]:
         )
     yield '<dl class="tiles">\n'
     yield tile("done", f"{summary.done:,}")
-    if summary.status[Status.PLANNED]:
-        yield tile("planned", f"{summary.status[Status.PLANNED]:,}")
+    if summary.planned:
+        yield tile("to do", f"{summary.planned:,}")
     yield tile("failed", f"{summary.failed:,}", "bad" if summary.failed else "")
     yield tile("skipped", f"{summary.skipped:,}")
     yield tile("time", duration(summary.seconds))
@@ -77,7 +76,7 @@ def failures(summary: Summary, records: RecordFile) -> Iterator[str]:
     for kind, count in counts.most_common():
         same = (item for item in records if item["status"] == failed and item["kind"] == kind)
         yield (
-            f'<div class="card group"><h3>{KINDS[Kind(kind)]}'
+            f'<div class="card group"><h3>{shown(_heading(FAILED[kind]))}'
             f'<span class="count">{count:,}</span></h3>\n'
         )
         yield from _reasons(islice(same, UNFOLDED))
@@ -89,12 +88,16 @@ def failures(summary: Summary, records: RecordFile) -> Iterator[str]:
     yield "</section>\n"
 
 
+def _heading(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
 def _reasons(records: Iterable[dict[str, Any]]) -> Iterator[str]:
     yield "<ul>\n"
     for record in records:
         # On a line of its own a reason begins with the name, which is here already.
         reason = one_line(record["reason"]).removeprefix(f"{one_line(record['input'])}: ")
-        reason = shown(reason[:1].upper() + reason[1:])
+        reason = shown(_heading(reason))
         yield f'<li>{path(record["input"])}<span class="reason">{reason}</span></li>\n'
     yield "</ul>\n"
 
@@ -172,8 +175,11 @@ def settings(about: About) -> Iterator[str]:
 
 def others(summary: Summary) -> Iterator[str]:
     """What was skipped or left out."""
-    kinds = (Kind.COMPLETE, Kind.EDITED)
-    counts = {KINDS[kind]: summary.kinds[kind] for kind in kinds if summary.kinds[kind]}
+    counts = {
+        f"Skipped: {SKIPPED[kind]}": count
+        for kind, count in summary.kinds.items()
+        if kind in SKIPPED
+    }
     counts |= {f"Left out: {why.value}": count for why, count in summary.ignored.items()}
     if not counts:
         return

@@ -1,26 +1,6 @@
-"""Numbers and kinds of failures in words."""
+"""Numbers, times and endings of runs in words."""
 
 import time
-
-from edsr_cli.jobs.batch.record import Kind
-
-KINDS = {
-    Kind.UNREADABLE: "Not readable as a picture",
-    Kind.TOO_LARGE: "Too large",
-    Kind.PERMISSION: "No permission",
-    Kind.MISSING: "Vanished, or a link that leads nowhere",
-    Kind.NAME: "Names that the system does not take",
-    Kind.EXISTS: "An output that this program has not made is in the way",
-    Kind.OUTPUT: "The output could not be written",
-    Kind.DISK_FULL: "The disk was full",
-    Kind.MANIFEST: "The manifest could not be written",
-    Kind.MEMORY: "Not enough memory",
-    Kind.WEIGHTS: "The network gave no finite numbers",
-    Kind.UNEXPECTED: "Unexpected errors",
-    Kind.COMPLETE: "Up to date",
-    Kind.EDITED: "Changed since they were made, and left as they are",
-}
-"""A heading for each kind."""
 
 STOPPED = {
     "interrupted": "It was stopped before the end.",

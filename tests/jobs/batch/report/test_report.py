@@ -123,7 +123,7 @@ def test_failures_are_on_top_by_kind(tmp_path):
     texts = Page(write_report(tmp_path / "r.html", MIXED)).texts
     first = texts.index("Failed")
     assert texts[first + 1 : first + 11] == [
-        "Not readable as a picture", "2",
+        "Damaged, or no picture", "2",
         "in/b.jpg", "It is broken. Mend it.",
         "in/e.jpg", "It is broken. Mend it.",
         "Too large", "1",

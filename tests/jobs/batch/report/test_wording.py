@@ -1,7 +1,6 @@
 import pytest
 
-from edsr_cli.jobs.batch.record import Kind
-from edsr_cli.jobs.batch.report.wording import KINDS, duration, significant, size
+from edsr_cli.jobs.batch.report.wording import duration, significant, size
 
 
 @pytest.mark.parametrize(
@@ -50,7 +49,3 @@ def test_sizes(count, words):
 )  # fmt: skip
 def test_numbers(value, words):
     assert significant(value) == words
-
-
-def test_every_kind_has_a_heading():
-    assert set(KINDS) == set(Kind)
