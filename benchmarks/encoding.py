@@ -4,7 +4,26 @@ Square crops of photographs in FOLDER are upscaled with the bundled model, as is
 which stands for drawings and screenshots, and each is encoded at every level. The table has CPU
 time for each output megapixel and bytes for each pixel, in means over the pictures. "runs" is
 zlib's strategy that looks only for runs of equal bytes. Behind it: how many megapixels a second
-several threads encode at the default level.
+several threads encode as the program does by default.
+
+Measured with 4 crops of 320 x 320, Pillow 13.0 (zlib-ng 2.3.3), on two cores of an AMD EPYC beside
+another program, so that rows compare with each other and not with other machines:
+
+| level | photographs, a megapixel | bytes a pixel | text, a megapixel | bytes a pixel |
+|---|---|---|---|---|
+| 0 | 50 ms | 3.002 | 56 ms | 3.002 |
+| 1 | 83 ms | 0.813 | 124 ms | 1.637 |
+| 2 | 91 ms | 0.781 | 126 ms | 1.612 |
+| 3 | 119 ms | 0.752 | 155 ms | 1.583 |
+| 4 | 126 ms | 0.690 | 155 ms | 1.464 |
+| 5 | 168 ms | 0.674 | 174 ms | 1.455 |
+| 6 | 285 ms | 0.659 | 302 ms | 1.448 |
+| 7 | 451 ms | 0.648 | 427 ms | 1.444 |
+| 8 | 1591 ms | 0.625 | 732 ms | 1.432 |
+| 9 | 2784 ms | 0.614 | 1380 ms | 1.430 |
+| runs, 1 | 63 ms | 0.646 | 75 ms | 1.459 |
+
+"runs" is what the program does.
 """
 
 import argparse
