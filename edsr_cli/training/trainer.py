@@ -61,7 +61,7 @@ class Trainer:
         self, network: EDSR | MDSR, recipe: Recipe, sampler: Sampler, device: torch.device
     ) -> None:
         layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
-        network.to(device).to(memory_format=layout)  # type: ignore[call-overload]
+        _lay_out(network.to(device), layout)
         self.network = network.train()
         self.recipe, self.sampler, self.device = recipe, sampler, device
         self.update = 0
@@ -128,7 +128,7 @@ class Trainer:
                 for parameter, average in zip(trained, self._average, strict=True):
                     parameter.copy_(average)
         network.requires_grad_(False)
-        network.to("cpu").to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        _lay_out(network.to("cpu"), torch.contiguous_format)
         return network.eval()
 
     def state_dict(self) -> dict[str, Any]:
@@ -195,6 +195,11 @@ class Trainer:
         if self.recipe.autocast is Autocast.FP32:
             return nullcontext()
         return torch.autocast(self.device.type, torch.bfloat16)
+
+
+def _lay_out(network: Any, layout: torch.memory_format) -> None:
+    """Set the memory layout of the weights; not every torch has types for that."""
+    network.to(memory_format=layout)
 
 
 def _fused(device: torch.device) -> bool:
