@@ -11,12 +11,11 @@ import typer
 
 from edsr_cli.cli import interruption, options
 from edsr_cli.cli.batch_progress import BatchProgress
-from edsr_cli.cli.downloads import Downloads
+from edsr_cli.cli.downloads import finder
 from edsr_cli.cli.terminal import Terminal
 from edsr_cli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from edsr_cli.checkpoints.model_row import ModelRow
     from edsr_cli.checkpoints.stated import Stated
     from edsr_cli.inference import Tile, Upscaler
     from edsr_cli.jobs.batch.recipe import Recipe
@@ -138,15 +137,10 @@ def _load(
     max_memory: int | None,
 ) -> "tuple[str, list[Upscaler]]":
     """The model's name, and an upscaler for each device."""
-    from edsr_cli.checkpoints import store
     from edsr_cli.checkpoints.loader import load_network
     from edsr_cli.inference import Upscaler
 
-    def find(row: "ModelRow") -> "Path":
-        with Downloads(terminal, row) as shown:
-            return store.resolve(row, download, options=store.Options(begin=shown.begin))
-
-    loaded = load_network(model, scale, stated, find)
+    loaded = load_network(model, scale, stated, finder(terminal, download))
     upscalers = [
         Upscaler(loaded.network, loaded.scale, name.strip(), precision, max_memory)
         for name in device.split(",")

@@ -17,6 +17,9 @@ from edsr_cli.cli.terminal import Terminal
 from edsr_cli.text import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from edsr_cli.checkpoints.model_row import ModelRow, Source
     from edsr_cli.checkpoints.store.https import Progress as Report
 
@@ -70,6 +73,22 @@ class Downloads:
             bars.remove_task(bar)
         bar = bars.add_task(self._label, total=None)
         return lambda done, total: bars.update(bar, completed=done, total=total)
+
+
+def finder(terminal: Terminal, download: bool) -> "Callable[[ModelRow], Path]":
+    """What gives `load_network` the file of a model that is known by its name.
+
+    Args:
+        terminal: where downloads are shown.
+        download: whether to fetch a model that is not on this machine.
+    """
+    from edsr_cli.checkpoints import store
+
+    def find(row: "ModelRow") -> "Path":
+        with Downloads(terminal, row) as shown:
+            return store.resolve(row, download, options=store.Options(begin=shown.begin))
+
+    return find
 
 
 class _Lines:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from edsr_cli.cli import interruption, options
-from edsr_cli.cli.downloads import Downloads
+from edsr_cli.cli.downloads import finder
 from edsr_cli.cli.terminal import Terminal
 from edsr_cli.errors import ExitCode, UsageError
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from edsr_cli.checkpoints.loader import LoadedNetwork
-    from edsr_cli.checkpoints.model_row import ModelRow
     from edsr_cli.checkpoints.stated import Stated
     from edsr_cli.cli.terminal import PictureProgress
     from edsr_cli.datasets.benchmark import Benchmark, Pair
@@ -91,22 +90,20 @@ def _load(
     terminal: Terminal, model: str, scales: list[int], stated: "Stated", download: bool
 ) -> "list[LoadedNetwork]":
     """The network for each scale: those asked for, or all that the model has."""
-    from edsr_cli.checkpoints import registry, store
+    from edsr_cli.checkpoints import registry
     from edsr_cli.checkpoints.loader import load_network
-
-    def find(row: "ModelRow") -> Path:
-        with Downloads(terminal, row) as shown:
-            return store.resolve(row, download, options=store.Options(begin=shown.begin))
 
     loaded: list[LoadedNetwork] = []
     wanted: tuple[int, ...] = tuple(scales) or registry.scales(model)
     if not wanted:
-        loaded.append(load_network(model, None, stated, find))
+        loaded.append(load_network(model, None, stated, finder(terminal, download)))
         wanted = loaded[0].config.scales
     chosen = []
     for scale in dict.fromkeys(wanted):
         fitting = (each for each in loaded if scale in each.config.scales)
-        network = next(fitting, None) or load_network(model, scale, stated, find)
+        network = next(fitting, None) or load_network(
+            model, scale, stated, finder(terminal, download)
+        )
         loaded.append(network)
         chosen.append(replace(network, scale=scale))
     return chosen

@@ -6,14 +6,11 @@ from typing import TYPE_CHECKING
 import typer
 
 from edsr_cli.cli import interruption, options
-from edsr_cli.cli.downloads import Downloads
+from edsr_cli.cli.downloads import finder
 from edsr_cli.cli.terminal import Terminal
 from edsr_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from edsr_cli.checkpoints.model_row import ModelRow
     from edsr_cli.inference import Tile, Upscaler
     from edsr_cli.jobs.naming import Task
     from edsr_cli.jobs.upscale import Result, Settings
@@ -56,7 +53,6 @@ def command(
     terminal = Terminal(verbosity=1 if verbose else -1 if quiet else 0)
 
     with interruption.held():
-        from edsr_cli.checkpoints import store
         from edsr_cli.checkpoints.loader import load_network
         from edsr_cli.checkpoints.stated import Stated
         from edsr_cli.images import DEFAULT_MAX_PIXELS
@@ -64,13 +60,9 @@ def command(
         from edsr_cli.jobs.naming import assign_outputs
         from edsr_cli.jobs.upscale import Settings
 
-    def find(row: "ModelRow") -> "Path":
-        with Downloads(terminal, row) as shown:
-            return store.resolve(row, download, options=store.Options(begin=shown.begin))
-
     with terminal.log():
         stated = Stated(layout, value_range, mean_shift, residual_scale)
-        loaded = load_network(model, scale, stated, find)
+        loaded = load_network(model, scale, stated, finder(terminal, download))
         tasks = assign_outputs(inputs, output, loaded.scale, format_name)
         if compression is not None and any(task.output_format.name != "PNG" for task in tasks):
             raise UsageError("--compression is for PNG.")
