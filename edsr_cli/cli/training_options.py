@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edsr_cli.cli.values import parse_duration
+from edsr_cli.cli.values import parse_betas, parse_duration
 from edsr_cli.training.choices import Autocast, Preset, Schedule
 
 _RECIPE, _RUN = "Recipe (default: the paper's)", "Run"
@@ -69,6 +69,16 @@ Patch = Annotated[
 
 LearningRate = Annotated[
     float | None, _option(_RECIPE, "--learning-rate --lr", "Learning rate of Adam.")
+]
+
+Betas = Annotated[
+    # Typer takes a tuple for two values; to it, this is one value that becomes something.
+    Any,
+    _option(_RECIPE, "--betas", "Decay rates of Adam.", metavar="B1,B2", parser=parse_betas),
+]
+
+Epsilon = Annotated[
+    float | None, _option(_RECIPE, "--epsilon", "What Adam adds to its divisor, in levels.")
 ]
 
 ScheduleName = Annotated[

@@ -65,3 +65,18 @@ def parse_duration(text: str) -> float:
     if not seconds:
         raise typer.BadParameter(f"{text!r} is not a duration such as 90s, 25m or 1h30m.")
     return seconds
+
+
+def parse_betas(text: str) -> tuple[float, float]:
+    """The two decay rates of Adam, from "0.9,0.999".
+
+    Raises:
+        typer.BadParameter: the text is not two numbers from 0 to below 1.
+    """
+    try:
+        first, second = (float(part) for part in text.split(","))
+    except ValueError:
+        first = second = -1.0
+    if not (0 <= first < 1 and 0 <= second < 1):
+        raise typer.BadParameter(f"{text!r} is not two numbers below 1, such as 0.9,0.999.")
+    return first, second

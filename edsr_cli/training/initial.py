@@ -1,9 +1,14 @@
 """Starting weights: random ones, or those of another network as far as they fit."""
 
+import math
+
 import torch
 
 from edsr_cli.errors import UsageError
 from edsr_cli.networks import EDSR, MDSR, NetworkConfig, build
+
+_LEAST_IMBALANCE = 8.0
+_SMALLEST = 1e-30  # keeps logarithms finite for weights that are all 0
 
 
 def random_network(config: NetworkConfig, seed: int) -> EDSR | MDSR:
@@ -17,7 +22,8 @@ def start_from(network: EDSR | MDSR, source: EDSR | MDSR) -> set[str]:
     """Copy the weights of another network.
 
     The paper starts x3 and x4 from x2 (section 4.2). Everything is taken that has the same place
-    and shape; what depends on the scale and has another shape keeps its random values. Between
+    and shape, with its range made even (see `balanced`); what depends on the scale and has another
+    shape keeps its random values. Between
     EDSR and MDSR, the upsampler and the last convolution are taken to the same scale's place.
 
     Args:
@@ -32,10 +38,10 @@ def start_from(network: EDSR | MDSR, source: EDSR | MDSR) -> set[str]:
     """
     by_key = isinstance(network, EDSR) and isinstance(source, EDSR)
     given, wanted = _names(source, by_key), _names(network, by_key)
-    state = network.state_dict()
+    state, source_state = network.state_dict(), balanced(source)
     missing = set()
     for shared, key in wanted.items():
-        tensor = source.state_dict()[given[shared]] if shared in given else None
+        tensor = source_state[given[shared]] if shared in given else None
         if tensor is not None and tensor.shape == state[key].shape:
             state[key] = _unfolded(tensor, key, network.config)
         else:
@@ -49,6 +55,45 @@ def start_from(network: EDSR | MDSR, source: EDSR | MDSR) -> set[str]:
         )
     network.load_state_dict(state)
     return missing
+
+
+def balanced(network: EDSR | MDSR) -> dict[str, torch.Tensor]:
+    """A network's weights, with features in the range that a random network's have.
+
+    Networks that were trained on 0..1 have their range folded into the first and the last
+    convolution: weights 255 times too small in the one, and too large in the other. To Adam, whose
+    step is as large for every weight, the small ones are nothing: the first updates would undo
+    what the network has learnt. Between these two all is linear or ReLU, so the features can be
+    multiplied by any factor that the last convolution takes out again, with the same output. The
+    factor is a power of two, which leaves the mantissas alone; weights that need less than 8 are
+    left as their training left them.
+
+    Returns:
+        A state dict that gives the output of the network's own.
+    """
+    state = network.state_dict()
+    last = "tail.1.weight" if isinstance(network, EDSR) else "tail.0.weight"
+    ratio = _relative_size(state[last]) / _relative_size(state["head.0.weight"])
+    factor = 2.0 ** round(math.log2(ratio) / 2)
+    if max(factor, 1 / factor) < _LEAST_IMBALANCE:
+        return state
+    for key, tensor in state.items():
+        if key == last:
+            state[key] = tensor / factor
+        elif key == "head.0.weight" or (key.endswith(".bias") and _inside(key, last)):
+            state[key] = tensor * factor
+    return state
+
+
+def _inside(key: str, last: str) -> bool:
+    """Whether a bias adds to features, not to colours."""
+    return not key.startswith(("sub_mean.", "add_mean.")) and key != last.replace("weight", "bias")
+
+
+def _relative_size(weight: torch.Tensor) -> float:
+    """The root mean square of a convolution's weights, in relation to torch's random ones."""
+    random = 1 / math.sqrt(3 * weight[0].numel())  # uniform within +-1 / sqrt(inputs)
+    return max(float(weight.square().mean().sqrt()), _SMALLEST) / random
 
 
 def _unfolded(tensor: torch.Tensor, key: str, config: NetworkConfig) -> torch.Tensor:

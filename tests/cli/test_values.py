@@ -3,7 +3,7 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edsr_cli.cli.values import parse_count, parse_size, parse_tile
+from edsr_cli.cli.values import parse_betas, parse_count, parse_duration, parse_size, parse_tile
 
 DECIMAL = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 BINARY = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -80,3 +80,27 @@ def test_any_text_is_a_value_or_a_bad_parameter(text):
             assert repr(text) in error.message
         else:
             assert value == text or value >= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90", 90), ("90s", 90), ("25m", 1500), ("1.5h", 5400), ("1h30m", 5400), (" 1h5s ", 3605)],
+)
+def test_durations(text, seconds):
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "0", "0s", "-5m", "m", "5d", "1m1h", "inf", "1e3"])
+def test_what_is_not_a_duration(text):
+    with pytest.raises(typer.BadParameter, match="not a duration"):
+        parse_duration(text)
+
+
+def test_betas():
+    assert parse_betas("0.9, .99") == (0.9, 0.99)
+
+
+@pytest.mark.parametrize("text", ["", "0.9", "0.9,1", "-0.1,0.9", "0.9,0.99,0.999", "a,b", "nan,0"])
+def test_what_is_not_two_betas(text):
+    with pytest.raises(typer.BadParameter, match="not two numbers"):
+        parse_betas(text)

@@ -1,9 +1,11 @@
+from copy import deepcopy
+
 import pytest
 import torch
 
 from edsr_cli.errors import UsageError
 from edsr_cli.networks import SCALES, NetworkConfig
-from edsr_cli.training.initial import random_network, start_from
+from edsr_cli.training.initial import balanced, random_network, start_from
 
 
 def edsr(scale: int, residual_scale: float = 1.0, blocks: int = 2) -> NetworkConfig:
@@ -82,3 +84,38 @@ def test_another_body_is_refused() -> None:
     source, network = random_network(edsr(2, blocks=3), 1), random_network(edsr(2, blocks=4), 2)
     with pytest.raises(UsageError, match=r"3 blocks of 4 features, not 4"):
         start_from(network, source)
+
+
+@pytest.mark.parametrize("config", [edsr(2), edsr(4, 0.1), MDSR])
+def test_a_folded_range_is_spread_over_the_network(config: NetworkConfig) -> None:
+    source = random_network(config, 1)
+    folded = deepcopy(source)
+    with torch.no_grad():
+        for parameters, factor in ((folded.head[0], 1 / 255), (folded.tail[-1], 255)):
+            for name, tensor in parameters.named_parameters():
+                if name == "weight":
+                    tensor *= factor
+    state = balanced(folded)
+    # The factor is a power of two.
+    torch.testing.assert_close(state["head.0.weight"] * 255 / 256, source.head[0].weight.data)
+    network = random_network(config, 2)
+    network.load_state_dict(state)
+    x = torch.rand(1, 3, 9, 8) * 255
+    scale = (2,) if config.architecture == "mdsr" else ()
+    with torch.no_grad():
+        assert torch.equal(network(x, *scale), folded(x, *scale))
+
+
+@pytest.mark.parametrize("config", [edsr(2), edsr(3), MDSR])
+def test_weights_in_the_usual_range_are_left_alone(config: NetworkConfig) -> None:
+    source = random_network(config, 1)
+    state = balanced(source)
+    assert all(torch.equal(state[key], tensor) for key, tensor in source.state_dict().items())
+
+
+def test_weights_of_nothing_but_zeros_can_be_started_from() -> None:
+    source = random_network(edsr(2), 1)
+    with torch.no_grad():
+        for tensor in source.parameters():
+            tensor.zero_()
+    assert all(torch.isfinite(tensor).all() for tensor in balanced(source).values())
