@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from edsr_cli.cli import interruption, options
+from edsr_cli.cli import batch_options, interruption, options
 from edsr_cli.cli.batch_progress import BatchProgress
 from edsr_cli.cli.downloads import finder
 from edsr_cli.cli.terminal import Terminal
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
 
 
 def command(
-    inputs: options.Folders,
-    output: options.Mirror = None,
-    format_name: options.MirrorFormat = None,
-    recursive: options.Recursive = True,
-    include: options.Include = None,
-    exclude: options.Exclude = None,
-    resume: options.Resume = True,
-    checksum: options.Checksum = False,
-    fail_fast: options.FailFast = False,
-    watch: options.Watch = False,
+    inputs: batch_options.Folders,
+    output: batch_options.Mirror = None,
+    format_name: batch_options.MirrorFormat = None,
+    recursive: batch_options.Recursive = True,
+    include: batch_options.Include = None,
+    exclude: batch_options.Exclude = None,
+    resume: batch_options.Resume = True,
+    checksum: batch_options.Checksum = False,
+    fail_fast: batch_options.FailFast = False,
+    watch: batch_options.Watch = False,
     compression: options.Compression = None,
     scale: options.Scale = None,
     model: options.Model = "edsr-free",
@@ -48,17 +48,17 @@ def command(
     mean_shift: options.MeanShift = None,
     residual_scale: options.ResidualScale = None,
     ensemble: options.Ensemble = False,
-    device: options.Devices = "auto",
+    device: batch_options.Devices = "auto",
     precision: options.Precision = options.PrecisionName.AUTO,
-    workers: options.Workers = None,
+    workers: batch_options.Workers = None,
     max_memory: options.MaxMemory = None,
-    max_queue: options.MaxQueue = None,
-    batch_size: options.BatchSize = None,
+    max_queue: batch_options.MaxQueue = None,
+    batch_size: batch_options.BatchSize = None,
     tile: options.Tile = "auto",
     max_pixels: options.MaxPixels = None,
     dry_run: options.DryRun = False,
     as_json: options.AsJson = False,
-    report: options.Report = None,
+    report: batch_options.Report = None,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
@@ -71,11 +71,9 @@ def command(
     **Exit codes**: 0 all done, 1 some files failed, 2 wrong usage, 3 weights missing or
     damaged, 130 interrupted.
     """
-    if quiet and verbose:
-        raise UsageError("-q and -v exclude each other.")
     if watch and dry_run:
         raise UsageError("--watch and --dry-run exclude each other.")
-    terminal = Terminal(verbosity=1 if verbose else -1 if quiet else 0)
+    terminal = Terminal.with_flags(quiet, verbose)
 
     with interruption.held():
         from edsr_cli.checkpoints.stated import Stated

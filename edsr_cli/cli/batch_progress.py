@@ -37,10 +37,9 @@ class BatchProgress:
         self._shown = time.monotonic()
         self._stopping = False
         self._live: Live | None = None
-        console = terminal.console
-        if bar and terminal.verbosity >= 0 and console.is_terminal and not console.is_dumb_terminal:
+        if bar and terminal.can_draw:
             self._live = Live(
-                console=console, transient=True, auto_refresh=False, redirect_stdout=False
+                console=terminal.console, transient=True, auto_refresh=False, redirect_stdout=False
             )
 
     def __enter__(self) -> Self:

@@ -37,15 +37,14 @@ class Downloads:
     def __init__(self, terminal: Terminal, row: "ModelRow") -> None:
         self._terminal, self._label = terminal, one_line(row.label)
         self._bars: Progress | None = None
-        console = terminal.console
-        if terminal.verbosity >= 0 and console.is_terminal and not console.is_dumb_terminal:
+        if terminal.can_draw:
             self._bars = Progress(
                 TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 DownloadColumn(),
                 TransferSpeedColumn(),
                 TimeRemainingColumn(),
-                console=console,
+                console=terminal.console,
                 transient=True,
             )
 

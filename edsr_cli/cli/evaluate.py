@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from edsr_cli.cli import interruption, options
+from edsr_cli.cli import evaluation_options, interruption, options
 from edsr_cli.cli.downloads import finder
 from edsr_cli.cli.terminal import Terminal
-from edsr_cli.errors import ExitCode, UsageError
+from edsr_cli.errors import ExitCode
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 
 def command(
-    datasets: options.Datasets,
-    scales: options.Scales = None,
-    border: options.Border = None,
+    datasets: evaluation_options.Datasets,
+    scales: evaluation_options.Scales = None,
+    border: evaluation_options.Border = None,
     model: options.Model = "edsr-free",
     download: options.Download = False,
     layout: options.Layout = None,
@@ -39,9 +39,9 @@ def command(
     max_memory: options.MaxMemory = None,
     tile: options.Tile = "auto",
     max_pixels: options.MaxPixels = None,
-    save: options.Save = None,
+    save: evaluation_options.Save = None,
     overwrite: options.Overwrite = False,
-    as_json: options.AsJsonScores = False,
+    as_json: evaluation_options.AsJsonScores = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
@@ -54,9 +54,7 @@ def command(
     **Exit codes**: 0 all done, 1 some pictures failed, 2 wrong usage, 3 weights missing or
     damaged, 4 out of memory, 130 interrupted.
     """
-    if quiet and verbose:
-        raise UsageError("-q and -v exclude each other.")
-    terminal = Terminal(verbosity=1 if verbose else -1 if quiet else 0)
+    terminal = Terminal.with_flags(quiet, verbose)
 
     with interruption.held():
         from edsr_cli.checkpoints.stated import Stated

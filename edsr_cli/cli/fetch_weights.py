@@ -78,8 +78,6 @@ def command(
     **Exit codes**: 0 everything asked for is here, 2 wrong usage, 3 something could not be fetched
     or is damaged, 130 interrupted.
     """
-    if quiet and verbose:
-        raise UsageError("-q and -v exclude each other.")
     if list_only:
         models.command(cache_dir, as_json)
         return
@@ -91,7 +89,7 @@ def command(
         raise UsageError(
             "Name the models to fetch, or say --all.", f"Models: {', '.join(registry.names())}."
         )
-    terminal = Terminal(verbosity=1 if verbose else -1 if quiet else 0)
+    terminal = Terminal.with_flags(quiet, verbose)
     rows = registry.select(names, scale) if names else _all(registry.rows(), scale)
     folder = cache_folder(cache_dir)
     with terminal.log():

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import typer
 from rich.console import Console
@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.table import Table
 from rich.text import Text
 
-from edsr_cli.errors import EdsrError
+from edsr_cli.errors import EdsrError, UsageError
 from edsr_cli.text import one_line
 
 _PLAIN_INTERVAL = 10.0  # seconds between progress lines where there is no terminal to draw on
@@ -30,6 +30,24 @@ class Terminal:
     def __init__(self, verbosity: int = 0) -> None:
         self.verbosity = verbosity
         self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+    @classmethod
+    def with_flags(cls, quiet: bool, verbose: bool) -> Self:
+        """As -q and -v ask for it.
+
+        Raises:
+            UsageError: both are given.
+        """
+        if quiet and verbose:
+            raise UsageError("-q and -v exclude each other.")
+        return cls(verbosity=1 if verbose else -1 if quiet else 0)
+
+    @property
+    def can_draw(self) -> bool:
+        """Whether a bar can be drawn, and is wanted."""
+        return (
+            self.verbosity >= 0 and self.console.is_terminal and not self.console.is_dumb_terminal
+        )
 
     def error(self, message: str) -> None:
         """A failure, in one line."""

@@ -66,11 +66,9 @@ def command(
     **Exit codes**: 0 done, 1 failed, 2 wrong usage, 3 weights or state that cannot be used, 4 out
     of memory, 130 interrupted (the state is saved).
     """
-    if quiet and verbose:
-        raise UsageError("-q and -v exclude each other.")
     if resume and overwrite:
         raise UsageError("--resume and --overwrite exclude each other.")
-    terminal = Terminal(verbosity=1 if verbose else -1 if quiet else 0)
+    terminal = Terminal.with_flags(quiet, verbose)
     with interruption.held():
         from edsr_cli.inference import devices
         from edsr_cli.training.patches import Sampler, home

@@ -30,13 +30,12 @@ class TrainingProgress:
         self._first = run.trainer.update
         self._psnr: dict[int, float] = {}
         self._bars: Progress | None = None
-        console = terminal.console
-        if terminal.verbosity >= 0 and console.is_terminal and not console.is_dumb_terminal:
+        if terminal.can_draw:
             self._bars = Progress(
                 BarColumn(),
                 TextColumn("{task.percentage:>5.1f} %"),
                 TextColumn("{task.description}", markup=False),
-                console=console,
+                console=terminal.console,
                 transient=True,
             )
             self._bar = self._bars.add_task("", total=1.0)

@@ -48,9 +48,7 @@ def command(
     **Exit codes**: 0 all done, 1 some files failed, 2 wrong usage, 3 weights missing or
     damaged, 4 out of memory, 130 interrupted.
     """
-    if quiet and verbose:
-        raise UsageError("-q and -v exclude each other.")
-    terminal = Terminal(verbosity=1 if verbose else -1 if quiet else 0)
+    terminal = Terminal.with_flags(quiet, verbose)
 
     with interruption.held():
         from edsr_cli.checkpoints.loader import load_network

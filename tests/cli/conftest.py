@@ -108,3 +108,17 @@ def finish(process: subprocess.Popen[bytes], stdin: bytes | None = None) -> Run:
 def listing(folder: Path) -> list[str]:
     """The names of everything in a folder."""
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+@pytest.fixture
+def batch(
+    edsr: Callable[..., Run], model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Run]:
+    """Run `edsr batch` with the network that repeats pixels, beside the folder `in`."""
+    monkeypatch.chdir(tmp_path)
+    Path("in").mkdir()
+
+    def run(*arguments: object, **options: bytes) -> Run:
+        return edsr("batch", "-m", model, "-d", "cpu", *arguments, **options)
+
+    return run

@@ -19,6 +19,7 @@ from edsr_cli.jobs.batch.scanning import Scanner
 from edsr_cli.jobs.upscale import Settings
 from tests.jobs.nearest import NAME, nearest_network, read_back, repeated
 
+NAMES = [f"{i}.png" for i in range(8)]
 LIMITS = Limits(workers=2, decoded_bytes=1 << 20, upscaled_bytes=1 << 22)
 
 
@@ -44,6 +45,19 @@ class Collect:
         return {
             Path(record.input).relative_to(folder).as_posix(): record for record in self.records
         }
+
+
+class StopAfter(Collect):
+    """Asks for a stop when so many pictures have ended."""
+
+    def __init__(self, batch, count):
+        super().__init__()
+        self.batch, self.count = batch, count
+
+    def ended(self, record):
+        super().ended(record)
+        if len(self.records) == self.count:
+            self.batch.ask_to_stop()
 
 
 class Engine:
@@ -112,3 +126,11 @@ def contents(folder: Path) -> dict[str, str]:
         for path in folder.rglob("*")
         if path.is_file() and not path.name.startswith(".edsr-manifest")
     }
+
+
+def whole(output, pixels):
+    """Check that all outputs there are complete; gives their names."""
+    assert not list(output.rglob("*.tmp"))
+    names = sorted(contents(output))
+    assert all(is_upscaled(output / name, pixels[name]) for name in names)
+    return names

@@ -1,0 +1,56 @@
+"""Options of `edsr evaluate` alone."""
+
+from typing import Annotated
+
+import typer
+
+from edsr_cli.cli import options
+
+Datasets = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="DATASET",
+        help="Folders: one with HR/ and LR_bicubic/X{2,3,4}/, as Set5 comes; DIV2K, as it comes; "
+        "or one with pictures, from which LR is made by MATLAB's bicubic rule.",
+    ),
+]
+
+Save = Annotated[
+    str | None,
+    typer.Option(
+        "--save",
+        metavar="DIR",
+        help="Write the upscaled pictures there, such as DIR/Set5/X2/baby.png.",
+    ),
+]
+
+Scales = Annotated[
+    list[int] | None,
+    typer.Option(
+        "-s",
+        "--scale",
+        min=2,
+        max=4,
+        help="2, 3 or 4; may be given several times. Default: all that the model has.",
+        rich_help_panel=options.NETWORK,
+    ),
+]
+
+Border = Annotated[
+    int | None,
+    typer.Option(
+        "--border",
+        metavar="N",
+        min=0,
+        help="Compare all but N pixels at each side. Default: the scale, or 6 more on DIV2K.",
+    ),
+]
+
+AsJsonScores = Annotated[
+    bool,
+    typer.Option(
+        "--json",
+        help="Instead of tables, print one JSON object per picture and one per mean.",
+        rich_help_panel=options.MESSAGES,
+    ),
+]
