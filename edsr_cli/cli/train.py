@@ -114,15 +114,17 @@ def command(
             recipe.seed,
             home(learn, target),
         )
-        run = Run(folder, subject, Trainer(network, recipe, sampler, target), pairs)
-        if resume:
-            run.resume()
-            terminal.note(f"Going on after update {run.trainer.update:,}.")
-        else:
-            run.start()
-        _train(terminal, run)
-        run.save_weights(name or output.resolve().name, licence, origin)
-        terminal.note(f"The weights are in {folder.weights}.")
+        with folder.held():
+            folder.check(resume, overwrite)  # what another process has done since
+            run = Run(folder, subject, Trainer(network, recipe, sampler, target), pairs)
+            if resume:
+                run.resume()
+                terminal.note(f"Going on after update {run.trainer.update:,}.")
+            else:
+                run.start()
+            _train(terminal, run)
+            run.save_weights(name or output.resolve().name, licence, origin)
+            terminal.note(f"The weights are in {folder.weights}.")
 
 
 def _load(

@@ -5,10 +5,12 @@ import json
 import pickle
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import filelock
 import torch
 
 from edsr_cli.checkpoints.canonical import save_canonical
@@ -22,6 +24,7 @@ from edsr_cli.training.recipe import Recipe
 from edsr_cli.training.trainer import Step, Trainer
 from edsr_cli.training.validation import Pairs, validate
 
+_LOCK = ".edsr-train.lock"
 _STATE_VERSION = 1
 _LOG_EVERY = 100  # updates between two lines of the record
 _SAVE_SECONDS = 300.0  # wall time between two savings of the state
@@ -56,14 +59,36 @@ class RunFolder:
                 "Go on with it with --resume, or replace it with --overwrite.",
             )
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Make the folder, and keep other trainings out of it.
+
+        Raises:
+            UsageError: that is not possible, or another training is at work there.
+        """
+        name = display_name(self.path)
+        lock = filelock.FileLock(self.path / _LOCK, timeout=0)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except filelock.Timeout as error:
+            raise UsageError(
+                f"Another training is at work in {name}.", "Wait for it, or give another folder."
+            ) from error
+        except (OSError, NotImplementedError) as error:
+            raise UsageError(f"{name} cannot be written to ({error}).") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
     def clear(self) -> None:
-        """Make the folder, or remove the run that is in it.
+        """Remove the run that is in the folder.
 
         Raises:
             UsageError: that is not possible.
         """
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
             self.state.unlink(missing_ok=True)
             self.weights.unlink(missing_ok=True)
         except OSError as error:

@@ -13,6 +13,7 @@ from PIL import Image
 from edsr_cli.checkpoints.canonical import read_canonical
 from edsr_cli.networks import edsr_baseline
 from edsr_cli.training.log import Log
+from edsr_cli.training.run import RunFolder
 from tests.cli.conftest import Run, finish, listing, start
 from tests.jobs.nearest import read_back
 from tests.training.conftest import picture
@@ -120,7 +121,7 @@ def test_a_stopped_training_goes_on_as_if_it_had_not(
     again = edsr(*goal, "--updates", 401, "-o", "stopped", "--resume")
     assert again.code == 2
     assert "other values: updates" in again.err
-    assert not list(Path("stopped").glob(".edsr*"))
+    assert not list(Path("stopped").glob("*.tmp"))
 
 
 def _wait_for_updates(path: Path, count: int) -> None:
@@ -189,3 +190,11 @@ def test_a_batch_too_large_for_memory_is_said(
     run = edsr("train", pictures, "-o", "run", "-s", 2, "--updates", 1, *QUICK)
     assert run.code == 4
     assert "smaller --batch or --patch" in run.err
+
+
+def test_two_trainings_in_one_folder(edsr: Callable[..., Run], pictures: Path) -> None:
+    with RunFolder(Path("run")).held():
+        run = edsr("train", pictures, "-o", "run", "-s", 2, "--updates", 1, *QUICK)
+    assert run.code == 2
+    assert "Another training is at work in run." in run.err
+    assert [path.suffix for path in Path("run").iterdir()] in ([], [".lock"])

@@ -170,3 +170,26 @@ def test_a_state_cannot_run_code(photos: Photos, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="cannot be read"):
         make(tmp_path, photos, resume=True)
     assert not (tmp_path / "run").exists()
+
+
+def test_one_training_at_a_time(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "new" / "run")
+    with (
+        folder.held(),
+        pytest.raises(UsageError, match=r"Another training is at work in .*run"),
+        RunFolder(folder.path).held(),
+    ):
+        pytest.fail("two hold it")
+    with pytest.raises(KeyError), folder.held():
+        raise KeyError
+    with folder.held():
+        folder.clear()
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(UsageError, match="cannot be written to"),
+        RunFolder(tmp_path / "file/run").held(),
+    ):
+        pytest.fail("there is no such folder")
