@@ -52,6 +52,7 @@ def main() -> NoReturn:
         Terminal().error(str(error))
         sys.exit(error.exit_code)
     except interruption.StoppedError as stopped:
+        interruption.ignore()
         Terminal().error(str(stopped))
         sys.exit(stopped.exit_code)
     except BrokenPipeError:  # whoever read our output has gone; there is nobody to tell

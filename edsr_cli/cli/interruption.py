@@ -53,6 +53,17 @@ def check() -> None:
         raise StoppedError(_Watch.arrived)
 
 
+def ignore() -> None:
+    """Let no further signal change how the program ends: for its last words and its exit code.
+
+    A second Ctrl-C or SIGTERM may come late, when all is cleaned up. It must neither interrupt the
+    report of the first, nor end the interpreter, which takes handlers such as ours away on its own
+    end, in another way than the first one has.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
 @contextmanager
 def held() -> Iterator[None]:
     """Let signals wait until the end of the block.

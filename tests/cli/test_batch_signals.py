@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from edsr_cli.cli import interruption
+from edsr_cli.cli.terminal import Terminal
 from edsr_cli.inference import Upscaler
 from tests.cli.batches import OURS, paint, records, rows
 from tests.cli.conftest import PIXELS, finish, start
@@ -83,6 +84,23 @@ def test_the_second_signal_stops_at_once(batch, monkeypatch):
     assert len(list(Path("in_x4").glob("*.png"))) == 2
     assert not list(Path("in_x4").glob("*.tmp"))
     assert "run the same command" not in run.err
+
+
+@posix
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_one_that_comes_with_the_last_words_changes_nothing(batch, slow, monkeypatch, number, code):
+    paint(*(f"in/{i}.png" for i in range(9)))
+    slow.append(lambda: os.kill(os.getpid(), number))
+    say = Terminal.error
+
+    def say_late(terminal, message):
+        os.kill(os.getpid(), number)
+        say(terminal, message)
+
+    monkeypatch.setattr(Terminal, "error", say_late)
+    run = batch("in")
+    assert run.code == code
+    assert "Nothing half-written was left behind." in run.lines[-1]
 
 
 def test_signals_are_what_they_were_behind_it(batch):
