@@ -8,7 +8,7 @@ every published checkpoint can be brought to.
     sub_mean -> head -> body (+ long skip) -> tail (upsampler, last convolution) -> add_mean
 
 There is no batch normalisation and no activation outside the residual blocks (paper, section 3.1);
-in particular the tail is linear, which `edsr_cli.inference` makes use of.
+in particular the tail is linear, which `edsr_cli.inference` and `edsr_cli.training` make use of.
 """
 
 from dataclasses import asdict, dataclass
@@ -202,9 +202,12 @@ class EDSR(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Upscale pictures: (N, 3, H, W) to (N, 3, scale * H, scale * W), values in 0..255."""
+        return self.add_mean(self.tail(self.features(x)))
+
+    def features(self, x: Tensor) -> Tensor:
+        """What the tail gets: (N, 3, H, W) to (N, features, H, W)."""
         x = self.head(self.sub_mean(x))
-        x = x + self.body(x)
-        return self.add_mean(self.tail(x))
+        return x + self.body(x)
 
 
 class MDSR(nn.Module):
@@ -244,11 +247,27 @@ class MDSR(nn.Module):
             ValueError: `scale` is not one of `config.scales`.
         """
         branch = self.config.scales.index(scale)
+        return self.add_mean(self.tail(self.upsample[branch](self.features(x, scale))))
+
+    def features(self, x: Tensor, scale: int) -> Tensor:
+        """What the upsampler gets: (N, 3, H, W) to (N, features, H, W)."""
+        branch = self.config.scales.index(scale)
         x = self.pre_process[branch](self.head(self.sub_mean(x)))
-        x = x + self.body(x)
-        return self.add_mean(self.tail(self.upsample[branch](x)))
+        return x + self.body(x)
 
 
 def build(config: NetworkConfig) -> EDSR | MDSR:
     """The network that a configuration describes, with fresh random weights."""
     return EDSR(config) if config.architecture == "edsr" else MDSR(config)
+
+
+def linear_tail(network: EDSR | MDSR, scale: int) -> nn.Sequential:
+    """A network's upsampler and last convolution: convolutions and pixel shuffles in one sequence.
+
+    Raises:
+        ValueError: `scale` is not one of the network's.
+    """
+    branch = network.config.scales.index(scale)
+    if isinstance(network, MDSR):
+        return nn.Sequential(*network.upsample[branch].children(), *network.tail)
+    return nn.Sequential(*network.tail[0].children(), network.tail[1])

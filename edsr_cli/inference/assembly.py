@@ -9,7 +9,7 @@ from edsr_cli.inference.ensemble import VIEWS, Average, View, fold_view
 from edsr_cli.inference.streaming import Chain, Convolution, LongSkip, Node, PixelShuffle, Shift
 from edsr_cli.inference.streaming import ResidualBlock as StreamedBlock
 from edsr_cli.inference.tail import CollapsedTail, collapse
-from edsr_cli.networks import EDSR, MDSR, MeanShift, ResidualBlock
+from edsr_cli.networks import EDSR, MDSR, MeanShift, ResidualBlock, linear_tail
 
 
 class Precision(Enum):
@@ -57,7 +57,7 @@ def stream(
     *blocks, last = network.body
     body = Chain([*(_block(block, dtype) for block in blocks), _convolution(last, dtype)])
     nodes.append(LongSkip(body, network.config.features, dtype))
-    tail = _tail(network, scale)
+    tail = linear_tail(network, scale)
     nodes += _plain_tail(tail) if collapsed is None else [CollapsedTail(tail, collapsed)]
     nodes.append(_shift(network.add_mean))
     return Chain(nodes)
@@ -81,15 +81,7 @@ def stream_ensemble(
 
 def collapse_tail(network: EDSR | MDSR, scale: int) -> nn.Sequential:
     """The network's tail at a scale as one convolution and pixel shuffle; see `collapse`."""
-    return collapse(_tail(network, scale), scale)
-
-
-def _tail(network: EDSR | MDSR, scale: int) -> nn.Sequential:
-    """Upsampler and last convolution, in one sequence."""
-    if isinstance(network, MDSR):
-        upsampler = network.upsample[network.config.scales.index(scale)]
-        return nn.Sequential(*_layers(upsampler), *network.tail)
-    return nn.Sequential(*_layers(network.tail[0]), network.tail[1])
+    return collapse(linear_tail(network, scale), scale)
 
 
 def _shift(mean_shift: MeanShift) -> Shift:

@@ -14,11 +14,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from edsr_cli.errors import EdsrError
-from edsr_cli.networks import EDSR, MDSR
+from edsr_cli.networks import EDSR, MDSR, linear_tail
 from edsr_cli.training.choices import Autocast
 from edsr_cli.training.patches import Batch, Sampler
 from edsr_cli.training.recipe import Recipe
 from edsr_cli.training.schedule import fraction_done, learning_rate
+from edsr_cli.training.tail import run_tail
 
 
 class DivergedError(EdsrError):
@@ -55,6 +56,8 @@ class Trainer:
 
     Attributes:
         update: updates done.
+        collapses: whether the tail runs as one convolution (see `run_tail`), with the same updates
+            up to rounding. Only on a CPU, where it was measured to be faster.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Trainer:
         self.network = network.train()
         self.recipe, self.sampler, self.device = recipe, sampler, device
         self.update = 0
+        self.collapses = device.type == "cpu"
         self._layout = layout
         self._weights = [p for p in self.network.parameters() if p.requires_grad]
         self._optimizer = torch.optim.Adam(
@@ -178,9 +182,11 @@ class Trainer:
         return Step(self.update, batch.scale, rate, seconds, fraction)
 
     def _forward(self, lr: Tensor, scale: int) -> Tensor:
-        if isinstance(self.network, MDSR):
-            return self.network(lr, scale)
-        return self.network(lr)
+        arguments = (lr, scale) if isinstance(self.network, MDSR) else (lr,)
+        if not self.collapses:
+            return self.network(*arguments)
+        features = self.network.features(*arguments)
+        return self.network.add_mean(run_tail(linear_tail(self.network, scale), features, scale))
 
     def _track(self, loss: Tensor) -> None:
         """Follow the update with the loss's sum and the averaged weights."""
