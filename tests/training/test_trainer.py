@@ -47,6 +47,14 @@ def equal(one: Sequence[torch.Tensor], other: Sequence[torch.Tensor]) -> bool:
 
 
 @pytest.mark.parametrize("config", [EDSR, MDSR], ids=["edsr", "mdsr"])
+def test_the_tail_as_one_convolution_learns_the_same(photos: Photos, config: NetworkConfig) -> None:
+    collapsed, plain = trainer(photos, config=config), trainer(photos, config=config)
+    assert collapsed.collapses
+    plain.collapses = False
+    assert losses(collapsed, 10) == pytest.approx(losses(plain, 10), rel=1e-4)
+
+
+@pytest.mark.parametrize("config", [EDSR, MDSR], ids=["edsr", "mdsr"])
 @pytest.mark.parametrize("stop", [1, 7, 29])
 def test_going_on_is_the_same_as_not_stopping(
     photos: Photos, config: NetworkConfig, stop: int
