@@ -53,7 +53,8 @@ def stream(
     dtype = own if precision is Precision.FP32 else precision.dtype
     nodes: list[Node] = [_shift(network.sub_mean), _convolution(network.head[0])]
     if isinstance(network, MDSR):
-        nodes += [_block(block, dtype) for block in _layers(network.pre_process[branch])]
+        pre_process = network.pre_process[branch].children()
+        nodes += [_block(block, dtype, own) for block in pre_process]
     *blocks, last = network.body
     body = Chain([*(_block(block, dtype) for block in blocks), _convolution(last, dtype)])
     nodes.append(LongSkip(body, network.config.features, dtype))
@@ -94,18 +95,16 @@ def _convolution(module: nn.Module, dtype: torch.dtype | None = None) -> Convolu
     return Convolution(weight.to(dtype or weight.dtype), bias.to(dtype or bias.dtype))
 
 
-def _block(module: nn.Module, dtype: torch.dtype) -> StreamedBlock:
-    """A residual block, its residual scale folded into the second convolution."""
+def _block(module: nn.Module, dtype: torch.dtype, own: torch.dtype | None = None) -> StreamedBlock:
+    """A residual block in a format, its residual scale folded into the second convolution.
+
+    `own` is the format of what it adds to, if that is another.
+    """
     assert isinstance(module, ResidualBlock)
     weight, bias = (parameter * module.residual_scale for parameter in _parameters(module.body[2]))
     return StreamedBlock(
-        _convolution(module.body[0], dtype), Convolution(weight.to(dtype), bias.to(dtype))
+        _convolution(module.body[0], dtype), Convolution(weight.to(dtype), bias.to(dtype)), own
     )
-
-
-def _layers(module: nn.Module) -> nn.Sequential:
-    assert isinstance(module, nn.Sequential)
-    return module
 
 
 def _parameters(module: nn.Module) -> tuple[Tensor, Tensor]:

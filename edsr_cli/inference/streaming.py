@@ -151,14 +151,20 @@ class ResidualBlock(Node):
     Args:
         first, second: the convolutions. Their precision may be lower than that of x, which is
             then added up in its own precision.
+        precision: element type of x; None for that of the convolutions.
     """
 
-    def __init__(self, first: Convolution, second: Convolution) -> None:
+    def __init__(
+        self, first: Convolution, second: Convolution, precision: torch.dtype | None = None
+    ) -> None:
         self.first, self.second = first, second
         self.delay = first.delay + second.delay
-        self.held_bytes = first.held_bytes + second.held_bytes
+        inputs, element = first.weight.shape[1], first.weight.element_size()
+        larger = inputs * ((precision or first.weight.dtype).itemsize - element)
+        self.held_bytes = first.held_bytes + second.held_bytes + 2 * first.delay * larger
         # At the second convolution: the block's window, the branch's strip and window, the output.
-        self.work_bytes = first.work_bytes + second.work_bytes
+        # Strip, window and output are those of x.
+        self.work_bytes = first.work_bytes + second.work_bytes + 3 * larger
         self.multiply_adds = first.multiply_adds + second.multiply_adds
         self._finished = 0  # rows of the picture given so far
 

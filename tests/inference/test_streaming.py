@@ -1,3 +1,5 @@
+import gc
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -190,3 +192,25 @@ def test_multiply_adds_follow_from_the_layers():
     upsampler = 64 * 256 * 9
     last = 64 * 3 * 9
     assert stream(network, 4).multiply_adds == head + whole + upsampler * (1 + 4) + last * 16
+
+
+@pytest.mark.parametrize("precision", [Precision.FP32, Precision.BF16])
+@pytest.mark.parametrize(("config", "scale"), [(edsr_baseline(4), 4), (mdsr_baseline(), 3)])
+def test_what_is_held_between_strips_is_what_plans_count(config, scale, precision):
+    width = 23  # no weight has as many columns
+
+    def held():
+        gc.collect()
+        tensors = [each for each in gc.get_objects() if type(each) is torch.Tensor]
+        return {id(each): each.nbytes for each in tensors if each.shape[3:] == (width,)}
+
+    config = smaller(config)
+    before = held()
+    with torch.inference_mode():
+        node = stream(
+            build(config).eval(), scale, precision, collapse_tail(build(config).eval(), scale)
+        )
+        for _ in range(10):
+            node.push(torch.zeros(1, 3, 8, width), False)
+    new = {key: size for key, size in held().items() if key not in before}
+    assert sum(new.values()) == width * node.held_bytes
