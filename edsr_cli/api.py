@@ -8,6 +8,7 @@ import numpy as np
 from PIL.Image import Image
 
 from edsr_cli.checkpoints.loader import load_network
+from edsr_cli.checkpoints.stated import Stated
 from edsr_cli.images import decode, from_pil, to_pil
 from edsr_cli.inference import Pixels, Progress, Tile, Upscaler
 
@@ -18,6 +19,11 @@ def load(
     device: str = "auto",
     precision: str = "auto",
     max_memory: int | None = None,
+    *,
+    layout: str | None = None,
+    value_range: float | None = None,
+    mean_shift: bool | None = None,
+    residual_scale: float | None = None,
 ) -> "PictureUpscaler":
     """Load a model, ready to upscale pictures.
 
@@ -28,12 +34,19 @@ def load(
         precision: number format of the residual blocks: "fp32", "bf16", "fp16", or "auto" for
             bf16 where the device multiplies it natively and fp32 elsewhere.
         max_memory: bytes that the network may work in on the device; None to go by what is free.
+        layout: of a file that could have several, such as "basicsr"; the rest is for such files,
+            too, and None leaves it to the file, or to a trial.
+        value_range: full range of the file's network, 255 or 1.
+        mean_shift: whether it subtracts the mean colour.
+        residual_scale: factor on its residual branches.
 
     Raises:
         WeightsError: the model is unknown, has no such scale, or its file cannot be used.
-        UsageError: there is no such device, or it cannot use the precision.
+        UsageError: there is no such device, or it cannot use the precision; or what is said about
+            a file makes no sense, or is said about a model that has a name.
     """
-    loaded = load_network(os.fspath(model), scale)
+    stated = Stated(layout, value_range, mean_shift, residual_scale)
+    loaded = load_network(os.fspath(model), scale, stated)
     return PictureUpscaler(Upscaler(loaded.network, loaded.scale, device, precision, max_memory))
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import edsr_cli
@@ -11,7 +12,7 @@ from edsr_cli import load
 from edsr_cli.errors import DeviceMemoryError, EdsrError, PictureError, UsageError, WeightsError
 from tests.images import builders
 from tests.jobs.conftest import one_thread as one_thread
-from tests.jobs.nearest import repeated, save_nearest
+from tests.jobs.nearest import nearest_network, repeated, save_nearest
 
 PIXELS = builders.gradient(12, 20)
 
@@ -45,6 +46,20 @@ def test_a_file(upscaler, tmp_path, kind):
     result = upscaler(kind(path))
     assert isinstance(result, Image.Image)
     assert np.array_equal(np.asarray(result), repeated(PIXELS))
+
+
+def test_what_a_file_does_not_say_can_be_said(tmp_path):
+    network = nearest_network()
+    network.tail[1].bias += 10
+    path = tmp_path / "weights.pt"
+    torch.save({k: v for k, v in network.state_dict().items() if "mean" not in k}, path)
+    known = {"layout": "official", "mean_shift": False, "residual_scale": 1.0, "device": "cpu"}
+    levels = load(path, value_range=255, **known)(PIXELS)
+    assert np.array_equal(levels, np.minimum(repeated(PIXELS).astype(int) + 10, 255))
+    fractions = load(path, value_range=1, **known)(PIXELS)
+    assert np.all(fractions == 255)
+    with pytest.raises(UsageError, match="There is no layout 'none'"):
+        load(path, layout="none")
 
 
 @pytest.mark.parametrize(
