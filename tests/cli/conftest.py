@@ -1,10 +1,12 @@
 """The command, run as a user runs it."""
 
+import contextlib
 import io
 import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,6 +105,31 @@ def finish(process: subprocess.Popen[bytes], stdin: bytes | None = None) -> Run:
     """Wait for the end of a process."""
     out, err = process.communicate(stdin, timeout=120)
     return Run(process.returncode, out or b"", (err or b"").decode())
+
+
+def on_terminal(*arguments: object, cwd: Path) -> Run:
+    """Run the command with a terminal as its standard error; what is shown there is `err`."""
+    import pty  # not on Windows
+
+    master, slave = pty.openpty()
+    process = start(
+        *arguments, cwd=cwd, stderr=slave, env={"TERM": "xterm-256color", "NO_COLOR": "1"}
+    )
+    os.close(slave)
+    shown = b""
+
+    def collect() -> None:
+        nonlocal shown
+        with contextlib.suppress(OSError):
+            while piece := os.read(master, 65536):
+                shown += piece
+
+    reader = threading.Thread(target=collect)
+    reader.start()
+    run = finish(process)
+    reader.join(20)
+    os.close(master)
+    return Run(run.code, run.out, shown.decode())
 
 
 def listing(folder: Path) -> list[str]:

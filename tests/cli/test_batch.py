@@ -1,12 +1,10 @@
 """`edsr batch`: what it does, says and refuses."""
 
-import contextlib
 import json
 import os
 import re
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +15,7 @@ from edsr_cli.inference import Upscaler
 from edsr_cli.jobs.batch.output import OutputFolder
 from edsr_cli.jobs.batch.scanning import MANIFEST
 from tests.cli.batches import OURS, paint, records, rows
-from tests.cli.conftest import finish, listing, start
+from tests.cli.conftest import listing, on_terminal
 from tests.jobs.nearest import NAME, read_back, repeated, save_nearest
 
 posix = pytest.mark.skipif(os.name == "nt", reason="about POSIX")
@@ -243,35 +241,13 @@ print(sorted({"torch", "numpy", "PIL"} & set(sys.modules)), file=sys.stderr)
 @posix
 def test_a_terminal(tmp_path, model):
     """A bar, what is running, and failures above them."""
-    import pty
-
-    master, slave = pty.openpty()
     (tmp_path / "in").mkdir()
     pixels = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
     for i in range(6):
         Image.fromarray(pixels).save(tmp_path / "in" / f"{i}.png")
     (tmp_path / "in" / "bad.png").touch()
-    process = start(
-        "batch", "in", "-m", model,
-        cwd=tmp_path,
-        stderr=slave,
-        env={"TERM": "xterm-256color", "NO_COLOR": "1"},
-    )  # fmt: skip
-    os.close(slave)
-    shown = b""
-
-    def collect():
-        nonlocal shown
-        with contextlib.suppress(OSError):
-            while piece := os.read(master, 65536):
-                shown += piece
-
-    reader = threading.Thread(target=collect)
-    reader.start()
-    run = finish(process)
-    reader.join(20)
-    os.close(master)
-    text = shown.decode()
+    run = on_terminal("batch", "in", "-m", model, cwd=tmp_path)
+    text = run.err
     assert run.code == 1, text
     assert re.search(r"[1-6] of 7 pictures, 1 failed, [0-9.]+ Mpixel/s, 0:00:\d\d left", text)
     assert re.search(r"[0-5]\.png( \d+ %)?; \d+ read and waiting, \d+ waiting to be written", text)

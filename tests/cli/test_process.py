@@ -11,7 +11,6 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,7 +20,7 @@ import pytest
 from PIL import Image
 
 from edsr_cli import __version__
-from tests.cli.conftest import PIXELS, finish, listing, start
+from tests.cli.conftest import PIXELS, finish, listing, on_terminal, start
 from tests.images import builders
 from tests.jobs.nearest import read_back, repeated
 
@@ -283,31 +282,10 @@ def test_pipes(model, tmp_path):
 @posix
 def test_a_terminal(tmp_path, model):
     """A bar is drawn on a terminal while the picture goes to standard output."""
-    import pty
-
-    master, slave = pty.openpty()
     noise(300, 400).save(tmp_path / "photo.png")
-    process = start(
-        "upscale", "photo.png", "-o", "-", "-f", "bmp", "-m", model, "-v",
-        cwd=tmp_path,
-        stderr=slave,
-        env={"TERM": "xterm-256color", "NO_COLOR": "1"},
-    )  # fmt: skip
-    os.close(slave)
-    shown = b""
-
-    def collect():
-        nonlocal shown
-        with contextlib.suppress(OSError):
-            while piece := os.read(master, 65536):
-                shown += piece
-
-    reader = threading.Thread(target=collect)
-    reader.start()
-    run = finish(process)
-    reader.join(20)
-    os.close(master)
-    text = shown.decode()
+    arguments = ("photo.png", "-o", "-", "-f", "bmp", "-m", model, "-v")
+    run = on_terminal("upscale", *arguments, cwd=tmp_path)
+    text = run.err
     assert run.code == 0, text
     assert read_back(io.BytesIO(run.out)).size == (1600, 1200)
     assert re.search(r"photo\.png.*100 %", text) and "Mpixel/s" in text
