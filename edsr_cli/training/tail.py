@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-_REACH = 2  # LR pixels that one pixel of the output depends on, to each side
-_NEEDED = _REACH + 1  # rows (columns) that the outermost row (column) depends on
+from edsr_cli.inference.tail import RADIUS
+
+_NEEDED = RADIUS + 1  # rows (columns) that the outermost row (column) depends on
 
 
 def run_tail(tail: nn.Sequential, features: Tensor, scale: int) -> Tensor:
@@ -34,7 +35,7 @@ def run_tail(tail: nn.Sequential, features: Tensor, scale: int) -> Tensor:
     with torch.autocast(features.device.type, enabled=False):  # or the kernel is rounded twice
         kernel, bias = _collapsed(tail, scale)
     kernel = kernel.contiguous(memory_format=torch.channels_last)
-    inner = F.pixel_shuffle(F.conv2d(features, kernel, bias, padding=_REACH), scale)
+    inner = F.pixel_shuffle(F.conv2d(features, kernel, bias, padding=RADIUS), scale)
     top, bottom = _plain(tail, features[:, :, :_NEEDED], features[:, :, -_NEEDED:])
     left, right = _plain(tail, features[..., :_NEEDED], features[..., -_NEEDED:])
     ring = slice(scale, -scale)
