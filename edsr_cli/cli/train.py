@@ -71,6 +71,7 @@ def command(
     terminal = Terminal.with_flags(quiet, verbose)
     with interruption.held():
         from edsr_cli.inference import devices
+        from edsr_cli.training.initial import random_network
         from edsr_cli.training.patches import Sampler, home
         from edsr_cli.training.recipe import preset, with_options
         from edsr_cli.training.run import Run, RunFolder, Subject
@@ -103,9 +104,13 @@ def command(
         folder.check(resume, overwrite)
         photos = _load(terminal, data, config, recipe, cache)
         learn, pairs = _validation(photos, config, validate, held_out)
-        network, start = _initial(terminal, config, recipe.seed, init, init_scale)
+        if resume:
+            network, start = random_network(config, recipe.seed), ""  # both come from the state
+        else:
+            network, start = _initial(terminal, config, recipe.seed, init, init_scale)
         data_summary = learn.summary() | {"held_out": len(photos.photos) - len(learn.photos)}
-        subject = Subject(config, recipe, data_summary, start)
+        named = f"{init} x{init_scale}" if init and init_scale else init
+        subject = Subject(config, recipe, data_summary, named, start)
         sampler = Sampler(
             learn,
             config.scales,

@@ -6,7 +6,7 @@ import pickle
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from edsr_cli.training.trainer import Step, Trainer
 from edsr_cli.training.validation import Pairs, validate
 
 _LOCK = ".edsr-train.lock"
-_STATE_VERSION = 1
+_STATE_VERSION = 2
 _LOG_EVERY = 100  # updates between two lines of the record
 _SAVE_SECONDS = 300.0  # wall time between two savings of the state
 
@@ -104,12 +104,15 @@ class Subject:
         config: the network.
         recipe: how it is trained.
         data: summary of the pictures.
-        start: what the weights were before, such as "random" or a model's name.
+        init: the weights to start from, as the user named them; None for random ones.
+        start: what these weights were, such as "random weights" or "edsr-free x2". A run that is
+            resumed takes it from its state, since it needs these weights no more.
     """
 
     config: NetworkConfig
     recipe: Recipe
     data: dict[str, Any]
+    init: str | None
     start: str
 
     def to_dict(self) -> dict[str, Any]:
@@ -118,6 +121,7 @@ class Subject:
             "config": self.config.to_dict(),
             "recipe": self.recipe.to_dict(),
             "data": self.data,
+            "init": self.init,
             "start": self.start,
         }
 
@@ -155,6 +159,7 @@ class Run:
         """
         state = _read_state(self.folder.state, self.trainer.device)
         _check_same(state["subject"], self.subject, display_name(self.folder.path))
+        self.subject = replace(self.subject, start=state["subject"]["start"])
         self.trainer.load_state_dict(state["trainer"])
         self.psnr = state["psnr"]
         self.log.resume(self.trainer.update)
@@ -240,7 +245,7 @@ def _read_state(path: Path, device: torch.device) -> dict[str, Any]:
 def _check_same(saved: dict[str, Any], subject: Subject, name: str) -> None:
     """Refuse to go on with something else than was begun."""
     mine = subject.to_dict()
-    changed = [key for key in ("config", "data", "start") if saved[key] != mine[key]]
+    changed = [key for key in ("config", "data", "init") if saved[key] != mine[key]]
     if saved["recipe"] != mine["recipe"]:
         changed += subject.recipe.differences(Recipe.from_dict(saved["recipe"]))
     if changed:

@@ -81,6 +81,27 @@ def test_x3_starts_from_a_file_with_x2(edsr: Callable[..., Run], pictures: Path)
     assert np.allclose(x3["body.7.body.2.weight"], x2["body.7.body.2.weight"], atol=1e-9)
 
 
+def test_a_run_goes_on_without_the_file_it_started_from(
+    edsr: Callable[..., Run], pictures: Path, repository: Path
+) -> None:
+    first = Path("first.safetensors")
+    first.write_bytes((repository / "weights/edsr-free-x2.safetensors").read_bytes())
+    options = ("train", pictures, "-o", "run", "-s", 2, "--updates", 1, "--init", first, *QUICK)
+    assert edsr(*options).code == 0
+    first.unlink()
+    whole = read_canonical(Path("run/weights.safetensors"))
+    run = edsr(*options, "--resume")
+    assert run.code == 0, run.err
+    again = read_canonical(Path("run/weights.safetensors"))
+    for key, tensor in whole.state_dict.items():
+        assert np.array_equal(again.state_dict[key], tensor), key
+    start = json.loads(whole.metadata["training"])["start"]
+    assert json.loads(again.metadata["training"])["start"] == start != ""
+    run = edsr(*options, "--init", "edsr-free", "--resume")
+    assert run.code == 2
+    assert "begun with other values: init" in run.err
+
+
 def test_mdsr_starts_from_all_scales_of_a_model(
     edsr: Callable[..., Run], pictures: Path, repository: Path
 ) -> None:

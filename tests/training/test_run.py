@@ -38,7 +38,9 @@ def make(folder: Path, photos: Photos, recipe: Recipe = RECIPE, resume: bool = F
     sampler = Sampler(learn, CONFIG.scales, recipe.batch_size, recipe.patch_size, recipe.seed, CPU)
     trainer = Trainer(random_network(CONFIG, recipe.seed), recipe, sampler, CPU)
     pairs = {scale: pairs_of(held, scale) for scale in CONFIG.scales}
-    run = Run(target, Subject(CONFIG, recipe, learn.summary(), "random weights"), trainer, pairs)
+    start = "" if resume else "random weights"
+    subject = Subject(CONFIG, recipe, learn.summary(), None, start)
+    run = Run(target, subject, trainer, pairs)
     if resume:
         run.resume()
     else:
@@ -84,8 +86,12 @@ def test_a_resumed_run_gives_the_same_record_and_weights(
         pass
     assert curve(second) == curve(whole)
     second.save_weights("test", "CC0-1.0", "made for tests")
-    mine, theirs = (read_canonical(r.folder.weights).state_dict for r in (second, whole))
-    assert all(torch.equal(mine[key], theirs[key]) for key in theirs)
+    mine, theirs = (read_canonical(r.folder.weights) for r in (second, whole))
+    assert all(
+        torch.equal(mine.state_dict[key], theirs.state_dict[key]) for key in theirs.state_dict
+    )
+    starts = [json.loads(each.metadata["training"])["start"] for each in (mine, theirs)]
+    assert starts == ["random weights", "random weights"]
 
 
 def test_a_killed_run_goes_on_from_its_last_state(
@@ -166,7 +172,7 @@ def test_a_state_cannot_run_code(photos: Photos, tmp_path: Path) -> None:
         def __reduce__(self) -> tuple[object, tuple[str]]:
             return (Path.touch, (str(tmp_path / "run"),))
 
-    torch.save({"version": 1, "subject": Harmful()}, tmp_path / "state.pt")
+    torch.save({"version": 2, "subject": Harmful()}, tmp_path / "state.pt")
     with pytest.raises(WeightsError, match="cannot be read"):
         make(tmp_path, photos, resume=True)
     assert not (tmp_path / "run").exists()
