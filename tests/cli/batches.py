@@ -1,6 +1,5 @@
 """What tests of `edsr batch` use: pictures to make, and ways to read what it says."""
 
-import json
 import re
 from pathlib import Path
 
@@ -22,11 +21,6 @@ def paint(*names: str, seed: int = 0) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         rng = np.random.default_rng(seed + number)
         Image.fromarray(rng.integers(0, 256, PIXELS.shape, np.uint8)).save(path)
-
-
-def records(run):
-    """The JSON objects on stdout."""
-    return [json.loads(line) for line in run.out.splitlines()]
 
 
 def rows(run):

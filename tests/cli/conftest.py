@@ -2,7 +2,9 @@
 
 import contextlib
 import io
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +19,7 @@ import pytest
 from PIL import Image
 
 from edsr_cli.cli import main
+from edsr_cli.inference import Upscaler
 from tests.conftest import REPOSITORY
 from tests.jobs.conftest import one_thread as one_thread
 from tests.jobs.nearest import save_nearest
@@ -135,6 +138,35 @@ def on_terminal(*arguments: object, cwd: Path) -> Run:
 def listing(folder: Path) -> list[str]:
     """The names of everything in a folder."""
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def records(run: Run) -> list[dict[str, Any]]:
+    """The JSON objects on stdout."""
+    return [json.loads(line) for line in run.out.splitlines()]
+
+
+def usage(run: Run, *words: str) -> None:
+    """Check that a command line was refused: code 2, nothing on stdout, no traceback."""
+    assert run.code == 2 and run.out == b"", run
+    text = re.sub(r"[│\s]+", " ", run.err)
+    assert all(word in text for word in words), run.err
+    assert "Traceback" not in run.err
+
+
+@pytest.fixture
+def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make it an error to start any work."""
+    monkeypatch.setattr(Upscaler, "upscale", None)
+
+
+@pytest.fixture
+def upscale(edsr: Callable[..., Run], model: Path, photo: Path) -> Callable[..., Run]:
+    """Run `edsr upscale` with the network that repeats pixels, beside `photo`."""
+
+    def run(*arguments: object, **options: bytes) -> Run:
+        return edsr("upscale", "-m", model, "-d", "cpu", *arguments, **options)
+
+    return run
 
 
 @pytest.fixture

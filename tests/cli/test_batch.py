@@ -14,19 +14,11 @@ from PIL import Image
 from edsr_cli.inference import Upscaler
 from edsr_cli.jobs.batch.output import OutputFolder
 from edsr_cli.jobs.batch.scanning import MANIFEST
-from tests.cli.batches import OURS, paint, records, rows
-from tests.cli.conftest import listing, on_terminal
+from tests.cli.batches import OURS, paint, rows
+from tests.cli.conftest import listing, on_terminal, records, usage
 from tests.jobs.nearest import NAME, read_back, repeated, save_nearest
 
 posix = pytest.mark.skipif(os.name == "nt", reason="about POSIX")
-
-
-def usage(run, *words):
-    """Check that a command line was refused before anything was done."""
-    assert run.code == 2 and run.out == b"", run
-    text = re.sub(r"[│\s]+", " ", run.err)
-    assert all(word in text for word in words), run.err
-    assert "Traceback" not in run.err
 
 
 # What it does.

@@ -13,8 +13,8 @@ from PIL import Image
 from edsr_cli.cli import interruption
 from edsr_cli.cli.terminal import Terminal
 from edsr_cli.inference import Upscaler
-from tests.cli.batches import OURS, paint, records, rows
-from tests.cli.conftest import PIXELS, finish, start
+from tests.cli.batches import OURS, paint, rows
+from tests.cli.conftest import PIXELS, finish, records, start
 from tests.jobs.nearest import read_back, repeated
 
 posix = pytest.mark.skipif(os.name == "nt", reason="about POSIX")

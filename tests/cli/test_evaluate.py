@@ -1,6 +1,5 @@
 """`edsr evaluate`: tables, JSON, what it saves, and what it refuses."""
 
-import json
 import re
 from pathlib import Path
 
@@ -11,8 +10,7 @@ from PIL import Image
 from edsr_cli.checkpoints import registry
 from edsr_cli.datasets import bicubic
 from edsr_cli.evaluation.scores import measure
-from edsr_cli.inference import Upscaler
-from tests.cli.conftest import finish, listing, start
+from tests.cli.conftest import finish, listing, records, start, usage
 from tests.jobs.nearest import NAME, read_back, repeated, save_nearest
 
 HR = {
@@ -59,27 +57,9 @@ def evaluate(edsr, model, here):
     return run
 
 
-@pytest.fixture
-def no_work(monkeypatch):
-    """Make it an error to start any work."""
-    monkeypatch.setattr(Upscaler, "upscale", None)
-
-
-def records(run):
-    return [json.loads(line) for line in run.out.splitlines()]
-
-
 def rows(run):
     """The table's lines, split where two blanks or more are."""
     return [re.split(r"\s{2,}", line.strip()) for line in run.out.decode().splitlines()]
-
-
-def usage(run, *words):
-    """Check that a command line was refused: code 2, nothing on stdout, no traceback."""
-    assert run.code == 2 and run.out == b"", run
-    text = re.sub(r"[│\s]+", " ", run.err)
-    assert all(word in text for word in words), run.err
-    assert "Traceback" not in run.err
 
 
 # Tables.

@@ -19,6 +19,12 @@ def engine(tmp_path: Path) -> Engine:
 
 
 @pytest.fixture
+def source(engine: Engine) -> Path:
+    """The engine's folder of inputs."""
+    return engine.source
+
+
+@pytest.fixture
 def threads_end() -> Iterator[None]:
     """Check that a test leaves no thread behind."""
     before = set(threading.enumerate())

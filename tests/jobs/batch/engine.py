@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from edsr_cli.images import format_for
@@ -16,7 +17,7 @@ from edsr_cli.jobs.batch.record import Record
 from edsr_cli.jobs.batch.roots import assign_folders
 from edsr_cli.jobs.batch.run import Batch
 from edsr_cli.jobs.batch.scanning import Scanner
-from edsr_cli.jobs.upscale import Settings
+from edsr_cli.jobs.upscale import Job, Settings
 from tests.jobs.nearest import NAME, nearest_network, read_back, repeated
 
 NAMES = [f"{i}.png" for i in range(8)]
@@ -99,6 +100,20 @@ class Engine:
             batch.run(scanner.walk(), [collect, *listeners], scanner.walk())
         [collect.summary] = collect.summaries
         return collect
+
+
+def statuses(run: Collect) -> list[tuple[str, str, str | None]]:
+    """Name, status and kind of every picture that has ended, in the order of the names."""
+    return sorted(
+        (Path(record.input).name, record.status.value, record.kind and record.kind.value)
+        for record in run.records
+    )
+
+
+def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make it an error to read or upscale a picture."""
+    monkeypatch.setattr(Upscaler, "upscale", None)
+    monkeypatch.setattr(Job, "decode", None)
 
 
 def paint(path: Path, height: int = 6, width: int = 9, seed: int = 0) -> np.ndarray:

@@ -1,0 +1,66 @@
+"""Signals that come while the program works."""
+
+import contextlib
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from edsr_cli.checkpoints import loader
+from edsr_cli.cli import interruption
+from tests.cli.conftest import listing
+
+
+@pytest.mark.skipif(os.name == "nt", reason="about signals of POSIX")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_that_a_library_swallows_still_counts(upscale, photo, monkeypatch, number, code):
+    load_network = loader.load_network
+
+    def swallow(*arguments):
+        with contextlib.suppress(BaseException):
+            os.kill(os.getpid(), number)
+            time.sleep(10)
+        return load_network(*arguments)
+
+    monkeypatch.setattr(loader, "load_network", swallow)
+    run = upscale(photo)
+    assert run.code == code
+    assert len(run.lines) == 1 and "Nothing half-written was left behind." in run.err
+    assert listing(Path()) == ["photo.png"]
+    # The next run of the same process knows nothing of it.
+    monkeypatch.setattr(loader, "load_network", load_network)
+    assert upscale(photo).code == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="about signals of POSIX")
+def test_a_signal_can_be_made_to_wait(edsr, monkeypatch):
+    done = []
+
+    def work():
+        with interruption.held():
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.01)
+            done.append("held")
+        done.append("not reached")
+
+    monkeypatch.setattr("edsr_cli.cli.app.app", work)
+    run = edsr()
+    assert run.code == 130 and "Interrupted" in run.err
+    assert done == ["held"]
+
+
+def test_signals_that_are_ignored_stay_so(edsr, monkeypatch):
+    """As with `nohup`, or for a job in the background of a script."""
+    seen = []
+    monkeypatch.setattr(
+        "edsr_cli.cli.app.app", lambda: seen.append(signal.getsignal(signal.SIGINT))
+    )
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        edsr()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    edsr()
+    assert seen[0] is signal.SIG_IGN and callable(seen[1])

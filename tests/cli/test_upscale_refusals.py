@@ -1,0 +1,139 @@
+"""`edsr upscale` in this process: what it refuses, and with which words."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from edsr_cli.checkpoints import loader
+from tests.cli.conftest import listing, usage
+from tests.jobs.nearest import read_back
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], ["INPUT"]),
+        (["photo.png", "--nonsense"], ["--nonsense"]),
+        (["photo.png", "-s", "5"], ["--scale"]),
+        (["photo.png", "-s", "1"], ["--scale"]),
+        (["photo.png", "-t", "0"], ["--tile", "'0'", "auto"]),
+        (["photo.png", "-t", "9" * 5000], ["--tile", "auto"]),
+        (["photo.png", "--max-memory", "5X"], ["--max-memory", "'5X'", "800M"]),
+        (["photo.png", "--max-memory", "9" * 400 + "T"], ["--max-memory", "800M"]),
+        (["photo.png", "--max-pixels", "many"], ["--max-pixels", "'many'", "500M"]),
+        (["photo.png", "--precision", "fp8"], ["--precision", "fp8", "bf16"]),
+        (["photo.png", "--precision", "fp16"], ["fp16", "--precision auto"]),
+        (["photo.png", "-d", "toaster"], ["'toaster'", "cuda"]),
+        (["photo.png", "-f", "gif"], ["'gif'", ".png"]),
+        (["photo.png", "-o", "b.gif"], ["b.gif", ".png"]),
+        (["photo.png", "-o", "b.png", "-f", "jpeg"], ["b.png", "JPEG"]),
+        (["photo.png", "-q", "-v"], ["-q and -v"]),
+        (["photo.png", "-o", "-", "--json"], ["--json", "standard output", "-o"]),
+        (["-", "--json"], ["--json", "standard output", "-o"]),
+        (["photo.png", "photo.png"], ["photo.png and photo.png", "photo_x4.png"]),
+        (["photo.png", "sub/../photo.jpg"], ["photo.png and sub/../photo.jpg", "photo_x4.png"]),
+        (["photo.png", "-o", "photo.png"], ["photo.png is an input"]),
+        (["photo.png", "-o", "photo.png", "--overwrite"], ["photo.png is an input"]),
+        (["photo.png", "b.png", "-o", "c.png"], ["2 pictures", "c.png"]),
+        (["photo.png", "-", "-o", "-"], ["one picture, not 2"]),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else None,
+)
+def test_wrong_usage_is_refused_before_any_work(upscale, no_work, arguments, words):
+    before = Path("photo.png").read_bytes()
+    usage(upscale(*arguments), *words)
+    assert listing(Path()) == ["photo.png"] and Path("photo.png").read_bytes() == before
+
+
+def test_a_picture_is_not_written_to_a_terminal(upscale, photo, monkeypatch):
+    # The fixture puts sys.stdout back, so its class is what can be changed.
+    monkeypatch.setattr(type(sys.stdout), "isatty", lambda self: True)
+    usage(upscale(photo, "-o", "-"), "terminal", "-o")
+
+
+def test_unknown_models_and_bad_weights(edsr, photo, model, tmp_path, no_work):
+    damaged = tmp_path / "damaged.safetensors"
+    damaged.write_bytes(model.read_bytes()[:-9])
+    (tmp_path / "words.pt").write_text("words")
+    (tmp_path / "empty.pth").touch()
+    (tmp_path / "folder.pt").mkdir()
+    for name, words in {
+        "nonsense": ["'nonsense'", "edsr-free"],
+        "missing.pt": ["missing.pt"],
+        "damaged.safetensors": ["damaged.safetensors"],
+        "words.pt": ["words.pt"],
+        "empty.pth": ["empty.pth"],
+        "folder.pt": ["folder.pt"],
+        "photo.png": ["photo.png", ".safetensors"],
+        "two\nlines": [r"two\nlines"],
+    }.items():
+        run = edsr("upscale", photo, "-m", name)
+        assert run.code == 3 and run.out == b"", run
+        assert len(run.lines) == 1 and all(word in run.err for word in words), run.err
+    run = edsr("upscale", photo, "-m", model, "-s", 2)
+    assert run.code == 3 and "x4" in run.err and "x2" in run.err
+    assert not Path("photo_x4.png").exists()
+
+
+def test_weights_of_the_official_layout(edsr, photo):
+    """The bundled weights as the authors would have stored them give the same picture."""
+    torch.save(loader.load_network("edsr-free", 2).network.state_dict(), "edsr_baseline_x2.pt")
+    assert edsr("upscale", photo, "-m", "edsr_baseline_x2.pt", "-o", "a.png").code == 0
+    assert edsr("upscale", photo, "-s", 2, "-o", "b.png", "-v").code == 0
+    assert np.array_equal(read_back(Path("a.png")), read_back(Path("b.png")))
+    assert read_back(Path("a.png")).size == (18, 12)
+
+
+def test_bundled_weights_that_are_damaged(edsr, photo, model, tmp_path, monkeypatch):
+    from edsr_cli.checkpoints import bundled, registry
+
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    for path in bundled.weights_folder().iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    registry.rows()
+    monkeypatch.setattr(bundled, "weights_folder", lambda: folder)
+    (folder / "edsr-free-x4.safetensors").write_bytes(b"cut")
+    run = edsr("upscale", photo)
+    assert run.code == 3 and len(run.lines) == 1 and "Reinstall" in run.err
+    assert edsr("upscale", photo, "-s", 3).code == 0
+
+
+def test_too_little_memory(upscale, photo):
+    run = upscale(photo, "--max-memory", "1")
+    assert run.code == 4
+    assert len(run.lines) == 1 and run.err.startswith("error: photo.png: ")
+    assert "--max-memory" in run.err
+    # Together with another kind of failure it is just a failure.
+    assert upscale(photo, "missing.png", "--max-memory", "1").code == 1
+    assert listing(Path()) == ["photo.png"]
+
+
+@pytest.mark.parametrize(
+    ("form", "width"), [("jpeg", 16_400), ("webp", 4096), ("avif", 8200), ("jpg", 20_000)]
+)
+def test_sizes_beyond_a_format_are_refused_before_any_work(upscale, photo, no_work, form, width):
+    Image.new("RGB", (width, 1)).save("wide.png")
+    run = upscale("wide.png", "-f", form)
+    assert run.code == 1
+    [line] = run.lines
+    assert line.startswith(f"error: wide.png: {4 * width} x 4 pixels do not fit into ")
+    assert "Write it as PNG" in line
+    assert listing(Path()) == ["photo.png", "wide.png"]
+
+
+def test_a_wide_picture(upscale, photo):
+    Image.new("RGB", (17_000, 1), "teal").save("wide.png")
+    assert upscale("wide.png").code == 0
+    assert read_back(Path("wide_x4.png")).size == (68_000, 4)
+
+
+def test_pixel_limits(upscale, photo):
+    run = upscale(photo, "--max-pixels", "53")
+    assert run.code == 1 and "--max-pixels" in run.err and "photo.png" in run.err
+    assert upscale(photo, "--max-pixels", "54").code == 0
+    assert upscale(photo, "--max-pixels", "1K", "--overwrite").code == 0
