@@ -122,7 +122,7 @@ class Stopped:
     def stop(self):
         out = self.folder / "out"
         deadline = time.monotonic() + 120
-        while not list(out.glob("*.png")) or not list(out.glob("*.tmp")):
+        while not self._is_writing(out) or not self._is_caught_writing(out):
             assert self.process.poll() is None, self.process.communicate()
             assert time.monotonic() < deadline
             time.sleep(0.005)
@@ -131,6 +131,22 @@ class Stopped:
             time.sleep(0.3)
         self.run = finish(self.process)
         self.left = sorted(path.name for path in out.iterdir())
+
+    def _is_writing(self, out):
+        """Whether one picture is complete and another is being written."""
+        return bool(list(out.glob("*.png")) and list(out.glob("*.tmp")))
+
+    def _is_caught_writing(self, out):
+        """The same for a process to be killed, which is halted so that it stays true until then."""
+        if signal.SIGKILL not in self.numbers:
+            return True
+        self.process.send_signal(signal.SIGSTOP)
+        _, status = os.waitpid(self.process.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
+        if self._is_writing(out):
+            return True
+        self.process.send_signal(signal.SIGCONT)
+        return False
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +161,7 @@ def stopped(tmp_path_factory, model):
         "once": [signal.SIGINT],
         "twice": [signal.SIGINT, signal.SIGINT],
         "terminated": [signal.SIGTERM, signal.SIGTERM],
-        "killed": [signal.SIGKILL] if os.name != "nt" else [],
+        "killed": [signal.SIGKILL],
     }
     found = {}
     try:
