@@ -11,14 +11,15 @@ network; with the tail as one convolution (which `edsr train` has on a CPU) ther
 cutting the batches takes, as a share of the updates' time; on a CPU it is part of that, on a GPU it
 runs beside it.
 
-The variants take turns, in short rounds; each figure is the median over the rounds.
-The table comes at the end; on two CPU cores, with batches of 16, that is more than 17 minutes off.
+The two forms of a network's tail take turns, in short rounds; each figure is the median over the
+rounds. A network's lines come as soon as it is done.
 """
 
 import argparse
 import platform
 import statistics
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -26,6 +27,7 @@ import torch
 from torch import nn
 
 from edsr_cli.inference import devices
+from edsr_cli.inference.assembly import Precision
 from edsr_cli.networks import EDSR, MDSR, NetworkConfig, edsr_baseline, mdsr_baseline
 from edsr_cli.training.choices import Autocast
 from edsr_cli.training.initial import random_network
@@ -87,9 +89,10 @@ def peak(device: torch.device, dtype: torch.dtype, batch: int, patch: int, secon
     for layout in (torch.contiguous_format, torch.channels_last):
         x = torch.randn(batch, 64, patch, patch, device=device, dtype=dtype)
         x = x.to(memory_format=layout)
-        convolution = nn.Conv2d(64, 64, 3, padding=1).to(device, dtype).to(memory_format=layout)
+        convolution = nn.Conv2d(64, 64, 3, padding=1, device=device, dtype=dtype)
+        convolution.weight.data = convolution.weight.data.contiguous(memory_format=layout)
         work = 2 * 9 * 64 * 64 * batch * patch * patch
-        times = []
+        times: list[float] = []
         with torch.inference_mode():
             end = time.perf_counter() + seconds
             while time.perf_counter() < end or len(times) < 5:
@@ -166,20 +169,20 @@ class Variant:
         )
 
 
-def variants(recipe: Recipe, device: torch.device) -> list[Variant]:
-    """Everything that is compared."""
+def variants(recipe: Recipe, device: torch.device) -> Iterator[list[Variant]]:
+    """Everything that is timed, by what is compared; made when asked for."""
     configs = [(f"EDSR baseline x{scale}", edsr_baseline(scale), scale) for scale in (2, 3, 4)]
     configs.append(("MDSR baseline, x4 updates", mdsr_baseline(), 4))
     formats = [Autocast.FP32]
-    if devices.pick_precision("auto", device) != "fp32":
+    if devices.pick_precision("auto", device) is Precision.BF16:
         formats.append(Autocast.BF16)
     photos = noise(40)
-    return [
-        Variant(name, config, scale, collapses, autocast, photos, recipe, device)
-        for autocast in formats
-        for name, config, scale in configs
-        for collapses in (False, True)
-    ]
+    for autocast in formats:
+        for name, config, scale in configs:
+            yield [
+                Variant(name, config, scale, collapses, autocast, photos, recipe, device)
+                for collapses in (False, True)
+            ]
 
 
 def main() -> None:
@@ -197,21 +200,21 @@ def main() -> None:
     )
     print(f"{options.batch} patches of {options.patch} x {options.patch} LR pixels")
     recipe = Recipe(batch_size=options.batch, patch_size=options.patch, updates=10**9)
-    runs = variants(recipe, device)
-    peaks = {
-        autocast: peak(device, dtype, options.batch, options.patch, 2.0)
-        for autocast, dtype in ((Autocast.FP32, torch.float32), (Autocast.BF16, torch.bfloat16))
-        if any(run.autocast is autocast for run in runs)
-    }
-    for _ in range(options.rounds):
-        for run in runs:
-            run.measure(options.seconds / options.rounds)
+    dtypes = {Autocast.FP32: torch.float32, Autocast.BF16: torch.bfloat16}
+    peaks: dict[Autocast, float] = {}
     print("\n| network | tail | format | updates/s | GFLOP/s | floor, updates/s | of it | data |")
-    print("|---|---|---|---|---|---|---|---|")
-    for run in runs:
-        print(run.row(peaks[run.autocast]))
-    for autocast, top in peaks.items():
-        print(f"peak of a 64 -> 64 convolution in {autocast.value}: {top / 1e9:.0f} GFLOP/s")
+    print("|---|---|---|---|---|---|---|---|", flush=True)
+    for runs in variants(recipe, device):
+        form = runs[0].autocast
+        if form not in peaks:
+            peaks[form] = peak(device, dtypes[form], options.batch, options.patch, 2.0)
+        for _ in range(options.rounds):
+            for run in runs:
+                run.measure(options.seconds / options.rounds)
+        for run in runs:
+            print(run.row(peaks[form]), flush=True)
+    for form, top in peaks.items():
+        print(f"peak of a 64 -> 64 convolution in {form.value}: {top / 1e9:.0f} GFLOP/s")
 
 
 if __name__ == "__main__":
