@@ -42,6 +42,7 @@ from streaming import machine
 
 from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.images import decode, format_for
+from edsr_cli.images.rounding import to_uint8
 from edsr_cli.inference import Upscaler
 from edsr_cli.jobs.batch.globs import Choice
 from edsr_cli.jobs.batch.limits import choose_limits
@@ -63,7 +64,7 @@ def make_inputs(photographs: Path, folder: Path, count: int, width: int, height:
     if not paths:
         raise SystemExit(f"There is no .jpg or .png in {photographs}.")
     for number in range(count):
-        pixels = decode(paths[number * len(paths) // count]).pixels
+        pixels = to_uint8(decode(paths[number * len(paths) // count]).pixels)
         high, wide = pixels.shape[:2]
         if high < height or wide < width:  # mirrored as often as needed
             pixels = np.pad(pixels, ((0, max(0, height - high)), (0, max(0, width - wide)), (0, 0)),

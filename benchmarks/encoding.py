@@ -39,6 +39,7 @@ from PIL import Image, ImageDraw, ImageFont, features
 
 from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.images import FORMATS, Metadata, decode, encode
+from edsr_cli.images.rounding import to_uint8
 from edsr_cli.inference import Upscaler
 
 RUNS = 3  # zlib's Z_RLE
@@ -50,7 +51,7 @@ def crops(folder: Path, count: int, side: int) -> list[Picture]:
     paths = sorted(folder.glob("*.jpg"))
     middles = []
     for path in paths[:: max(1, len(paths) // count)][:count]:
-        pixels = decode(path).pixels
+        pixels = to_uint8(decode(path).pixels)
         top, left = ((length - side) // 2 for length in pixels.shape[:2])
         middles.append(np.ascontiguousarray(pixels[top : top + side, left : left + side]))
     return middles
@@ -112,9 +113,10 @@ def main() -> None:
     options = parser.parse_args()
     upscaler = Upscaler(load_network("edsr-free", options.scale).network, options.scale, "cpu")
     photos = [
-        upscaler.upscale(crop).pixels for crop in crops(options.folder, options.crops, options.side)
+        to_uint8(upscaler.upscale(crop).pixels)
+        for crop in crops(options.folder, options.crops, options.side)
     ]
-    drawn = [upscaler.upscale(page(options.side)).pixels]
+    drawn = [to_uint8(upscaler.upscale(page(options.side)).pixels)]
     library = f"zlib-ng {features.version('zlib_ng')}" if features.check("zlib_ng") else "zlib"
     print(f"{len(photos)} photographs and a page, x{options.scale}; {library}\n")
     print(

@@ -13,6 +13,7 @@ import numpy as np
 from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.datasets.benchmark import Benchmark, find_benchmark, load_pair
 from edsr_cli.evaluation.metrics import Channels, psnr
+from edsr_cli.images.rounding import to_uint8
 from edsr_cli.inference import Precision, Upscaler
 
 
@@ -25,13 +26,13 @@ def compare(benchmark: Benchmark, scale: int, precision: Precision, device: str)
     rows = []
     for pair in benchmark.pairs(scale):
         loaded = load_pair(pair)
-        a, b = (each.upscale(loaded.lr).pixels for each in (exact, fast))
+        a, b = (to_uint8(each.upscale(loaded.lr).pixels) for each in (exact, fast))
         difference = np.abs(a.astype(float) - b)
         rows.append(
             (
                 psnr(b, a, border=0, channels=Channels.RGB),
-                100 * np.mean(difference > 0),
-                difference.max(),
+                100 * float(np.mean(difference > 0)),
+                float(difference.max()),
                 psnr(a, loaded.hr, border=border, channels=Channels.Y),
                 psnr(b, loaded.hr, border=border, channels=Channels.Y),
             )

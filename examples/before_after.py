@@ -26,10 +26,10 @@ def main() -> None:
         wide = picture.resize(
             (scale * picture.width, scale * picture.height), Image.Resampling.BICUBIC
         )
-        area = tuple(scale * n for n in box)
+        left, top, right, bottom = (scale * n for n in box)
         for column, enlarged in enumerate([wide, upscaler(picture, ensemble=True)]):
             place = (column * (width + GAP), row * (height + GAP))
-            sheet.paste(enlarged.crop(area), place)
+            sheet.paste(enlarged.crop((left, top, right, bottom)), place)
     sheet.save(FOLDER / "before-after.png", optimize=True)
 
 
