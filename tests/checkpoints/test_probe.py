@@ -65,7 +65,7 @@ def test_the_margins_are_those_that_the_thresholds_were_chosen_for():
     tensors, config = trained(2, Convention(255.0, True, 1.0))
     best, second = try_conventions(tensors, config, ALL)[:2]
     assert best.error == pytest.approx(0.16, abs=0.03) and best.error < LIMIT / 5
-    assert second.error / best.error == pytest.approx(1.9, abs=0.15)
+    assert second.error / best.error == pytest.approx(3.0, abs=0.15)
     tensors, config = trained(4, Convention(255.0, True, 1.0))
     best, second = try_conventions(tensors, config, ALL)[:2]
     assert second.error / best.error > 4 * MARGIN
