@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -42,9 +43,20 @@ def slow(monkeypatch):
     ("number", "code", "how"),
     [(signal.SIGINT, 130, "Interrupted"), (signal.SIGTERM, 143, "Terminated")],
 )
-def test_the_first_signal_lets_it_finish_what_is_at_work(batch, slow, number, code, how):
+def test_the_first_signal_lets_it_finish_what_is_at_work(
+    batch, slow, monkeypatch, number, code, how
+):
     paint(*(f"in/{i}.png" for i in range(9)))
+    note, said = Terminal.note, threading.Event()
+
+    def overhear(terminal, message):
+        note(terminal, message)
+        if message.startswith("Finishing"):
+            said.set()
+
+    monkeypatch.setattr(Terminal, "note", overhear)
     slow.append(lambda: os.kill(os.getpid(), number))
+    slow.append(lambda: said.wait(60))  # there may be nothing left to finish otherwise
     run = batch("in", "--json")
     assert run.code == code
     done = [record["output"] for record in records(run)]
