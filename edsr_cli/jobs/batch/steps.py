@@ -153,9 +153,8 @@ class Steps:
             folder.manifest.promise(self._made(work, work.result))
 
         def write() -> None:
-            work.job.reading = False
-            folder.check()
-            work.job.write(commit, check)
+            with self._in_place(work):
+                work.job.write(commit, check)
 
         with work.timed("encode"):
             done = work.job.attempt(write)
@@ -192,10 +191,25 @@ class Steps:
         if self._checksum:
             _ = work.sha256  # of what is read now, not of what may be there later
         job.settings = replace(self._settings, overwrite=work.verdict.overwrite)
-        job.reading = False
+        with self._in_place(work):
+            job.reading = True
+            job.inspect()
+
+    @contextmanager
+    def _in_place(self, work: Work) -> Iterator[None]:
+        """Make sure that the output folder is there before the block, and if writing fails in it.
+
+        A folder that goes away in between is the reason, whatever the failure says.
+        """
+        folder = self._folders[work.task.folder]
+        work.job.reading = False
         folder.check()
-        job.reading = True
-        job.inspect()
+        try:
+            yield
+        except Exception:
+            if not work.job.reading:
+                folder.check()
+            raise
 
     def _made(self, work: Work, result: FileState) -> Made:
         return Made(

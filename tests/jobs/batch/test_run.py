@@ -9,6 +9,7 @@ from PIL import Image
 
 from edsr_cli.errors import UsageError
 from edsr_cli.inference import Upscaler
+from edsr_cli.jobs import upscale as job_module
 from edsr_cli.jobs.batch.output import OutputFolder
 from edsr_cli.jobs.batch.record import Kind
 from edsr_cli.jobs.batch.scanning import MANIFEST
@@ -216,4 +217,21 @@ def test_an_output_folder_that_goes_away_is_not_made_again(engine, source, outpu
     run = engine.run()
     assert {record.kind for record in run.records} == {Kind.OUTPUT} and len(run.records) == 3
     assert all("the output folder has gone" in record.reason for record in run.records)
+    assert not output.exists()
+
+
+@posix
+@pytest.mark.parametrize("step", ["check_writable", "write_picture"])
+def test_an_output_folder_that_goes_away_under_our_hands(engine, source, output, monkeypatch, step):
+    """It was there a moment ago: what fails then is not the picture's fault."""
+    paint_all(source, ["a.png"])
+    real = getattr(job_module, step)
+
+    def unplug(*arguments, **options):
+        output.rename(output.with_name("away"))
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(job_module, step, unplug)
+    (record,) = engine.run().records
+    assert record.kind is Kind.OUTPUT and "the output folder has gone" in record.reason
     assert not output.exists()
