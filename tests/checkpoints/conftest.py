@@ -1,6 +1,6 @@
 """Weight files to read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -55,3 +55,11 @@ def rewrite(tiny_file: Path) -> Callable[..., Path]:
         return tiny_file
 
     return write
+
+
+@pytest.fixture
+def same_weights_every_time() -> Iterator[None]:
+    """Random weights are the same whichever tests run before."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        yield

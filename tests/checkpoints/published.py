@@ -6,6 +6,7 @@ so that the two can be held against each other. All take and give RGB in 0..1, (
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -242,3 +243,11 @@ EDSR_FILES = {
         "transformers", TransformersEdsr, lambda each: {"model": prefixed(each, "_orig_mod.")}
     ),
 }
+
+ONE_OF_EACH = {name: EDSR_FILES[name] for name in ("official", "basicsr", "mmagic", "transformers")}
+"""One for each layout that is told by its keys, and the official one."""
+
+
+def save_tiny(kind: Published, path: Path, **changes: Tensor) -> None:
+    """Write a tiny x4 network's file, with these tensors put in or in place of others."""
+    torch.save(kind.wrap(dict(kind.network(4, 2, 4, 1.0).state_dict()) | changes), path)

@@ -6,18 +6,16 @@ Downloads are by the real clients, from servers on 127.0.0.1.
 import json
 import re
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
 
-from edsr_cli.checkpoints.listing import markdown_table
 from tests.checkpoints.store.conftest import (
     HUB_PATH,
     Done,
     Setup,
     hub_server,
+    online,
     server,
     tiny,
     tiny_bytes,
@@ -25,16 +23,9 @@ from tests.checkpoints.store.conftest import (
 )
 from tests.checkpoints.store.server import Act, closed_port
 
-__all__ = ["hub_server", "server", "tiny", "tiny_bytes", "trusted"]
+__all__ = ["hub_server", "online", "server", "tiny", "tiny_bytes", "trusted"]
 
 CANONICAL = "tiny-x2.safetensors"
-
-
-@pytest.fixture
-def online(server, tiny) -> Setup:
-    server.files["/tiny.pt"] = tiny.content
-    tiny.source(f"{server.url}/tiny.pt")
-    return tiny
 
 
 @pytest.fixture
@@ -290,45 +281,6 @@ def test_a_wrong_request(online, server, arguments, code, words):
     assert done.code == code and len(done.errors) == 1
     assert words in done.errors[0]
     assert not server.requests
-
-
-def edsr(repository, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "edsr_cli", *arguments],
-        cwd=repository,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-
-
-def test_models_and_list_are_the_same_table(repository, tmp_path):
-    options = ("--cache-dir", str(tmp_path))
-    table = edsr(repository, "models", *options)
-    assert edsr(repository, "fetch-weights", "--list", *options).stdout == table.stdout
-    assert not table.stderr
-    lines = table.stdout.splitlines()
-    assert lines[0].split() == ["model", "scales", "size", "licence", "here", "PSNR", "in", "dB"]
-    assert len(lines) == 1 + sum(line.startswith("| `") for line in markdown_table().splitlines())
-    assert re.search(
-        r"edsr-free +2, 3, 4 +5\.5-6\.2 MB +CC0-1\.0 +bundled +37\.50 / ", table.stdout
-    )
-    as_json = edsr(repository, "models", "--json", *options).stdout.splitlines()
-    assert all(json.loads(line)["sources"] for line in as_json)
-
-
-def test_models_are_listed_without_torch_and_without_the_hubs_client(repository):
-    program = (
-        "import sys; from edsr_cli.cli.app import app; app(['models'], standalone_mode=False);"
-        "sys.exit(bool({'torch', 'huggingface_hub', 'PIL'} & set(sys.modules)))"
-    )
-    subprocess.run([sys.executable, "-c", program], cwd=repository, check=True, capture_output=True)
-
-
-def test_a_fetched_model_is_listed(online):
-    assert re.search(r"tiny +2 +\S+ MB +none stated +no", online.run("models").stdout)
-    online.fetch()
-    assert re.search(r"tiny +2 +\S+ MB +none stated +x2", online.run("models").stdout)
 
 
 def test_upscale_names_the_command_to_fetch_a_model_or_fetches_it(online, server, tmp_path):

@@ -1,9 +1,23 @@
 """What tests of jobs use."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
+
+from edsr_cli.errors import ExitCode
+from edsr_cli.inference import Upscaler
+from edsr_cli.jobs.naming import assign_outputs
+from edsr_cli.jobs.upscale import Job, Result, Settings, Status
+from tests.jobs.nearest import NAME, nearest_network
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (6, 9, 3), np.uint8)
+"""What is in the picture `photo`."""
 
 
 @pytest.fixture(autouse=True)
@@ -13,3 +27,47 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def upscaler() -> Upscaler:
+    return Upscaler(nearest_network(), 4, "cpu", "fp32")
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "photo.png"
+    Image.fromarray(PIXELS).save(path)
+    return path
+
+
+@pytest.fixture
+def job(upscaler: Upscaler, photo: Path) -> Callable[..., Job]:
+    """Make a job; by default `photo` to a file beside it."""
+
+    def make(
+        source: Path | str = photo,
+        destination: Path | str | None = None,
+        form: str | None = None,
+        **settings: Any,
+    ) -> Job:
+        output = None if destination is None else str(destination)
+        [task] = assign_outputs([str(source)], output, 4, form)
+        return Job(task, upscaler, Settings(NAME, **settings))
+
+    return make
+
+
+def failed(result: Result, words: str, code: ExitCode = ExitCode.SOME_FAILED) -> None:
+    """Check a result that is a failure, and that its message is one good line."""
+    assert result.status is Status.FAILED
+    assert result.exit_code is code
+    assert result.error is not None
+    assert words in result.error and "unexpected" not in result.error
+    assert "\n" not in result.error and result.error.endswith(".")
+    json.dumps(result.to_dict())
+
+
+def listing(folder: Path) -> list[str]:
+    """The names of everything in a folder, without those of the folders that it is in."""
+    return sorted(path.name for path in folder.rglob("*"))

@@ -168,3 +168,11 @@ def tiny(tmp_path: Path, repository: Path, tiny_bytes: bytes) -> Iterator[Setup]
     for process in setup.processes:
         with process:  # closes its pipes
             process.kill()
+
+
+@pytest.fixture
+def online(server: Server, tiny: Setup) -> Setup:
+    """`tiny` with one source that works."""
+    server.files["/tiny.pt"] = tiny.content
+    tiny.source(f"{server.url}/tiny.pt")
+    return tiny

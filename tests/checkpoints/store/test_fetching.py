@@ -28,14 +28,6 @@ def tensors(content: bytes) -> dict[str, torch.Tensor]:
     return torch.load(io.BytesIO(content), weights_only=True)
 
 
-@pytest.fixture
-def online(server, tiny):
-    """`tiny` with one source that works."""
-    server.files["/tiny.pt"] = tiny.content
-    tiny.source(f"{server.url}/tiny.pt")
-    return tiny
-
-
 def test_a_fetched_model_is_a_canonical_file_that_says_what_it_is(server, online):
     fetched = online.fetch()
     assert (fetched.how, fetched.path) == ("fetched", online.cache / CANONICAL)

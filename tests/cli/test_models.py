@@ -1,0 +1,50 @@
+"""`edsr models`: what there is, and what is here."""
+
+import json
+import re
+import subprocess
+import sys
+
+from edsr_cli.checkpoints.listing import markdown_table
+from tests.checkpoints.store.conftest import online, server, tiny, tiny_bytes, trusted
+
+__all__ = ["online", "server", "tiny", "tiny_bytes", "trusted"]
+
+
+def edsr(repository, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "edsr_cli", *arguments],
+        cwd=repository,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+
+def test_models_and_list_are_the_same_table(repository, tmp_path):
+    options = ("--cache-dir", str(tmp_path))
+    table = edsr(repository, "models", *options)
+    assert edsr(repository, "fetch-weights", "--list", *options).stdout == table.stdout
+    assert not table.stderr
+    lines = table.stdout.splitlines()
+    assert lines[0].split() == ["model", "scales", "size", "licence", "here", "PSNR", "in", "dB"]
+    assert len(lines) == 1 + sum(line.startswith("| `") for line in markdown_table().splitlines())
+    assert re.search(
+        r"edsr-free +2, 3, 4 +5\.5-6\.2 MB +CC0-1\.0 +bundled +37\.50 / ", table.stdout
+    )
+    as_json = edsr(repository, "models", "--json", *options).stdout.splitlines()
+    assert all(json.loads(line)["sources"] for line in as_json)
+
+
+def test_models_are_listed_without_torch_and_without_the_hubs_client(repository):
+    program = (
+        "import sys; from edsr_cli.cli.app import app; app(['models'], standalone_mode=False);"
+        "sys.exit(bool({'torch', 'huggingface_hub', 'PIL'} & set(sys.modules)))"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=repository, check=True, capture_output=True)
+
+
+def test_a_fetched_model_is_listed(online):
+    assert re.search(r"tiny +2 +\S+ MB +none stated +no", online.run("models").stdout)
+    online.fetch()
+    assert re.search(r"tiny +2 +\S+ MB +none stated +x2", online.run("models").stdout)
