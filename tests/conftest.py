@@ -1,6 +1,7 @@
 """What tests of every folder use."""
 
 import os
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,11 @@ REPOSITORY = Path(__file__).parents[1]
 
 # Threads that spin while they wait take the processor from other processes that tests start.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+# A shell starts what it runs in the background (`pytest &`) with Ctrl-C ignored, and processes that
+# tests start would inherit that. Tests of Ctrl-C begin where a user would.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A slow machine is no failure, tests may share a folder between examples, and a run in CI is the
 # same every time.
