@@ -195,7 +195,7 @@ def _initial(
         fresh &= start_from(network, source.network)
     if fresh:
         modules = sorted({key.split(".")[0] for key in fresh})
-        terminal.note(f"With random weights in: {', '.join(modules)}.")
+        terminal.note(f"With new weights in: {', '.join(modules)}.")
     names = ", ".join(f"x{source.scale}" for source in reversed(sources))
     return network, f"{sources[0].name} {names}"
 

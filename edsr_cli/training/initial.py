@@ -23,8 +23,9 @@ def start_from(network: EDSR | MDSR, source: EDSR | MDSR) -> set[str]:
 
     The paper starts x3 and x4 from x2 (section 4.2). Everything is taken that has the same place
     and shape, with its range made even (see `balanced`); what depends on the scale and has another
-    shape keeps its random values. Between
-    EDSR and MDSR, the upsampler and the last convolution are taken to the same scale's place.
+    shape keeps its random values. Between EDSR and MDSR, the upsampler and the last convolution are
+    taken to the same scale's place. Pre-processing blocks that the source has not start as the
+    identity, so that an MDSR begins with the output of the EDSR it comes from.
 
     Args:
         network: gets the weights.
@@ -46,6 +47,8 @@ def start_from(network: EDSR | MDSR, source: EDSR | MDSR) -> set[str]:
             state[key] = _unfolded(tensor, key, network.config)
         else:
             missing.add(key)
+            if _ends_branch(key):
+                state[key] = torch.zeros_like(state[key])
     if any(key.startswith("body.") for key in missing):
         raise UsageError(
             f"The network to start from has {source.config.blocks} blocks of "
@@ -55,6 +58,14 @@ def start_from(network: EDSR | MDSR, source: EDSR | MDSR) -> set[str]:
         )
     network.load_state_dict(state)
     return missing
+
+
+def _ends_branch(key: str) -> bool:
+    """Whether a tensor is of the last convolution of one of MDSR's pre-processing blocks.
+
+    Without it a block hands on its input. It is the first to learn then: its gradient is not 0.
+    """
+    return key.startswith("pre_process.") and ".body.2." in key
 
 
 def balanced(network: EDSR | MDSR) -> dict[str, torch.Tensor]:

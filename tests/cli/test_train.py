@@ -108,7 +108,7 @@ def test_mdsr_starts_from_all_scales_of_a_model(
     options = ("-p", "mdsr-baseline", "--init", "edsr-free", "--updates", 1, "--lr", 1e-12)
     run = edsr("train", pictures, "-o", "run", *options, *QUICK)
     assert run.code == 0, run.err
-    assert "With random weights in: pre_process." in run.err
+    assert "With new weights in: pre_process." in run.err
     checkpoint = read_canonical(Path("run/weights.safetensors"))
     assert checkpoint.config.scales == (2, 3, 4)
     assert json.loads(checkpoint.metadata["training"])["start"] == "edsr-free x2, x3, x4"
