@@ -8,7 +8,7 @@ ReLUs have small biases, so they are nearly homogeneous: a network for values in
 is the worse of the two. The picture's border is left out.
 
 Measured, in levels of 0..255. The bundled weights, written out in every convention: 0.08 to 0.16
-in the right one, 0.47 to 1.1 in the best wrong one, which is 3 times as much at the least (x2; 7
+in the right one, 0.47 to 0.98 in the best wrong one, which is 3 times as much at the least (x2; 7
 times at x3 and x4). Less trained ones before them: 0.17 to 0.45, and 1.6 times as much. Small
 networks trained from nothing for 1,000 to 4,000 updates: 0.27 to 0.54, and 1.45 to 13 times as much
 in the best wrong way, but for one (0..255, mean shift) that could not be told. Untrained networks:
