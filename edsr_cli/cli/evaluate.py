@@ -9,7 +9,7 @@ import typer
 from edsr_cli.cli import evaluation_options, interruption, options
 from edsr_cli.cli.downloads import finder
 from edsr_cli.cli.terminal import Terminal
-from edsr_cli.errors import ExitCode
+from edsr_cli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -39,6 +39,8 @@ def command(
     max_memory: options.MaxMemory = None,
     tile: options.Tile = "auto",
     max_pixels: options.MaxPixels = None,
+    degrade: evaluation_options.Degrade = None,
+    plot: evaluation_options.Plot = None,
     save: evaluation_options.Save = None,
     overwrite: options.Overwrite = False,
     as_json: evaluation_options.AsJsonScores = False,
@@ -59,26 +61,46 @@ def command(
     with interruption.held():
         from edsr_cli.checkpoints.stated import Stated
         from edsr_cli.datasets.benchmark import find_benchmark
+        from edsr_cli.degradations.pictures import CLEAN, picture_degradation
         from edsr_cli.evaluation.evaluate import Settings
+        from edsr_cli.evaluation.plot import check_plot, default_degradations, plot_gain
         from edsr_cli.evaluation.saving import refuse_conflicts
         from edsr_cli.images import DEFAULT_MAX_PIXELS
+        from edsr_cli.images.source import display_name
         from edsr_cli.inference import Upscaler
 
     with terminal.log():
-        benchmarks = [find_benchmark(folder) for folder in dict.fromkeys(datasets)]
+        wanted = degrade or (default_degradations() if plot else [CLEAN.name])
+        if plot:
+            check_plot(wanted, Path(plot), overwrite)
+        if save is not None and len(wanted) > 1:
+            raise UsageError("--save is for one degradation.", "Give --degrade once.")
         stated = Stated(layout, value_range, mean_shift, residual_scale)
         networks = _load(terminal, model, scales or [], stated, download)
+        scales_used = tuple(each.scale for each in networks)
+        degradations = [picture_degradation(text, scales_used) for text in dict.fromkeys(wanted)]
+        sets = [
+            [find_benchmark(name, degradation.lr) for name in dict.fromkeys(datasets)]
+            for degradation in degradations
+        ]
         folder = None if save is None else Path(save)
         if folder is not None:
-            refuse_conflicts(folder, benchmarks, [each.scale for each in networks])
+            refuse_conflicts(folder, sets[0], scales_used)
         columns: Tile = tile if not tile.isdigit() else int(tile)  # type: ignore[assignment]
         pixels = max_pixels or DEFAULT_MAX_PIXELS
-        codes = set()
+        settings = Settings(model, ensemble, columns, border, pixels, folder, overwrite)
+        summaries = []
         for loaded in networks:
-            settings = Settings(loaded.name, ensemble, columns, border, pixels, folder, overwrite)
             upscaler = Upscaler(loaded.network, loaded.scale, device, precision.value, max_memory)
-            for benchmark in benchmarks:
-                codes |= _run(terminal, benchmark, upscaler, settings, as_json)
+            for degradation, benchmarks in zip(degradations, sets, strict=True):
+                mine = replace(settings, model=loaded.name, degrade=degradation)
+                summaries += [
+                    _run(terminal, benchmark, upscaler, mine, as_json) for benchmark in benchmarks
+                ]
+        if plot:
+            plot_gain(summaries, Path(plot), overwrite)
+            terminal.note(f"The plot is in {display_name(Path(plot))}.")
+    codes = {result.exit_code for summary in summaries for result in summary.results}
     codes.discard(ExitCode.DONE)
     code = ExitCode.SOME_FAILED if len(codes) > 1 else next(iter(codes), ExitCode.DONE)
     raise typer.Exit(code)
@@ -113,8 +135,8 @@ def _run(
     upscaler: "Upscaler",
     settings: "Settings",
     as_json: bool,
-) -> set[ExitCode]:
-    """Evaluate one data set at one scale; gives the pictures' exit codes."""
+) -> "Summary":
+    """Evaluate one data set at one scale, and show what comes out."""
     from edsr_cli.evaluation.evaluate import evaluate
     from edsr_cli.evaluation.summary import summarise
     from edsr_cli.evaluation.table import make_table
@@ -137,7 +159,7 @@ def _run(
         terminal.json(summary.to_dict())
     else:
         terminal.table(make_table(summary))
-    return {result.exit_code for result in results}
+    return summary
 
 
 def _report(terminal: Terminal, result: "Result") -> None:

@@ -54,3 +54,24 @@ AsJsonScores = Annotated[
         rich_help_panel=options.MESSAGES,
     ),
 ]
+
+Degrade = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--degrade",
+        metavar="SPEC",
+        help="What LR pictures suffer first: jpeg:50, noise:5, photo, or steps such as "
+        "blur:0.4,noise:2,jpeg:80; unknown, to take the set's LR_unknown pictures, or "
+        "unknown:KERNEL. May be given several times.",
+    ),
+]
+
+Plot = Annotated[
+    str | None,
+    typer.Option(
+        "--plot",
+        metavar="FILE",
+        help="Draw the gain over bicubic interpolation against JPEG quality, as PNG; without "
+        "--degrade for clean pictures and qualities from 95 to 30.",
+    ),
+]

@@ -11,9 +11,9 @@ from edsr_cli.errors import DeviceMemoryError, UsageError
 from edsr_cli.training.choices import Preset
 
 if TYPE_CHECKING:
+    from edsr_cli.degradations.pictures import PictureDegradation
     from edsr_cli.networks import EDSR, MDSR, NetworkConfig
     from edsr_cli.training.photos import Photos
-    from edsr_cli.training.recipe import Recipe
     from edsr_cli.training.run import Run
     from edsr_cli.training.validation import Pairs
 
@@ -40,6 +40,8 @@ def command(
     clip: training_options.Clip = None,
     autocast: training_options.AutocastName = None,
     channels_last: training_options.ChannelsLast = None,
+    degrade: training_options.Degrade = None,
+    shrink: training_options.Shrink = 1,
     seed: training_options.Seed = None,
     validate: training_options.Validate = None,
     held_out: training_options.HeldOut = 8,
@@ -70,15 +72,23 @@ def command(
         raise UsageError("--resume and --overwrite exclude each other.")
     terminal = Terminal.with_flags(quiet, verbose)
     with interruption.held():
+        from edsr_cli.degradations.pictures import like
+        from edsr_cli.degradations.reduction import UNKNOWN, Bicubic
+        from edsr_cli.degradations.reduction import choose as reduction_of
         from edsr_cli.inference import devices
         from edsr_cli.training.initial import random_network
+        from edsr_cli.training.loading import load_photos
         from edsr_cli.training.patches import Sampler, home
         from edsr_cli.training.recipe import preset, with_options
         from edsr_cli.training.run import Run, RunFolder, Subject
         from edsr_cli.training.trainer import Trainer
+        from edsr_cli.training.validation import degraded_pairs
 
     with terminal.log():
         config, recipe = preset(preset_name, scale)
+        reduction, data = reduction_of(degrade or "", data, config.scales)
+        if reduction.identity != Bicubic().identity:
+            degrade = f"{UNKNOWN}:{reduction.identity}"
         recipe = with_options(
             recipe,
             updates=updates,
@@ -96,19 +106,27 @@ def command(
             clip_norm=clip,
             autocast=autocast,
             channels_last=channels_last,
+            degradation=degrade,
             seed=seed,
             validate_every=validate_every,
         )
         target = devices.pick_device(device)
         folder = RunFolder(output)
         folder.check(resume, overwrite)
-        photos = _load(terminal, data, config, recipe, cache)
-        learn, pairs = _validation(photos, config, validate, held_out)
+        with terminal.progress("Reading pictures", 0) as progress:
+            least = recipe.reach * max(config.scales)
+            photos = load_photos(data, config.scales, least, cache, progress, reduction, shrink)
+        _describe(terminal, photos)
+        degradation = recipe.patch_degradation
+        learn, pairs = _validation(photos, config, validate, like(reduction), held_out)
+        pairs = degraded_pairs(pairs, degradation)
         if resume:
             network, start = random_network(config, recipe.seed), ""  # both come from the state
         else:
             network, start = _initial(terminal, config, recipe.seed, init, init_scale)
         data_summary = learn.summary() | {"held_out": len(photos.photos) - len(learn.photos)}
+        if shrink > 1:
+            data_summary["shrink"] = shrink
         named = f"{init} x{init_scale}" if init and init_scale else init
         subject = Subject(config, recipe, data_summary, named, start)
         sampler = Sampler(
@@ -118,6 +136,7 @@ def command(
             recipe.patch_size,
             recipe.seed,
             home(learn, target),
+            degradation,
         )
         with folder.held():
             folder.check(resume, overwrite)  # what another process has done since
@@ -132,18 +151,8 @@ def command(
             terminal.note(f"The weights are in {folder.weights}.")
 
 
-def _load(
-    terminal: Terminal,
-    data: list[Path],
-    config: "NetworkConfig",
-    recipe: "Recipe",
-    cache: Path | None,
-) -> "Photos":
-    from edsr_cli.training.loading import load_photos
-
-    least = recipe.patch_size * max(config.scales)
-    with terminal.progress("Reading pictures", 0) as progress:
-        photos = load_photos(data, config.scales, least, cache, progress)
+def _describe(terminal: Terminal, photos: "Photos") -> None:
+    """Say what there is to learn from."""
     for remark in photos.skipped:
         terminal.warning(f"Skipped: {remark}")
     summary = photos.summary()
@@ -151,17 +160,20 @@ def _load(
         f"{summary['pictures']} pictures, {summary['megapixels']} megapixels; "
         f"{summary['skipped']} skipped."
     )
-    return photos
 
 
 def _validation(
-    photos: "Photos", config: "NetworkConfig", folder: Path | None, count: int
+    photos: "Photos",
+    config: "NetworkConfig",
+    folder: Path | None,
+    degrade: "PictureDegradation",
+    count: int,
 ) -> "tuple[Photos, Pairs]":
     """The pictures to learn from, and what to measure PSNR on."""
     from edsr_cli.training.validation import hold_out, pairs_in, pairs_of
 
     if folder is not None:
-        return photos, {scale: pairs_in(folder, scale) for scale in config.scales}
+        return photos, {scale: pairs_in(folder, scale, degrade) for scale in config.scales}
     if not count:
         return photos, {}
     learn, held = hold_out(photos, count)

@@ -113,6 +113,30 @@ ChannelsLast = Annotated[
     ),
 ]
 
+Degrade = Annotated[
+    str | None,
+    _option(
+        _RECIPE,
+        "--degrade",
+        "What LR patches suffer: clean (the paper's), photo, or steps such as "
+        "blur:0-0.4@0.5,noise:0-10,jpeg:30-98; unknown, to take the LR_unknown pictures of "
+        "DATA, or unknown:PATH with a kernel's file, or pictures to estimate it by.",
+        metavar="SPEC",
+    ),
+]
+
+Shrink = Annotated[
+    int,
+    _option(
+        _RUN,
+        "--shrink",
+        "Make pictures from JPEG files so many times smaller first, so that their artefacts go.",
+        min=1,
+        max=8,
+        metavar="N",
+    ),
+]
+
 Seed = Annotated[int | None, _option(_RECIPE, "--seed", "Seed of all that is random.")]
 
 Validate = Annotated[

@@ -1,6 +1,7 @@
 """Benchmark data sets on disk: which pictures belong together, and how they are compared.
 
-Three layouts are known, by the names of folders alone:
+Three layouts are known, by the names of folders alone; in the first two, LR_unknown in place of
+LR_bicubic holds the LR pictures of NTIRE 2017's second track:
 
     Set5/HR/baby.png                 Set5/LR_bicubic/X2/babyx2.png
     DIV2K/DIV2K_valid_HR/0801.png    DIV2K/DIV2K_valid_LR_bicubic/X2/0801x2.png
@@ -92,12 +93,13 @@ class Benchmark:
         ]
 
 
-def find_benchmark(folder: str) -> Benchmark:
+def find_benchmark(folder: str, lr: str = "bicubic", part: str = "valid") -> Benchmark:
     """Recognise the layout of a data set.
 
     Args:
-        folder: the set's folder, or the one with its originals. Of a whole DIV2K, the part for
-            validation is taken.
+        folder: the set's folder, or the one with its originals.
+        lr: which LR pictures to take: "bicubic", or "unknown", those of NTIRE 2017's second track.
+        part: what is taken of a whole DIV2K: "valid" or "train".
 
     Raises:
         UsageError: there is no such folder, or no picture where one should be.
@@ -108,7 +110,7 @@ def find_benchmark(folder: str) -> Benchmark:
         if os.path.lexists(folder):
             raise UsageError(f"{shown} is not a folder.", "Give the folder that it is in.")
         raise UsageError(f"There is no folder {shown}.", "Check the name.")
-    benchmark = _recognise(path)
+    benchmark = _recognise(path, lr, part)
     if not _pictures(benchmark.hr):
         raise UsageError(
             f"There are no pictures in {display_name(benchmark.hr)}.",
@@ -154,17 +156,18 @@ def load_pair(pair: Pair, max_pixels: int = DEFAULT_MAX_PIXELS) -> LoadedPair:
     return LoadedPair(hr[: height * pair.scale, : width * pair.scale], lr, notes)
 
 
-def _recognise(path: Path) -> Benchmark:
+def _recognise(path: Path, lr: str, part: str) -> Benchmark:
     name, parent = _name_and_parent(path)
     if name == "HR":
         path, (name, _) = parent, _name_and_parent(parent)
     if (path / "HR").is_dir():
-        return Benchmark(name, path / "HR", _existing(path / "LR_bicubic"))
-    if (path / "DIV2K_valid_HR").is_dir():
-        path, name, parent = path / "DIV2K_valid_HR", "DIV2K_valid_HR", path
-    if part := _DIV2K_HR.fullmatch(name):
-        lr = _existing(parent / f"DIV2K_{part[1]}_LR_bicubic")
-        return Benchmark("DIV2K" if part[1] == "valid" else "DIV2K_train", path, lr, is_div2k=True)
+        return Benchmark(name, path / "HR", _existing(path / f"LR_{lr}"))
+    if (path / f"DIV2K_{part}_HR").is_dir():
+        path, name, parent = path / f"DIV2K_{part}_HR", f"DIV2K_{part}_HR", path
+    if match := _DIV2K_HR.fullmatch(name):
+        small = _existing(parent / f"DIV2K_{match[1]}_LR_{lr}")
+        whole = "DIV2K" if match[1] == "valid" else "DIV2K_train"
+        return Benchmark(whole, path, small, is_div2k=True)
     return Benchmark(name, path)
 
 

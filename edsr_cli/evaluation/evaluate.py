@@ -10,6 +10,7 @@ from typing import Any
 
 from edsr_cli.datasets import bicubic
 from edsr_cli.datasets.benchmark import Benchmark, LoadedPair, Pair, load_pair
+from edsr_cli.degradations.pictures import CLEAN, PictureDegradation
 from edsr_cli.errors import EdsrError, ExitCode, PictureError
 from edsr_cli.evaluation.metrics import SSIM_WINDOW
 from edsr_cli.evaluation.saving import check_destination, destination
@@ -38,6 +39,7 @@ class Settings:
         max_pixels: refuse files with more pixels than this.
         save: the folder for SR pictures; None not to keep them.
         overwrite: replace SR pictures that exist.
+        degrade: what LR pictures suffer first.
     """
 
     model: str
@@ -47,6 +49,7 @@ class Settings:
     max_pixels: int = DEFAULT_MAX_PIXELS
     save: Path | None = None
     overwrite: bool = False
+    degrade: PictureDegradation = CLEAN
 
 
 @dataclass
@@ -59,6 +62,7 @@ class Result:
         model, ensemble, device, precision: what it was made with; precision as it ended up.
         border: pixels at each side that were not compared.
         lr: "given", or "made" from the original.
+        degradation: what LR suffered, or "clean".
         scores: of the network's picture; None if it failed.
         bicubic: of bicubic interpolation; None if it failed.
         seconds: time for upscaling alone.
@@ -77,6 +81,7 @@ class Result:
     precision: str
     border: int
     lr: str
+    degradation: str
     scores: Scores | None = None
     bicubic: Scores | None = None
     seconds: float = 0.0
@@ -141,6 +146,7 @@ def evaluate_picture(
         precision=upscaler.precision.value,
         border=benchmark.border(pair.scale) if settings.border is None else settings.border,
         lr="made" if pair.lr is None else "given",
+        degradation=settings.degrade.name,
     )
     try:
         path = settings.save and destination(settings.save, benchmark, pair)
@@ -158,7 +164,7 @@ def _evaluate(
     path: Path | None,
     progress: Progress | None,
 ) -> None:
-    loaded = load_pair(pair, settings.max_pixels)
+    loaded = settings.degrade(pair, load_pair(pair, settings.max_pixels))
     result.notes = loaded.notes
     _check_size(loaded, pair, result.border)
     if path is not None:

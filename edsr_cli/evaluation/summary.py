@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edsr_cli.datasets.benchmark import Benchmark
+from edsr_cli.degradations.pictures import CLEAN
 from edsr_cli.evaluation.evaluate import Result, Settings
 from edsr_cli.evaluation.published import Figure, published
 from edsr_cli.evaluation.scores import Scores, mean
@@ -69,6 +70,7 @@ class Summary:
             "device": first.device,
             "precision": self.precision,
             "border": first.border,
+            "degradation": first.degradation,
         }
         if self.scores and self.bicubic:
             values |= self.scores.to_dict() | self.bicubic.to_dict("bicubic_")
@@ -80,5 +82,7 @@ def summarise(
     benchmark: Benchmark, scale: int, settings: Settings, results: Sequence[Result]
 ) -> Summary:
     """Put the results of a data set beside what others have published on it."""
-    figures = published(benchmark.name, scale, settings.model, settings.ensemble)
+    figures: Sequence[Figure] = ()
+    if settings.degrade == CLEAN:  # figures for other LR pictures would not compare
+        figures = published(benchmark.name, scale, settings.model, settings.ensemble)
     return Summary(benchmark, scale, settings, results, figures)

@@ -4,6 +4,7 @@ from rich.box import SIMPLE
 from rich.table import Table
 from rich.text import Text
 
+from edsr_cli.degradations.pictures import CLEAN
 from edsr_cli.evaluation.metrics import Channels
 from edsr_cli.evaluation.published import Figure
 from edsr_cli.evaluation.scores import Scores
@@ -59,9 +60,11 @@ def make_table(summary: Summary) -> Table:
 
 
 def _title(summary: Summary) -> Text:
+    degradation = summary.results[0].degradation
     parts = [
         f"{summary.benchmark.name} x{summary.scale}",
         summary.settings.model + (" with ensemble" if summary.settings.ensemble else ""),
+        *([f"degraded: {degradation}"] if degradation != CLEAN.name else []),
         f"{summary.precision} on {summary.results[0].device}",
         f"border of {summary.results[0].border} pixels",
     ]

@@ -26,10 +26,17 @@ _VERSION = 1
 
 
 def digest(
-    files: Iterable[tuple[str, Path]], scales: Sequence[int], least: int, times: bool
+    files: Iterable[tuple[str, Path]],
+    scales: Sequence[int],
+    least: int,
+    times: bool,
+    way: Sequence[object] = (),
 ) -> str:
-    """Identifies what the arrays will hold, by names and sizes of the files, or times as well."""
-    lines = [json.dumps([_VERSION, sorted(scales), least])]
+    """Identifies what the arrays will hold, by names and sizes of the files, or times as well.
+
+    `way` is what else is done to the pictures; nothing for the paper's way.
+    """
+    lines = [json.dumps([_VERSION, sorted(scales), least, *way])]
     for name, path in files:
         try:
             found = path.stat()

@@ -3,15 +3,23 @@
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edsr_cli.datasets.bicubic import downscale
+from edsr_cli.degradations.reduction import Bicubic, Reduction
 from edsr_cli.errors import PictureError, UsageError
 from edsr_cli.images import READ_SUFFIXES, decode, probe
 from edsr_cli.images.rounding import to_uint8
 from edsr_cli.images.source import display_name
 from edsr_cli.training import cache
 from edsr_cli.training.photos import Photo, Photos
+
+_BICUBIC = Bicubic()
+_LOSSY = ("JPEG", "MPO")  # formats whose artefacts a reduction takes away
 
 
 def find_pictures(sources: Sequence[Path]) -> list[tuple[str, Path]]:
@@ -47,6 +55,8 @@ def load_photos(
     least: int,
     cache_folder: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
+    reduction: Reduction = _BICUBIC,
+    shrink: int = 1,
 ) -> Photos:
     """Read all pictures of some folders and make their LR versions.
 
@@ -57,22 +67,26 @@ def load_photos(
         cache_folder: where to keep the arrays: they are mapped from there instead of being
             held in memory, and are found there the next time. None keeps them in memory.
         progress: called with the pictures that are done, and that there are.
+        reduction: gives the LR versions.
+        shrink: make pictures from JPEG files so many times smaller first, by MATLAB's bicubic rule,
+            so that their own artefacts go.
 
     Raises:
         UsageError: a source does not exist, or no picture in it can be used.
         PictureError: the cache cannot be written.
     """
     files = find_pictures(sources)
+    way = [] if reduction == _BICUBIC and shrink == 1 else [reduction.identity, shrink]
     folder = (
         None
         if cache_folder is None
-        else cache_folder / cache.digest(files, scales, least, times=True)
+        else cache_folder / cache.digest(files, scales, least, True, way)
     )
     if folder is not None and (kept := cache.read(folder, scales)) is not None:
         return kept
-    usable, skipped = _probe(files, least)
+    usable, skipped = _probe(files, least, shrink)
     photos, totals = _lay_out(usable, scales)
-    digest = cache.digest(files, scales, least, times=False)
+    digest = cache.digest(files, scales, least, False, way)
     if not photos:
         raise UsageError(
             f"None of the {len(files)} pictures can be used; the first: {skipped[0]}",
@@ -81,7 +95,8 @@ def load_photos(
     with cache.removed_on_failure(folder):
         arrays = cache.arrays(folder, totals)
         result = Photos(photos, arrays["hr"], {s: arrays[f"x{s}"] for s in scales}, skipped, digest)
-        result = _fill(result, [path for _, path, _, _ in usable], progress)
+        read = partial(_read, shrink=shrink)
+        result = _fill(result, [path for _, path, _, _ in usable], read, reduction, progress)
         if not result.photos:
             raise UsageError(f"No picture can be used; the first: {result.skipped[0]}")
         if folder is not None:
@@ -90,7 +105,7 @@ def load_photos(
 
 
 def _probe(
-    files: Iterable[tuple[str, Path]], least: int
+    files: Iterable[tuple[str, Path]], least: int, shrink: int
 ) -> tuple[list[tuple[str, Path, int, int]], list[str]]:
     """Names, paths, heights and widths of what is large enough, and remarks on the others."""
     usable, skipped = [], []
@@ -100,13 +115,24 @@ def _probe(
         except PictureError as error:
             skipped.append(str(error))
             continue
-        if min(info.width, info.height) < least:
+        divisor = shrink if info.format in _LOSSY else 1
+        height, width = info.height // divisor, info.width // divisor
+        if min(width, height) < least:
+            smaller = f", made {divisor} times smaller," if divisor > 1 else ""
             skipped.append(
-                f"{display_name(path)}: {info.width} x {info.height} pixels are less than a patch."
+                f"{display_name(path)}: {info.width} x {info.height} pixels{smaller} are less than "
+                "a patch."
             )
         else:
-            usable.append((name, path, info.height, info.width))
+            usable.append((name, path, height, width))
     return usable, skipped
+
+
+def _read(path: Path, shrink: int) -> NDArray[np.uint8]:
+    """The pixels of a picture, made smaller if it comes from a JPEG file."""
+    picture = decode(path)
+    pixels = to_uint8(picture.pixels)
+    return downscale(pixels, shrink) if picture.source_format in _LOSSY and shrink > 1 else pixels
 
 
 def _lay_out(
@@ -125,27 +151,31 @@ def _lay_out(
 
 
 def _fill(
-    photos: Photos, paths: Sequence[Path], progress: Callable[[int, int], None] | None
+    photos: Photos,
+    paths: Sequence[Path],
+    read: Callable[[Path], NDArray[np.uint8]],
+    reduction: Reduction,
+    progress: Callable[[int, int], None] | None,
 ) -> Photos:
     """Decode every picture to its place. A bad one leaves a hole that nothing refers to."""
 
-    def read(index: int) -> str | None:
-        photo = photos.photos[index]
+    def fill(index: int) -> str | None:
+        photo, path = photos.photos[index], paths[index]
         try:
-            pixels = to_uint8(decode(paths[index]).pixels)
+            pixels = read(path)
+            if pixels.shape[:2] != (photo.height, photo.width):
+                return f"{display_name(path)}: it has changed while it was read."
+            for scale in photos.lr:
+                photos.small_picture(index, scale)[:] = reduction(path, pixels, scale)
         except PictureError as error:
             return str(error)
-        if pixels.shape[:2] != (photo.height, photo.width):
-            return f"{display_name(paths[index])}: it has changed while it was read."
         photos.picture(index)[:] = pixels
-        for scale in photos.lr:
-            photos.small_picture(index, scale)[:] = downscale(pixels, scale)
         return None
 
     good, skipped = [], list(photos.skipped)
     pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
     try:
-        for index, remark in enumerate(pool.map(read, range(len(photos.photos)))):
+        for index, remark in enumerate(pool.map(fill, range(len(photos.photos)))):
             if remark is None:
                 good.append(photos.photos[index])
             else:

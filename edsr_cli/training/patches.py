@@ -7,8 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from edsr_cli.degradations.patches import Degradation
+from edsr_cli.degradations.spec import MARGIN
 from edsr_cli.training.photos import Photos
 
+_DEGRADATION = 1  # sets its random numbers apart from those that choose the patches
 _SHARE_OF_GPU = 0.5  # of its free memory; the rest is for the training itself
 
 
@@ -40,6 +43,7 @@ class Sampler:
         patch_size: height and width of a patch in LR pixels.
         seed: of all choices.
         device: where the pictures are kept, and batches are cut.
+        degradation: what is done to LR patches; None for nothing.
     """
 
     def __init__(
@@ -50,8 +54,10 @@ class Sampler:
         patch_size: int,
         seed: int,
         device: torch.device,
+        degradation: Degradation | None = None,
     ) -> None:
         self.scales, self.batch_size, self.patch_size = tuple(scales), batch_size, patch_size
+        self.degradation = degradation
         self.seed, self.device = seed, device
         self._hr = torch.from_numpy(photos.hr).to(device)
         self._lr = {scale: torch.from_numpy(photos.lr[scale]).to(device) for scale in scales}
@@ -65,15 +71,32 @@ class Sampler:
         scale = self.scales[random.integers(len(self.scales))]
         chosen = random.integers(len(self._sizes), size=self.batch_size)
         small = self._sizes[chosen] // scale
-        corner = random.integers(0, small - self.patch_size + 1)
+        margin = 0 if self.degradation is None else MARGIN
+        size = self.patch_size + 2 * margin
+        corner = random.integers(0, small - size + 1)
         views = random.integers(8, size=self.batch_size)
         lr = self._cut(
-            self._lr[scale], self._lr_starts[scale][chosen], small[:, 1], corner, views, 1
+            self._lr[scale], self._lr_starts[scale][chosen], small[:, 1], corner, views, size
         )
         hr = self._cut(
-            self._hr, self._hr_starts[chosen], self._sizes[chosen, 1], corner * scale, views, scale
+            self._hr,
+            self._hr_starts[chosen],
+            self._sizes[chosen, 1],
+            corner * scale,
+            views,
+            size * scale,
         )
+        if self.degradation is not None:
+            lr = self.degradation.apply(hr, lr, self._table(number))
+            lr, hr = _without(lr, margin), _without(hr, margin * scale)
         return Batch(scale, lr, hr)
+
+    def _table(self, number: int) -> dict[str, Tensor]:
+        """What the patches of a batch are degraded by; the choice of patches is not touched."""
+        assert self.degradation is not None
+        random = np.random.default_rng([self.seed, number, _DEGRADATION])
+        drawn = self.degradation.draw(self.batch_size, random)
+        return {name: torch.from_numpy(values).to(self.device) for name, values in drawn.items()}
 
     def _cut(
         self,
@@ -82,9 +105,9 @@ class Sampler:
         widths: np.ndarray,
         corners: np.ndarray,
         views: np.ndarray,
-        scale: int,
+        size: int,
     ) -> Tensor:
-        """Gather the patches of a batch from a flat array, (N, 3, P, P).
+        """Gather the patches of a batch from a flat array, (N, 3, size, size).
 
         Args:
             samples: the array.
@@ -92,9 +115,8 @@ class Sampler:
             widths: for each patch, the width of its picture.
             corners: (N, 2), for each patch, its first row and column.
             views: for each patch, its view: 1 flips columns, 2 flips rows, 4 transposes.
-            scale: 1 for LR patches.
+            size: height and width of a patch.
         """
-        size = self.patch_size * scale
         # A view is a way to walk over the patch: the flips run backwards, and the transposition
         # exchanges what a step down and a step to the right mean.
         numbers = np.stack(
@@ -120,3 +142,8 @@ def home(photos: Photos, device: torch.device) -> torch.device:
     needed = photos.hr.nbytes + sum(samples.nbytes for samples in photos.lr.values())
     free, _ = torch.cuda.mem_get_info(device)
     return device if needed < free * _SHARE_OF_GPU else torch.device("cpu")
+
+
+def _without(patches: Tensor, margin: int) -> Tensor:
+    """Patches without their outermost pixels."""
+    return patches[:, :, margin:-margin, margin:-margin].contiguous()

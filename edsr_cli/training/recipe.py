@@ -3,6 +3,9 @@
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+from edsr_cli.degradations import spec
+from edsr_cli.degradations.patches import Degradation
+from edsr_cli.degradations.reduction import UNKNOWN
 from edsr_cli.errors import UsageError
 from edsr_cli.networks import NetworkConfig, edsr, edsr_baseline, mdsr, mdsr_baseline
 from edsr_cli.training.choices import Autocast, Preset, Schedule
@@ -31,6 +34,9 @@ class Recipe:
         clip_norm: the gradient's norm is cut down to this; 0 for no limit.
         autocast: see `Autocast`.
         channels_last: keep activations as (N, H, W, C) in memory.
+        degradation: what LR patches suffer, as `edsr_cli.degradations.spec` writes it; or
+            "unknown:" and the identity of what makes the LR pictures, as
+            `edsr_cli.degradations.reduction` has it.
         seed: of the weights, the patches and their order.
         validate_every: updates between two measurements of PSNR.
     """
@@ -50,6 +56,7 @@ class Recipe:
     clip_norm: float = 0.0
     autocast: Autocast = Autocast.FP32
     channels_last: bool = True
+    degradation: str = "clean"
     seed: int = 0
     validate_every: int = 1_000
 
@@ -64,6 +71,9 @@ class Recipe:
         for name in ("warmup", "clip_norm", "seed"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise UsageError(f"{_option(name)} must not be less than 0.")
+        # Written out, so that a file's metadata stay true when a name comes to mean other steps.
+        if not self._is_unknown:
+            object.__setattr__(self, "degradation", str(spec.parse(self.degradation)))
         if not 0 <= self.ema < 1:
             raise UsageError("--ema must be at least 0 and less than 1.")
         if not all(0 <= beta < 1 for beta in self.betas):
@@ -78,6 +88,23 @@ class Recipe:
             "schedule": self.schedule.value,
             "autocast": self.autocast.value,
         }
+
+    @property
+    def patch_degradation(self) -> Degradation | None:
+        """What is done to LR patches; None for nothing."""
+        wanted = spec.Spec() if self._is_unknown else spec.parse(self.degradation)
+        return None if wanted.is_clean else Degradation(wanted)
+
+    @property
+    def _is_unknown(self) -> bool:
+        """Whether LR pictures come from a kernel or from files, and patches are left alone."""
+        return self.degradation.split(":")[0] == UNKNOWN
+
+    @property
+    def reach(self) -> int:
+        """Height and width that a picture must have, in LR pixels, for a patch with its margin."""
+        margin = spec.MARGIN if self.patch_degradation else 0
+        return self.patch_size + 2 * margin
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Recipe":

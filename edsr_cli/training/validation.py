@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from edsr_cli.datasets.benchmark import LoadedPair, find_benchmark, load_pair
+from edsr_cli.degradations.patches import Degradation, degrade_picture
+from edsr_cli.degradations.pictures import CLEAN, PictureDegradation
 from edsr_cli.evaluation.metrics import Channels, psnr
 from edsr_cli.images.rounding import to_uint8
 from edsr_cli.inference import Upscaler
@@ -47,14 +49,35 @@ def pairs_of(photos: Photos, scale: int) -> list[LoadedPair]:
     return pairs
 
 
-def pairs_in(folder: Path, scale: int) -> list[LoadedPair]:
+def pairs_in(
+    folder: Path, scale: int, degrade: PictureDegradation = CLEAN
+) -> list[LoadedPair]:
     """The pictures of a data set, of any layout that `edsr_cli.datasets.benchmark` knows.
+
+    Args:
+        folder: the data set.
+        scale: the scale.
+        degrade: what its LR pictures suffer.
 
     Raises:
         UsageError: there is no such set.
         PictureError: a picture cannot be read, or has no partner.
     """
-    return [load_pair(pair) for pair in find_benchmark(str(folder)).pairs(scale)]
+    pairs = find_benchmark(str(folder), degrade.lr).pairs(scale)
+    return [degrade(pair, load_pair(pair)) for pair in pairs]
+
+
+def degraded_pairs(pairs: Pairs, degradation: Degradation | None) -> Pairs:
+    """Pairs whose LR versions suffer what those of the training do, the same each time."""
+    if degradation is None:
+        return pairs
+    return {
+        scale: [
+            replace(pair, lr=degrade_picture(degradation, pair.hr, pair.lr, seed=number))
+            for number, pair in enumerate(pictures)
+        ]
+        for scale, pictures in pairs.items()
+    }
 
 
 def validate(network: EDSR | MDSR, pairs: Pairs, device: str) -> dict[int, float]:

@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 import torch
 
+from edsr_cli.degradations.patches import Degradation
+from edsr_cli.degradations.spec import PHOTO, parse
 from edsr_cli.training.patches import Sampler, home
 from edsr_cli.training.photos import Photos
 
@@ -68,6 +70,42 @@ def test_every_scale_and_every_place_gets_its_turn(photos: Photos) -> None:
     corners = sampler(photos, (4,), patch=12)
     for number in range(20):
         assert corners.batch(number).hr.shape == (6, 3, 48, 48)
+
+
+def test_degraded_patches_are_those_of_their_places(photos: Photos) -> None:
+    spec = parse("jpeg:90,444")
+    worse = Sampler(photos, (2,), 6, 7, seed=3, device=CPU, degradation=Degradation(spec))
+    for number in range(3):
+        batch = worse.batch(number)
+        assert batch.lr.shape == (6, 3, 7, 7) and batch.hr.shape == (6, 3, 14, 14)
+        for lr, hr in zip(batch.lr, batch.hr, strict=True):
+            ((index, row, column, view),) = places(
+                photos, hr.permute(1, 2, 0).numpy().astype(np.uint8), None
+            )
+            pixels = photos.small_picture(index, 2)[row // 2 :, column // 2 :][:7, :7]
+            upright = lr.permute(2, 1, 0) if view & 4 else lr.permute(1, 2, 0)
+            upright = upright.numpy()[:: -1 if view & 2 else 1, :: -1 if view & 1 else 1]
+            assert 0 < np.abs(upright - pixels).mean() < 5
+
+
+def test_what_a_patch_suffers_depends_on_the_seed_and_its_number_alone(photos: Photos) -> None:
+    def batch(number: int, before: int = 0, seed: int = 3) -> torch.Tensor:
+        sampler = Sampler(photos, (2,), 6, 7, seed, CPU, Degradation(PHOTO))
+        for other in range(before):
+            sampler.batch(other)
+        return sampler.batch(number).lr
+
+    assert torch.equal(batch(4), batch(4, before=3))
+    assert not torch.equal(batch(4), batch(4, seed=4))
+
+
+def test_the_degradation_leaves_the_choice_of_pictures_alone(photos: Photos) -> None:
+    """The two draw from generators of their own."""
+    one, other = (
+        Sampler(photos, (2,), 6, 7, 3, CPU, Degradation(parse(spec)))
+        for spec in ("jpeg:30", "noise:3,jpeg:60-90")
+    )
+    assert torch.equal(one.batch(2).hr, other.batch(2).hr)
 
 
 def test_without_a_gpu_the_pictures_stay_in_memory(photos: Photos) -> None:

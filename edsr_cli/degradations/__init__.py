@@ -1,0 +1,1 @@
+"""From good pictures to pictures as they are: blurred, noisy, compressed."""
