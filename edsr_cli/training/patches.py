@@ -1,6 +1,10 @@
-"""Batches of patches, cut at random from the training pictures."""
+"""Batches of patches, cut at random from the training pictures.
 
-from collections.abc import Sequence
+What is random about a batch is drawn on the host, into tables that are small and always of the same
+shape; cutting is a function of these tables on the device. So a GPU can repeat it as it is.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +14,22 @@ from torch import Tensor
 from edsr_cli.training.photos import Photos
 
 _SHARE_OF_GPU = 0.5  # of its free memory; the rest is for the training itself
+
+Tables = Mapping[str, Tensor]
+"""What was drawn for a batch, by name; for every batch of a scale of the same shapes."""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """The random part of a batch, on the host.
+
+    Attributes:
+        scale: the scale of all its patches.
+        tables: what to make the batch by.
+    """
+
+    scale: int
+    tables: Tables
 
 
 @dataclass(frozen=True)
@@ -28,7 +48,7 @@ class Batch:
 
 
 class Sampler:
-    """Cuts batches: every picture with equal chance, then any place in it, any of eight views.
+    """Makes batches: every picture with equal chance, then any place in it, any of eight views.
 
     What batch number n holds depends on the seed and on n alone, so a training that is resumed goes
     on with the very patches that it would have had.
@@ -53,64 +73,94 @@ class Sampler:
     ) -> None:
         self.scales, self.batch_size, self.patch_size = tuple(scales), batch_size, patch_size
         self.seed, self.device = seed, device
-        self._hr = torch.from_numpy(photos.hr).to(device)
-        self._lr = {scale: torch.from_numpy(photos.lr[scale]).to(device) for scale in scales}
+        self._hr = _pixels(photos.hr, device)
+        self._lr = {scale: _pixels(photos.lr[scale], device) for scale in scales}
         self._sizes = np.array([(p.height, p.width) for p in photos.photos])
-        self._hr_starts = np.array([p.hr for p in photos.photos])
-        self._lr_starts = {s: np.array([p.lr[s] for p in photos.photos]) for s in scales}
+        self._hr_starts = np.array([p.hr // 3 for p in photos.photos])
+        self._lr_starts = {s: np.array([p.lr[s] // 3 for p in photos.photos]) for s in scales}
 
-    def batch(self, number: int) -> Batch:
-        """Batch number `number`, from 0."""
+    def draw(self, number: int) -> Draw:
+        """The random part of batch number `number`, from 0."""
         random = np.random.default_rng([self.seed, number])
         scale = self.scales[random.integers(len(self.scales))]
+        return self._draw(random, scale)
+
+    def example(self, scale: int) -> Draw:
+        """A draw of a scale, for its names, shapes and types."""
+        return self._draw(np.random.default_rng(0), scale)
+
+    def make(self, scale: int, tables: Tables) -> Batch:
+        """The batch that was drawn; what it holds and how long it takes do not show on the host.
+
+        Args:
+            scale: that of the draw.
+            tables: those of the draw, on the device of the pictures.
+        """
+        lr, hr = self.cut(scale, tables)
+        return Batch(scale, lr.float(), hr.float())
+
+    def cut(self, scale: int, tables: Tables) -> tuple[Tensor, Tensor]:
+        """The patches that were drawn: LR (N, 3, P, P) and HR, uint8, channels last in memory."""
+        lr_start, lr_width, hr_start, hr_width, top, left, view = tables["places"].unbind(1)
+        lr = self._cut(self._lr[scale], lr_start, lr_width, top, left, view, 1)
+        hr = self._cut(self._hr, hr_start, hr_width, top * scale, left * scale, view, scale)
+        return lr, hr
+
+    def batch(self, number: int) -> Batch:
+        """Batch number `number`, from 0, on the device of the pictures."""
+        draw = self.draw(number)
+        return self.make(draw.scale, {k: t.to(self.device) for k, t in draw.tables.items()})
+
+    def _draw(self, random: np.random.Generator, scale: int) -> Draw:
         chosen = random.integers(len(self._sizes), size=self.batch_size)
         small = self._sizes[chosen] // scale
         corner = random.integers(0, small - self.patch_size + 1)
-        views = random.integers(8, size=self.batch_size)
-        lr = self._cut(
-            self._lr[scale], self._lr_starts[scale][chosen], small[:, 1], corner, views, 1
-        )
-        hr = self._cut(
-            self._hr, self._hr_starts[chosen], self._sizes[chosen, 1], corner * scale, views, scale
-        )
-        return Batch(scale, lr, hr)
+        view = random.integers(8, size=self.batch_size)
+        columns = [
+            self._lr_starts[scale][chosen],
+            small[:, 1],
+            self._hr_starts[chosen],
+            self._sizes[chosen, 1],
+            corner[:, 0],
+            corner[:, 1],
+            view,
+        ]
+        return Draw(scale, {"places": torch.from_numpy(np.stack(columns, 1).astype(np.int64))})
 
     def _cut(
         self,
-        samples: Tensor,
-        starts: np.ndarray,
-        widths: np.ndarray,
-        corners: np.ndarray,
-        views: np.ndarray,
+        pixels: Tensor,
+        start: Tensor,
+        width: Tensor,
+        top: Tensor,
+        left: Tensor,
+        view: Tensor,
         scale: int,
     ) -> Tensor:
-        """Gather the patches of a batch from a flat array, (N, 3, P, P).
+        """Gather the patches of a batch from all pixels, (N, 3, P, P), uint8.
 
         Args:
-            samples: the array.
-            starts: for each patch, where its picture begins.
-            widths: for each patch, the width of its picture.
-            corners: (N, 2), for each patch, its first row and column.
-            views: for each patch, its view: 1 flips columns, 2 flips rows, 4 transposes.
+            pixels: (all, 3).
+            start: (N,), the first pixel of each patch's picture.
+            width: (N,), of each patch's picture.
+            top, left: (N,), each patch's first row and column.
+            view: (N,), of each patch: 1 flips columns, 2 flips rows, 4 transposes.
             scale: 1 for LR patches.
         """
         size = self.patch_size * scale
+        start, width, top, left, view = (
+            each[:, None, None] for each in (start, width, top, left, view)
+        )
         # A view is a way to walk over the patch: the flips run backwards, and the transposition
         # exchanges what a step down and a step to the right mean.
-        numbers = np.stack(
-            [starts, widths, corners[:, 0], corners[:, 1], views & 1, views & 2, views & 4], 1
-        )
-        table = torch.from_numpy(numbers).to(self.device, non_blocking=True)
-        start, width, top, left, mirrored, flipped, transposed = table[:, :, None, None].unbind(1)
-        step = torch.arange(size, device=self.device)
+        step = torch.arange(size, device=pixels.device)
         down, right = step[None, :, None], step[None, None, :]
-        row = torch.where(transposed > 0, right, down)
-        column = torch.where(transposed > 0, down, right)
-        row = torch.where(flipped > 0, size - 1 - row, row)
-        column = torch.where(mirrored > 0, size - 1 - column, column)
-        pixel = start + ((top + row) * width + left + column) * 3
-        channel = torch.arange(3, device=self.device)[None, :, None, None]
-        return samples[pixel[:, None] + channel].float()
+        transposed = (view & 4) > 0
+        row = torch.where(transposed, right, down)
+        column = torch.where(transposed, down, right)
+        row = torch.where((view & 2) > 0, size - 1 - row, row)
+        column = torch.where((view & 1) > 0, size - 1 - column, column)
+        return pixels[start + (top + row) * width + left + column].permute(0, 3, 1, 2)
 
 
 def home(photos: Photos, device: torch.device) -> torch.device:
@@ -120,3 +170,8 @@ def home(photos: Photos, device: torch.device) -> torch.device:
     needed = photos.hr.nbytes + sum(samples.nbytes for samples in photos.lr.values())
     free, _ = torch.cuda.mem_get_info(device)
     return device if needed < free * _SHARE_OF_GPU else torch.device("cpu")
+
+
+def _pixels(samples: np.ndarray, device: torch.device) -> Tensor:
+    """Flat samples, each picture (H, W, 3), as (all pixels, 3)."""
+    return torch.from_numpy(samples).to(device).view(-1, 3)
