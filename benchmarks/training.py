@@ -7,19 +7,22 @@ The floor is 2 x 3 x MACs / peak: an update is a forward pass and a backward pas
 a multiply-add is two operations, and the peak is the fastest that a 64 -> 64 channel convolution of
 the batch's own size runs forwards here, over both memory layouts. MACs are those of the plain
 network; with the tail as one convolution (which `edsr train` has on a CPU) there are fewer, by
-25 % at x4, 14 % at x3 and 7 % at x2, so that the floor is not one for it. "data" is the time that
-cutting the batches takes, as a share of the updates' time; on a CPU it is part of that, on a GPU it
-runs beside it.
+25 % at x4, 14 % at x3 and 7 % at x2, so that the floor is not one for it.
 
-The two forms of a network's tail take turns, in short rounds; each figure is the median over the
-rounds. A network's lines come as soon as it is done.
+"batch" is the share of an update's time that the device takes to make its batch: cutting the
+patches. "drawing" is what the host takes to draw what is random about it, as a share of the same
+time; on a CPU it is part of it, on a GPU it runs beside it.
+
+On a CPU the two forms of a network's tail take turns, on an NVIDIA GPU updates as one CUDA graph
+and kernel by kernel, in short rounds; each figure is the median over the rounds. A network's lines
+come as soon as it is done.
 """
 
 import argparse
 import platform
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -30,6 +33,7 @@ from edsr_cli.inference import devices
 from edsr_cli.inference.assembly import Precision
 from edsr_cli.networks import EDSR, MDSR, NetworkConfig, edsr_baseline, mdsr_baseline
 from edsr_cli.training.choices import Autocast
+from edsr_cli.training.graphs import Recorder, settings
 from edsr_cli.training.initial import random_network
 from edsr_cli.training.patches import Sampler, home
 from edsr_cli.training.photos import Photo, Photos
@@ -37,6 +41,7 @@ from edsr_cli.training.recipe import Recipe
 from edsr_cli.training.trainer import Trainer
 
 SIDE = 480  # of the pictures, in HR pixels
+NETWORKS = ["x2", "x3", "x4", "mdsr"]
 
 
 def noise(count: int) -> Photos:
@@ -113,7 +118,7 @@ class Variant:
         name: what the table calls it.
         config: the network.
         scale: of its updates.
-        collapses: see `Trainer`.
+        special: with the tail as one convolution on a CPU, as a graph on an NVIDIA GPU.
         autocast: the number format.
         photos: what batches are cut from.
         recipe: size of the batches.
@@ -125,63 +130,89 @@ class Variant:
         name: str,
         config: NetworkConfig,
         scale: int,
-        collapses: bool,
+        special: bool,
         autocast: Autocast,
         photos: Photos,
         recipe: Recipe,
         device: torch.device,
     ) -> None:
         self.name, self.autocast, self.device = name, autocast, device
-        self.tail = "one convolution" if collapses else "plain"
+        cuda = device.type == "cuda"
+        if cuda:
+            self.way = "graph" if special else "kernel by kernel"
+        else:
+            self.way = "tail: one convolution" if special else "tail: plain"
         network = random_network(config, 0)
         size, patch = recipe.batch_size, recipe.patch_size
         self.work = 6 * multiply_adds(network, scale, size, patch)
         self.sampler = Sampler(photos, (scale,), size, patch, 0, home(photos, device))
-        trainer = Trainer(network, replace(recipe, autocast=autocast), self.sampler, device)
-        trainer.collapses = collapses
+        recipe = replace(recipe, autocast=autocast)
+        trainer = Trainer(network, recipe, self.sampler, device, graph=special)
+        trainer.updater.collapses = special and not cuda
         self.steps = trainer.steps()
+        self.make = self._making(recorded=special and self.sampler.device.type == "cuda")
         self.speeds: list[float] = []
-        self.shares: list[float] = []
+        self.shares: list[tuple[float, float]] = []
 
     def measure(self, seconds: float) -> None:
-        """Time at least two updates, and the cutting of batches."""
-        next(self.steps)
-        synchronize(self.device)
-        begin, done = time.perf_counter(), 0
-        while done < 2 or time.perf_counter() - begin < seconds:
-            next(self.steps)
-            done += 1
-        synchronize(self.device)
-        self.speeds.append(done / (time.perf_counter() - begin))
-        begin = time.perf_counter()
-        for number in range(5):
-            self.sampler.batch(number)
-        synchronize(self.device)
-        self.shares.append((time.perf_counter() - begin) / 5 * self.speeds[-1])
+        """Time at least two updates, and the making of batches."""
+        speed = 1 / self._time(lambda: next(self.steps), 2, seconds)
+        self.speeds.append(speed)
+        making = self._time(self.make, 5, seconds / 10)
+        drawing = self._time(lambda: self.sampler.draw(0), 20, seconds / 10)
+        self.shares.append((making * speed, drawing * speed))
 
     def row(self, peak: float) -> str:
         """A line of the table."""
-        speed, share = statistics.median(self.speeds), statistics.median(self.shares)
+        speed = statistics.median(self.speeds)
+        making, drawing = (statistics.median(share) for share in zip(*self.shares, strict=True))
         return (
-            f"| {self.name:25} | {self.tail:15} | {self.autocast.value} | {speed:.2f} | "
+            f"| {self.name:25} | {self.way:21} | {self.autocast.value} | {speed:.2f} | "
             f"{speed * self.work / 1e9:.0f} | {peak / self.work:.2f} | "
-            f"{100 * speed * self.work / peak:.0f} % | {100 * share:.1f} % |"
+            f"{100 * speed * self.work / peak:.0f} % | {100 * making:.1f} % | "
+            f"{100 * drawing:.2f} % |"
         )
 
+    def _making(self, recorded: bool) -> Callable[[], object]:
+        """Work that makes a batch on the device."""
+        draw = self.sampler.draw(0)
+        tables = {name: table.to(self.sampler.device) for name, table in draw.tables.items()}
 
-def variants(recipe: Recipe, device: torch.device) -> Iterator[list[Variant]]:
+        def make() -> None:
+            self.sampler.make(draw.scale, tables)
+
+        with settings(self.device):
+            return Recorder(self.device)(make, []) if recorded else make
+
+    def _time(self, work: Callable[[], object], least: int, seconds: float) -> float:
+        """Seconds that some work takes on average, after once for nothing."""
+        work()
+        synchronize(self.device)
+        begin, done = time.perf_counter(), 0
+        while done < least or time.perf_counter() - begin < seconds:
+            work()
+            done += 1
+        synchronize(self.device)
+        return (time.perf_counter() - begin) / done
+
+
+def variants(
+    recipe: Recipe, device: torch.device, formats: Sequence[Autocast], networks: Sequence[str]
+) -> Iterator[list[Variant]]:
     """Everything that is timed, by what is compared; made when asked for."""
-    configs = [(f"EDSR baseline x{scale}", edsr_baseline(scale), scale) for scale in (2, 3, 4)]
-    configs.append(("MDSR baseline, x4 updates", mdsr_baseline(), 4))
-    formats = [Autocast.FP32]
-    if devices.pick_precision("auto", device) is Precision.BF16:
-        formats.append(Autocast.BF16)
+    configs = [
+        (f"EDSR baseline x{scale}", edsr_baseline(scale), scale)
+        for scale in (2, 3, 4)
+        if f"x{scale}" in networks
+    ]
+    if "mdsr" in networks:
+        configs.append(("MDSR baseline, x4 updates", mdsr_baseline(), 4))
     photos = noise(40)
     for autocast in formats:
         for name, config, scale in configs:
             yield [
-                Variant(name, config, scale, collapses, autocast, photos, recipe, device)
-                for collapses in (False, True)
+                Variant(name, config, scale, special, autocast, photos, recipe, device)
+                for special in (False, True)
             ]
 
 
@@ -193,6 +224,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--patch", type=int, default=48)
+    parser.add_argument("--formats", nargs="+", choices=list(Autocast), help="default: all it has")
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=NETWORKS)
     options = parser.parse_args()
     device = devices.pick_device(options.device)
     print(
@@ -202,9 +235,15 @@ def main() -> None:
     recipe = Recipe(batch_size=options.batch, patch_size=options.patch, updates=10**9)
     dtypes = {Autocast.FP32: torch.float32, Autocast.BF16: torch.bfloat16}
     peaks: dict[Autocast, float] = {}
-    print("\n| network | tail | format | updates/s | GFLOP/s | floor, updates/s | of it | data |")
-    print("|---|---|---|---|---|---|---|---|", flush=True)
-    for runs in variants(recipe, device):
+    print(
+        "\n| network | way | format | updates/s | GFLOP/s | floor, updates/s | of it | batch | "
+        "drawing |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|", flush=True)
+    formats = [Autocast(each) for each in options.formats or [Autocast.FP32]]
+    if not options.formats and devices.pick_precision("auto", device) is Precision.BF16:
+        formats.append(Autocast.BF16)
+    for runs in variants(recipe, device, formats, options.networks):
         form = runs[0].autocast
         if form not in peaks:
             peaks[form] = peak(device, dtypes[form], options.batch, options.patch, 2.0)

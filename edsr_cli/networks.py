@@ -155,7 +155,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Add the scaled residual branch to x."""
-        return x + self.body(x) * self.residual_scale
+        branch = self.body(x)
+        return x + (branch if self.residual_scale == 1 else branch * self.residual_scale)
 
 
 class Upsampler(nn.Sequential):

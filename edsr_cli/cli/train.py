@@ -47,6 +47,7 @@ def command(
     held_out: training_options.HeldOut = 8,
     validate_every: training_options.ValidateEvery = None,
     cache: training_options.Cache = None,
+    cuda_graph: training_options.CudaGraph = True,
     resume: training_options.Resume = False,
     overwrite: training_options.Overwrite = False,
     name: training_options.Name = None,
@@ -140,7 +141,8 @@ def command(
         )
         with folder.held():
             folder.check(resume, overwrite)  # what another process has done since
-            run = Run(folder, subject, Trainer(network, recipe, sampler, target), pairs)
+            trainer = Trainer(network, recipe, sampler, target, graph=cuda_graph)
+            run = Run(folder, subject, trainer, pairs)
             if resume:
                 run.resume()
                 terminal.note(f"Going on after update {run.trainer.update:,}.")

@@ -169,6 +169,16 @@ Cache = Annotated[
     ),
 ]
 
+CudaGraph = Annotated[
+    bool,
+    _option(
+        _RUN,
+        "--cuda-graph/--no-cuda-graph",
+        "On an NVIDIA GPU, start all that an update does at once, as a CUDA graph; a matter of "
+        "speed.",
+    ),
+]
+
 Resume = Annotated[
     bool, _option(_RUN, "--resume", "Go on with the run in the folder; same options as then.")
 ]

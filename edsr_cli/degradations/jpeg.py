@@ -8,6 +8,8 @@ there it is in fixed-point numbers.
 """
 
 import math
+from functools import cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -55,12 +57,15 @@ def compress(rgb: Tensor, quality: Tensor, full_colour: Tensor) -> Tensor:
     Returns:
         (N, 3, H, W), whole numbers in 0..255 as floats.
     """
+    constants = _constants(rgb.device)
     height, width = rgb.shape[2:]
     inner = (slice(None), slice(None), slice(height), slice(width))
-    ycc = torch.einsum("ij,njhw->nihw", rgb.new_tensor(_TO_YCC), rgb)
+    ycc = torch.einsum("ij,njhw->nihw", constants.to_ycc, rgb)
     ycc[:, 1:] += 128
     ycc = (ycc + 0.5).floor().clamp(0, 255)
-    luma_table, chroma_table = (_table(values, quality) for values in (_LUMA, _CHROMA))
+    luma_table, chroma_table = (
+        _steps(values, quality) for values in (constants.luma, constants.chroma)
+    )
     luma = _through_blocks(_filled(ycc[:, :1], _BLOCK, _BLOCK), luma_table)[inner]
     colours = ycc[:, 1:]
     # Rows are filled up behind the halving, columns in front of it. At its right and lower end the
@@ -72,7 +77,7 @@ def compress(rgb: Tensor, quality: Tensor, full_colour: Tensor) -> Tensor:
         whole = _through_blocks(_filled(colours, _BLOCK, _BLOCK), chroma_table)[inner]
         chroma = torch.where(full_colour[:, None, None, None], whole, chroma)
     ycc = torch.cat([luma, chroma - 128], 1)
-    back = torch.einsum("ij,njhw->nihw", rgb.new_tensor(_FROM_YCC), ycc)
+    back = torch.einsum("ij,njhw->nihw", constants.from_ycc, ycc)
     return (back + 0.5).floor().clamp(0, 255)
 
 
@@ -82,9 +87,26 @@ def _filled(planes: Tensor, rows: int, columns: int) -> Tensor:
     return F.pad(planes, (0, -width % columns, 0, -height % rows), "replicate")
 
 
-def _table(values: tuple[tuple[int, ...], ...], quality: Tensor) -> Tensor:
+class _Constants(NamedTuple):
+    """What the steps need beside the picture, on a device."""
+
+    to_ycc: Tensor
+    from_ycc: Tensor
+    luma: Tensor
+    chroma: Tensor
+    transform: Tensor
+
+
+@cache
+def _constants(device: torch.device) -> _Constants:
+    """Made once: a CUDA graph cannot record a copy from the host."""
+    tables = (torch.tensor(values, dtype=torch.float32).flatten() for values in (_LUMA, _CHROMA))
+    made = (torch.tensor(_TO_YCC), torch.tensor(_FROM_YCC), *tables, _transform())
+    return _Constants(*(tensor.to(device) for tensor in made))
+
+
+def _steps(standard: Tensor, quality: Tensor) -> Tensor:
     """Quantisation steps at some qualities, (N, 64), by libjpeg's rule."""
-    standard = torch.tensor(values, dtype=torch.float32, device=quality.device).flatten()
     quality = quality.float()[:, None]
     percent = torch.where(quality < 50, (5000 / quality).floor(), 200 - 2 * quality)
     return ((standard * percent + 50) / 100).floor().clamp(1, 255)
@@ -96,7 +118,7 @@ def _through_blocks(planes: Tensor, table: Tensor) -> Tensor:
     size = _BLOCK
     blocks = planes.reshape(count, channels, height // size, size, width // size, size)
     blocks = blocks.transpose(3, 4).reshape(count, -1, size * size) - 128
-    transform = _transform(planes)
+    transform = _constants(planes.device).transform
     steps = table[:, None]
     quotients = blocks @ transform.T / steps
     # Halves away from zero, as libjpeg does: the mean of a block often lies at one.
@@ -106,12 +128,12 @@ def _through_blocks(planes: Tensor, table: Tensor) -> Tensor:
     return blocks.transpose(3, 4).reshape(count, channels, height, width)
 
 
-def _transform(like: Tensor) -> Tensor:
+def _transform() -> Tensor:
     """The cosine transform of an 8 x 8 block as a matrix of 64 x 64, orthonormal."""
     k = torch.arange(8, dtype=torch.float64)
     rows = torch.cos((2 * k[None] + 1) * k[:, None] * math.pi / 16) / 2
     rows[0] /= math.sqrt(2)
-    return torch.kron(rows, rows).to(like)
+    return torch.kron(rows, rows).float()
 
 
 def _halve(planes: Tensor) -> Tensor:

@@ -1,6 +1,10 @@
-"""Batches of patches, cut at random from the training pictures."""
+"""Batches of patches, cut at random from the training pictures.
 
-from collections.abc import Sequence
+What is random about a batch is drawn on the host, into tables that are small and always of the same
+shape; cutting is a function of these tables on the device. So a GPU can repeat it as it is.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +17,22 @@ from edsr_cli.training.photos import Photos
 
 _DEGRADATION = 1  # sets its random numbers apart from those that choose the patches
 _SHARE_OF_GPU = 0.5  # of its free memory; the rest is for the training itself
+
+Tables = Mapping[str, Tensor]
+"""What was drawn for a batch, by name; for every batch of a scale of the same shapes."""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """The random part of a batch, on the host.
+
+    Attributes:
+        scale: the scale of all its patches.
+        tables: what to make the batch by.
+    """
+
+    scale: int
+    tables: Tables
 
 
 @dataclass(frozen=True)
@@ -31,7 +51,7 @@ class Batch:
 
 
 class Sampler:
-    """Cuts batches: every picture with equal chance, then any place in it, any of eight views.
+    """Makes batches: every picture with equal chance, then any place in it, any of eight views.
 
     What batch number n holds depends on the seed and on n alone, so a training that is resumed goes
     on with the very patches that it would have had.
@@ -42,7 +62,7 @@ class Sampler:
         batch_size: patches in a batch.
         patch_size: height and width of a patch in LR pixels.
         seed: of all choices.
-        device: where the pictures are kept, and batches are cut.
+        device: where the pictures are kept, and batches are made.
         degradation: what is done to LR patches; None for nothing.
     """
 
@@ -59,80 +79,109 @@ class Sampler:
         self.scales, self.batch_size, self.patch_size = tuple(scales), batch_size, patch_size
         self.degradation = degradation
         self.seed, self.device = seed, device
-        self._hr = torch.from_numpy(photos.hr).to(device)
-        self._lr = {scale: torch.from_numpy(photos.lr[scale]).to(device) for scale in scales}
+        self._hr = _pixels(photos.hr, device)
+        self._lr = {scale: _pixels(photos.lr[scale], device) for scale in scales}
         self._sizes = np.array([(p.height, p.width) for p in photos.photos])
-        self._hr_starts = np.array([p.hr for p in photos.photos])
-        self._lr_starts = {s: np.array([p.lr[s] for p in photos.photos]) for s in scales}
+        self._hr_starts = np.array([p.hr // 3 for p in photos.photos])
+        self._lr_starts = {s: np.array([p.lr[s] // 3 for p in photos.photos]) for s in scales}
 
-    def batch(self, number: int) -> Batch:
-        """Batch number `number`, from 0."""
+    def draw(self, number: int) -> Draw:
+        """The random part of batch number `number`, from 0."""
         random = np.random.default_rng([self.seed, number])
         scale = self.scales[random.integers(len(self.scales))]
+        return self._draw(random, np.random.default_rng([self.seed, number, _DEGRADATION]), scale)
+
+    def example(self, scale: int) -> Draw:
+        """A draw of a scale, for its names, shapes and types."""
+        return self._draw(np.random.default_rng(0), np.random.default_rng(0), scale)
+
+    def make(self, scale: int, tables: Tables) -> Batch:
+        """The batch that was drawn; what it holds and how long it takes do not show on the host.
+
+        Args:
+            scale: that of the draw.
+            tables: those of the draw, on the device of the pictures.
+        """
+        lr, hr = self.cut(scale, tables)
+        return Batch(scale, lr.float(), hr.float())
+
+    def cut(self, scale: int, tables: Tables) -> tuple[Tensor, Tensor]:
+        """The patches that were drawn: LR (N, 3, P, P) and HR, uint8, channels last in memory."""
+        lr_start, lr_width, hr_start, hr_width, top, left, view = tables["places"].unbind(1)
+        size = self._reach
+        lr = self._cut(self._lr[scale], lr_start, lr_width, top, left, view, size)
+        hr = self._cut(self._hr, hr_start, hr_width, top * scale, left * scale, view, size * scale)
+        if self.degradation is None:
+            return lr, hr
+        lr = self.degradation.apply(hr.float(), lr.float(), tables).to(torch.uint8)
+        return _without(lr, MARGIN), _without(hr, MARGIN * scale)
+
+    def batch(self, number: int) -> Batch:
+        """Batch number `number`, from 0, on the device of the pictures."""
+        draw = self.draw(number)
+        return self.make(draw.scale, {k: t.to(self.device) for k, t in draw.tables.items()})
+
+    def _draw(
+        self, random: np.random.Generator, suffering: np.random.Generator, scale: int
+    ) -> Draw:
+        """Draw what patches are chosen, and, from a generator of its own, what they suffer."""
         chosen = random.integers(len(self._sizes), size=self.batch_size)
         small = self._sizes[chosen] // scale
-        margin = 0 if self.degradation is None else MARGIN
-        size = self.patch_size + 2 * margin
-        corner = random.integers(0, small - size + 1)
-        views = random.integers(8, size=self.batch_size)
-        lr = self._cut(
-            self._lr[scale], self._lr_starts[scale][chosen], small[:, 1], corner, views, size
-        )
-        hr = self._cut(
-            self._hr,
+        corner = random.integers(0, small - self._reach + 1)
+        view = random.integers(8, size=self.batch_size)
+        columns = [
+            self._lr_starts[scale][chosen],
+            small[:, 1],
             self._hr_starts[chosen],
             self._sizes[chosen, 1],
-            corner * scale,
-            views,
-            size * scale,
-        )
+            corner[:, 0],
+            corner[:, 1],
+            view,
+        ]
+        tables = {"places": torch.from_numpy(np.stack(columns, 1).astype(np.int64))}
         if self.degradation is not None:
-            lr = self.degradation.apply(hr, lr, self._table(number))
-            lr, hr = _without(lr, margin), _without(hr, margin * scale)
-        return Batch(scale, lr, hr)
+            drawn = self.degradation.draw(self.batch_size, suffering)
+            tables |= {name: torch.from_numpy(values) for name, values in drawn.items()}
+        return Draw(scale, tables)
 
-    def _table(self, number: int) -> dict[str, Tensor]:
-        """What the patches of a batch are degraded by; the choice of patches is not touched."""
-        assert self.degradation is not None
-        random = np.random.default_rng([self.seed, number, _DEGRADATION])
-        drawn = self.degradation.draw(self.batch_size, random)
-        return {name: torch.from_numpy(values).to(self.device) for name, values in drawn.items()}
+    @property
+    def _reach(self) -> int:
+        """Height and width of what is cut, in LR pixels: a patch with its margin."""
+        return self.patch_size + (0 if self.degradation is None else 2 * MARGIN)
 
     def _cut(
         self,
-        samples: Tensor,
-        starts: np.ndarray,
-        widths: np.ndarray,
-        corners: np.ndarray,
-        views: np.ndarray,
+        pixels: Tensor,
+        start: Tensor,
+        width: Tensor,
+        top: Tensor,
+        left: Tensor,
+        view: Tensor,
         size: int,
     ) -> Tensor:
-        """Gather the patches of a batch from a flat array, (N, 3, size, size).
+        """Gather the patches of a batch from all pixels, (N, 3, size, size), uint8.
 
         Args:
-            samples: the array.
-            starts: for each patch, where its picture begins.
-            widths: for each patch, the width of its picture.
-            corners: (N, 2), for each patch, its first row and column.
-            views: for each patch, its view: 1 flips columns, 2 flips rows, 4 transposes.
+            pixels: (all, 3).
+            start: (N,), the first pixel of each patch's picture.
+            width: (N,), of each patch's picture.
+            top, left: (N,), each patch's first row and column.
+            view: (N,), of each patch: 1 flips columns, 2 flips rows, 4 transposes.
             size: height and width of a patch.
         """
+        start, width, top, left, view = (
+            each[:, None, None] for each in (start, width, top, left, view)
+        )
         # A view is a way to walk over the patch: the flips run backwards, and the transposition
         # exchanges what a step down and a step to the right mean.
-        numbers = np.stack(
-            [starts, widths, corners[:, 0], corners[:, 1], views & 1, views & 2, views & 4], 1
-        )
-        table = torch.from_numpy(numbers).to(self.device, non_blocking=True)
-        start, width, top, left, mirrored, flipped, transposed = table[:, :, None, None].unbind(1)
-        step = torch.arange(size, device=self.device)
+        step = torch.arange(size, device=pixels.device)
         down, right = step[None, :, None], step[None, None, :]
-        row = torch.where(transposed > 0, right, down)
-        column = torch.where(transposed > 0, down, right)
-        row = torch.where(flipped > 0, size - 1 - row, row)
-        column = torch.where(mirrored > 0, size - 1 - column, column)
-        pixel = start + ((top + row) * width + left + column) * 3
-        channel = torch.arange(3, device=self.device)[None, :, None, None]
-        return samples[pixel[:, None] + channel].float()
+        transposed = (view & 4) > 0
+        row = torch.where(transposed, right, down)
+        column = torch.where(transposed, down, right)
+        row = torch.where((view & 2) > 0, size - 1 - row, row)
+        column = torch.where((view & 1) > 0, size - 1 - column, column)
+        return pixels[start + (top + row) * width + left + column].permute(0, 3, 1, 2)
 
 
 def home(photos: Photos, device: torch.device) -> torch.device:
@@ -144,6 +193,12 @@ def home(photos: Photos, device: torch.device) -> torch.device:
     return device if needed < free * _SHARE_OF_GPU else torch.device("cpu")
 
 
+def _pixels(samples: np.ndarray, device: torch.device) -> Tensor:
+    """Flat samples, each picture (H, W, 3), as (all pixels, 3)."""
+    return torch.from_numpy(samples).to(device).view(-1, 3)
+
+
 def _without(patches: Tensor, margin: int) -> Tensor:
-    """Patches without their outermost pixels."""
-    return patches[:, :, margin:-margin, margin:-margin].contiguous()
+    """Patches without their outermost pixels, channels last in memory."""
+    inner = patches[:, :, margin:-margin, margin:-margin]
+    return inner.contiguous(memory_format=torch.channels_last)

@@ -49,9 +49,7 @@ def pairs_of(photos: Photos, scale: int) -> list[LoadedPair]:
     return pairs
 
 
-def pairs_in(
-    folder: Path, scale: int, degrade: PictureDegradation = CLEAN
-) -> list[LoadedPair]:
+def pairs_in(folder: Path, scale: int, degrade: PictureDegradation = CLEAN) -> list[LoadedPair]:
     """The pictures of a data set, of any layout that `edsr_cli.datasets.benchmark` knows.
 
     Args:

@@ -14,6 +14,7 @@ from edsr_cli.checkpoints.canonical import read_canonical
 from edsr_cli.networks import edsr_baseline
 from edsr_cli.training.log import Log
 from edsr_cli.training.run import RunFolder
+from edsr_cli.training.trainer import Trainer
 from tests.cli.conftest import Run, finish, listing, start
 from tests.jobs.nearest import read_back
 from tests.training.conftest import picture
@@ -167,6 +168,24 @@ def test_resuming_a_stopped_training_gives_the_same_curve(pictures: Path) -> Non
         for name in ("whole", "stopped")
     ]
     assert curves[0] == curves[1]
+
+
+def test_a_graph_is_no_part_of_what_is_resumed(
+    edsr: Callable[..., Run], pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    class Noting(Trainer):
+        def __init__(self, *arguments: object, graph: bool) -> None:
+            asked.append(graph)
+            super().__init__(*arguments, graph=graph)
+
+    monkeypatch.setattr("edsr_cli.training.trainer.Trainer", Noting)
+    options = ("train", pictures, "-o", "run", "-s", 2, "--updates", 1, *QUICK)
+    assert edsr(*options, "--no-cuda-graph").code == 0
+    run = edsr(*options, "--resume")
+    assert run.code == 0, run.err
+    assert asked == [False, True]
 
 
 @pytest.mark.parametrize(

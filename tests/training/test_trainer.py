@@ -49,8 +49,8 @@ def equal(one: Sequence[torch.Tensor], other: Sequence[torch.Tensor]) -> bool:
 @pytest.mark.parametrize("config", [EDSR, MDSR], ids=["edsr", "mdsr"])
 def test_the_tail_as_one_convolution_learns_the_same(photos: Photos, config: NetworkConfig) -> None:
     collapsed, plain = trainer(photos, config=config), trainer(photos, config=config)
-    assert collapsed.collapses
-    plain.collapses = False
+    assert collapsed.updater.collapses
+    plain.updater.collapses = False
     assert losses(collapsed, 10) == pytest.approx(losses(plain, 10), rel=1e-4)
 
 
@@ -175,18 +175,18 @@ def test_the_update_is_adams_on_the_mean_absolute_error(photos: Photos) -> None:
             second.mul_(0.999).addcmul_(g, g, value=0.001)
             mean, square = first / (1 - 0.9 ** (number + 1)), second / (1 - 0.999 ** (number + 1))
             p.data -= 1e-3 * mean / (square.sqrt() + 1e-8)
-    for mine, theirs in zip(weights, training._weights, strict=True):
+    for mine, theirs in zip(weights, training.updater.weights, strict=True):
         torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-4)
 
 
 def test_averaged_weights_are_the_result(photos: Photos) -> None:
     training = trainer(photos, replace(RECIPE, ema=0.5))
-    average = [w.detach().clone() for w in training._weights]
+    average = [w.detach().clone() for w in training.updater.weights]
     for step in itertools.islice(training.steps(), 5):
         decay = min(0.5, (1 + step.update) / (10 + step.update))
         average = [
             decay * a + (1 - decay) * w.detach()
-            for a, w in zip(average, training._weights, strict=True)
+            for a, w in zip(average, training.updater.weights, strict=True)
         ]
     result = list(training.result().parameters())
     shown = [
@@ -194,13 +194,13 @@ def test_averaged_weights_are_the_result(photos: Photos) -> None:
     ]
     for mine, theirs in zip(average, shown, strict=True):
         torch.testing.assert_close(mine, theirs)
-    assert not equal(shown, [w.detach() for w in training._weights])
+    assert not equal(shown, [w.detach() for w in training.updater.weights])
 
 
 def test_the_gradient_is_clipped(photos: Photos) -> None:
     training = trainer(photos, replace(RECIPE, clip_norm=1e-3))
     losses(training, 1)
-    norm = torch.cat([w.grad.flatten() for w in training._weights]).norm()
+    norm = torch.cat([w.grad.flatten() for w in training.updater.weights]).norm()
     assert float(norm) == pytest.approx(1e-3, rel=1e-3)
 
 
@@ -223,28 +223,4 @@ def test_bf16_trains_too(photos: Photos) -> None:
     one, other = losses(exact, 20), losses(fast, 20)
     assert one != other
     assert other == pytest.approx(one, rel=0.1)
-    assert all(weight.dtype == torch.float32 for weight in fast._weights)
-
-
-class Elsewhere(Sampler):
-    """A sampler that says that its batches have to be brought to the device."""
-
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self.device = torch.device("meta")
-        self.cut: list[int] = []
-
-    def batch(self, number: int) -> Any:
-        self.cut.append(number)
-        self.device = CPU
-        batch = super().batch(number)
-        self.device = torch.device("meta")
-        return batch
-
-
-def test_batches_cut_ahead_are_the_same(photos: Photos) -> None:
-    expected = losses(trainer(photos), 30)
-    sampler = Elsewhere(photos, (2,), 2, 8, 0, CPU)
-    ahead = Trainer(random_network(EDSR, 0), RECIPE, sampler, CPU)
-    assert losses(ahead, 30) == expected
-    assert sampler.cut == list(range(31))  # each once, in order, one ahead
+    assert all(weight.dtype == torch.float32 for weight in fast.updater.weights)

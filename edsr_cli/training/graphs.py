@@ -1,0 +1,95 @@
+"""CUDA graphs: work that is recorded once and then started as a whole.
+
+An update is some hundreds of small kernels. Started one by one they take the host longer than the
+device; as a graph they are started together, on the tensors that they were recorded with.
+
+Nothing in here could be run where it was written, for want of a GPU.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from edsr_cli.inference import devices
+
+logger = logging.getLogger(__name__)
+
+_WARM_UP = 3  # what torch's own notes on CUDA graphs have
+
+Work = Callable[[], None]
+"""Reads and writes tensors that stay where they are, and asks the host for no value of theirs."""
+
+
+class Recorder:
+    """Records work on a CUDA device. All that one records shares the memory of what is between.
+
+    Args:
+        device: where.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._pool = torch.cuda.graph_pool_handle()
+
+    def __call__(self, work: Work, state: Sequence[Tensor]) -> Work:
+        """Work that does the same as `work`, as one graph where that can be recorded.
+
+        Args:
+            work: is done a few times first, so that libraries choose their kernels.
+            state: all that it changes and depends on; in the end it is as it was.
+        """
+        present = torch.cuda.current_stream()
+        self._stream.wait_stream(present)
+        # If a recording fails, torch does not come back from its stream; this does.
+        with torch.cuda.stream(self._stream):
+            warm_up(work, state)
+            graph = torch.cuda.CUDAGraph()
+            try:
+                # "thread_local": the thread that fills slots may wait for its events meanwhile.
+                with torch.cuda.graph(
+                    graph, self._pool, self._stream, capture_error_mode="thread_local"
+                ):
+                    work()
+            except RuntimeError as error:
+                if devices.is_out_of_memory(error):
+                    raise
+                reason = str(error).partition("\n")[0]
+                logger.warning(
+                    "No CUDA graph could be made of the updates (%s); they run without, slower.",
+                    reason,
+                )
+                return work
+            finally:
+                present.wait_stream(self._stream)
+        return graph.replay
+
+
+def warm_up(work: Work, state: Sequence[Tensor]) -> None:
+    """Do work a few times, and put back what it has changed."""
+    before = [tensor.detach().clone() for tensor in state]
+    for _ in range(_WARM_UP):
+        work()
+    with torch.no_grad():
+        for tensor, was in zip(state, before, strict=True):
+            tensor.copy_(was)
+
+
+@contextmanager
+def settings(device: torch.device) -> Iterator[None]:
+    """What updates run under: the device's own streams, and cuDNN's fastest kernels.
+
+    All batches have the same shapes, so it pays to try kernels out once.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = True
+    try:
+        with torch.cuda.device(device):
+            yield
+    finally:
+        torch.backends.cudnn.benchmark = before
