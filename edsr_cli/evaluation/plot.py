@@ -41,13 +41,12 @@ def check_plot(degradations: Sequence[str], path: Path, overwrite: bool) -> None
     """Find out before the work whether there will be a line to draw, and a file to draw it to.
 
     Raises:
-        UsageError: fewer than two degradations are compression alone, the file exists already, or
-            matplotlib is missing.
-        PictureError: files cannot be written to the file's folder.
+        UsageError: fewer than two degradations are compression alone, the file exists already or
+            cannot be written, or matplotlib is missing.
     """
     if os.path.lexists(path) and not overwrite:
         raise UsageError(f"{display_name(path)} exists already.", "To replace it, add --overwrite.")
-    check_writable(path.parent)
+    check_writable(path.parent, UsageError)
     if len({quality for each in degradations if (quality := jpeg_quality(each))}) < 2:
         raise UsageError(
             "A plot needs two JPEG qualities or more.",

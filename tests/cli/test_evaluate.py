@@ -1,6 +1,7 @@
 """`edsr evaluate`: tables, JSON, what it saves, and what it refuses."""
 
 import re
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,9 @@ from PIL import Image
 
 from edsr_cli.checkpoints import registry
 from edsr_cli.datasets import bicubic
+from edsr_cli.degradations.kernel import normalised
+from edsr_cli.degradations.patches import Degradation, degrade_picture
+from edsr_cli.degradations.spec import parse
 from edsr_cli.evaluation.scores import measure
 from tests.cli.conftest import finish, listing, records, start, usage
 from tests.jobs.nearest import NAME, read_back, repeated, save_nearest
@@ -232,6 +236,79 @@ def test_a_file_with_several_scales_is_read_once(edsr, here, monkeypatch):
         assert scales == [2, 4] and len(read) == 1
 
 
+# Degradations.
+
+
+def worse(name, spec, scale=4):
+    """What the command should have given to the network."""
+    height, width = HR[name].shape[0] // scale * scale, HR[name].shape[1] // scale * scale
+    seed = zlib.crc32(f"{name} x{scale}".encode())
+    degradation = Degradation(parse(spec))
+    return degrade_picture(degradation, HR[name][:height, :width], lr(name, scale), seed)
+
+
+@pytest.mark.parametrize("spec", ["jpeg:50", "noise:5", "photo", "blur:0.4,jpeg:80"])
+def test_degraded_pictures(evaluate, spec):
+    run = evaluate("Set5", "--degrade", spec, "--json")
+    assert run.code == 0 and run.err == ""  # no remark about published figures either
+    *pictures, mean = records(run)
+    assert mean["published"] == [] and mean["degradation"] == spec
+    for result in pictures:
+        name = result["picture"]
+        original = HR[name][:40, :44]
+        pixels = worse(name, spec)
+        ours, simple = repeated(pixels, 4), bicubic.upscale(pixels, 4)
+        assert result["degradation"] == spec
+        assert result["psnr_y"] == pytest.approx(measure(ours, original, 4).psnr_y)
+        assert result["bicubic_psnr_y"] == pytest.approx(measure(simple, original, 4).psnr_y)
+
+
+def test_several_degradations_each_have_a_table(evaluate):
+    run = evaluate("Set5", "--degrade", "jpeg:50", "--degrade", "clean", "--degrade", "jpeg:50")
+    titles = [row[0] for row in rows(run) if row[0].startswith("Set5 x4")]
+    assert len(titles) == 2
+    assert "degraded: jpeg:50" in titles[0] and "degraded" not in titles[1]
+
+
+def test_unknown_pictures_are_read_as_they_are(evaluate, here):
+    for name in HR:
+        save(Path(f"DIV2K/DIV2K_valid_HR/{name}.png"), HR[name])
+        save(Path(f"DIV2K/DIV2K_valid_LR_unknown/X4/{name}x4.png"), lr(name)[::-1])
+    run = evaluate("DIV2K", "--degrade", "unknown", "--border", "0", "--json")
+    result = records(run)[0]
+    wanted = measure(repeated(lr("a")[::-1], 4), HR["a"][:40, :44], 0)
+    assert (result["lr"], result["psnr_y"]) == ("given", pytest.approx(wanted.psnr_y))
+    run = evaluate("Set5", "--degrade", "unknown")
+    assert run.code != 0 and "LR_unknown" in run.err
+
+
+def test_a_kernel(evaluate, here):
+    weights = np.random.default_rng(0).uniform(0, 1, (7, 7))
+    np.save("k.npy", weights)
+    run = evaluate("mine", "--degrade", "unknown:k.npy", "--json")
+    small = normalised(weights, "test").downscale(HR["a"][:40, :44], 4)
+    wanted = measure(repeated(small, 4), HR["a"][:40, :44], 4)
+    assert records(run)[0]["psnr_y"] == pytest.approx(wanted.psnr_y)
+
+
+def test_a_plot_of_the_gain_against_quality(evaluate):
+    pytest.importorskip("matplotlib")
+    run = evaluate("Set5", "--degrade", "jpeg:90", "--degrade", "jpeg:30", "--plot", "gain.png")
+    assert run.code == 0 and "gain.png" in run.err
+    pixels = np.asarray(read_back(Path("gain.png")).convert("RGB"))
+    assert pixels.shape == (600, 960, 3)
+    assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 9  # something is drawn
+    again = evaluate("Set5", "--plot", "gain.png")
+    assert again.code == 2 and "exists already" in again.err
+
+
+def test_a_plot_alone_takes_the_usual_qualities(evaluate):
+    pytest.importorskip("matplotlib")
+    run = evaluate("Set5", "--plot", "gain.png", "--json")
+    kinds = [each["degradation"] for each in records(run) if each["kind"] == "mean"]
+    assert kinds == ["clean", "jpeg:95", "jpeg:90", "jpeg:80", "jpeg:70", "jpeg:50", "jpeg:30"]
+
+
 # Saving.
 
 
@@ -297,6 +374,11 @@ def test_nothing_but_bad_pictures(evaluate):
         (["mine", "--border", "-1"], "--border"),
         (["mine", "--save", "mine/a.png"], "is not a folder"),
         (["mine", "-d", "tpu"], "tpu"),
+        (["mine", "--degrade", "jepg:50"], "'jepg:50' is not a step"),
+        (["mine", "--degrade", "unknown:nowhere.npy"], "nowhere.npy"),
+        (["mine", "--degrade", "jpeg:1", "--degrade", "jpeg:2", "--save", "x"], "--save is for"),
+        (["mine", "--degrade", "noise:5", "--plot", "x.png"], "two JPEG qualities"),
+        (["mine", "--plot", "nowhere/x.png"], "no such folder"),
     ],
 )
 def test_wrong_usage(evaluate, no_work, arguments, words):

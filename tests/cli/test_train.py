@@ -5,12 +5,14 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from edsr_cli.checkpoints.canonical import read_canonical
+from edsr_cli.degradations.spec import PHOTO
 from edsr_cli.networks import edsr_baseline
 from edsr_cli.training.log import Log
 from edsr_cli.training.run import RunFolder
@@ -188,9 +190,81 @@ def test_a_graph_is_no_part_of_what_is_resumed(
     assert asked == [False, True]
 
 
+def facts_of(path: str) -> dict[str, Any]:
+    return json.loads(read_canonical(Path(path)).metadata["training"])
+
+
+def test_degraded_patches(edsr: Callable[..., Run], pictures: Path) -> None:
+    options = ("train", pictures, "-s", 2, "--updates", 2, "--patch", 4, "--batch", 1)
+    losses = set()
+    for name, spec in (("clean", "clean"), ("jpeg", "jpeg:5"), ("again", "jpeg:5")):
+        run = edsr(*options, "-o", name, "--degrade", spec, "--hold-out", 1)
+        assert run.code == 0, run.err
+        losses.add(Log(Path(name) / "log.csv", [2]).rows()[-1].loss)
+        assert facts_of(f"{name}/weights.safetensors")["recipe"]["degradation"] == spec
+    assert len(losses) == 2  # compression changes it, the same compression does not
+
+
+def test_photo_is_written_out_in_the_metadata(edsr: Callable[..., Run], pictures: Path) -> None:
+    run = edsr("train", pictures, "-o", "run", "-s", 2, "--updates", 1, "--degrade", "photo",
+               "--patch", 4, "--batch", 2, "--hold-out", 1)  # fmt: skip
+    assert run.code == 0, run.err
+    assert facts_of("run/weights.safetensors")["recipe"]["degradation"] == str(PHOTO)
+
+
+def test_a_patch_with_its_margin_must_fit(edsr: Callable[..., Run], pictures: Path) -> None:
+    run = edsr("train", pictures, "-o", "run", "-s", 2, "--degrade", "photo", *QUICK)
+    assert run.code == 2 and "at least 48 pixels" in run.err
+
+
+def test_a_degradation_cannot_change_on_the_way(edsr: Callable[..., Run], pictures: Path) -> None:
+    options = ("train", pictures, "-o", "run", "-s", 2, "--updates", 1, "--patch", 4)
+    assert edsr(*options, "--degrade", "jpeg:50").code == 0
+    run = edsr(*options, "--degrade", "jpeg:40", "--resume")
+    assert run.code == 2 and "degradation" in run.err
+
+
+def test_unknown_lr_pictures_are_learnt_from(edsr: Callable[..., Run], pictures: Path) -> None:
+    for index, file in enumerate(sorted(pictures.iterdir())):
+        hr = Path(f"DIV2K/DIV2K_train_HR/000{index}.png")
+        small = Path(f"DIV2K/DIV2K_train_LR_unknown/X2/000{index}x2.png")
+        hr.parent.mkdir(parents=True, exist_ok=True)
+        small.parent.mkdir(parents=True, exist_ok=True)
+        with Image.open(file) as image:
+            image.save(hr)
+            image.resize((image.width // 2, image.height // 2), Image.Resampling.BOX).save(small)
+    run = edsr(
+        "train", "DIV2K", "-o", "run", "-s", 2, "--updates", 1, "--degrade", "unknown", *QUICK
+    )
+    assert run.code == 0, run.err
+    assert facts_of("run/weights.safetensors")["recipe"]["degradation"] == "unknown:given"
+    run = edsr("train", pictures, "-o", "other", "-s", 2, "--degrade", "unknown", *QUICK)
+    assert run.code == 2 and "LR_unknown" in run.err
+
+
+def test_a_kernel(edsr: Callable[..., Run], pictures: Path) -> None:
+    np.save("k.npy", np.ones((4, 4)))
+    run = edsr("train", pictures, "-o", "run", "-s", 2, "--updates", 1, "--degrade",
+               "unknown:k.npy", *QUICK)  # fmt: skip
+    assert run.code == 0, run.err
+    assert facts_of("run/weights.safetensors")["recipe"]["degradation"].startswith("unknown:x2 ")
+
+
+def test_pictures_of_jpeg_origin_may_be_shrunk(edsr: Callable[..., Run], pictures: Path) -> None:
+    Image.fromarray(picture(7, 80, 80)).save(pictures / "large.jpg", quality=60)
+    run = edsr("train", pictures, "-o", "run", "-s", 2, "--updates", 1, "--shrink", 2, *QUICK)
+    assert run.code == 0, run.err
+    data = facts_of("run/weights.safetensors")["data"]
+    assert data["shrink"] == 2
+    pixels = 3 * 40 * 52 + 40 * 40 - 40 * 52  # one is held out
+    assert data["megapixels"] in (round(pixels / 1e6, 2), round(3 * 40 * 52 / 1e6, 2))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (("-s", 2, "--degrade", "jepg:50"), "'jepg:50' is not a step"),
+        (("-s", 2, "--degrade", "unknown:nowhere.npy"), "nowhere.npy"),
         (("-s", 2, "--updates", 0), "--updates"),
         (("-p", "mdsr", "-s", 2), "Leave out --scale"),
         ((), "Give --scale"),

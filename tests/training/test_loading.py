@@ -7,6 +7,8 @@ import pytest
 from PIL import Image
 
 from edsr_cli.datasets.bicubic import downscale
+from edsr_cli.degradations.kernel import normalised
+from edsr_cli.degradations.reduction import ByKernel
 from edsr_cli.errors import PictureError, UsageError
 from edsr_cli.training.loading import find_pictures, load_photos
 from edsr_cli.training.photos import Photos
@@ -112,6 +114,34 @@ def test_a_cache_that_cannot_be_made_is_said(folder: Path, tmp_path: Path) -> No
     (tmp_path / "file").write_text("")
     with pytest.raises(PictureError, match="the cache cannot be written"):
         load_photos([folder], (2,), 48, tmp_path / "file")
+
+
+def test_pictures_from_jpeg_files_are_made_smaller_first(tmp_path: Path) -> None:
+    pixels = picture(1, 101, 120)
+    Image.fromarray(pixels).save(tmp_path / "a.jpg", quality=80)
+    Image.fromarray(pixels).save(tmp_path / "b.png")
+    Image.fromarray(pixels[:70]).save(tmp_path / "c.jpg")
+    photos = load_photos([tmp_path], (2,), least=48, shrink=2)
+    assert [(p.name, p.height, p.width) for p in photos.photos] == [
+        ("a.jpg", 50, 60),
+        ("b.png", 101, 120),
+    ]
+    assert np.array_equal(
+        photos.picture(0), downscale(np.asarray(Image.open(tmp_path / "a.jpg")), 2)
+    )
+    assert np.array_equal(photos.picture(1), pixels)
+    assert "made 2 times smaller" in photos.skipped[0]
+
+
+def test_the_cache_tells_ways_of_making_lr_apart(folder: Path, tmp_path: Path) -> None:
+    kernel = ByKernel({2: normalised(np.ones((4, 4)), "test")})
+    plain = load_photos([folder], (2,), 48, tmp_path)
+    other = load_photos([folder], (2,), 48, tmp_path, reduction=kernel)
+    again = load_photos([folder], (2,), 48, tmp_path)
+    assert np.array_equal(plain.lr[2], again.lr[2]) and plain.digest == again.digest
+    assert not np.array_equal(plain.lr[2], other.lr[2]) and plain.digest != other.digest
+    wanted = kernel.kernels[2].downscale(other.picture(0), 2)
+    assert np.array_equal(other.small_picture(0, 2), wanted)
 
 
 def test_two_folders_may_have_the_same_names(tmp_path: Path) -> None:
