@@ -10,12 +10,13 @@ network; with the tail as one convolution (which `edsr train` has on a CPU) ther
 25 % at x4, 14 % at x3 and 7 % at x2, so that the floor is not one for it.
 
 "batch" is the share of an update's time that the device takes to make its batch: cutting the
-patches. "drawing" is what the host takes to draw what is random about it, as a share of the same
-time; on a CPU it is part of it, on a GPU it runs beside it.
+patches, and in the lines "photo" degrading them as `edsr train --degrade photo` does. "drawing" is
+what the host takes to draw what is random about it, as a share of the same time; on a CPU it is
+part of it, on a GPU it runs beside it.
 
 On a CPU the two forms of a network's tail take turns, on an NVIDIA GPU updates as one CUDA graph
-and kernel by kernel, in short rounds; each figure is the median over the rounds. A network's lines
-come as soon as it is done.
+and kernel by kernel, and clean and degraded patches, in short rounds; each figure is the median
+over the rounds. A network's lines come as soon as it is done.
 """
 
 import argparse
@@ -121,7 +122,7 @@ class Variant:
         special: with the tail as one convolution on a CPU, as a graph on an NVIDIA GPU.
         autocast: the number format.
         photos: what batches are cut from.
-        recipe: size of the batches.
+        recipe: size of the batches, and what LR patches suffer.
         device: where.
     """
 
@@ -145,7 +146,10 @@ class Variant:
         network = random_network(config, 0)
         size, patch = recipe.batch_size, recipe.patch_size
         self.work = 6 * multiply_adds(network, scale, size, patch)
-        self.sampler = Sampler(photos, (scale,), size, patch, 0, home(photos, device))
+        self.patches = "clean" if recipe.patch_degradation is None else "photo"
+        self.sampler = Sampler(
+            photos, (scale,), size, patch, 0, home(photos, device), recipe.patch_degradation
+        )
         recipe = replace(recipe, autocast=autocast)
         trainer = Trainer(network, recipe, self.sampler, device, graph=special)
         trainer.updater.collapses = special and not cuda
@@ -167,7 +171,8 @@ class Variant:
         speed = statistics.median(self.speeds)
         making, drawing = (statistics.median(share) for share in zip(*self.shares, strict=True))
         return (
-            f"| {self.name:25} | {self.way:21} | {self.autocast.value} | {speed:.2f} | "
+            f"| {self.name:25} | {self.way:21} | {self.patches} | {self.autocast.value} | "
+            f"{speed:.2f} | "
             f"{speed * self.work / 1e9:.0f} | {peak / self.work:.2f} | "
             f"{100 * speed * self.work / peak:.0f} % | {100 * making:.1f} % | "
             f"{100 * drawing:.2f} % |"
@@ -211,8 +216,17 @@ def variants(
     for autocast in formats:
         for name, config, scale in configs:
             yield [
-                Variant(name, config, scale, special, autocast, photos, recipe, device)
-                for special in (False, True)
+                Variant(
+                    name,
+                    config,
+                    scale,
+                    special,
+                    autocast,
+                    photos,
+                    replace(recipe, degradation=patches),
+                    device,
+                )
+                for special, patches in ((False, "clean"), (True, "clean"), (True, "photo"))
             ]
 
 
@@ -236,10 +250,10 @@ def main() -> None:
     dtypes = {Autocast.FP32: torch.float32, Autocast.BF16: torch.bfloat16}
     peaks: dict[Autocast, float] = {}
     print(
-        "\n| network | way | format | updates/s | GFLOP/s | floor, updates/s | of it | batch | "
-        "drawing |"
+        "\n| network | way | patches | format | updates/s | GFLOP/s | floor, updates/s | of it | "
+        "batch | drawing |"
     )
-    print("|---|---|---|---|---|---|---|---|---|", flush=True)
+    print("|---|---|---|---|---|---|---|---|---|---|", flush=True)
     formats = [Autocast(each) for each in options.formats or [Autocast.FP32]]
     if not options.formats and devices.pick_precision("auto", device) is Precision.BF16:
         formats.append(Autocast.BF16)
