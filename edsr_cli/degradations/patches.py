@@ -52,7 +52,7 @@ class Degradation:
         quality = _values(spec.jpeg, count, random, kept)
         first = np.zeros((2, count), np.int64) if whole else random.integers(_GRID, size=(2, count))
         second = (first + random.integers(1, _GRID, size=(2, count))) % _GRID
-        return {
+        table = {
             "made": filtered | (blur > 0),
             "filter": np.where(filtered, random.choice(chosen, count), _BICUBIC_NUMBER),
             "blur_down": blur,
@@ -68,6 +68,11 @@ class Degradation:
             "right": first[1],
             "again_down": second[0],
             "again_right": second[1],
+        }
+        # Not every device has fp64.
+        return {
+            name: values.astype(np.float32) if values.dtype == np.float64 else values
+            for name, values in table.items()
         }
 
     def apply(self, hr: Tensor | None, lr: Tensor, table: Mapping[str, Tensor]) -> Tensor:

@@ -94,7 +94,7 @@ class Feed:
     """Gives the draws of a sampler, in order, in slots.
 
     Where the pictures are on another device than the training, the patches are cut on theirs, and
-    sent in place of the tables.
+    sent in place of what places them.
 
     Args:
         sampler: makes the batches.
@@ -133,8 +133,8 @@ class Feed:
         tables = self._views[scale]
         if not self._cuts:
             return self._sampler.make(scale, tables)
-        lr, hr = (tables[name].permute(0, 3, 1, 2).float() for name in ("lr", "hr"))
-        return Batch(scale, lr, hr)
+        lr, hr = (tables[name].permute(0, 3, 1, 2) for name in ("lr", "hr"))
+        return self._sampler.finish(scale, lr, hr, tables)
 
     @contextmanager
     def from_batch(self, number: int) -> Generator[Feeding, None, None]:
@@ -172,4 +172,8 @@ class Feed:
         if not self._cuts:
             return draw
         lr, hr = self._sampler.cut(draw.scale, draw.tables)
-        return Draw(draw.scale, {"lr": lr.permute(0, 2, 3, 1), "hr": hr.permute(0, 2, 3, 1)})
+        tables = self._sampler.without_places(draw.tables)
+        return Draw(
+            draw.scale,
+            {**tables, "lr": lr.permute(0, 2, 3, 1), "hr": hr.permute(0, 2, 3, 1)},
+        )

@@ -18,6 +18,8 @@ from edsr_cli.training.photos import Photos
 _DEGRADATION = 1  # sets its random numbers apart from those that choose the patches
 _SHARE_OF_GPU = 0.5  # of its free memory; the rest is for the training itself
 
+_PLACES = "places"
+
 Tables = Mapping[str, Tensor]
 """What was drawn for a batch, by name; for every batch of a scale of the same shapes."""
 
@@ -102,24 +104,41 @@ class Sampler:
             scale: that of the draw.
             tables: those of the draw, on the device of the pictures.
         """
-        lr, hr = self.cut(scale, tables)
-        return Batch(scale, lr.float(), hr.float())
+        return self.finish(scale, *self.cut(scale, tables), tables)
 
     def cut(self, scale: int, tables: Tables) -> tuple[Tensor, Tensor]:
-        """The patches that were drawn: LR (N, 3, P, P) and HR, uint8, channels last in memory."""
-        lr_start, lr_width, hr_start, hr_width, top, left, view = tables["places"].unbind(1)
+        """The patches that were drawn: LR (N, 3, P, P) and HR, uint8, channels last in memory.
+
+        Patches to be degraded have `MARGIN` more LR pixels at each side.
+        """
+        lr_start, lr_width, hr_start, hr_width, top, left, view = tables[_PLACES].unbind(1)
         size = self._reach
         lr = self._cut(self._lr[scale], lr_start, lr_width, top, left, view, size)
         hr = self._cut(self._hr, hr_start, hr_width, top * scale, left * scale, view, size * scale)
-        if self.degradation is None:
-            return lr, hr
-        lr = self.degradation.apply(hr.float(), lr.float(), tables).to(torch.uint8)
-        return _without(lr, MARGIN), _without(hr, MARGIN * scale)
+        return lr, hr
+
+    def finish(self, scale: int, lr: Tensor, hr: Tensor, tables: Tables) -> Batch:
+        """What becomes of patches that were cut, on their device, whatever it is.
+
+        Args:
+            scale: that of the draw.
+            lr, hr: what `cut` gave.
+            tables: those of the draw; what places patches may be left out.
+        """
+        lr, hr = lr.float(), hr.float()
+        if self.degradation is not None:
+            lr = _without(self.degradation.apply(hr, lr, tables), MARGIN)
+            hr = _without(hr, MARGIN * scale)
+        return Batch(scale, lr, hr)
 
     def batch(self, number: int) -> Batch:
         """Batch number `number`, from 0, on the device of the pictures."""
         draw = self.draw(number)
         return self.make(draw.scale, {k: t.to(self.device) for k, t in draw.tables.items()})
+
+    def without_places(self, tables: Tables) -> dict[str, Tensor]:
+        """What `finish` needs of the tables of a draw."""
+        return {name: table for name, table in tables.items() if name != _PLACES}
 
     def _draw(
         self, random: np.random.Generator, suffering: np.random.Generator, scale: int
@@ -138,7 +157,7 @@ class Sampler:
             corner[:, 1],
             view,
         ]
-        tables = {"places": torch.from_numpy(np.stack(columns, 1).astype(np.int64))}
+        tables = {_PLACES: torch.from_numpy(np.stack(columns, 1).astype(np.int64))}
         if self.degradation is not None:
             drawn = self.degradation.draw(self.batch_size, suffering)
             tables |= {name: torch.from_numpy(values) for name, values in drawn.items()}

@@ -65,12 +65,10 @@ class Updater:
         self.average = [w.detach().clone() for w in self.weights] if recipe.ema else []
         self.loss = torch.zeros((), device=device)
         self._optimizer = torch.optim.Adam(
-            self.weights,
-            self.feed.numbers["rate"] if self._fused else recipe.learning_rate,
-            recipe.betas,
-            recipe.epsilon,
-            fused=self._fused,
+            self.weights, recipe.learning_rate, recipe.betas, recipe.epsilon, fused=self._fused
         )
+        if self._fused:
+            self._optimizer.param_groups[0]["lr"] = self.feed.numbers["rate"]
         self._begin_moments()
         self.recorder: _Record | None = None
         if graph and device.type == "cuda":

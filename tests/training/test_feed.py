@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from edsr_cli.training.feed import Feed, Layout
-from edsr_cli.training.patches import Draw, Sampler
+from edsr_cli.training.patches import Batch, Draw, Sampler
 from edsr_cli.training.photos import Photos
 
 CPU = torch.device("cpu")
@@ -76,6 +76,54 @@ def test_what_was_sent_stays_while_the_next_is_filled(photos: Photos) -> None:
         next(slots)
         for name, table in feed._views[first.scale].items():
             assert torch.equal(table, kept[name])
+
+
+def test_a_slot_is_filled_when_it_has_been_sent(photos: Photos) -> None:
+    """On a GPU a copy is made later; an event, for which one stands here, says when it was."""
+    feed = Feed(Noting(photos), NUMBERS, CPU, 2)
+    calls: list[str] = []
+
+    class Event:
+        def record(self) -> None:
+            calls.append("sent")
+
+        def synchronize(self) -> None:
+            assert threading.current_thread() is not threading.main_thread()
+            calls.append("waited")
+
+    for slot in feed._slots:
+        slot._sent = Event()
+    with feed.from_batch(0) as slots:
+        for number in range(1, 5):
+            feed.send(next(slots))
+            # Nothing waits for a slot before it was asked for again.
+            assert calls.count("sent") == number
+            assert calls.count("waited") <= 2 + number
+
+
+def test_what_goes_with_patches_is_sent_too(photos: Photos) -> None:
+    class More(Noting):
+        """Adds what a degradation would."""
+
+        def _draw(self, random: Any, scale: int) -> Draw:
+            draw = super()._draw(random, scale)
+            more = torch.from_numpy(random.random((3, 2)))
+            return Draw(scale, {**draw.tables, "more": more})
+
+        def finish(self, scale: int, lr: Any, hr: Any, tables: Any) -> Batch:
+            batch = super().finish(scale, lr, hr, tables)
+            return Batch(scale, batch.lr + tables["more"][:, :1, None, None], batch.hr)
+
+    expected, sampler = More(photos), More(photos)
+    sampler.device = torch.device("meta")
+    for samplers in (expected, sampler):
+        feed = Feed(samplers, NUMBERS, CPU, 2)
+        with feed.from_batch(0) as slots:
+            for number, slot in enumerate(itertools.islice(slots, 4)):
+                feed.send(slot)
+                batch, true = feed.batch(slot.scale), expected.batch(number)
+                assert torch.equal(batch.lr, true.lr) and torch.equal(batch.hr, true.hr)
+                assert not torch.equal(batch.lr, batch.lr.round())
 
 
 def test_the_thread_ends_with_its_user(photos: Photos) -> None:
