@@ -53,11 +53,15 @@ class Lock:
     Args:
         path: the file; it is made if necessary.
         risk: what may happen where files cannot be locked, for a warning.
+
+    Attributes:
+        works: whether it keeps others out, after it was acquired.
     """
 
     def __init__(self, path: Path, risk: str) -> None:
         self._path, self._risk = path, risk
         self._descriptor = -1
+        self.works = False
 
     def acquire(self) -> None:
         """Take the lock, or go without one where there are none.
@@ -74,7 +78,7 @@ class Lock:
         if locked is None:
             folder = one_line(str(self._path.parent))
             logger.warning("%s: files cannot be locked there, so %s.", folder, self._risk)
-        self._descriptor = descriptor
+        self._descriptor, self.works = descriptor, locked is True
 
     def wait(self, message: str) -> None:
         """Take the lock when it is free, with a warning if that is not at once.
