@@ -62,5 +62,21 @@ def check_plain(path: Path) -> os.stat_result:
     return status
 
 
+def beginning(path: Path, count: int) -> bytes | None:
+    """The first bytes of a file, to recognise it by; None if there is no file that can be read."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY)
+    except (OSError, ValueError):
+        return None
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+        return os.read(descriptor, count)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+
+
 def _not_plain(what: str) -> NotPlainError:
     return NotPlainError(errno.EINVAL, f"this is {what}, not a file")
