@@ -97,13 +97,23 @@ def atomic_write(
         raise _explain(failed.problem, name, error) from failed.problem
 
 
-def check_writable(folder: Path, error: type[EdsrError] = PictureError) -> None:
-    """Find out, by creating and removing an empty file, whether files can be written to a folder.
+def check_writable(folder: Path, error: type[EdsrError] = PictureError, touch: bool = True) -> None:
+    """Find out whether files can be written to a folder.
+
+    Args:
+        folder: the folder.
+        error: what to raise.
+        touch: whether to create and remove an empty file, which is the only way to be sure. If not,
+            nothing is changed, and only what the permissions forbid is found.
 
     Raises:
         EdsrError: of the class `error`: they cannot.
     """
     try:
+        if not touch:
+            with _failing():
+                _look_at(folder)
+            return
         temporary, raw = _create(folder, None)
         try:
             with suppress(OSError):
@@ -118,6 +128,13 @@ def check_writable(folder: Path, error: type[EdsrError] = PictureError) -> None:
                 f"{display_name(folder)}: there is no such folder.", "Create it first."
             ) from failed.problem
         raise _explain(failed.problem, display_name(folder), error) from failed.problem
+
+
+def _look_at(folder: Path) -> None:
+    if not stat.S_ISDIR(folder.stat().st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, "not a folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, "no permission")
 
 
 class _WriteFailedError(Exception):
