@@ -39,6 +39,21 @@ class UsageError(EdsrError):
     exit_code = ExitCode.USAGE
 
 
+class ThreadError(EdsrError):
+    """The system does not let us start another thread."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The system does not let this program start another thread.",
+            "Close other programs, raise the limit (ulimit -u), or let it use fewer at once.",
+        )
+
+    @staticmethod
+    def is_behind(error: BaseException) -> bool:
+        """Whether an error is what Python says of this."""
+        return isinstance(error, RuntimeError) and "can't start new thread" in str(error)
+
+
 class PictureError(EdsrError):
     """A picture cannot be read or written."""
 

@@ -16,10 +16,12 @@ REPOSITORY = Path(__file__).parents[1]
 # Threads that spin while they wait take the processor from other processes that tests start.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-# A shell starts what it runs in the background (`pytest &`) with Ctrl-C ignored, and processes that
-# tests start would inherit that. Tests of Ctrl-C begin where a user would.
+# A shell starts what it runs in the background (`pytest &`) with Ctrl-C ignored, and `nohup` with
+# SIGHUP, and processes that tests start would inherit that. Tests begin where a user would.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # A slow machine is no failure, tests may share a folder between examples, and a run in CI is the
 # same every time.

@@ -7,8 +7,9 @@ import typer
 
 from edsr_cli import __version__
 from edsr_cli.cli import batch, evaluate, fetch_weights, interruption, models, train, upscale
+from edsr_cli.cli.forgiving import forgiving_stderr
 from edsr_cli.cli.terminal import Terminal
-from edsr_cli.errors import EdsrError, ExitCode
+from edsr_cli.errors import EdsrError, ExitCode, ThreadError
 
 app = typer.Typer(
     name="edsr",
@@ -44,10 +45,20 @@ def _common(
 
 
 def main() -> NoReturn:
-    """Run the command line and exit with a code of `ExitCode`, or 143 for SIGTERM."""
+    """Run the command line and exit with a code of `ExitCode`, or 128 and more for a signal."""
+    with forgiving_stderr():
+        _main()
+
+
+def _main() -> NoReturn:
     interruption.watch()
     try:
-        app()
+        try:
+            app()
+        except RuntimeError as error:
+            if not ThreadError.is_behind(error):
+                raise
+            raise ThreadError from error
     except EdsrError as error:
         Terminal().error(str(error))
         sys.exit(error.exit_code)

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,9 @@ import typer
 
 from edsr_cli.cli import batch_options, interruption, options
 from edsr_cli.cli.batch_progress import BatchProgress
+from edsr_cli.cli.batch_table import endings
 from edsr_cli.cli.downloads import finder
+from edsr_cli.cli.json_lines import JsonLines
 from edsr_cli.cli.terminal import Terminal
 from edsr_cli.errors import ExitCode, UsageError
 
@@ -89,7 +91,11 @@ def command(
 
     with terminal.log():
         if report is not None:
-            check_path(Path(report))
+            if dry_run:
+                terminal.note("A dry run writes no report.")
+                report = None
+            else:
+                check_path(Path(report), overwrite=not resume)
         output_format = format_for(None, format_name or "png")
         if compression is not None and output_format.name != "PNG":
             raise UsageError("--compression is for PNG.")
@@ -117,11 +123,17 @@ def command(
         scanner = Scanner(roots, choice, output_format, recursive)
         source, counting = _sources(scanner, roots, watch)
         with ExitStack() as stack:
-            listeners: list[Listener] = [_JsonLines(terminal)] if as_json else []
+            lines = JsonLines(terminal)
+            listeners: list[Listener] = [_JsonListener(lines)] if as_json else []
             if report is not None:
                 about = _about(roots, recipe, upscalers, watch)
-                listeners.append(stack.enter_context(Report(Path(report), about)))
-            _run(terminal, batch, source, counting, listeners, first.scale, dry_run, as_json)
+                listeners.append(stack.enter_context(Report(Path(report), about, not resume)))
+            if watch:
+                terminal.note(f"Watching {_names(inputs)}, until Ctrl-C. {_where(roots, 'go to')}")
+            summary = _run(
+                terminal, batch, source, counting, listeners, first.scale, dry_run, as_json
+            )
+        _finish(terminal, summary, roots, watch, lines.failed)
 
 
 def _load(
@@ -191,7 +203,7 @@ def _run(
     scale: int,
     dry_run: bool,
     as_json: bool,
-) -> None:
+) -> "Summary":
     # A bar cannot be drawn where JSON goes.
     bar = not (as_json and sys.stdout is not None and sys.stdout.isatty())
     with BatchProgress(terminal, scale, bar and not dry_run) as progress:
@@ -199,9 +211,8 @@ def _run(
         try:
             with interruption.polite(batch.ask_to_stop):
                 if dry_run:
-                    summary = batch.plan(source, listeners)
-                else:
-                    summary = batch.run(source, listeners, counting)
+                    return batch.plan(source, listeners)
+                return batch.run(source, listeners, counting)
         except interruption.StoppedError as stopped:
             if not batch.lingering:
                 raise
@@ -210,25 +221,65 @@ def _run(
             terminal.error(str(stopped))
             sys.stderr.flush()
             os._exit(stopped.exit_code)
-    _finish(terminal, summary)
 
 
-def _finish(terminal: Terminal, summary: "Summary") -> None:
-    """Say how to go on, if there is anything left, and end with the right exit code."""
+def _finish(
+    terminal: Terminal, summary: "Summary", roots: "Sequence[Root]", watch: bool, lost: bool
+) -> None:
+    """Say where the pictures are and how to go on, and end with the right exit code.
+
+    Args:
+        terminal: where to say it.
+        summary: what the run came to.
+        roots: the folders.
+        watch: whether it was to go on until it was interrupted.
+        lost: whether results could not be written to standard output.
+    """
+    if summary.planned:
+        terminal.note(_where(roots, "would go to"))
+    elif summary.done or summary.skipped:
+        terminal.note(_where(roots, "are in"))
+    number = interruption.arrived()
+    if watch and number is not None:
+        interruption.ignore()  # this is the end that it was to have
+        terminal.note("Watching has ended; the same command goes on with what is new by then.")
+        raise typer.Exit(interruption.exit_code(number))
     if summary.stopped is not None:
         terminal.note("Some pictures are left. To do the rest, run the same command again.")
     interruption.check()
-    raise typer.Exit(ExitCode.SOME_FAILED if summary.failed else ExitCode.DONE)
+    nothing = not summary.ended and summary.stopped is None
+    if nothing and summary.unread:
+        terminal.error(
+            f"No picture could be taken: the {sum(summary.unread.values()):,} in "
+            f"{_names(root.path for root in roots)} are of formats that cannot be read "
+            f"({endings(summary)}). Convert them to PNG or JPEG first."
+        )
+    elif nothing:
+        terminal.warning(f"There are no pictures to take in {_names(r.path for r in roots)}.")
+    failed = summary.failed or lost or (nothing and summary.unread)
+    raise typer.Exit(ExitCode.SOME_FAILED if failed else ExitCode.DONE)
 
 
-class _JsonLines:
+def _where(roots: "Sequence[Root]", verb: str) -> str:
+    """Says where the pictures are, or will be."""
+    return f"The pictures {verb} {_names(root.folder / root.prefix for root in roots)}."
+
+
+def _names(paths: Iterable[Path | str]) -> str:
+    """Names of folders, the first few of them."""
+    names = [str(path) for path in paths]
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
+
+
+class _JsonListener:
     """A listener that prints an object for each file."""
 
-    def __init__(self, terminal: Terminal) -> None:
-        self._terminal = terminal
+    def __init__(self, lines: JsonLines) -> None:
+        self._lines = lines
 
     def ended(self, record: "Record") -> None:
-        self._terminal.json(record.to_dict())
+        self._lines.write(record.to_dict())
 
     def tick(self, state: "State") -> None:
         pass

@@ -132,7 +132,7 @@ Report = Annotated[
         "--report",
         metavar="FILE",
         help="At the end, write what became of each file to FILE.json, or to FILE.html: a page "
-        "with the failures, and with pictures before and after. Replaces the file.",
+        "with the failures, and with pictures before and after. Replaces an older report.",
         rich_help_panel=options.MESSAGES,
     ),
 ]

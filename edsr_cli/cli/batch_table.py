@@ -27,6 +27,11 @@ def summary_lines(summary: "Summary", detailed: bool = False) -> list[str]:
     ]
 
 
+def endings(summary: "Summary") -> str:
+    """The endings of the pictures that cannot be read, the most frequent first."""
+    return ", ".join(ending for ending, _ in summary.unread.most_common())
+
+
 def _rows(summary: "Summary", detailed: bool) -> Iterator[tuple[str, str, str]]:
     """Label, number and remark of each line."""
     if summary.planned:
@@ -44,7 +49,10 @@ def _rows(summary: "Summary", detailed: bool) -> Iterator[tuple[str, str, str]]:
             more = ", ..." if count > _EXAMPLES else ""
             yield "", f"{count:,}", f"{FAILED[kind]}: {', '.join(names[:_EXAMPLES])}{more}"
     if summary.ignored:
-        reasons = [f"{count:,} {why.value}" for why, count in sorted(summary.ignored.items())]
+        reasons = [
+            f"{count:,} {why.value}" + (f" ({endings(summary)})" if why.name == "UNREAD" else "")
+            for why, count in sorted(summary.ignored.items())
+        ]
         yield "not taken", f"{sum(summary.ignored.values()):,}", "; ".join(reasons)
     yield "time", "", str(timedelta(seconds=round(summary.seconds)))
     if detailed and summary.done:

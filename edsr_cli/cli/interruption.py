@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end the program in an orderly way: temporary files are removed."""
+"""Ctrl-C and other signals end the program in an orderly way: temporary files are removed."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -6,6 +6,15 @@ from contextlib import contextmanager
 from types import FrameType
 
 from edsr_cli.errors import ExitCode
+
+SIGNALS = tuple(
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+    if hasattr(signal, name)
+)
+"""What asks us to end: Ctrl-C, `kill`, a terminal that is closed (on Windows: SIGBREAK)."""
+
+_HOW = {"SIGINT": "Interrupted", "SIGHUP": "The terminal was closed"}
 
 
 class StoppedError(BaseException):
@@ -20,15 +29,13 @@ class StoppedError(BaseException):
         self.number = number
 
     def __str__(self) -> str:
-        how = "Interrupted" if self.number == signal.SIGINT else "Terminated"
+        how = _HOW.get(signal.Signals(self.number).name, "Terminated")
         return f"{how}. Nothing half-written was left behind."
 
     @property
     def exit_code(self) -> int:
-        """130 for Ctrl-C, 143 for SIGTERM."""
-        if self.number == signal.SIGINT:
-            return int(ExitCode.INTERRUPTED)
-        return 128 + self.number
+        """130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP."""
+        return exit_code(self.number)
 
 
 class _Watch:
@@ -40,11 +47,21 @@ class _Watch:
 
 
 def watch() -> None:
-    """Raise `StoppedError` wherever we are when SIGINT or SIGTERM comes."""
+    """Raise `StoppedError` wherever we are when one of `SIGNALS` comes."""
     _Watch.arrived = None
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:  # whoever started us may not want it
             signal.signal(number, _stop)
+
+
+def exit_code(number: int) -> int:
+    """The exit code for a signal, as shells report it."""
+    return int(ExitCode.INTERRUPTED) if number == signal.SIGINT else 128 + number
+
+
+def arrived() -> int | None:
+    """The signal that has come, if one has, also if it was held."""
+    return _Watch.arrived
 
 
 def check() -> None:
@@ -56,11 +73,11 @@ def check() -> None:
 def ignore() -> None:
     """Let no further signal change how the program ends: for its last words and its exit code.
 
-    A second Ctrl-C or SIGTERM may come late, when all is cleaned up. It must neither interrupt the
+    A second one may come late, when all is cleaned up. It must neither interrupt the
     report of the first, nor end the interpreter, which takes handlers such as ours away on its own
     end, in another way than the first one has.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 

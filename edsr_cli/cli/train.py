@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from edsr_cli.cli import interruption, options, training_options
 from edsr_cli.cli.terminal import Terminal
 from edsr_cli.cli.training_progress import TrainingProgress
-from edsr_cli.errors import DeviceMemoryError, UsageError
+from edsr_cli.errors import DeviceMemoryError, EdsrError, UsageError
 from edsr_cli.training.choices import Preset
 
 if TYPE_CHECKING:
@@ -235,10 +235,15 @@ def _train(terminal: Terminal, run: "Run") -> None:
             "Use a smaller --batch or --patch, or --autocast bf16.",
         ) from error
     except interruption.StoppedError:
-        # The end of the block raises again for the signal that brought us here.
-        with suppress(interruption.StoppedError), interruption.held():
-            run.save()
-        terminal.note(
-            f"Stopped after update {run.trainer.update:,}; the same command with --resume goes on."
-        )
+        try:
+            # The end of the block raises again for the signal that brought us here.
+            with suppress(interruption.StoppedError), interruption.held():
+                run.save()
+        except EdsrError as error:
+            terminal.error(str(error))
+        else:
+            terminal.note(
+                f"Stopped after update {run.trainer.update:,}; the same command with --resume goes "
+                "on."
+            )
         raise

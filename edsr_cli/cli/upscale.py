@@ -7,8 +7,9 @@ import typer
 
 from edsr_cli.cli import interruption, options
 from edsr_cli.cli.downloads import finder
+from edsr_cli.cli.json_lines import JsonLines
 from edsr_cli.cli.terminal import Terminal
-from edsr_cli.errors import UsageError
+from edsr_cli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from edsr_cli.inference import Tile, Upscaler
@@ -101,7 +102,7 @@ def _run(
 ) -> None:
     from edsr_cli.jobs.upscale import Job, exit_code
 
-    results = []
+    results, lines = [], JsonLines(terminal)
     for task in tasks:
         interruption.check()
         job = Job(task, upscaler, settings)
@@ -113,11 +114,12 @@ def _run(
         results.append(result)
         _report(terminal, result)
         if as_json:
-            terminal.json(result.to_dict())
+            lines.write(result.to_dict())
     failed = sum(result.error is not None for result in results)
     if failed and len(results) > 1:
         terminal.error(f"{failed} of {len(results)} pictures failed.")
-    raise typer.Exit(exit_code(results))
+    code = exit_code(results)
+    raise typer.Exit(ExitCode.SOME_FAILED if lines.failed and code == ExitCode.DONE else code)
 
 
 def _report(terminal: Terminal, result: "Result") -> None:

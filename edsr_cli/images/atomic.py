@@ -3,7 +3,6 @@
 import errno
 import io
 import os
-import secrets
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -11,6 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from edsr_cli.errors import EdsrError, PictureError
+from edsr_cli.files.renaming import rename_new
+from edsr_cli.files.sync import sync
+from edsr_cli.files.temporary import create
 from edsr_cli.images.source import display_name
 
 if TYPE_CHECKING:
@@ -31,11 +33,7 @@ _REASONS = {
     errno.EISDIR: ("there is a folder of that name", "Choose another name."),
 }
 
-# What os.link fails with where a file system has no hard links, or does not let us make one.
-_NO_LINKS = (
-    errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK,
-    errno.EINVAL,
-)  # fmt: skip
+_GONE = "its temporary file has been removed meanwhile"
 
 
 @contextmanager
@@ -47,10 +45,11 @@ def atomic_write(
 ) -> Iterator[BinaryIO]:
     """Give a binary file whose content becomes the file `path` when the block ends well.
 
-    The content goes to a hidden temporary file in the same folder, reaches the disk, and only then
-    takes the name. If the block raises anything, Ctrl-C included, the temporary file is removed and
-    nothing has changed. Without `overwrite`, a file that somebody else creates meanwhile is not
-    touched. The new file has the permissions of the one it replaces, or those of any new file.
+    The content goes to a hidden temporary file in the same folder, reaches the disk (see `sync`),
+    and only then takes the name. If the block raises anything, Ctrl-C included, the temporary file
+    is removed and nothing has changed. Without `overwrite`, a file that somebody else creates
+    meanwhile is not touched (see `rename_new`). The new file has the permissions of the one it
+    replaces, or those of any new file.
 
     A symbolic link stays a link: the file it points to is replaced.
 
@@ -68,9 +67,9 @@ def atomic_write(
     name = display_name(path)
     try:
         target, mode = _target(path, overwrite)
-        temporary = target.parent / f".edsr-{secrets.token_hex(8)}.tmp"
+        temporary, raw = _create(target.parent, mode)
+        guard = _guard(raw)
         try:
-            raw = _create(temporary, mode)
             try:
                 buffered = cast(BinaryIO, io.BufferedWriter(raw, _BUFFER_BYTES))
                 try:
@@ -80,41 +79,62 @@ def atomic_write(
                     if problem is raw.failure:
                         raise _WriteFailedError(problem) from problem
                     raise
-                _finish(buffered, raw)
+                _finish(buffered, raw, target)
             finally:
                 raw.close()
             if commit is not None:
-                with _failing():
+                with _failing(temporary):
                     status = temporary.stat()
                 commit(status)
             _commit(temporary, target, overwrite)
         finally:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
+            if guard is not None:
+                os.close(guard)
         _sync_folder(target.parent)
     except _WriteFailedError as failed:
         raise _explain(failed.problem, name, error) from failed.problem
 
 
-def check_writable(folder: Path, error: type[EdsrError] = PictureError) -> None:
-    """Find out, by creating and removing an empty file, whether files can be written to a folder.
+def check_writable(folder: Path, error: type[EdsrError] = PictureError, touch: bool = True) -> None:
+    """Find out whether files can be written to a folder.
+
+    Args:
+        folder: the folder.
+        error: what to raise.
+        touch: whether to create and remove an empty file, which is the only way to be sure. If not,
+            nothing is changed, and only what the permissions forbid is found.
 
     Raises:
         EdsrError: of the class `error`: they cannot.
     """
-    temporary = folder / f".edsr-{secrets.token_hex(8)}.tmp"
     try:
+        if not touch:
+            with _failing():
+                _look_at(folder)
+            return
+        temporary, raw = _create(folder, None)
         try:
-            _create(temporary, None).close()
-        finally:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
+        finally:
+            raw.close()
+        with suppress(OSError):  # on Windows, only now
+            temporary.unlink(missing_ok=True)
     except _WriteFailedError as failed:
         if failed.problem.errno == errno.ENOENT:
             raise error(
                 f"{display_name(folder)}: there is no such folder.", "Create it first."
             ) from failed.problem
         raise _explain(failed.problem, display_name(folder), error) from failed.problem
+
+
+def _look_at(folder: Path) -> None:
+    if not stat.S_ISDIR(folder.stat().st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, "not a folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, "no permission")
 
 
 class _WriteFailedError(Exception):
@@ -139,10 +159,12 @@ class _RawFile(io.FileIO):
 
 
 @contextmanager
-def _failing() -> Iterator[None]:
+def _failing(temporary: Path | None = None) -> Iterator[None]:
     try:
         yield
     except OSError as problem:
+        if problem.errno == errno.ENOENT and temporary is not None and temporary.parent.is_dir():
+            raise _WriteFailedError(OSError(errno.ENOENT, _GONE)) from problem
         raise _WriteFailedError(problem) from problem
     except ValueError as problem:  # a name with a null character
         raise _WriteFailedError(OSError(errno.ENOENT, str(problem))) from problem
@@ -169,40 +191,39 @@ def _target(path: Path, overwrite: bool) -> tuple[Path, int | None]:
         return target, stat.S_IMODE(status.st_mode) & 0o777
 
 
-def _create(temporary: Path, mode: int | None) -> _RawFile:
-    """Create a file that must not exist; its permissions follow the umask unless given."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+def _create(folder: Path, mode: int | None) -> tuple[Path, _RawFile]:
+    """Create a temporary file; its permissions follow the umask unless given."""
     with _failing():
-        descriptor = os.open(temporary, flags | getattr(os, "O_CLOEXEC", 0), 0o666)
+        temporary, descriptor = create(folder)
         raw = _RawFile(descriptor, "wb")
     if mode is not None and hasattr(os, "fchmod"):
         with suppress(OSError):  # some file systems have no permissions
             os.fchmod(descriptor, mode)
-    return raw
+    return temporary, raw
 
 
-def _finish(buffered: BinaryIO, raw: _RawFile) -> None:
+def _guard(raw: _RawFile) -> int | None:
+    """Keep the temporary file locked when it is closed, until it has its name.
+
+    It is closed before, since some file systems set a file's time only then. On Windows, where
+    nobody removes what is open, a file that is open cannot be renamed either.
+    """
+    return None if os.name == "nt" else os.dup(raw.fileno())
+
+
+def _finish(buffered: BinaryIO, raw: _RawFile, target: Path) -> None:
     with _failing():
         buffered.flush()
-        os.fsync(raw.fileno())
+        sync(raw.fileno(), target)
         buffered.close()
 
 
 def _commit(temporary: Path, target: Path, overwrite: bool) -> None:
-    with _failing():
+    with _failing(temporary):
         if overwrite:
             os.replace(temporary, target)  # noqa: PTH105 - the name says what it does
-        elif os.name == "nt":
-            os.rename(temporary, target)  # noqa: PTH104 - on Windows it fails if target exists
         else:
-            try:
-                os.link(temporary, target)
-            except OSError as problem:
-                if problem.errno not in _NO_LINKS:
-                    raise
-                # Take the name with an empty file, which fails if it is taken, and replace that.
-                os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
-                os.replace(temporary, target)  # noqa: PTH105
+            rename_new(temporary, target)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -222,6 +243,8 @@ def _explain(problem: OSError, name: str, error: type[EdsrError]) -> EdsrError:
         if problem.strerror == "not a regular file":
             return error(f"{name}: this is a device or a pipe, not a file.", "Choose another name.")
         return error(f"{name}: the file exists already.", "Use --overwrite to replace it.")
+    if problem.strerror == _GONE:
+        return error(f"{name}: it cannot be written: {_GONE}.", "Try again.")
     reason, hint = _REASONS.get(
         problem.errno or 0, (problem.strerror or str(problem), "Write it somewhere else.")
     )

@@ -70,10 +70,10 @@ class Job:
         )
 
     def plan(self) -> Result:
-        """What `run` would do; reads the picture's header only. Does not raise."""
+        """What `run` would do; reads the picture's header, and writes nothing. Does not raise."""
 
         def work() -> None:
-            self.inspect()
+            self.inspect(touch=False)
             self._make_plan()
 
         return self._report(work, Status.PLANNED)
@@ -125,8 +125,12 @@ class Job:
             result.exit_code = ExitCode.SOME_FAILED
             logger.debug("What is behind the error below:", exc_info=True)
 
-    def inspect(self) -> None:
-        """Find out what can go wrong before the work is done; reads the header only."""
+    def inspect(self, touch: bool = True) -> None:
+        """Find out what can go wrong before the work is done; reads the header only.
+
+        Args:
+            touch: whether to try to write where the output goes; see `check_writable`.
+        """
         task, result = self.task, self.result
         if self._source is None:
             self._source = read_stdin()
@@ -138,7 +142,7 @@ class Job:
         task.output_format.check_size(*result.output_size)
         self.reading = False
         if task.destination is not None:
-            self._check_destination(task.destination)
+            self._check_destination(task.destination, touch)
 
     def _make_plan(self) -> None:
         assert self.result.input_size is not None
@@ -154,7 +158,7 @@ class Job:
             "multiply_adds": plan.pixels * self.upscaler.work_per_pixel(self.settings.ensemble),
         }
 
-    def _check_destination(self, destination: Path) -> None:
+    def _check_destination(self, destination: Path, touch: bool) -> None:
         name = self._output_name
         with _explained(name):
             try:
@@ -174,7 +178,7 @@ class Job:
                     )
                 folder = Path(os.path.realpath(destination)).parent
         try:
-            check_writable(folder)
+            check_writable(folder, touch=touch)
         except PictureError as error:
             reason = error.message.removeprefix(f"{display_name(folder)}: ")
             raise PictureError(f"{name}: {reason}", error.hint) from error

@@ -84,23 +84,24 @@ def load_photos(
     )
     if folder is not None and (kept := cache.read(folder, scales)) is not None:
         return kept
-    usable, skipped = _probe(files, least, shrink)
-    photos, totals = _lay_out(usable, scales)
-    digest = cache.digest(files, scales, least, False, way)
-    if not photos:
-        raise UsageError(
-            f"None of the {len(files)} pictures can be used; the first: {skipped[0]}",
-            f"They must be at least {least} pixels wide and high.",
-        )
-    with cache.removed_on_failure(folder):
-        arrays = cache.arrays(folder, totals)
+    with cache.making(folder) as making:
+        if folder is not None and (kept := cache.read(folder, scales, warn=True)) is not None:
+            return kept  # another training has made it meanwhile
+        usable, skipped = _probe(files, least, shrink)
+        photos, totals = _lay_out(usable, scales)
+        digest = cache.digest(files, scales, least, False, way)
+        if not photos:
+            raise UsageError(
+                f"None of the {len(files)} pictures can be used; the first: {skipped[0]}",
+                f"They must be at least {least} pixels wide and high.",
+            )
+        arrays = making.arrays(totals)
         result = Photos(photos, arrays["hr"], {s: arrays[f"x{s}"] for s in scales}, skipped, digest)
         read = partial(_read, shrink=shrink)
         result = _fill(result, [path for _, path, _, _ in usable], read, reduction, progress)
         if not result.photos:
             raise UsageError(f"No picture can be used; the first: {result.skipped[0]}")
-        if folder is not None:
-            cache.complete(folder, result, arrays.values())
+        making.complete(result, arrays)
     return result
 
 

@@ -7,8 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edsr_cli.errors import PictureError
+from edsr_cli.files.own import beginning
 from edsr_cli.images import atomic_write
 from edsr_cli.images.source import display_name
+
+_HEADER = ("update", "seconds", "learning_rate", "loss")
+_SOFTWARE = "edsr train"  # in the plot, by which it is known
+_HEAD_BYTES = 4096
 
 
 @dataclass(frozen=True)
@@ -99,11 +104,29 @@ class Log:
     def _replace(self, rows: Sequence[Row]) -> None:
         text = io.StringIO(newline="")
         writer = csv.writer(text)
-        header = ["update", "seconds", "learning_rate", "loss"]
-        writer.writerow(header + [f"psnr_x{scale}" for scale in self.scales])
+        writer.writerow([*_HEADER, *(f"psnr_x{scale}" for scale in self.scales)])
         writer.writerows(self._values(row) for row in rows)
         with atomic_write(self.path, overwrite=True) as file:
             file.write(text.getvalue().encode())
+
+
+def is_record(path: Path) -> bool:
+    """Whether a file is the record of a training, or empty."""
+    head = beginning(path, _HEAD_BYTES)
+    return head is not None and (not head or head.startswith(",".join(_HEADER).encode()))
+
+
+def is_plot(path: Path, log: Path) -> bool:
+    """Whether a file is the plot of a training, or empty.
+
+    Old ones say only that matplotlib has made them: beside a record of a training, that is enough.
+    """
+    head = beginning(path, _HEAD_BYTES)
+    if not head:
+        return head is not None
+    return b"Software\0" + _SOFTWARE.encode() in head or (
+        b"Software\0Matplotlib" in head and bool(beginning(log, 1)) and is_record(log)
+    )
 
 
 def plot(log: Log, path: Path) -> bool:
@@ -111,6 +134,9 @@ def plot(log: Log, path: Path) -> bool:
 
     Returns:
         Whether it was drawn: it takes matplotlib, which is not among what the program needs.
+
+    Raises:
+        PictureError: it cannot be written, or somebody else's file is there.
     """
     try:
         from matplotlib.figure import Figure
@@ -130,6 +156,6 @@ def plot(log: Log, path: Path) -> bool:
     below.legend()
     for axes in (above, below):
         axes.grid(alpha=0.3)
-    with atomic_write(path, overwrite=True) as file:
-        figure.savefig(file, format="png", dpi=120)
+    with atomic_write(path, overwrite=is_plot(path, log.path)) as file:
+        figure.savefig(file, format="png", dpi=120, metadata={"Software": _SOFTWARE})
     return True

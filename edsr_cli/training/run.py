@@ -2,7 +2,9 @@
 
 import io
 import json
-import pickle
+import logging
+import math
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,24 +12,37 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import filelock
 import torch
 
 from edsr_cli.checkpoints.canonical import save_canonical
-from edsr_cli.errors import UsageError, WeightsError
+from edsr_cli.errors import EdsrError, UsageError, WeightsError
+from edsr_cli.files.lock import BusyError, Lock
+from edsr_cli.files.own import beginning
+from edsr_cli.files.temporary import remove_abandoned
 from edsr_cli.images import atomic_write
 from edsr_cli.images.source import display_name
 from edsr_cli.inference import devices
 from edsr_cli.networks import NetworkConfig
-from edsr_cli.training.log import Log, Row, plot
+from edsr_cli.training.log import Log, Row, is_plot, is_record, plot
 from edsr_cli.training.recipe import Recipe
-from edsr_cli.training.trainer import Step, Trainer
+from edsr_cli.training.state import (
+    VERSION,
+    finite,
+    load_trainer,
+    psnr_of,
+    read_state,
+    subject_of,
+)
+from edsr_cli.training.trainer import DivergedError, Step, Trainer
 from edsr_cli.training.validation import Pairs, validate
 
+logger = logging.getLogger(__name__)
+
 _LOCK = ".edsr-train.lock"
-_STATE_VERSION = 2
 _LOG_EVERY = 100  # updates between two lines of the record
 _SAVE_SECONDS = 300.0  # wall time between two savings of the state
+_HOPELESS = 1e4  # a loss, in levels of 255, that no training comes back from
+_HEADER_BYTES = 1 << 20  # more than the header of any weights of ours
 
 
 class RunFolder:
@@ -48,7 +63,8 @@ class RunFolder:
         """Look whether a run can begin or go on here; nothing is changed.
 
         Raises:
-            UsageError: there is a run and neither `resume` nor `overwrite`; or none to resume.
+            UsageError: there is a run and neither `resume` nor `overwrite`; or none to resume; or
+                there are somebody else's files in the place of ours, and no `overwrite`.
         """
         name = display_name(self.path)
         if resume and not self.state.exists():
@@ -58,6 +74,19 @@ class RunFolder:
                 f"There is a training in {name} already.",
                 "Go on with it with --resume, or replace it with --overwrite.",
             )
+        if overwrite:
+            return
+        for path, ours in (
+            (self.log, is_record(self.log)),
+            (self.plot, is_plot(self.plot, self.log)),
+            (self.weights, _is_result(self.weights)),
+        ):
+            if os.path.lexists(path) and not ours:
+                raise UsageError(
+                    f"{display_name(path)}: no training has written this file, and it would be "
+                    "replaced.",
+                    "Move it away, or give another folder.",
+                )
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -67,17 +96,18 @@ class RunFolder:
             UsageError: that is not possible, or another training is at work there.
         """
         name = display_name(self.path)
-        lock = filelock.FileLock(self.path / _LOCK, timeout=0)
+        lock = Lock(self.path / _LOCK, "a second training in this folder would not be noticed")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             lock.acquire()
-        except filelock.Timeout as error:
+        except BusyError as error:
             raise UsageError(
                 f"Another training is at work in {name}.", "Wait for it, or give another folder."
             ) from error
-        except (OSError, NotImplementedError) as error:
-            raise UsageError(f"{name} cannot be written to ({error}).") from error
+        except OSError as error:
+            raise UsageError(f"{name} cannot be written to ({error.strerror}).") from error
         try:
+            remove_abandoned(self.path)
             yield
         finally:
             lock.release()
@@ -89,8 +119,8 @@ class RunFolder:
             UsageError: that is not possible.
         """
         try:
-            self.state.unlink(missing_ok=True)
-            self.weights.unlink(missing_ok=True)
+            for path in (self.state, self.weights, self.plot):
+                path.unlink(missing_ok=True)
         except OSError as error:
             name = display_name(self.path)
             raise UsageError(f"{name} cannot be written to ({error.strerror}).") from error
@@ -157,11 +187,13 @@ class Run:
             WeightsError: the state is damaged.
             UsageError: it is that of another network, recipe or other pictures.
         """
-        state = _read_state(self.folder.state, self.trainer.device)
-        _check_same(state["subject"], self.subject, display_name(self.folder.path))
-        self.subject = replace(self.subject, start=state["subject"]["start"])
-        self.trainer.load_state_dict(state["trainer"])
-        self.psnr = state["psnr"]
+        path = self.folder.state
+        state = read_state(path, self.trainer.device)
+        subject = subject_of(state, path)
+        _check_same(subject, self.subject, self.folder)
+        psnr = psnr_of(state, path)
+        load_trainer(self.trainer, state, path)
+        self.subject, self.psnr = replace(self.subject, start=subject["start"]), psnr
         self.log.resume(self.trainer.update)
         self._recorded = max((row.update for row in self.log.rows()), default=0)
 
@@ -182,10 +214,20 @@ class Run:
         self.save()
 
     def save(self) -> None:
-        """Save the state, so that the run can be resumed from here, and draw the plot."""
+        """Save the state, so that the run can be resumed from here, and draw the plot.
+
+        A state that is worth nothing never replaces one that is worth something.
+
+        Raises:
+            DivergedError: the weights, or the loss that they give, are no numbers any more.
+            PictureError: the file cannot be written.
+        """
+        self._saved = time.monotonic()
+        if self._is_hopeless():
+            return
         content = io.BytesIO()
         state = {
-            "version": _STATE_VERSION,
+            "version": VERSION,
             "subject": self.subject.to_dict(),
             "trainer": self.trainer.state_dict(),
             "psnr": self.psnr,
@@ -194,7 +236,33 @@ class Run:
         with atomic_write(self.folder.state, overwrite=True) as file:
             file.write(content.getbuffer())
         self._saved = time.monotonic()
-        plot(self.log, self.folder.plot)
+        try:
+            plot(self.log, self.folder.plot)
+        except EdsrError as error:  # the training matters more
+            logger.warning("%s", error)
+
+    def _is_hopeless(self) -> bool:
+        """Whether a state that is on disk is better than what we have.
+
+        The losses so far are those of earlier weights, so the next one is looked at.
+        """
+        loss, kept = self.trainer.loss_ahead(), self.folder.state.exists()
+        name, update = display_name(self.folder.state), self.trainer.update
+        if not math.isfinite(loss) or not finite(self.trainer.state_dict()):
+            raise DivergedError(
+                f"The training has diverged: by update {update:,} its weights are useless."
+                + (f" {name} stays as it was before." if kept else ""),
+                "Start again with a smaller --learning-rate, --warmup 1000 or --clip 1.",
+            )
+        if kept and loss > _HOPELESS:
+            logger.warning(
+                "Update %s: the loss is %.3g levels of 255. The training seems to diverge; "
+                "%s stays as it was before.",
+                f"{update:,}",
+                loss,
+                name,
+            )
+        return kept and loss > _HOPELESS
 
     def save_weights(self, name: str, licence: str, origin: str) -> None:
         """Write the trained network as a canonical file that says how it came about."""
@@ -227,29 +295,27 @@ class Run:
         return validate(self.trainer.result(), self.pairs, str(self.trainer.device))
 
 
-def _read_state(path: Path, device: torch.device) -> dict[str, Any]:
-    try:
-        state = torch.load(path, map_location=device, weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
-        raise WeightsError(
-            f"{display_name(path)} cannot be read ({type(error).__name__}).",
-            "Start the training again with --overwrite.",
-        ) from error
-    if not isinstance(state, dict) or state.get("version") != _STATE_VERSION:
-        raise WeightsError(
-            f"{display_name(path)} is not the state of a training that this version can go on with."
-        )
-    return state
+def _is_result(path: Path) -> bool:
+    """Whether a file is what `Run.save_weights` writes, or empty."""
+    header = beginning(path, _HEADER_BYTES)
+    return header is not None and (not header or b'"training":' in header)
 
 
-def _check_same(saved: dict[str, Any], subject: Subject, name: str) -> None:
+def _check_same(saved: dict[str, Any], subject: Subject, folder: RunFolder) -> None:
     """Refuse to go on with something else than was begun."""
     mine = subject.to_dict()
     changed = [key for key in ("config", "data", "init") if saved[key] != mine[key]]
     if saved["recipe"] != mine["recipe"]:
-        changed += subject.recipe.differences(Recipe.from_dict(saved["recipe"]))
+        try:
+            changed += subject.recipe.differences(Recipe.from_dict(saved["recipe"]))
+        except (KeyError, TypeError, ValueError, UsageError) as error:
+            raise WeightsError(
+                f"{display_name(folder.state)}: its recipe is damaged, or of another version.",
+                "Start the training again with --overwrite.",
+            ) from error
     if changed:
         raise UsageError(
-            f"The training in {name} was begun with other values: {', '.join(changed)}.",
+            f"The training in {display_name(folder.path)} was begun with other values: "
+            f"{', '.join(changed)}.",
             "Give the same as then, or start anew with --overwrite.",
         )

@@ -19,10 +19,14 @@ import pytest
 from PIL import Image
 
 from edsr_cli.cli import main
+from edsr_cli.cli.interruption import SIGNALS
 from edsr_cli.inference import Upscaler
 from tests.conftest import REPOSITORY
 from tests.jobs.conftest import one_thread as one_thread
 from tests.jobs.nearest import save_nearest
+
+DEADLINE = 600.0
+"""Seconds after which a process is taken to hang."""
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 9, 3), np.uint8)
 """What is in the picture `photo`."""
@@ -46,7 +50,7 @@ def edsr(monkeypatch: pytest.MonkeyPatch, capfdbinary: Any) -> Callable[..., Run
     """Run the command in this process; what C libraries write is caught too."""
 
     def run(*arguments: object, stdin: bytes = b"") -> Run:
-        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        handlers = {number: signal.getsignal(number) for number in SIGNALS}
         capfdbinary.readouterr()
         with monkeypatch.context() as patch:
             patch.setattr("sys.argv", ["edsr", *map(str, arguments)])
@@ -105,8 +109,8 @@ def start(
 
 
 def finish(process: subprocess.Popen[bytes], stdin: bytes | None = None) -> Run:
-    """Wait for the end of a process."""
-    out, err = process.communicate(stdin, timeout=120)
+    """Wait for the end of a process; it is given far more time than it needs on a busy machine."""
+    out, err = process.communicate(stdin, timeout=DEADLINE)
     return Run(process.returncode, out or b"", (err or b"").decode())
 
 

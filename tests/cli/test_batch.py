@@ -34,6 +34,7 @@ def test_a_folder(batch):
         pixels = np.asarray(read_back(Path(source)))
         assert np.array_equal(np.asarray(read_back(Path(output))), repeated(pixels))
     assert rows(run)["done"].startswith("2  0.0 Mpixel, ")
+    assert "The pictures are in in_x4." in run.lines
     assert rows(run)["failed"] == "0" and rows(run)["not taken"] == "1  1 not pictures"
     assert re.match(r"0:00:\d\d$", rows(run)["time"]) and "bottleneck" not in rows(run)
     again = batch("in")
@@ -180,6 +181,41 @@ def test_compression_is_for_png(batch, edsr, model):
         assert run.code == 0
         sizes.append(Path("in/a_x4.png").stat().st_size)
     assert sizes[0] > sizes[1]
+
+
+@pytest.mark.parametrize("more", [[], ["-n"], ["-q"]])
+def test_a_folder_of_pictures_that_cannot_be_read(batch, more):
+    """It is told what was found, and is not called a success."""
+    for name in ("a.HEIC", "b.heic", "c.cr2", "notes.txt", ".hidden.png"):
+        Path("in", name).touch()
+    run = batch("in", *more)
+    assert run.code == 1
+    assert run.lines[-1] == (
+        "error: No picture could be taken: the 3 in in are of formats that cannot be read "
+        "(.heic, .cr2). Convert them to PNG or JPEG first."
+    )
+    if not more:
+        assert "3 pictures of formats that cannot be read (.heic, .cr2)" in rows(run)["not taken"]
+    paint("in/good.png")
+    mixed = batch("in", *more)
+    assert mixed.code == 0 and "error" not in mixed.err
+
+
+def test_a_folder_without_pictures(batch):
+    Path("in/notes.txt").touch()
+    run = batch("in")
+    assert run.code == 0 and run.lines[-1] == "warning: There are no pictures to take in in."
+    assert "The pictures are in" not in run.err
+
+
+def test_where_the_pictures_are(batch):
+    paint(*(f"{name}/a.png" for name in ("in", "b", "c", "d", "e")))
+    run = batch("in", "b", "c", "d", "e")
+    assert run.lines[-1] == "The pictures are in in_x4, b_x4, c_x4 and 2 more."
+    run = batch("in", "b", "-o", "out")
+    assert run.lines[-1] == f"The pictures are in {Path('out/in')}, {Path('out/b')}."
+    assert batch("in", "-o", "out2").lines[-1] == "The pictures are in out2."
+    assert batch("in", "-o", "out2").lines[-1] == "The pictures are in out2."  # nothing was left
 
 
 # What it refuses.

@@ -51,11 +51,56 @@ def test_a_page(edsr, model, folder):
     )  # fmt: skip
 
 
-def test_a_report_of_a_plan(edsr, model, folder):
-    assert edsr("batch", "in", "-m", model, "-n", "--report", "r.json").code == 1
-    report = json.loads(Path("r.json").read_text())
-    assert sorted(file["status"] for file in report["files"]) == ["failed", "planned"]
-    assert not Path("in_x4").exists()
+@pytest.mark.parametrize("name", ["r.json", "r.html"])
+def test_a_dry_run_writes_nothing(edsr, model, folder, name):
+    Path(name).write_text("a page of mine")
+    before = {path: path.stat().st_mtime_ns for path in (folder, *folder.rglob("*"))}
+    run = edsr("batch", "in", "-m", model, "-n", "--report", name)
+    assert run.code == 1 and "A dry run writes no report." in run.lines
+    assert "The pictures would go to in_x4." in run.lines
+    assert {path: path.stat().st_mtime_ns for path in (folder, *folder.rglob("*"))} == before
+
+
+@pytest.mark.parametrize("name", ["r.json", "r.html"])
+def test_only_a_report_is_replaced(edsr, model, folder, name):
+    run = ("batch", "in", "-m", model, "--report", name)
+    for foreign in ("a page of mine", '{"version": 5}', "<!doctype html>\n<title>Mine</title>\n"):
+        Path(name).write_text(foreign)
+        refused = edsr(*run)
+        assert refused.code == 2 and f"{name}: this file is no report of edsr batch" in refused.err
+        assert Path(name).read_text() == foreign and not Path("in_x4").exists()
+    assert edsr(*run, "--overwrite").code == 1
+    first = Path(name).read_bytes()
+    assert first != foreign.encode()
+    assert edsr(*run).code == 1
+    assert Path(name).read_bytes() != first
+    Path(name).write_bytes(b"")  # as `mktemp` makes one
+    assert edsr(*run).code == 1 and Path(name).stat().st_size
+
+
+@pytest.mark.skipif(os.name == "nt", reason="about links and pipes")
+def test_a_report_in_the_place_of_a_pipe_or_behind_a_link(edsr, model, folder):
+    os.mkfifo("r.json")
+    assert edsr("batch", "in", "-m", model, "--report", "r.json").code == 2
+    Path("mine.txt").write_text("mine")
+    Path("r.html").symlink_to("mine.txt")
+    assert edsr("batch", "in", "-m", model, "--report", "r.html").code == 2
+    assert Path("mine.txt").read_text() == "mine"
+
+
+def test_a_file_that_appears_in_its_place_meanwhile_stays(edsr, model, folder, monkeypatch):
+    from edsr_cli.inference import Upscaler
+
+    upscale = Upscaler.upscale
+
+    def meanwhile(*arguments):
+        Path("r.html").write_text("mine")
+        return upscale(*arguments)
+
+    monkeypatch.setattr(Upscaler, "upscale", meanwhile)
+    run = edsr("batch", "in", "-m", model, "--report", "r.html")
+    assert run.code == 1 and "r.html: the file exists already" in run.lines[-1]
+    assert Path("r.html").read_text() == "mine" and Path("in_x4/good.png").exists()
 
 
 @pytest.mark.parametrize("name", ["r.txt", "nowhere/r.json"])
@@ -89,7 +134,7 @@ def test_watching_a_dry_run_makes_no_sense(edsr, folder):
 def test_watching(model, folder):
     """What is there, what arrives, what is changed; Ctrl-C ends it, and there is a report."""
     process = start(
-        "batch", "in", "-m", model, "--watch", "--json", "-q", "--report", "r.json", cwd=folder
+        "batch", "in", "-m", model, "--watch", "--json", "--report", "r.json", cwd=folder
     )
 
     def until_done(name):
@@ -115,6 +160,14 @@ def test_watching(model, folder):
         process.kill()
         process.communicate()
     assert run.code == 130
+    assert run.lines[0] == "Watching in, until Ctrl-C. The pictures go to in_x4."
+    assert run.lines[-2:] == [
+        "The pictures are in in_x4.",
+        "Watching has ended; the same command goes on with what is new by then.",
+    ]
+    assert [
+        line for line in run.lines if line.startswith("error: ") and "bad.jpg" not in line
+    ] == []
     report = json.loads(Path("r.json").read_text())
     assert report["watching"] is True and report["summary"]["stopped"] == "interrupted"
     assert (report["summary"]["done"], report["summary"]["failed"]) == (3, 1)

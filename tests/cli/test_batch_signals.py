@@ -246,4 +246,6 @@ def test_a_reader_who_has_heard_enough(model, tmp_path):
     os.close(write)
     run = finish(process)
     assert run.code == 1 and "Traceback" not in run.err
+    assert sum("The pictures are done all the same." in line for line in run.lines) == 1
+    assert len(list(tmp_path.glob("in_x4/*.png"))) == 5
     assert not list(tmp_path.rglob("*.tmp"))

@@ -51,6 +51,34 @@ def test_a_signal_can_be_made_to_wait(edsr, monkeypatch):
     assert done == ["held"]
 
 
+def test_threads_that_cannot_be_started_are_one_line(edsr, monkeypatch):
+    def work():
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("edsr_cli.cli.app.app", work)
+    run = edsr()
+    assert run.code == 1
+    assert run.lines == [
+        "error: The system does not let this program start another thread. Close other programs, "
+        "raise the limit (ulimit -u), or let it use fewer at once."
+    ]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="about POSIX")
+def test_nohup_is_respected(edsr, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "edsr_cli.cli.app.app", lambda: seen.append(signal.getsignal(signal.SIGHUP))
+    )
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        edsr()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    edsr()
+    assert seen[0] is signal.SIG_IGN and callable(seen[1])
+
+
 def test_signals_that_are_ignored_stay_so(edsr, monkeypatch):
     """As with `nohup`, or for a job in the background of a script."""
     seen = []

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from edsr_cli.errors import PictureError, WeightsError
+from edsr_cli.files import renaming
 from edsr_cli.images import atomic
 from edsr_cli.images.atomic import atomic_write, check_writable
 
@@ -74,6 +75,7 @@ def no_links(number: int) -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "link", fail)
+        patch.setattr(renaming, "_system_function", lambda: None)
         yield
 
 
@@ -91,8 +93,8 @@ def test_a_file_system_without_hard_links(number: int, tmp_path: Path) -> None:
     assert (tmp_path / "b").read_bytes() == b"theirs"
 
 
-@pytest.mark.parametrize("links", [True, False])
-def test_of_many_writers_one_wins(links: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", ["rename", "link", "look"])
+def test_of_many_writers_one_wins(way: str, tmp_path: Path) -> None:
     barrier, results = threading.Barrier(8), []
 
     def work(number: int) -> None:
@@ -106,8 +108,9 @@ def test_of_many_writers_one_wins(links: bool, tmp_path: Path) -> None:
 
     threads = [threading.Thread(target=work, args=[number]) for number in range(8)]
     with pytest.MonkeyPatch.context() as patch:
-        if not links:
-            patch.setattr(os, "link", None)
+        if way != "rename":
+            patch.setattr(renaming, "_system_function", lambda: None)
+        if way == "look":
             patch.setattr(os, "link", _unsupported)
         for thread in threads:
             thread.start()
@@ -224,7 +227,7 @@ def test_the_content_reaches_the_disk_before_the_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done = []
-    synced, linked = os.fsync, os.link
+    synced, renamed = os.fsync, atomic.rename_new
     kinds = {True: "folder", False: "file"}
 
     def sync(descriptor: int) -> None:
@@ -232,14 +235,14 @@ def test_the_content_reaches_the_disk_before_the_name(
         done.append((kinds[stat.S_ISDIR(status.st_mode)], status.st_size))
         synced(descriptor)
 
-    def link(*names: Path) -> None:
-        done.append(("link", 0))
-        linked(*names)
+    def rename(*names: Path) -> None:
+        done.append(("rename", 0))
+        renamed(*names)
 
     monkeypatch.setattr(os, "fsync", sync)
-    monkeypatch.setattr(os, "link", link)
+    monkeypatch.setattr(atomic, "rename_new", rename)
     write(tmp_path / "a")
-    assert [name for name, _ in done] == ["file", "link", "folder"] and done[0][1] == 3
+    assert [name for name, _ in done] == ["file", "rename", "folder"] and done[0][1] == 3
 
 
 def test_a_commit_sees_the_finished_file_before_it_has_its_name(tmp_path: Path) -> None:
@@ -271,12 +274,26 @@ def test_a_commit_that_fails_changes_nothing(error: BaseException, tmp_path: Pat
     assert (tmp_path / "a").read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_sync_that_fails_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_disk_that_is_found_full_in_the_end(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(_: int) -> None:
-        raise OSError(errno.EIO, "Input/output error")
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "fsync", fail)
-    refused(tmp_path / "a", "Input/output error")
+    refused(tmp_path / "a", "disk")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_temporary_file_that_somebody_removes_is_what_is_blamed(tmp_path: Path) -> None:
+    missing = pytest.raises(PictureError, match=r"a: .*its temporary file has been removed")
+    with missing, atomic_write(tmp_path / "a") as file:
+        file.write(b"new")
+        if os.name == "nt":
+            pytest.skip("an open file stays")
+        [temporary] = tmp_path.iterdir()
+        temporary.unlink()
     assert list(tmp_path.iterdir()) == []
 
 

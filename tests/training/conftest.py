@@ -7,8 +7,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from edsr_cli.training import run as run_module
 from edsr_cli.training.loading import load_photos
 from edsr_cli.training.photos import Photos
+from edsr_cli.training.run import Run
+from tests.training.runs import make
 
 
 def picture(seed: int, height: int, width: int) -> NDArray[np.uint8]:
@@ -39,3 +42,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def photos(folder: Path) -> Photos:
     """The pictures of `folder` with LR versions for all scales."""
     return load_photos([folder], (2, 3, 4), least=48)
+
+
+@pytest.fixture(scope="session")
+def whole(photos: Photos, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run that was not stopped, with a line in the record every 3 updates."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_module, "_LOG_EVERY", 3)
+        run = make(tmp_path_factory.mktemp("whole"), photos)
+        for _ in run.steps():
+            pass
+        run.save_weights("test", "CC0-1.0", "made for tests")
+    return run

@@ -1,6 +1,14 @@
+import errno
+import json
 import os
 import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +20,7 @@ from edsr_cli.degradations.reduction import ByKernel
 from edsr_cli.errors import PictureError, UsageError
 from edsr_cli.training.loading import find_pictures, load_photos
 from edsr_cli.training.photos import Photos
+from tests.files import poor
 from tests.training.conftest import picture
 
 
@@ -77,8 +86,162 @@ def test_a_cache_without_index_is_not_used(folder: Path, photos: Photos, tmp_pat
     load_photos([folder], (2, 3, 4), 48, tmp_path)
     (kept,) = tmp_path.iterdir()
     (kept / "index.json").write_text("{")
-    (kept / "hr.bin").write_bytes(b"\0" * 100)
+    [array] = kept.glob("hr-*.bin")
+    array.write_bytes(b"\0" * 100)
     assert same(load_photos([folder], (2, 3, 4), 48, tmp_path), photos)
+    assert len(list(kept.glob("hr*.bin"))) == 1  # the old one is gone
+
+
+INDEXES: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "no object": lambda index: [index],
+    "a number": lambda index: 5,
+    "no photos": lambda index: index | {"photos": None},
+    "photos of another kind": lambda index: index | {"photos": [5]},
+    "a photo with too little": lambda index: index | {"photos": [index["photos"][0][:3]]},
+    "a photo outside": lambda index: index | {"photos": [["a", 50, 60, 10**9, {"2": 0}]]},
+    "a photo far outside": lambda index: index | {"photos": [["a", 50, 60, 10**99, {"2": 0}]]},
+    "a negative place": lambda index: index | {"photos": [["a", 50, 60, -5, {"2": 0}]]},
+    "a broken place": lambda index: index | {"photos": [["a", 50, 60, 0.5, {"2": 0}]]},
+    "places as a list": lambda index: index | {"photos": [["a", 50, 60, 0, [1]]]},
+    "a scale missing": lambda index: index | {"photos": [["a", 50, 60, 0, {}]]},
+    "skipped of another kind": lambda index: index | {"skipped": [5]},
+    "a digest of another kind": lambda index: index | {"digest": 5},
+    "no digest": lambda index: {k: v for k, v in index.items() if k != "digest"},
+    "files elsewhere": lambda index: index | {"files": {"hr": "../../hr.bin"}},
+    "files of another kind": lambda index: index | {"files": 5},
+    "another array": lambda index: index | {"files": index["files"] | {"hr": index["files"]["x2"]}},
+    "another size": lambda index: index | {"bytes": index["bytes"] | {"hr": 5}},
+}
+
+
+@pytest.mark.parametrize("name", INDEXES)
+def test_a_damaged_index_is_said_and_made_anew(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    good = load_photos([folder], (2,), 48, tmp_path)
+    (kept,) = tmp_path.iterdir()
+    index = json.loads((kept / "index.json").read_text())
+    (kept / "index.json").write_text(json.dumps(INDEXES[name](index)))
+    again = load_photos([folder], (2,), 48, tmp_path)
+    assert again.photos == good.photos and np.array_equal(again.hr, good.hr)
+    assert len(caplog.messages) == 1 and "this cache is damaged" in caplog.text
+    assert load_photos([folder], (2,), 48, tmp_path).photos == good.photos
+    assert len(caplog.messages) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="about pipes")
+def test_a_cache_with_pipes_in_it(folder: Path, tmp_path: Path) -> None:
+    """Nothing waits for somebody to write to them."""
+    good = load_photos([folder], (2,), 48, tmp_path)
+    (kept,) = tmp_path.iterdir()
+    [array] = kept.glob("x2-*.bin")
+    array.unlink()
+    os.mkfifo(array)
+    assert load_photos([folder], (2,), 48, tmp_path).photos == good.photos
+    (kept / "index.json").unlink()
+    os.mkfifo(kept / "index.json")
+    with pytest.raises(PictureError, match=r"index\.json: this is a device or a pipe"):
+        load_photos([folder], (2,), 48, tmp_path)
+
+
+def test_caches_of_old_versions_are_read(folder: Path, tmp_path: Path) -> None:
+    good = load_photos([folder], (2,), 48, tmp_path)
+    (kept,) = tmp_path.iterdir()
+    index = json.loads((kept / "index.json").read_text())
+    for key, name in index["files"].items():
+        (kept / name).rename(kept / f"{key}.bin")
+    del index["files"], index["bytes"]
+    (kept / "index.json").write_text(json.dumps(index))
+    before = (kept / "hr.bin").stat().st_mtime_ns
+    assert load_photos([folder], (2,), 48, tmp_path).photos == good.photos
+    assert (kept / "hr.bin").stat().st_mtime_ns == before
+
+
+def test_two_trainings_make_one_cache(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The second waits, and when it is stopped meanwhile, the first has lost nothing."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hold(done: int, total: int) -> None:
+        begun.set()
+        assert go_on.wait(60)
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(load_photos, [folder], (2,), 48, tmp_path, hold)
+        assert begun.wait(60)
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr("edsr_cli.files.lock.time.sleep", _interrupt)
+            load_photos([folder], (2,), 48, tmp_path)
+        assert "another training is making this cache" in caplog.text
+        second = pool.submit(load_photos, [folder], (2,), 48, tmp_path, _never)
+        go_on.set()
+        photos, others = first.result(60), second.result(60)
+    assert photos.photos == others.photos
+    assert np.array_equal(photos.hr, others.hr) and photos.hr.max() > 0
+    assert not first.cancelled() and len(list(tmp_path.rglob("hr-*.bin"))) == 1
+
+
+def _interrupt(seconds: float) -> None:
+    raise KeyboardInterrupt
+
+
+def _never(done: int, total: int) -> None:
+    pytest.fail("it was made twice")
+
+
+def test_one_that_fails_leaves_what_another_has_made(folder: Path, tmp_path: Path) -> None:
+    """Also where files cannot be locked, and both work at the same time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("edsr_cli.files.lock.lock_descriptor", lambda descriptor: None)
+        made = []
+
+        def stop(done: int, total: int) -> None:
+            if not made:
+                made.append(None)
+                made[0] = load_photos([folder], (2,), 48, tmp_path)
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            load_photos([folder], (2,), 48, tmp_path, stop)
+        kept = load_photos([folder], (2,), 48, tmp_path, _never)
+    assert kept.photos == made[0].photos and np.array_equal(kept.hr, made[0].hr)
+
+
+FILL = """
+import sys
+from pathlib import Path
+from edsr_cli.errors import PictureError
+from edsr_cli.training.loading import load_photos
+try:
+    photos = load_photos([Path(sys.argv[1])], (2,), 48, Path(sys.argv[2]))
+    print(len(photos.photos), "pictures")
+except PictureError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="about disks of POSIX")
+@pytest.mark.parametrize("allocates", [True, False])
+def test_a_disk_that_fills_up_is_said(
+    folder: Path, tmp_path: Path, repository: Path, allocates: bool
+) -> None:
+    """A limit on the size of files stands for it; writing to a mapped file would end in SIGBUS."""
+    import resource
+
+    calls = {} if allocates else {"posix_fallocate": errno.EOPNOTSUPP}
+    added = poor.environment(poor.library(tmp_path), **calls) if calls else {}
+    arguments = [sys.executable, "-c", FILL, folder, tmp_path / "cache"]
+    environment = os.environ | {"PYTHONPATH": str(repository)} | added
+    full = subprocess.run(
+        arguments, env=environment, capture_output=True, text=True, timeout=120,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)),
+    )  # fmt: skip
+    assert full.returncode == 0, full.stderr
+    assert "the cache cannot be written (File too large)" in full.stdout
+    assert not list(tmp_path.rglob("*.bin"))
+    again = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=120)
+    assert again.stdout == "4 pictures\n", again.stderr
 
 
 def test_the_cache_notices_a_changed_picture(tmp_path: Path) -> None:
@@ -97,7 +260,7 @@ def test_an_unfinished_cache_is_removed(folder: Path, tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         load_photos([folder], (2,), 48, tmp_path, stop)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["lock"]
 
 
 def test_a_cache_larger_than_the_disk_is_refused(
@@ -107,7 +270,7 @@ def test_a_cache_larger_than_the_disk_is_refused(
     monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
     with pytest.raises(PictureError, match=r"the cache needs 0\.0 GB of disk"):
         load_photos([folder], (2,), 48, tmp_path)
-    assert list(tmp_path.iterdir()) == []
+    assert not list(tmp_path.rglob("*.bin"))
 
 
 def test_a_cache_that_cannot_be_made_is_said(folder: Path, tmp_path: Path) -> None:

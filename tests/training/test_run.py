@@ -1,5 +1,6 @@
 import itertools
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,22 +8,14 @@ import pytest
 import torch
 
 from edsr_cli.checkpoints.canonical import read_canonical
-from edsr_cli.errors import UsageError, WeightsError
-from edsr_cli.networks import NetworkConfig
+from edsr_cli.errors import UsageError
 from edsr_cli.training import run as run_module
-from edsr_cli.training.initial import random_network
-from edsr_cli.training.patches import Sampler
 from edsr_cli.training.photos import Photos
 from edsr_cli.training.recipe import Recipe
-from edsr_cli.training.run import Run, RunFolder, Subject
-from edsr_cli.training.trainer import Trainer
-from edsr_cli.training.validation import hold_out, pairs_of
-
-CPU = torch.device("cpu")
-CONFIG = NetworkConfig("mdsr", (2, 3), 2, 4)
-RECIPE = Recipe(
-    batch_size=2, patch_size=8, updates=23, learning_rate=1e-3, ema=0.9, validate_every=8
-)
+from edsr_cli.training.run import Run, RunFolder
+from edsr_cli.training.trainer import DivergedError
+from tests.files.leftovers import abandoned
+from tests.training.runs import CONFIG, RECIPE, make
 
 
 @pytest.fixture(autouse=True)
@@ -31,39 +24,10 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_module, "_LOG_EVERY", 3)
 
 
-def make(folder: Path, photos: Photos, recipe: Recipe = RECIPE, resume: bool = False) -> Run:
-    target = RunFolder(folder)
-    target.check(resume, overwrite=False)
-    learn, held = hold_out(photos, 1)
-    sampler = Sampler(learn, CONFIG.scales, recipe.batch_size, recipe.patch_size, recipe.seed, CPU)
-    trainer = Trainer(random_network(CONFIG, recipe.seed), recipe, sampler, CPU)
-    pairs = {scale: pairs_of(held, scale) for scale in CONFIG.scales}
-    start = "" if resume else "random weights"
-    subject = Subject(CONFIG, recipe, learn.summary(), None, start)
-    run = Run(target, subject, trainer, pairs)
-    if resume:
-        run.resume()
-    else:
-        run.start()
-    return run
-
-
 def curve(run: Run) -> list[str]:
     """The record without the times."""
     lines = [line.split(",") for line in run.folder.log.read_text().splitlines()]
     return [",".join(line[:1] + line[2:]) for line in lines]
-
-
-@pytest.fixture(scope="module")
-def whole(photos: Photos, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run that was not stopped."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_module, "_LOG_EVERY", 3)
-        run = make(tmp_path_factory.mktemp("whole"), photos)
-        for _ in run.steps():
-            pass
-        run.save_weights("test", "CC0-1.0", "made for tests")
-    return run
 
 
 def test_the_record_has_a_line_for_all_that_was_due(whole: Run) -> None:
@@ -151,31 +115,106 @@ def test_other_pictures_cannot_be_resumed(whole: Run, photos: Photos) -> None:
         make(whole.folder.path, fewer, resume=True)
 
 
-@pytest.mark.parametrize("content", [b"", b"nothing", b"PK\x03\x04", None])
-def test_a_damaged_state_is_said(
-    whole: Run, photos: Photos, tmp_path: Path, content: bytes | None
+# A training that diverges.
+
+
+def test_a_diverged_state_never_replaces_a_good_one(photos: Photos, tmp_path: Path) -> None:
+    """Saving by time comes between two records, so that nobody has looked at the loss."""
+    run = make(tmp_path, photos)
+    steps = run.steps()
+    for _ in itertools.islice(steps, 8):
+        pass
+    next(steps)
+    good = run.folder.state.read_bytes()
+    with torch.no_grad():
+        next(run.trainer.network.parameters()).mul_(math.inf)
+    with pytest.raises(DivergedError, match=r"update 9 .*state\.pt stays as it was before"):
+        run.save()
+    assert run.folder.state.read_bytes() == good
+    assert make(tmp_path, photos, resume=True).trainer.update == 8
+
+
+def test_a_loss_without_hope_does_not_replace_a_good_state_either(
+    photos: Photos, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    state = whole.folder.state.read_bytes()
-    (tmp_path / "state.pt").write_bytes(state[: len(state) // 2] if content is None else content)
-    with pytest.raises(WeightsError, match=r"state\.pt cannot be read.*--overwrite"):
-        make(tmp_path, photos, resume=True)
+    run = make(tmp_path, photos)
+    for _ in itertools.islice(run.steps(), 9):
+        pass
+    good = run.folder.state.read_bytes()
+    with torch.no_grad():
+        for weight in run.trainer.network.parameters():
+            weight.mul_(30)
+    assert 1e4 < run.trainer.loss_ahead() < math.inf
+    run.save()
+    assert run.folder.state.read_bytes() == good
+    assert "The training seems to diverge" in caplog.text
 
 
-def test_another_file_is_not_a_state(photos: Photos, tmp_path: Path) -> None:
-    torch.save({"version": 0}, tmp_path / "state.pt")
-    with pytest.raises(WeightsError, match="not the state of a training"):
-        make(tmp_path, photos, resume=True)
+@pytest.mark.parametrize("rate", [1e15, 1e30])
+def test_a_rate_that_ruins_everything_leaves_no_state(
+    photos: Photos, tmp_path: Path, rate: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "_SAVE_SECONDS", -1.0)  # after every update
+    run = make(tmp_path, photos, replace(RECIPE, learning_rate=rate, updates=3))
+    with pytest.raises(DivergedError, match="diverged"):
+        for _ in run.steps():
+            pass
+    assert not run.folder.state.exists()
 
 
-def test_a_state_cannot_run_code(photos: Photos, tmp_path: Path) -> None:
-    class Harmful:
-        def __reduce__(self) -> tuple[object, tuple[str]]:
-            return (Path.touch, (str(tmp_path / "run"),))
+def test_looking_ahead_changes_nothing(whole: Run, photos: Photos, tmp_path: Path) -> None:
+    run = make(tmp_path, photos)
+    for step in run.steps():
+        if step.update == 5:
+            before = run.trainer.loss_ahead()
+            assert before == run.trainer.loss_ahead()
+    assert curve(run) == curve(whole)
 
-    torch.save({"version": 2, "subject": Harmful()}, tmp_path / "state.pt")
-    with pytest.raises(WeightsError, match="cannot be read"):
-        make(tmp_path, photos, resume=True)
-    assert not (tmp_path / "run").exists()
+
+# Files of others.
+
+
+@pytest.mark.parametrize("name", ["log.csv", "plot.png", "weights.safetensors"])
+def test_somebody_elses_file_is_not_replaced(
+    whole: Run, photos: Photos, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"what I have measured,1,2,3\n")
+    if name == "weights.safetensors":
+        (tmp_path / "state.pt").write_bytes(whole.folder.state.read_bytes())
+    with pytest.raises(UsageError, match=rf"{name}: no training has written this file"):
+        make(tmp_path, photos, resume=name == "weights.safetensors")
+    assert path.read_bytes() == b"what I have measured,1,2,3\n"
+    RunFolder(tmp_path).check(resume=False, overwrite=True)
+
+
+def test_what_a_training_has_left_is_replaced(whole: Run, photos: Photos, tmp_path: Path) -> None:
+    for name in ("log.csv", "plot.png"):
+        source = whole.folder.path / name
+        if source.exists():  # the plot takes matplotlib
+            (tmp_path / name).write_bytes(source.read_bytes())
+    make(tmp_path, photos)
+    for name in ("log.csv", "plot.png"):
+        (tmp_path / name).write_bytes(b"")  # nothing to lose
+    RunFolder(tmp_path).check(resume=False, overwrite=False)
+
+
+def test_a_plot_that_appears_meanwhile_stays(
+    photos: Photos, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("matplotlib")
+    run = make(tmp_path, photos)
+    (tmp_path / "plot.png").write_bytes(b"mine")
+    for _ in run.steps():
+        pass
+    assert (tmp_path / "plot.png").read_bytes() == b"mine"
+    assert "plot.png: the file exists already" in caplog.text and run.folder.state.exists()
+
+
+def test_what_a_killed_training_was_writing_goes(tmp_path: Path) -> None:
+    abandoned(tmp_path)
+    with RunFolder(tmp_path).held():
+        assert [path.suffix for path in tmp_path.iterdir()] == [".lock"]
 
 
 def test_one_training_at_a_time(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from edsr_cli.errors import ThreadError
+
 T = TypeVar("T")
 
 
@@ -13,6 +15,20 @@ class AbandonedError(BaseException):
 
     No `Exception`, so that nobody takes it for the failure of a file.
     """
+
+
+def start_thread(thread: threading.Thread) -> None:
+    """Start a thread.
+
+    Raises:
+        ThreadError: the system does not let us.
+    """
+    try:
+        thread.start()
+    except RuntimeError as error:
+        if not ThreadError.is_behind(error):
+            raise
+        raise ThreadError from error
 
 
 class Room:
@@ -178,14 +194,19 @@ class Crew:
         ]
 
     def start(self) -> None:
-        """Begin."""
+        """Begin.
+
+        Raises:
+            ThreadError: not all threads can be started; those that were are at work.
+        """
         for thread in self._threads:
-            thread.start()
+            start_thread(thread)
 
     def join(self, deadline: float | None = None) -> bool:
         """Wait for all threads to end, at most `deadline` seconds each; whether they have."""
         for thread in self._threads:
-            thread.join(deadline)
+            if thread.ident is not None:  # it was started
+                thread.join(deadline)
         return not any(thread.is_alive() for thread in self._threads)
 
     def _run(self, number: int) -> None:

@@ -12,6 +12,7 @@ Lines are independent of each other: one that is torn or damaged is as if it had
 What is held in memory is a hash and an offset for each output.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -21,11 +22,14 @@ from pathlib import Path
 from typing import Any
 
 from edsr_cli.errors import EdsrError
+from edsr_cli.files.own import NotPlainError, open_plain
+from edsr_cli.files.sync import sync
 from edsr_cli.images import atomic_write
 from edsr_cli.images.source import display_name
 from edsr_cli.jobs.batch.made import Made
 
 _SPARE_LINES = 1000  # superseded lines for which a manifest is not worth rewriting
+_LINE_BYTES = 1 << 20  # more than any line of ours has, however long the names in it are
 
 
 class ManifestError(EdsrError):
@@ -52,16 +56,23 @@ class Manifest:
         self._descriptor = -1
         with self._explained():
             self._open()
-            if self._spare > max(_SPARE_LINES, len(self._offsets)) and writable:
+            # A file without a line of ours is somebody else's, who may want it as it is.
+            ours = self._offsets or self._recipes
+            if self._spare > max(_SPARE_LINES, len(self._offsets)) and writable and ours:
                 self._compact()
 
     def close(self) -> None:
-        """Make sure that everything is on the disk, and close the file."""
+        """Make sure that everything is on the disk, and close the file.
+
+        Raises:
+            ManifestError: it cannot be written.
+        """
         if self._descriptor < 0:
             return
         try:
             if self._writable:
-                self._sync(self._end)
+                with self._explained():
+                    self._sync(self._end)
         finally:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -114,11 +125,10 @@ class Manifest:
 
     def _open(self) -> None:
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT if self._writable else os.O_RDONLY
-        flags |= getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
         self._end = self._synced = self._spare = 0
         self._torn = False
         try:
-            self._descriptor = os.open(self.path, flags, 0o666)
+            self._descriptor = open_plain(self.path, flags)
         except FileNotFoundError:
             if self._writable:
                 raise
@@ -141,14 +151,16 @@ class Manifest:
         with os.fdopen(os.dup(self._descriptor), "rb") as file:
             file.seek(0)
             offset = 0
-            for line in file:
+            while line := file.readline(_LINE_BYTES):
+                if len(line) == _LINE_BYTES and not line.endswith(b"\n"):
+                    raise NotPlainError(errno.EINVAL, "it has lines that no run has written")
                 yield offset, line
                 offset += len(line)
 
     def _read_line(self, offset: int) -> bytes:
         with os.fdopen(os.dup(self._descriptor), "rb") as file:
             file.seek(offset)
-            return file.readline()
+            return file.readline(_LINE_BYTES)
 
     def _append(self, values: dict[str, Any]) -> int:
         """Append a line, and give its offset."""
@@ -172,7 +184,7 @@ class Manifest:
                 return
             with self._lock:
                 reached = self._end
-            os.fsync(self._descriptor)
+            sync(self._descriptor, self.path, self._synced)
             self._synced = reached
 
     def _compact(self) -> None:
@@ -201,6 +213,12 @@ class _Explained:
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, NotPlainError):
+            raise ManifestError(
+                f"{display_name(self._path)}: the list of what is done cannot be kept there: "
+                f"{error.strerror}.",
+                "Move it away, or choose another output folder with -o.",
+            ) from error
         if isinstance(error, OSError):
             raise ManifestError(
                 f"{display_name(self._path)}: the list of what is done cannot be kept "

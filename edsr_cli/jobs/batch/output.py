@@ -1,26 +1,20 @@
 """An output folder while it is being worked in."""
 
-import logging
 import os
-import re
 import threading
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 
-import filelock
-
 from edsr_cli.errors import EdsrError, PictureError, UsageError
+from edsr_cli.files.lock import BusyError, Lock
+from edsr_cli.files.temporary import remove_abandoned
 from edsr_cli.images.source import display_name
 from edsr_cli.jobs.batch.made import FileState
 from edsr_cli.jobs.batch.manifest import Manifest
 from edsr_cli.jobs.batch.scanning import MANIFEST
 
-logger = logging.getLogger(__name__)
-
 LOCK = ".edsr-manifest.lock"
 """The file in an output folder that the run at work there has locked. It stays, empty."""
-
-_TEMPORARY = re.compile(r"\.edsr-[0-9a-f]{16}\.tmp")  # as `edsr_cli.images.atomic` names them
 
 
 class OutputFolder:
@@ -88,11 +82,7 @@ class OutputFolder:
             self._tidied.add(folder)
         if folder != self.path and folder.is_relative_to(self.path):
             self.tidy(folder.parent)
-        with suppress(OSError), os.scandir(folder) as entries:
-            for entry in entries:
-                if _TEMPORARY.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
-                    logger.debug("%s: left by a run that was killed; removed.", entry.path)
-                    Path(entry.path).unlink(missing_ok=True)
+        remove_abandoned(folder)
 
     def _find(self) -> tuple[int, int]:
         status = self.path.stat()
@@ -107,20 +97,20 @@ class OutputFolder:
                 "Choose another one with -o.",
             ) from error
 
-    def _take_lock(self) -> filelock.BaseFileLock:
-        lock = filelock.FileLock(self.path / LOCK, timeout=0, thread_local=False)
+    def _take_lock(self) -> Lock:
+        lock = Lock(self.path / LOCK, "a second run in this folder would not be noticed")
         name = display_name(self.path)
         try:
             lock.acquire()
-        except filelock.Timeout as error:
+        except BusyError as error:
             raise UsageError(
                 f"{name}: another run is at work in this output folder.",
                 "Wait for it to end, or choose another folder with -o.",
             ) from error
-        except (OSError, NotImplementedError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
+        except OSError as error:
             raise EdsrError(
-                f"{name}: the output folder cannot be locked ({reason}).",
+                f"{display_name(self.path / LOCK)}: the output folder cannot be locked "
+                f"({error.strerror}).",
                 "Choose another one with -o.",
             ) from error
         return lock

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from edsr_cli.inference import Upscaler, devices
+from edsr_cli.jobs.batch.flow import start_thread
 from edsr_cli.jobs.batch.limits import Limits
 from edsr_cli.jobs.batch.output import OutputFolder
 from edsr_cli.jobs.batch.pipeline import Loop, Pipeline
@@ -120,7 +121,8 @@ class Batch:
             counting: gives all tasks once more, to find out how many there are; it runs ahead.
 
         Raises:
-            EdsrError: an output folder cannot be used, or another run is at work in it.
+            EdsrError: an output folder cannot be used, another run is at work in it, or there are
+                no threads to be had.
             BaseException: whatever a listener raises, or a signal handler does; nothing
                 half-written is left then either.
         """
@@ -218,6 +220,8 @@ class Batch:
     def _tell(self, item: Record | Passed, listeners: Sequence[Listener], summary: Summary) -> None:
         if isinstance(item, Passed):
             summary.ignored[item.why] += 1
+            if item.why is Ignored.UNREAD:
+                summary.unread[item.path.suffix.lower()] += 1
             return
         if self._watching and item.kind is Kind.MISSING:
             summary.ignored[Ignored.VANISHED] += 1
@@ -265,7 +269,7 @@ class _Counter:
 
     def __enter__(self) -> "_Counter":
         if self._items is not None:
-            self._thread.start()
+            start_thread(self._thread)
         return self
 
     def __exit__(self, *exception: object) -> None:

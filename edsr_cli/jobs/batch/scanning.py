@@ -20,9 +20,12 @@ MANIFEST = ".edsr-manifest.jsonl"
 
 UNREAD_SUFFIXES = frozenset(
     (
-        ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dds", ".dng", ".emf", ".eps", ".exr", ".hdr",
-        ".heic", ".heif", ".hif", ".icns", ".ico", ".iiq", ".jxl", ".kra", ".nef", ".nrw", ".orf",
-        ".pef", ".raf", ".rw2", ".sr2", ".srw", ".svg", ".svgz", ".wmf", ".x3f", ".xcf",
+        ".3fr", ".ari", ".arw", ".bpg", ".cin", ".cr2", ".cr3", ".crw", ".dcr", ".dds", ".djvu",
+        ".dng", ".dpx", ".emf", ".eps", ".erf", ".exr", ".fff", ".fits", ".gpr", ".hdp", ".hdr",
+        ".heic", ".heics", ".heif", ".heifs", ".hif", ".icns", ".ico", ".iiq", ".jxl", ".jxr",
+        ".kdc", ".kra", ".mef", ".mos", ".mrw", ".nef", ".nrw", ".ora", ".orf", ".pef", ".pict",
+        ".psb", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".svg", ".svgz", ".wdp",
+        ".wmf", ".x3f", ".xbm", ".xcf", ".xpm",
     )
 )  # fmt: skip
 """Endings of pictures that cannot be read: their owner should be told that they were left out."""

@@ -110,11 +110,16 @@ class Steps:
         self._upscaler, self._settings, self._recipe = upscaler, settings, recipe.identity
         self._folders, self._checksum = folders, checksum
 
-    def examine(self, task: BatchTask) -> Work | Record:
-        """Find out what is to be done, without decoding anything."""
+    def examine(self, task: BatchTask, touch: bool = True) -> Work | Record:
+        """Find out what is to be done, without decoding anything.
+
+        Args:
+            task: what to read and write.
+            touch: see `Job.inspect`.
+        """
         work = self._begin(task)
         with work.timed("decode"):
-            done = work.job.attempt(lambda: self._examine(work))
+            done = work.job.attempt(lambda: self._examine(work, touch))
         if not done:
             return self.failed(work)
         skip = work.verdict.skip
@@ -125,7 +130,7 @@ class Steps:
 
     def plan(self, task: BatchTask) -> Record:
         """What would be done; nothing is written."""
-        work = self.examine(task)
+        work = self.examine(task, touch=False)
         if isinstance(work, Record):
             return work
         work.job.plan()
@@ -176,7 +181,7 @@ class Steps:
     def _begin(self, task: BatchTask) -> Work:
         return Work(task, Job(task, self._upscaler, self._settings))
 
-    def _examine(self, work: Work) -> None:
+    def _examine(self, work: Work, touch: bool) -> None:
         task, job, folder = work.task, work.job, self._folders[work.task.folder]
         # What cannot be looked at fits no line of the manifest, and fails below, with a reason.
         work.source = state_of(task.source) or work.source
@@ -193,7 +198,7 @@ class Steps:
         job.settings = replace(self._settings, overwrite=work.verdict.overwrite)
         with self._in_place(work):
             job.reading = True
-            job.inspect()
+            job.inspect(touch)
 
     @contextmanager
     def _in_place(self, work: Work) -> Iterator[None]:

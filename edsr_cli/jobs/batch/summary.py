@@ -51,6 +51,7 @@ class Summary:
         status: records of each status.
         kinds: skipped and failed records of each kind.
         ignored: what was no task, by reason.
+        unread: pictures of formats that cannot be read, by the endings of their names.
         failures: the first `KEPT_FAILURES` failures.
         input_pixels, output_pixels: of the pictures done.
         input_bytes, output_bytes: of the files of the pictures done.
@@ -65,6 +66,7 @@ class Summary:
     status: Counter[Status] = field(default_factory=Counter)
     kinds: Counter[Kind] = field(default_factory=Counter)
     ignored: Counter[Ignored] = field(default_factory=Counter)
+    unread: Counter[str] = field(default_factory=Counter)
     failures: list[Record] = field(default_factory=list)
     input_pixels: int = 0
     output_pixels: int = 0
@@ -130,6 +132,7 @@ class Summary:
             "planned": self.planned,
             "kinds": {kind.value: count for kind, count in self.kinds.items()},
             "ignored": {why.value: count for why, count in self.ignored.items()},
+            "unread": dict(self.unread),
             "input_pixels": self.input_pixels,
             "output_pixels": self.output_pixels,
             "input_bytes": self.input_bytes,

@@ -66,8 +66,9 @@ def judge(
     if made is None:
         # Somebody else's: without leave to replace it, writing it will fail, and say so.
         return Verdict(overwrite=overwrite)
-    current = _is_result(found, made)
-    ours = current or (made.replaces is not None and _near(found, made.replaces))
+    # An empty file is no output: somebody was kept from writing it, here by a kill or power cut.
+    current = found.size > 0 and _is_result(found, made)
+    ours = current or found.size == 0 or (made.replaces is not None and _near(found, made.replaces))
     if overwrite:
         return Verdict(overwrite=True, replaces=found if ours else None)
     if ours and not current:

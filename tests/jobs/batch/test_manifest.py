@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edsr_cli.files import sync
 from edsr_cli.jobs.batch import manifest as module
 from edsr_cli.jobs.batch.made import FileState, Made
 from edsr_cli.jobs.batch.manifest import Manifest, ManifestError
@@ -239,6 +240,49 @@ def test_superseded_lines_are_cleared_away_at_the_start(path, monkeypatch):
     ]
     events = [json.loads(line)["event"] for line in path.read_bytes().splitlines()]
     assert events == ["recipe", *["made"] * 4]
+
+
+def test_somebody_elses_file_of_its_name_keeps_its_lines(path):
+    lines = b"a line of mine\n" * 3000
+    path.write_bytes(lines)
+    written(path, MADE)
+    assert path.read_bytes().startswith(lines)
+    assert found(path, "a.png") == [MADE]
+
+
+def test_a_file_without_end_is_refused(path):
+    """Holes take no room on the disk, and would be read for days."""
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+    for writable in (True, False):
+        with pytest.raises(ManifestError, match=r"lines that no run has written.*Move it away"):
+            Manifest(path, writable)
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EIO])
+def test_a_disk_that_does_not_confirm_what_is_written(path, monkeypatch, caplog, number):
+    def fail(descriptor):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(sync, "_warned", set())
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", fail)
+        written(path, MADE, replace(MADE, output="b"))
+    assert found(path, "a.png", "b") == [MADE, replace(MADE, output="b")]
+    [message] = caplog.messages
+    assert str(path.parent) in message and os.strerror(number) in message
+
+
+def test_a_disk_that_is_full_when_it_is_to_be_closed(path, monkeypatch):
+    def fail(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    manifest = Manifest(path)
+    manifest.remark("failed", {"reason": "no"})
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", fail)
+        with pytest.raises(ManifestError, match="No space left"):
+            manifest.close()
 
 
 def test_recipes_are_told_once(path):

@@ -8,6 +8,7 @@ from edsr_cli.errors import EdsrError, PictureError, UsageError
 from edsr_cli.jobs.batch.made import FileState
 from edsr_cli.jobs.batch.output import LOCK, OutputFolder, state_of
 from edsr_cli.jobs.batch.scanning import MANIFEST
+from tests.files.leftovers import abandoned
 
 posix = pytest.mark.skipif(os.name == "nt", reason="about folders of POSIX")
 
@@ -93,15 +94,14 @@ def test_a_folder_that_goes_away_is_noticed(tmp_path):
 
 
 def test_only_what_we_left_is_removed_and_only_once(tmp_path):
-    leftover = tmp_path / ".edsr-0123456789abcdef.tmp"
-    others = [".edsr-0123456789abcdef.tmp2", ".edsr-xyz.tmp", "edsr-0123456789abcdef.tmp", "a.png"]
-    leftover.touch()
+    leftover = abandoned(tmp_path)
+    others = [f"{leftover.name}2", ".edsr-xyz.tmp", leftover.name[1:], "a.png"]
     for name in others:
         (tmp_path / name).touch()
     folder = OutputFolder(tmp_path)
     folder.tidy(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*others, MANIFEST, LOCK])
-    leftover.touch()  # that of a picture at work
+    leftover.touch()
     folder.tidy(tmp_path)
     assert leftover.exists()
     folder.tidy(tmp_path / "missing")
@@ -110,15 +110,80 @@ def test_only_what_we_left_is_removed_and_only_once(tmp_path):
 
 def test_folders_above_are_tidied_too(tmp_path):
     """A killed run may have left something in the output folder, though no picture goes there."""
-    name = ".edsr-0123456789abcdef.tmp"
     inside = tmp_path / "out" / "a" / "b"
     inside.mkdir(parents=True)
     for place in (inside, inside.parent, tmp_path / "out", tmp_path):
-        (place / name).touch()
+        abandoned(place)
     folder = OutputFolder(tmp_path / "out")
     folder.tidy(inside)
     folder.close()
-    assert list(tmp_path.rglob(name)) == [tmp_path / name]
+    [left] = tmp_path.rglob("*.tmp")
+    assert left.parent == tmp_path
+
+
+WRITE = """
+import sys
+from pathlib import Path
+from edsr_cli.images import atomic_write
+with atomic_write(Path(sys.argv[1])) as file:
+    file.write(b"content")
+    file.flush()
+    print("writing", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_what_another_process_is_writing_stays(tmp_path, repository):
+    """An `edsr upscale`, say, or a batch in a folder above; when it is killed, it goes."""
+    arguments = [sys.executable, "-c", WRITE, tmp_path / "a.png"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    environment = os.environ | {"PYTHONPATH": str(repository)}
+    for killed in (False, True):
+        writer = subprocess.Popen(arguments, **pipes, env=environment)
+        try:
+            assert writer.stdout.readline() == b"writing\n"
+            for _ in range(2):
+                folder = OutputFolder(tmp_path)
+                folder.tidy(tmp_path)
+                folder.close()
+            assert len(list(tmp_path.glob("*.tmp"))) == 1
+            if killed:
+                writer.kill()
+        finally:
+            writer.communicate()
+        assert (tmp_path / "a.png").exists() != killed
+        folder = OutputFolder(tmp_path)
+        folder.tidy(tmp_path)
+        folder.close()
+        assert not list(tmp_path.glob("*.tmp"))
+        (tmp_path / "a.png").unlink(missing_ok=True)
+
+
+@posix
+@pytest.mark.parametrize("name", [MANIFEST, LOCK])
+@pytest.mark.parametrize("writable", [True, False])
+def test_links_and_pipes_in_the_place_of_its_files_are_refused(tmp_path, name, writable):
+    """What a link leads to is neither changed nor read."""
+    out, mine = tmp_path / "out", tmp_path / "mine.txt"
+    out.mkdir()
+    lines = b"a line of mine\n" * 5000
+    mine.write_bytes(lines)
+    for make in (
+        lambda path: path.symlink_to(mine),
+        lambda path: path.symlink_to(tmp_path / "nowhere"),
+        lambda path: path.symlink_to("/dev/zero"),
+        os.mkfifo,
+    ):
+        make(out / name)
+        if name == MANIFEST or writable:
+            with pytest.raises(EdsrError, match=r"this is a (link|device or a pipe), not a file"):
+                OutputFolder(out, writable)
+        else:
+            OutputFolder(out, writable).close()
+        (out / name).unlink()
+    assert mine.read_bytes() == lines
+    assert not (tmp_path / "nowhere").exists()
+    OutputFolder(out).close()
 
 
 def test_states(tmp_path):

@@ -2,11 +2,12 @@
 
 import errno
 import os
+import threading
 import time
 
 import pytest
 
-from edsr_cli.errors import DeviceMemoryError, PictureError, WeightsError
+from edsr_cli.errors import DeviceMemoryError, PictureError, ThreadError, WeightsError
 from edsr_cli.inference import Upscaler
 from edsr_cli.jobs import upscale as upscale_module
 from edsr_cli.jobs.batch.limits import Limits
@@ -17,10 +18,31 @@ from edsr_cli.jobs.batch.steps import Steps
 from edsr_cli.jobs.upscale import Status
 from tests.jobs.batch.engine import (
     Collect,
+    contents,
     whole,
 )
 
 pytestmark = pytest.mark.usefixtures("threads_end")
+
+
+@pytest.mark.parametrize("number", [0, 1, 4])
+def test_threads_that_cannot_be_started_are_the_reason(engine, pixels, output, monkeypatch, number):
+    """Those that were started end; nobody waits for those that were not."""
+    begin, begun = threading.Thread.start, []
+
+    def refuse(thread):
+        if thread.name.startswith("edsr-"):
+            begun.append(thread)
+            if len(begun) > number:
+                raise RuntimeError("can't start new thread")
+        begin(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(ThreadError, match="does not let this program start another thread"):
+        engine.run()
+    assert len(begun) == number + 1
+    monkeypatch.undo()
+    assert engine.run().summary.done + len(contents(output)) >= len(pixels)
 
 
 FAULTS = {

@@ -7,6 +7,7 @@ import pytest
 
 from edsr_cli.inference import Upscaler
 from edsr_cli.jobs import upscale as upscale_module
+from edsr_cli.jobs.batch.pipeline import Pipeline
 from edsr_cli.jobs.upscale import Job
 from tests.jobs.batch.engine import Collect, StopAfter, contents, whole
 
@@ -62,7 +63,7 @@ class Stop(BaseException):
 @pytest.mark.parametrize("stage", ["decode", "upscale", "encode"])
 def test_broken_off_in_the_middle_of_a_stage(engine, pixels, output, monkeypatch, stage):
     """Nothing partial is left, and it takes no longer than a strip or a write."""
-    reached = threading.Event()
+    reached, abandoned = threading.Event(), threading.Event()
     # Small strips and pieces, so that there is a middle.
     monkeypatch.setattr("edsr_cli.inference.planning._GOOD_ROWS", 1)
     monkeypatch.setattr("edsr_cli.inference.devices.STRIP_PIXELS", {"cpu": 1})
@@ -73,23 +74,29 @@ def test_broken_off_in_the_middle_of_a_stage(engine, pixels, output, monkeypatch
     }[stage]
     original = getattr(owner, name)
 
+    abandon = Pipeline.abandon
+    monkeypatch.setattr(Pipeline, "abandon", lambda self: (abandon(self), abandoned.set()))
+
+    def in_the_middle():
+        """No stage gets to its end before the run is broken off, however slow that is."""
+        reached.set()
+        assert abandoned.wait(60)
+
     def strips(*arguments):
         for reached_row in original(*arguments):
-            time.sleep(0.1)
+            in_the_middle()
             yield reached_row
 
     def signal(*arguments, **options):
-        reached.set()
-        if stage == "decode":
-            time.sleep(0.5)
         if stage == "upscale":
             return strips(*arguments)
         if stage == "decode":
+            in_the_middle()
             return original(*arguments, **options)
         check = options["check"]
 
         def slow():
-            time.sleep(0.5)
+            in_the_middle()
             check()
 
         return original(*arguments, **(options | {"check": slow}))

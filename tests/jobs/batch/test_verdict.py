@@ -27,6 +27,15 @@ REDO = {"overwrite": True}
         (WANTED, OLD, MADE, Verdict(None, True, OLD)),  # killed before the new one appeared
         (WANTED, NEW, None, Verdict()),  # somebody else's
         (WANTED, FileState(9, 9), MADE, Verdict(Kind.EDITED)),
+        # An empty file is no output, but if no line is about it, it is somebody's.
+        (WANTED, FileState(0, 9), MADE, Verdict(None, True, FileState(0, 9))),
+        (WANTED, FileState(0, 9), None, Verdict()),
+        (
+            WANTED,
+            FileState(0, 9),
+            replace(MADE, result=FileState(0, 9)),
+            Verdict(None, True, FileState(0, 9)),
+        ),
         # Out of date.
         (replace(WANTED, recipe="other"), NEW, MADE, Verdict(None, True, NEW)),
         (replace(WANTED, input="a.gif"), NEW, MADE, Verdict(None, True, NEW)),
@@ -39,7 +48,8 @@ def test_decisions(wanted, found, made, verdict):
     assert judge(wanted, found, made) == verdict
     forced = judge(wanted, found, made, overwrite=True)
     assert forced.skip is None and forced.overwrite
-    assert forced.replaces == (found if made and found in (NEW, OLD) else None)
+    ours = made and found and (found in (NEW, OLD) or found.size == 0)
+    assert forced.replaces == (found if ours else None)
 
 
 def test_times_may_be_rounded_by_the_file_system():
@@ -99,7 +109,7 @@ class Folder(RuleBasedStateMachine):
 
     def now(self):
         self.clock += 1
-        return FileState(self.clock % self.sizes, self.clock * self.step + 1)  # no rounded time
+        return FileState(1 + self.clock % self.sizes, self.clock * self.step + 1)  # no rounded time
 
     @rule(recipe=st.sampled_from(["one", "two"]))
     def choose_options(self, recipe):
@@ -112,6 +122,11 @@ class Folder(RuleBasedStateMachine):
     @rule()
     def edit_output(self):
         self.output, self.owner = self.now(), "user"
+
+    @rule()
+    def lose_its_content(self):
+        """As a power cut does it, or another program that is killed."""
+        self.output, self.owner = replace(self.now(), size=0), "nobody"
 
     @rule()
     def delete_output(self):
@@ -128,7 +143,7 @@ class Folder(RuleBasedStateMachine):
             assert verdict.skip is (Kind.EDITED if self.owner == "user" else Kind.COMPLETE)
             return
         if self.output is not None and not verdict.overwrite:
-            assert self.owner == "user"
+            assert self.owner == "user" or (self.owner == "nobody" and self.line is None)
             return  # it fails, as the file exists
         if self.owner == "user":
             assert force

@@ -1,0 +1,153 @@
+import errno
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edsr_cli.files import renaming
+from edsr_cli.files.renaming import rename_new
+from tests.cli.conftest import finish, start
+from tests.files import poor
+from tests.jobs.nearest import read_back, repeated, save_nearest
+
+posix = pytest.mark.skipif(os.name == "nt", reason="about file systems of POSIX")
+
+NO_LINKS = {"link": errno.EPERM, "linkat": errno.EPERM}
+NOTHING_ATOMIC = NO_LINKS | {"renameat2": errno.EINVAL}
+
+
+@pytest.fixture(params=["the system's", "links", "looking"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each of the three ways, the others not being there."""
+    if request.param != "the system's":
+        if os.name == "nt":
+            pytest.skip("Windows has one way")
+        monkeypatch.setattr(renaming, "_system_function", lambda: None)
+    if request.param == "looking":
+
+        def fail(*_: object) -> None:
+            raise OSError(errno.EPERM, "no links")
+
+        monkeypatch.setattr(os, "link", fail)
+    return str(request.param)
+
+
+def test_a_name_that_is_free(way: str, tmp_path: Path) -> None:
+    (tmp_path / "old").write_bytes(b"content")
+    rename_new(tmp_path / "old", tmp_path / "new\udcff" if os.name != "nt" else tmp_path / "new")
+    [path] = tmp_path.iterdir()
+    assert path.name.startswith("new") and path.read_bytes() == b"content"
+
+
+def test_a_name_that_is_taken(way: str, tmp_path: Path) -> None:
+    (tmp_path / "old").write_bytes(b"content")
+    (tmp_path / "new").write_bytes(b"theirs")
+    for name in ("new", "folder", "link"):
+        if name == "folder":
+            (tmp_path / name).mkdir()
+        if name == "link" and os.name != "nt":
+            (tmp_path / name).symlink_to("nowhere")
+        if os.path.lexists(tmp_path / name):
+            with pytest.raises(FileExistsError):
+                rename_new(tmp_path / "old", tmp_path / name)
+    assert (tmp_path / "old").read_bytes() == b"content"
+    assert (tmp_path / "new").read_bytes() == b"theirs"
+
+
+def test_what_cannot_be(way: str, tmp_path: Path) -> None:
+    (tmp_path / "old").touch()
+    with pytest.raises(OSError, match="o such file") as caught:
+        rename_new(tmp_path / "old", tmp_path / "missing" / "new")
+    assert caught.value.errno == errno.ENOENT
+    with pytest.raises((ValueError, OSError)):
+        rename_new(tmp_path / "old", tmp_path / "a\0b")
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
+
+
+@pytest.mark.skipif(sys.platform not in ("linux", "darwin"), reason="about these two")
+def test_the_system_has_a_way() -> None:
+    """Otherwise the tests above would have tried another."""
+    assert renaming._system_function() is not None
+
+
+WRITE = """
+import sys
+from pathlib import Path
+from edsr_cli.errors import PictureError
+from edsr_cli.images import atomic_write
+try:
+    with atomic_write(Path(sys.argv[1])) as file:
+        file.write(b"content")
+except PictureError as error:
+    print(error)
+"""
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return poor.library(tmp_path_factory.mktemp("poor"))
+
+
+@pytest.mark.parametrize(
+    ("calls", "killed", "said"),
+    [
+        ({}, False, ""),
+        (NO_LINKS, False, ""),
+        ({"renameat2": errno.ENOSYS}, False, ""),
+        (NOTHING_ATOMIC, False, ""),
+        (NOTHING_ATOMIC | {"flock": errno.ENOLCK}, False, ""),
+        (NO_LINKS | {"renameat2": "KILL"}, True, ""),
+        (NOTHING_ATOMIC | {"rename": "KILL"}, True, ""),
+        (NOTHING_ATOMIC | {"rename": errno.ENOSPC}, False, "the disk is full"),
+        (NO_LINKS | {"renameat2": errno.ENOSPC}, False, "the disk is full"),
+    ],
+)
+def test_whatever_the_file_system_lacks_there_is_a_whole_file_or_none(
+    library: Path,
+    tmp_path: Path,
+    repository: Path,
+    calls: dict[str, int | str],
+    killed: bool,
+    said: str,
+) -> None:
+    """A placeholder would be left behind by a kill or a full disk."""
+    done = subprocess.run(
+        [sys.executable, "-c", WRITE, tmp_path / "a.png"],
+        env=os.environ | {"PYTHONPATH": str(repository)} | poor.environment(library, **calls),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == (-signal.SIGKILL if killed else 0), done.stderr
+    assert said in done.stdout and bool(said) == bool(done.stdout)
+    assert (tmp_path / "a.png").exists() == (not killed and not said)
+    left = [path for path in tmp_path.iterdir() if path.name != "a.png"]
+    assert [path.read_bytes() for path in left] == ([b"content"] if killed else [])
+
+
+def test_a_batch_that_is_killed_there_goes_on(library: Path, tmp_path: Path) -> None:
+    """Neither the place of the picture nor the manifest is in the way of the next run."""
+    model = save_nearest(tmp_path / "nearest.safetensors")
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 9, 3), np.uint8)
+    (tmp_path / "in").mkdir()
+    Image.fromarray(pixels).save(tmp_path / "in" / "a.png")
+    poorest = NOTHING_ATOMIC | {"fsync": errno.EINVAL, "flock": errno.ENOSYS}
+    batch = ("batch", "in", "-m", model, "-d", "cpu", "-j", "1")
+    killed = finish(
+        start(*batch, cwd=tmp_path, env=poor.environment(library, **poorest, rename="KILL"))
+    )
+    assert killed.code == -signal.SIGKILL
+    assert not (tmp_path / "in_x4" / "a.png").exists()
+    run = finish(start(*batch, cwd=tmp_path, env=poor.environment(library, **poorest)))
+    assert run.code == 0, run.err
+    assert np.array_equal(np.asarray(read_back(tmp_path / "in_x4" / "a.png")), repeated(pixels))
+    assert [line.split(": ")[2] for line in run.lines if line.startswith("warning: ")] == [
+        "files cannot be locked there, so a second run in this folder would not be noticed.",
+        "the disk does not confirm what is written there (Invalid argument). The files are "
+        "complete, but a power cut might damage the last ones.",
+    ]
