@@ -116,10 +116,7 @@ class Trainer:
 
     def loss_ahead(self) -> float:
         """The loss, in levels, of the next batch by the weights as they are; nothing is changed."""
-        batch = self.sampler.batch(self.update)
-        lr, hr = (part.to(self.device, memory_format=self._layout) for part in (batch.lr, batch.hr))
-        with torch.no_grad(), self._autocast():
-            return float(F.l1_loss(self._forward(lr, batch.scale).float(), hr))
+        return self.updater.try_out(self.sampler.batch(self.update))
 
     def result(self) -> EDSR | MDSR:
         """A copy of the network on the CPU with the weights to be used: averaged ones if any."""

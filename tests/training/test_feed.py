@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 import torch
 
+from edsr_cli.degradations.patches import Degradation
+from edsr_cli.degradations.spec import parse
 from edsr_cli.training.feed import Feed, Layout
 from edsr_cli.training.patches import Batch, Draw, Sampler
 from edsr_cli.training.photos import Photos
@@ -105,8 +107,8 @@ def test_what_goes_with_patches_is_sent_too(photos: Photos) -> None:
     class More(Noting):
         """Adds what a degradation would."""
 
-        def _draw(self, random: Any, scale: int) -> Draw:
-            draw = super()._draw(random, scale)
+        def _draw(self, random: Any, suffering: Any, scale: int) -> Draw:
+            draw = super()._draw(random, suffering, scale)
             more = torch.from_numpy(random.random((3, 2)))
             return Draw(scale, {**draw.tables, "more": more})
 
@@ -148,3 +150,18 @@ def test_an_error_of_the_thread_is_the_users(photos: Photos) -> None:
             feed.send(slot)
         with pytest.raises(MemoryError):
             next(slots)
+
+
+def test_patches_are_degraded_where_the_training_is(photos: Photos) -> None:
+    """Whether pictures are there, too, or patches are sent with what they suffer."""
+    here, elsewhere = (
+        Sampler(photos, (2,), 3, 5, 3, CPU, Degradation(parse("noise:5,jpeg:30"))) for _ in range(2)
+    )
+    elsewhere.device = torch.device("meta")  # the feed takes it for another device
+    feed = Feed(elsewhere, NUMBERS, CPU, 1)
+    with feed.from_batch(0) as slots:
+        for number in range(3):
+            feed.send(next(slots))
+            batch, expected = feed.batch(2), here.batch(number)
+            assert torch.equal(batch.lr, expected.lr) and torch.equal(batch.hr, expected.hr)
+            assert batch.lr.shape == (3, 3, 5, 5)
