@@ -114,6 +114,10 @@ class Trainer:
             )
         return loss
 
+    def loss_ahead(self) -> float:
+        """The loss, in levels, of the next batch by the weights as they are; nothing is changed."""
+        return self.updater.loss_of(self.sampler.batch(self.update))
+
     def result(self) -> EDSR | MDSR:
         """A copy of the network on the CPU with the weights to be used: averaged ones if any."""
         network = deepcopy(self.network)

@@ -17,7 +17,7 @@ from edsr_cli.networks import EDSR, MDSR, linear_tail
 from edsr_cli.training.choices import Autocast
 from edsr_cli.training.feed import Feed, Slot
 from edsr_cli.training.graphs import Recorder, Work, settings
-from edsr_cli.training.patches import Sampler
+from edsr_cli.training.patches import Batch, Sampler
 from edsr_cli.training.recipe import Recipe
 from edsr_cli.training.tail import run_tail
 
@@ -92,6 +92,15 @@ class Updater:
                 self._works[slot.scale] = self._prepared(slot.scale)
             self._works[slot.scale]()
 
+    def loss_of(self, batch: Batch) -> float:
+        """The loss, in levels, of a batch by the weights as they are; nothing is changed.
+
+        Waits for the device.
+        """
+        lr, hr = (part.to(self._device) for part in (batch.lr, batch.hr))
+        with settings(self._device), torch.no_grad():
+            return float(self._loss(Batch(batch.scale, lr, hr)))
+
     def state_dict(self) -> dict[str, Any]:
         """All that updates change: tensors, numbers and strings only."""
         optimizer = self._optimizer.state_dict()
@@ -141,10 +150,7 @@ class Updater:
 
     def _update(self, scale: int) -> None:
         self._optimizer.zero_grad(set_to_none=True)
-        batch = self.feed.batch(scale)
-        lr, hr = (_laid_out(part, self._recipe.channels_last) for part in (batch.lr, batch.hr))
-        with self._autocast():
-            loss = F.l1_loss(self._forward(lr, scale).float(), hr)
+        loss = self._loss(self.feed.batch(scale))
         loss.backward()  # type: ignore[no-untyped-call]
         if self._recipe.clip_norm:
             torch.nn.utils.clip_grad_norm_(self.weights, self._recipe.clip_norm)
@@ -161,6 +167,11 @@ class Updater:
             step = torch._foreach_sub([w.detach() for w in self.weights], self.average)
             torch._foreach_mul_(step, self.feed.numbers["share"])
             torch._foreach_add_(self.average, step)
+
+    def _loss(self, batch: Batch) -> Tensor:
+        lr, hr = (_laid_out(part, self._recipe.channels_last) for part in (batch.lr, batch.hr))
+        with self._autocast():
+            return F.l1_loss(self._forward(lr, batch.scale).float(), hr)
 
     def _forward(self, lr: Tensor, scale: int) -> Tensor:
         arguments = (lr, scale) if isinstance(self._network, MDSR) else (lr,)

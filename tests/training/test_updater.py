@@ -81,6 +81,17 @@ def test_updates_are_those_of_a_plain_loop(
         torch.testing.assert_close(mine, theirs, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.parametrize("autocast", list(Autocast))
+def test_the_loss_ahead_is_that_of_the_next_update(photos: Photos, autocast: Autocast) -> None:
+    training = trainer(photos, MDSR, replace(RECIPE, autocast=autocast))
+    for _ in range(4):
+        losses(training, 1)
+        before = [t.clone() for t in training.updater._changing()]
+        ahead = training.loss_ahead()
+        assert all(map(torch.equal, before, training.updater._changing()))
+        assert losses(training, 1) == pytest.approx([ahead], rel=1e-6)
+
+
 class StandIn:
     """A recorder that does all that the true one does but record."""
 
