@@ -50,9 +50,8 @@ for part in $parts; do
       if [ "$part" = photo ]; then
         # An 8 x 8 block of JPEG needs room; gently, as there is something to forget.
         options+=(--degrade photo --patch 64 --lr 1e-4)
-        if ! "$python" -m edsr_cli train --help | grep -q -e --degrade; then
-          echo "this program cannot degrade pictures yet: left out"; continue
-        fi
+        help=$("$python" -m edsr_cli train --help)
+        case $help in *--degrade*) ;; *) echo "this program cannot degrade pictures yet: left out"; continue ;; esac
       fi
       for scale in $scales; do
         runs+=("edsr-$part-x$scale")

@@ -116,7 +116,7 @@ class Trainer:
 
     def loss_ahead(self) -> float:
         """The loss, in levels, of the next batch by the weights as they are; nothing is changed."""
-        return self.updater.try_out(self.sampler.batch(self.update))
+        return self.updater.loss_of(self.sampler.batch(self.update))
 
     def result(self) -> EDSR | MDSR:
         """A copy of the network on the CPU with the weights to be used: averaged ones if any."""

@@ -7,7 +7,6 @@ once for each scale as a graph on an NVIDIA GPU (see `edsr_cli.training.graphs`)
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -93,11 +92,14 @@ class Updater:
                 self._works[slot.scale] = self._prepared(slot.scale)
             self._works[slot.scale]()
 
-    def try_out(self, batch: Batch) -> float:
-        """The loss of a batch, in levels, by the weights as they are; nothing is changed."""
-        moved = replace(batch, lr=batch.lr.to(self._device), hr=batch.hr.to(self._device))
-        with torch.no_grad():
-            return float(self._loss_of(moved))
+    def loss_of(self, batch: Batch) -> float:
+        """The loss, in levels, of a batch by the weights as they are; nothing is changed.
+
+        Waits for the device.
+        """
+        lr, hr = (part.to(self._device) for part in (batch.lr, batch.hr))
+        with settings(self._device), torch.no_grad():
+            return float(self._loss(Batch(batch.scale, lr, hr)))
 
     def state_dict(self) -> dict[str, Any]:
         """All that updates change: tensors, numbers and strings only."""
@@ -148,7 +150,7 @@ class Updater:
 
     def _update(self, scale: int) -> None:
         self._optimizer.zero_grad(set_to_none=True)
-        loss = self._loss_of(self.feed.batch(scale))
+        loss = self._loss(self.feed.batch(scale))
         loss.backward()  # type: ignore[no-untyped-call]
         if self._recipe.clip_norm:
             torch.nn.utils.clip_grad_norm_(self.weights, self._recipe.clip_norm)
@@ -166,7 +168,7 @@ class Updater:
             torch._foreach_mul_(step, self.feed.numbers["share"])
             torch._foreach_add_(self.average, step)
 
-    def _loss_of(self, batch: Batch) -> Tensor:
+    def _loss(self, batch: Batch) -> Tensor:
         lr, hr = (_laid_out(part, self._recipe.channels_last) for part in (batch.lr, batch.hr))
         with self._autocast():
             return F.l1_loss(self._forward(lr, batch.scale).float(), hr)

@@ -2,6 +2,7 @@ import itertools
 import threading
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -107,10 +108,15 @@ def test_what_goes_with_patches_is_sent_too(photos: Photos) -> None:
     class More(Noting):
         """Adds what a degradation would."""
 
-        def _draw(self, random: Any, suffering: Any, scale: int) -> Draw:
-            draw = super()._draw(random, suffering, scale)
-            more = torch.from_numpy(random.random((3, 2)))
-            return Draw(scale, {**draw.tables, "more": more})
+        def draw(self, number: int) -> Draw:
+            return self._with_more(super().draw(number), number)
+
+        def example(self, scale: int) -> Draw:
+            return self._with_more(super().example(scale), 0)
+
+        def _with_more(self, draw: Draw, number: int) -> Draw:
+            more = torch.from_numpy(np.random.default_rng(number).random((3, 2)))
+            return Draw(draw.scale, {**draw.tables, "more": more})
 
         def finish(self, scale: int, lr: Any, hr: Any, tables: Any) -> Batch:
             batch = super().finish(scale, lr, hr, tables)
