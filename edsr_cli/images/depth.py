@@ -12,7 +12,9 @@ from PIL import Image
 
 _BITS_PER_SAMPLE = 258  # TIFF tag
 _HEADER_BYTES = 65536  # far more than the headers looked into ever take
-_PNM_TOKEN = re.compile(rb"(?:\s+|#[^\n]*\n)*([0-9]+)")
+# A number of at most nine digits, behind any blanks and comments. What `*+` has taken it never
+# gives back: trying every way to divide what is between two numbers would take for ever.
+_PNM_NUMBER = re.compile(rb"(?:\s|#[^\r\n]*[\r\n])*+([0-9]{1,9})(?![0-9])")
 
 
 def bits_per_channel(image: Image.Image, file: BinaryIO) -> int:
@@ -53,7 +55,7 @@ def _pnm(header: bytes) -> int:
     position = 2
     values = []
     for _ in range(3):  # width, height, the value of white
-        match = _PNM_TOKEN.match(header, position)
+        match = _PNM_NUMBER.match(header, position)
         if match is None:
             return 8
         values.append(int(match[1]))
