@@ -213,7 +213,7 @@ def _unpack(data: list[bytes], rows: list[int], page: Directory, layout: Layout)
         return packed.unpack_pixels(data, method, tables, width, rows, channels, subsampling)
     if method in packed.FAX_METHODS:
         options = page.integer({packed.FAX3: 292}.get(method, 293), 0)
-        return packed.unpack_fax(data, method, options, width, rows)
+        return packed.unpack_fax(data, method, options, width, rows)[:, :, None]
     units = rows
     if _is_subsampled(layout):
         units = [-(-count // layout.subsampling[1]) for count in rows]
