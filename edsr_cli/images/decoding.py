@@ -17,10 +17,13 @@ from edsr_cli.images.picture import (
     PictureInfo,
     Pixels,
 )
+from edsr_cli.images.psd import decode_psd, is_psd, probe_psd
 from edsr_cli.images.rounding import to_uint8
 from edsr_cli.images.source import display_name, not_a_picture, open_source
 from edsr_cli.images.tiff_reading import decode_tiff, is_tiff, probe_tiff
 from edsr_cli.images.upright import upright
+
+_OURS = ("TIFF", "PSD")  # decoded in modules of their own
 
 
 def probe(
@@ -40,6 +43,8 @@ def probe(
     with open_source(source, name) as file, guarded(name, max_pixels):
         if is_tiff(file):
             return probe_tiff(file, name, max_pixels)
+        if is_psd(file):
+            return probe_psd(file, name, max_pixels)
         image = _open(source, file, name, max_pixels)
         width, height = image.size
         if stored_orientation(image, file) >= 5:
@@ -72,6 +77,8 @@ def decode(
     with open_source(source, name) as file, guarded(name, max_pixels):
         if is_tiff(file):
             return decode_tiff(file, name, max_pixels)
+        if is_psd(file):
+            return decode_psd(file, name, max_pixels)
         image = _open(source, file, name, max_pixels)
         orientation = stored_orientation(image, file)
         bits = bits_per_channel(image, file)
@@ -123,7 +130,7 @@ def to_pil(pixels: Pixels, metadata: Metadata = Metadata()) -> Image.Image:  # n
 def _open(source: Path | bytes, file: BinaryIO, name: str, max_pixels: int) -> Image.Image:
     suffix = source.suffix.lower() if isinstance(source, Path) else ""
     extra = FORMATS_BY_SUFFIX.get(suffix)
-    formats = [form for form in (*FORMATS, extra) if form and form != "TIFF"]  # that is ours
+    formats = [form for form in (*FORMATS, extra) if form and form not in _OURS]
     try:
         image = Image.open(file, formats=formats)
     except UnidentifiedImageError as error:

@@ -239,7 +239,7 @@ def test_colours_under_clear_pixels_stay() -> None:
         ([e(339, 3, 3, 3)], RGB, 2, "floating-point"),
         ([e(262, 32845)], RGB, 2, "LogLuv"),
         ([e(262, 10)], RGB, 2, "ITU"),
-        ([e(262, 77)], RGB, 2, "of an unknown kind"),
+        ([e(262, 77)], RGB, 2, r"of an unknown kind \(77\)"),
         ([e(332, 2)], np.dstack([RGB, GREY]), 5, "inks other than CMYK"),
         ([e(277, 1)], RGB, 2, "1 channels where its colours need 3"),
         ([e(259, 5), e(317, 9)], RGB, 2, "predictor"),
@@ -263,7 +263,7 @@ def test_signed_numbers() -> None:
     positive = np.array([[0, 5, 32767]], np.int16)
     assert (decode(builders.tiff(positive)).pixels[..., 0] == positive).all()
     for data in (builders.tiff(-positive), builders.tiff(np.array([[-1, 4]], np.int8))):
-        with pytest.raises(PictureError, match="outside the 0..65535"):
+        with pytest.raises(PictureError, match="outside the 0"):
             decode(data)
 
 
