@@ -9,6 +9,7 @@ from PIL import Image, UnidentifiedImageError
 from edsr_cli.images.colour import to_rgb
 from edsr_cli.images.depth import bits_per_channel
 from edsr_cli.images.guard import FORMATS, FORMATS_BY_SUFFIX, check_pixels, guarded
+from edsr_cli.images.jpeg_damage import is_damaged
 from edsr_cli.images.metadata import collect, stored_orientation
 from edsr_cli.images.picture import (
     DEFAULT_MAX_PIXELS,
@@ -23,6 +24,8 @@ from edsr_cli.images.source import display_name, not_a_picture, open_source
 from edsr_cli.images.tiff_reading import decode_tiff, is_tiff, probe_tiff
 from edsr_cli.images.upright import upright
 
+_JPEG = ("JPEG", "MPO")
+_DAMAGED = "the file is damaged: parts of the picture may be wrong"
 _OURS = ("TIFF", "PSD")  # decoded in modules of their own
 
 
@@ -83,14 +86,15 @@ def decode(
         orientation = stored_orientation(image, file)
         bits = bits_per_channel(image, file)
         picture = _to_picture(image, orientation, bits, name)
+        notes = list(picture.notes)
+        height, width = picture.pixels.shape[:2]
+        if image.format in _JPEG and is_damaged(file, width * height):
+            notes.insert(0, _DAMAGED)
         # Counted last, when the pixels are ours: a frame that is damaged must not spoil the first.
         frames = _count_frames(image)
         if frames > 1:
-            remark = f"only the first of {frames} frames or pages is used"
-            picture = Picture(
-                picture.pixels, picture.metadata, (*picture.notes, remark), picture.source_format
-            )
-        return picture
+            notes.append(f"only the first of {frames} frames or pages is used")
+        return Picture(picture.pixels, picture.metadata, tuple(notes), picture.source_format)
 
 
 def from_pil(image: Image.Image) -> Picture:
