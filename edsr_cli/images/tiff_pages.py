@@ -6,10 +6,11 @@ chosen here and not taken as it comes.
 
 import io
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from edsr_cli.errors import PictureError
+from edsr_cli.images.source import camera_raw
 
 _WIDTH, _PHOTOMETRIC, _SUB_DIRECTORIES = 256, 262, 330
 _NEW_SUBFILE_TYPE, _SUBFILE_TYPE, _DNG_VERSION = 254, 255, 50706
@@ -19,6 +20,7 @@ _TRANSPARENCY_MASK = 4  # photometric interpretation
 # Photometric interpretations and tags of the samples of a sensor.
 _COLOUR_FILTER_ARRAY, _LINEAR_RAW = 32803, 34892
 _SENSOR_TAGS = (33421, 33422, 50710, 50829)
+_DIRECTORIES_SEARCHED = 32  # for raw data
 _SUB_DIRECTORIES_READ = 32  # of one page; cameras write up to five
 
 # Numbers in a value of each type: bytes and `struct` layout. A rational is two of them.
@@ -26,7 +28,12 @@ _TYPES = {
     1: "B", 2: "B", 3: "H", 4: "L", 5: "LL", 6: "b", 7: "B", 8: "h", 9: "l", 10: "ll", 11: "f",
     12: "d", 13: "L", 16: "Q", 17: "q", 18: "Q",
 }  # fmt: skip
-_BYTE_TYPES = (1, 2, 7)
+_EXIF_DIRECTORIES = (34665, 34853, 40965)
+# What says how pixels are stored, not what they show; and directories that are not copied.
+_STORAGE_TAGS = frozenset(
+    (254, 255, *range(256, 260), 262, 266, 273, *range(277, 282), 284, *range(292, 294), 317,
+     *range(320, 326), 330, 338, 339, 340, 341, 347, *range(512, 522))
+)  # fmt: skip
 
 
 class Directory:
@@ -62,6 +69,15 @@ class Directory:
 
     def __contains__(self, tag: int) -> bool:
         return tag in self._entries
+
+    def tags(self) -> Iterable[int]:
+        """The tags that have a value."""
+        return self._entries.keys()
+
+    def kind(self, tag: int) -> int:
+        """The type of a value; 0 where the tag is missing or the type is unknown."""
+        kind = self._entries.get(tag, (0, 0, 0))[0]
+        return kind if kind in _TYPES else 0
 
     def raw(self, tag: int, most: int = 2**24) -> bytes:
         """The bytes of a value, at most so many; nothing where the tag is missing.
@@ -123,6 +139,7 @@ class Pages:
             a mask.
         count: how many such there are.
         is_first: whether it is the first directory of the file.
+        for_pillow: whether Pillow can read a file of such a kind.
         only_reduced: whether the file calls even this one a reduced-resolution image.
     """
 
@@ -142,6 +159,7 @@ class Pages:
         header = file.read(16)
         self._order = "<" if header[:2] == b"II" else ">"
         self._big = header[2:4] in (b"+\0", b"\0+")
+        self.for_pillow = not self._big or self._order == "<"
         layout = self._order + ("8xQ" if self._big else "4xL")
         (first,) = struct.unpack_from(layout, header)
         # Directories of sound files do not overlap, so this many entries is all there can be.
@@ -182,7 +200,9 @@ class Pages:
         self._entries_left -= directory.entries
         if self._entries_left < 0:
             raise ValueError("directories overlap")
-        if _is_sensor(directory) or any(map(_is_sensor, self._below(directory))):
+        if len(self._seen) <= _DIRECTORIES_SEARCHED and (
+            _is_sensor(directory) or any(map(_is_sensor, self._below(directory)))
+        ):
             raise camera_raw(self._name)
         return directory
 
@@ -222,6 +242,50 @@ class Pages:
         raise PictureError(f"{self._name}: there is no picture in it.", "Convert it to PNG first.")
 
 
+def classic_copy(file: BinaryIO, page: Directory) -> io.BytesIO:
+    """A small classic TIFF of one pixel with all that a page says besides how it is stored.
+
+    Pillow cannot read BigTIFF in big-endian order.
+    """
+    return io.BytesIO(b"MM\0*" + struct.pack(">L", 8) + _copied(file, page, 8, depth=0))
+
+
+def _copied(file: BinaryIO, directory: Directory, place: int, depth: int) -> bytes:
+    entries: dict[int, tuple[int, int, bytes]] = {}
+    if depth == 0:
+        one = struct.pack(">L", 1)
+        entries = dict.fromkeys((256, 257, 259, 262, 273, 277, 278, 279), (4, 1, one))
+    below: dict[int, Directory] = {}
+    for tag in directory.tags():
+        if tag in _STORAGE_TAGS and depth == 0:
+            continue
+        try:
+            if tag in _EXIF_DIRECTORIES:
+                if depth < 2:
+                    below[tag] = Directory(file, directory.integer(tag, 0), ">", big=True)
+                    entries[tag] = (4, 1, bytes(4))
+                continue
+            kind, data = directory.kind(tag), directory.raw(tag)
+        except (ValueError, struct.error, OverflowError):
+            continue
+        if kind in (16, 17, 18):
+            continue  # none that Pillow understands has so large numbers
+        if data:
+            entries[tag] = (kind, len(data) // struct.calcsize("<" + _TYPES[kind]), data)
+    end = place + 2 + 12 * len(entries) + 4
+    table, values = struct.pack(">H", len(entries)), b""
+    for tag, (kind, count, data) in sorted(entries.items()):
+        if tag in below:
+            start = end + len(values)
+            values += _copied(file, below[tag], start, depth + 1)
+            data = struct.pack(">L", start)
+        elif len(data) > 4:
+            start, values = end + len(values), values + data + bytes(len(data) % 2)
+            data = struct.pack(">L", start)
+        table += struct.pack(">HHL4s", tag, kind, count, data)
+    return table + bytes(4) + values
+
+
 class FromPage(io.RawIOBase):
     """A TIFF file as if a page of it were the first, for programs that read the first.
 
@@ -257,14 +321,6 @@ class FromPage(io.RawIOBase):
         data = self._file.read(size)
         patch = self._header[place : place + len(data)]
         return patch + data[len(patch) :]
-
-
-def camera_raw(name: str) -> PictureError:
-    """The error for the raw data of a camera's sensor."""
-    return PictureError(
-        f"{name}: camera raw files cannot be read.",
-        "Develop it with a raw converter, such as darktable or RawTherapee, to TIFF or PNG first.",
-    )
 
 
 def _subfile_type(directory: Directory) -> int:

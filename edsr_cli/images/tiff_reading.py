@@ -11,8 +11,8 @@ from edsr_cli.images.colour import samples_to_rgb, to_rgb
 from edsr_cli.images.metadata import collect
 from edsr_cli.images.picture import Metadata, Picture, PictureInfo
 from edsr_cli.images.source import not_a_picture
-from edsr_cli.images.tiff_layout import Layout, read_layout
-from edsr_cli.images.tiff_pages import FromPage, Pages
+from edsr_cli.images.tiff_layout import Layout, read_layout, refused
+from edsr_cli.images.tiff_pages import FromPage, Pages, classic_copy
 from edsr_cli.images.tiff_pixels import read_pixels
 from edsr_cli.images.upright import upright
 
@@ -48,11 +48,11 @@ def decode_tiff(file: BinaryIO, name: str, max_pixels: int) -> Picture:
         Exception: any, where it is damaged.
     """
     pages, layout = _open(file, name, max_pixels)
-    start = file if pages.is_first else cast(BinaryIO, FromPage(file, pages.page))
-    start.seek(0)
-    image = _Header(start)
+    image = _Header(_for_pillow(file, pages))
     metadata, notes = collect(image, turned=layout.orientation != 1)
     if layout.method == segments.OLD_JPEG:
+        if not pages.for_pillow:
+            raise refused(name, "it is compressed as JPEG of the old kind in a big-endian BigTIFF")
         pixels, profile, more = _by_libtiff(image, metadata.icc_profile, name)
     else:
         samples = read_pixels(file, pages.page, layout, name)
@@ -74,6 +74,15 @@ def _open(file: BinaryIO, name: str, max_pixels: int) -> tuple[Pages, Layout]:
         return pages, read_layout(pages.page, name, max_pixels)
     except (ValueError, struct.error, OverflowError) as error:
         raise not_a_picture(file, name) from error
+
+
+def _for_pillow(file: BinaryIO, pages: Pages) -> BinaryIO:
+    """The file, with the page where Pillow looks for it."""
+    if not pages.for_pillow:
+        return classic_copy(file, pages.page)
+    start = file if pages.is_first else cast(BinaryIO, FromPage(file, pages.page))
+    start.seek(0)
+    return start
 
 
 def _by_libtiff(image: Image.Image, profile: bytes | None, name: str) -> Any:
