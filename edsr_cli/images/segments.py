@@ -26,6 +26,7 @@ FAX_METHODS = frozenset((FAX, FAX3, FAX4))
 PIXEL_METHODS = frozenset((JPEG, WEBP))
 """Methods for pixels of 8 bits a channel."""
 
+_BLOCK_BYTES = 2**22  # copied at a time
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
@@ -159,5 +160,11 @@ def _load(segments: Sequence[bytes], wrapper: _Wrapper, rows: Sequence[int]) -> 
     with limits(wrapper.entries[256][1][0] * sum(rows)):
         image = TiffImagePlugin.TiffImageFile(file)
         image.load()
-    pixels = np.asarray(image, np.uint8)
-    return pixels if pixels.ndim == 3 else pixels[:, :, None]
+    height, channels = image.height, len(image.getbands())
+    pixels = np.empty((height, image.width, channels), np.uint8)
+    step = max(1, _BLOCK_BYTES // (image.width * channels))
+    for top in range(0, height, step):  # no second copy of what may be a whole picture
+        bottom = min(top + step, height)
+        block = np.asarray(image.crop((0, top, image.width, bottom)), np.uint8)
+        pixels[top:bottom] = block.reshape(bottom - top, image.width, channels)
+    return pixels

@@ -7,7 +7,6 @@ YCbCr) is arithmetic on arrays. What is not understood is refused by `tiff_layou
 """
 
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -96,11 +95,8 @@ def _read(file: BinaryIO, page: Directory, layout: Layout) -> NDArray[Any]:
         wanted.append(layout.alpha)
     dtype = np.uint8 if layout.bits <= 8 else np.uint16 if layout.bits <= 16 else np.uint32
     pixels = np.zeros((layout.height, layout.width, len(wanted)), dtype)
-    parts = iter(_parts(page, layout, wanted))
-    # Segments of one kind are unpacked together, as one by one would take long if they are small.
-    while group := list(islice(parts, _group_size(layout))):
-        group, rest = _alike(group)
-        parts = _chained(rest, parts)
+    # Segments are unpacked together, as one by one would take long where they are small.
+    for group in _groups(_parts(page, layout, wanted), _group_size(layout)):
         data = [_data(file, part, layout) for part in group]
         rows = [part.rows for part in group]
         values = _unpack(data, rows, page, layout)
@@ -110,6 +106,8 @@ def _read(file: BinaryIO, page: Directory, layout: Layout) -> NDArray[Any]:
             top += part.rows
             if not layout.planar:
                 block = block[:, :, wanted] if block.shape[2] > len(wanted) else block
+            if block.shape == pixels.shape and block.flags.writeable:
+                return block  # one strip is the whole picture, which need not be there twice
             bottom = min(part.top + part.rows, layout.height)
             right = min(part.left + layout.segment[0], layout.width)
             first = wanted.index(part.channel) if layout.planar else 0
@@ -119,18 +117,16 @@ def _read(file: BinaryIO, page: Directory, layout: Layout) -> NDArray[Any]:
     return pixels
 
 
-def _chained(first: list[_Part], rest: Iterator[_Part]) -> Iterator[_Part]:
-    yield from first
-    yield from rest
-
-
-def _alike(group: list[_Part]) -> tuple[list[_Part], list[_Part]]:
-    """As many parts from the first on as have as many rows, and one that has fewer; the rest."""
-    for index, part in enumerate(group):
-        if part.rows != group[0].rows:
-            end = index + 1 if part.rows < group[0].rows else index
-            return group[:end], group[end:]
-    return group, []
+def _groups(parts: Iterator[_Part], most: int) -> Iterator[list[_Part]]:
+    """At most so many parts at a time, with as many rows each; only the last may have fewer."""
+    group: list[_Part] = []
+    for part in parts:
+        if group and (len(group) == most or not part.rows <= group[-1].rows == group[0].rows):
+            yield group
+            group = []
+        group.append(part)
+    if group:
+        yield group
 
 
 def _group_size(layout: Layout) -> int:
@@ -226,7 +222,9 @@ def _unpack(data: list[bytes], rows: list[int], page: Directory, layout: Layout)
     values = _numbers(raw, width * channels, layout.bits, page.order)
     values = values.reshape(len(raw), width, channels)
     if layout.differences:
-        values = np.cumsum(values, axis=1, dtype=values.dtype)  # modulo 2 to the bits
+        for top in range(0, len(values), _ROWS):
+            block = values[top : top + _ROWS]
+            block[...] = np.cumsum(block, axis=1, dtype=block.dtype)  # modulo 2 to the bits
     return values
 
 
