@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from edsr_cli.images.colour import to_rgb
 from edsr_cli.images.depth import bits_per_channel
@@ -21,7 +21,7 @@ from edsr_cli.images.picture import (
 from edsr_cli.images.psd import decode_psd, is_psd, probe_psd
 from edsr_cli.images.rounding import to_uint8
 from edsr_cli.images.source import display_name, not_a_picture, open_source
-from edsr_cli.images.tiff_reading import decode_tiff, is_tiff, probe_tiff
+from edsr_cli.images.tiff_reading import decode_frame, decode_tiff, is_tiff, probe_tiff
 from edsr_cli.images.upright import upright
 
 _JPEG = ("JPEG", "MPO")
@@ -100,7 +100,7 @@ def decode(
 def from_pil(image: Image.Image) -> Picture:
     """Take a picture from Pillow, of any mode; it is turned upright where its EXIF data says so.
 
-    The current frame is used. The image is loaded, but otherwise left alone.
+    The current frame is used. The image is loaded, or its file read, but otherwise left alone.
 
     Raises:
         PictureError: it has no pixels, or of a kind that cannot be converted.
@@ -109,6 +109,8 @@ def from_pil(image: Image.Image) -> Picture:
     limit = max(DEFAULT_MAX_PIXELS, image.width * image.height)
     with guarded(name, limit):
         check_pixels(name, image.width, image.height, limit)
+        if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tile and image.fp:
+            return decode_frame(image, name, limit)
         # A TIFF forgets its orientation when it is loaded, because it is turned then.
         return _to_picture(image, stored_orientation(image), 16, name, is_file=False)
 

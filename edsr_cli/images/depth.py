@@ -1,7 +1,7 @@
 """How many bits per channel a file really has.
 
 Pillow reads colours of more than 8 bits as 8 bits without a word, and does not tell what the file
-had. Each format says so in its header.
+had. Each format says so in its header. (TIFF and PSD are decoded by ourselves.)
 """
 
 import re
@@ -10,7 +10,6 @@ from typing import BinaryIO
 
 from PIL import Image
 
-_BITS_PER_SAMPLE = 258  # TIFF tag
 _HEADER_BYTES = 65536  # far more than the headers looked into ever take
 # A number of at most nine digits, behind any blanks and comments. What `*+` has taken it never
 # gives back: trying every way to divide what is between two numbers would take for ever.
@@ -27,9 +26,6 @@ def bits_per_channel(image: Image.Image, file: BinaryIO) -> int:
     Returns:
         The depth of the deepest channel; 8 where the header does not say.
     """
-    if image.format == "TIFF":
-        bits = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (1,))
-        return max(int(value) for value in bits)
     reader = _READERS.get(image.format or "")
     if reader is None:
         return 1 if image.mode == "1" else 8
@@ -88,15 +84,10 @@ def _sgi(header: bytes) -> int:
     return 8 * header[3]
 
 
-def _psd(header: bytes) -> int:
-    return int(struct.unpack_from(">H", header, 22)[0])
-
-
 _READERS = {
     "PNG": _png,
     "PPM": _pnm,
     "JPEG2000": _jpeg2000,
     "AVIF": _avif,
     "SGI": _sgi,
-    "PSD": _psd,
 }

@@ -4,6 +4,7 @@ import struct
 from contextlib import suppress
 from typing import Any, BinaryIO, cast
 
+import numpy as np
 from PIL import Image, TiffImagePlugin
 
 from edsr_cli.images import segments
@@ -12,7 +13,7 @@ from edsr_cli.images.metadata import collect
 from edsr_cli.images.picture import Metadata, Picture, PictureInfo
 from edsr_cli.images.source import not_a_picture
 from edsr_cli.images.tiff_layout import Layout, read_layout, refused
-from edsr_cli.images.tiff_pages import FromPage, Pages, classic_copy
+from edsr_cli.images.tiff_pages import Directory, FromPage, Pages, classic_copy
 from edsr_cli.images.tiff_pixels import read_pixels
 from edsr_cli.images.upright import upright
 
@@ -48,22 +49,44 @@ def decode_tiff(file: BinaryIO, name: str, max_pixels: int) -> Picture:
         Exception: any, where it is damaged.
     """
     pages, layout = _open(file, name, max_pixels)
+    if layout.method == segments.OLD_JPEG and not pages.for_pillow:
+        raise refused(name, "it is compressed as JPEG of the old kind in a big-endian BigTIFF")
     image = _Header(_for_pillow(file, pages))
-    metadata, notes = collect(image, turned=layout.orientation != 1)
-    if layout.method == segments.OLD_JPEG:
-        if not pages.for_pillow:
-            raise refused(name, "it is compressed as JPEG of the old kind in a big-endian BigTIFF")
-        pixels, profile, more = _by_libtiff(image, metadata.icc_profile, name)
-    else:
-        samples = read_pixels(file, pages.page, layout, name)
-        pixels, profile, more = samples_to_rgb(samples, metadata.icc_profile, name)
-        pixels = upright(pixels, layout.orientation)
-    if layout.bits > 8 and pixels.dtype == "uint8":
-        more.insert(0, f"{layout.bits}-bit colours read as 8-bit")
+    picture = _to_picture(image, file, pages.page, layout, name)
+    notes = list(picture.notes)
     if pages.only_reduced:
         notes.append("the file calls this picture a reduced one, and holds no other")
     if pages.count > 1:
         notes.append(f"only the first of {pages.count} frames or pages is used")
+    return Picture(picture.pixels, picture.metadata, tuple(notes), "TIFF")
+
+
+def decode_frame(image: TiffImagePlugin.TiffImageFile, name: str, max_pixels: int) -> Picture:
+    """Decode the current frame of a TIFF that Pillow has opened but not loaded.
+
+    Raises:
+        PictureError: it cannot be read, or is too large.
+        Exception: any, where it is damaged.
+    """
+    file = cast(BinaryIO, image.fp)
+    order = "<" if image.tag_v2.prefix == b"II" else ">"
+    file.seek(0)
+    page = Directory(file, image.tag_v2.offset, order, big=file.read(4) in _MAGIC[2:])
+    return _to_picture(image, file, page, read_layout(page, name, max_pixels), name)
+
+
+def _to_picture(
+    image: Image.Image, file: BinaryIO, page: Directory, layout: Layout, name: str
+) -> Picture:
+    metadata, notes = collect(image, turned=layout.orientation != 1)
+    if layout.method == segments.OLD_JPEG:
+        pixels, profile, more = _by_libtiff(image, metadata.icc_profile, name)
+    else:
+        samples = read_pixels(file, page, layout, name)
+        pixels, profile, more = samples_to_rgb(samples, metadata.icc_profile, name)
+        pixels = upright(pixels, layout.orientation)
+    if layout.bits > 8 and pixels.dtype == np.uint8:
+        more.insert(0, f"{layout.bits}-bit colours read as 8-bit")
     metadata = Metadata(profile, metadata.exif, metadata.xmp, metadata.dpi)
     return Picture(pixels, metadata, tuple(more + notes), "TIFF")
 
@@ -88,8 +111,12 @@ def _for_pillow(file: BinaryIO, pages: Pages) -> BinaryIO:
 def _by_libtiff(image: Image.Image, profile: bytes | None, name: str) -> Any:
     """JPEG of the old kind, of which libtiff knows all the ways to store it wrongly."""
     # Pillow turns it by its tag on loading, or else by its XMP, which it shall not.
-    image.info.pop("xmp", None)
-    image.load()
+    xmp = image.info.pop("xmp", None)
+    try:
+        image.load()
+    finally:
+        if xmp is not None:
+            image.info["xmp"] = xmp
     return to_rgb(image, profile, 8, name)
 
 

@@ -192,6 +192,24 @@ def test_pictures_of_pillow() -> None:
         from_pil(Image.new("RGB", (0, 3)))
 
 
+def test_a_tiff_that_pillow_has_opened_is_decoded_as_a_file_is() -> None:
+    deep = RGB.astype(np.uint16) * 250
+    planes = [builders.entry("<", 284, 3, [2])]
+    raw = np.moveaxis(deep, 2, 0).astype("<u2").tobytes()
+    strips = [builders.entry("<", tag, 4, values) for tag, values in (
+        (273, [8, 8 + 480, 8 + 960]), (279, [480] * 3))]  # fmt: skip
+    data = builders.tiff(deep, 2, data=raw, extra=[*planes, *strips])
+    image = Image.open(io.BytesIO(data))
+    assert (from_pil(image).pixels == deep).all() and (decode(data).pixels == deep).all()
+    frames = [Image.new("RGB", (8, 8), (80 * i, 0, 0)) for i in range(3)]
+    data = builders.saved(frames[0], "TIFF", save_all=True, append_images=frames[1:])
+    image = Image.open(io.BytesIO(data))
+    for number in (2, 0, 1):
+        image.seek(number)
+        assert (from_pil(image).pixels == (80 * number, 0, 0)).all()
+        assert np.asarray(image.copy())[0, 0, 0] == 80 * number  # Pillow goes on as before
+
+
 def test_what_pillow_fails_to_load_is_an_error_of_ours() -> None:
     image = Image.open(io.BytesIO(builders.png(RGB)[:-60]))
     with pytest.raises(PictureError, match="the given image"):

@@ -25,11 +25,6 @@ CASES = {
     "png grey 16": (builders.png(GREY[..., None], builders.GREY), 16),
     "png 1": (builders.saved(Image.new("1", (3, 2)), "PNG"), 1),
     "png palette of 2 bits": (builders.saved(Image.new("P", (3, 2)), "PNG", bits=2), 8),
-    "tiff rgb 16": (builders.tiff(WIDE, 2), 16),
-    "tiff rgb 16 big-endian": (builders.tiff(WIDE, 2, order=">"), 16),
-    "tiff grey 12": (builders.tiff(GREY, bits=12, data=bytes(9)), 12),
-    "tiff grey 8": (builders.saved(Image.new("L", (3, 2)), "TIFF"), 8),
-    "tiff bilevel": (builders.saved(Image.new("1", (3, 2)), "TIFF"), 1),
     "ppm 16": (b"P6 3 2 65535\n" + bytes(36), 16),
     "ppm 10, with a comment": (b"P6\n# 9 9 9\n3 2\n1023\n" + bytes(36), 10),
     "ppm 10, with a comment that ends with CR": (b"P6\n# 9 9\r3 2 1023\n" + bytes(36), 10),
@@ -64,7 +59,7 @@ def test_bits_of_avif(flags: int, bits: int) -> None:
 
 def test_a_short_header_is_8_bits() -> None:
     image = Image.new("RGB", (2, 2))
-    for name in ("PNG", "SGI", "PSD", "JPEG2000", "AVIF", "PPM"):
+    for name in ("PNG", "SGI", "JPEG2000", "AVIF", "PPM"):
         image.format = name
         assert bits_per_channel(image, io.BytesIO(b"P6")) == 8
 

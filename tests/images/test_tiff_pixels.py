@@ -276,6 +276,17 @@ def test_strips_that_name_the_whole_file_take_linear_time() -> None:
     assert (decode(data).pixels[-1] == 7).all()
 
 
+def test_channels_without_number_are_refused_before_decoding() -> None:
+    """Few pixels, but 60,000 channels: 14 MB for 240 pixels."""
+    data = builders.tiff(GREY, 1, extra=[e(277, 60_000)])
+    for function in (probe, decode):
+        with pytest.raises(PictureError, match="60000 channels of 8 bits are too much at once"):
+            function(data, max_pixels=300)
+    for entry in (e(257, 2**31, kind=4), e(256, 2**31, kind=4)):
+        with pytest.raises(PictureError, match="limit"):
+            decode(builders.tiff(GREY, 1, extra=[entry]))
+
+
 def test_a_strip_that_ends_early_is_cut_short() -> None:
     data = builders.tiff(RGB, 2, extra=[e(273, 8, 2**20, kind=4), e(278, 6), e(279, 360, 360)])
     with pytest.raises(PictureError, match="cut short"):
