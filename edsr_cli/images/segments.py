@@ -26,6 +26,9 @@ FAX_METHODS = frozenset((FAX, FAX3, FAX4))
 PIXEL_METHODS = frozenset((JPEG, WEBP))
 """Methods for pixels of 8 bits a channel."""
 
+# How many bytes one packed byte can stand for. With less data than that a segment is cut short, and
+# no memory need be taken for it.
+_MOST_UNPACKED = {DEFLATE: 1040, OLD_DEFLATE: 1040, LZW: 4096, PACKBITS: 64}
 _BLOCK_BYTES = 2**22  # copied at a time
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
@@ -50,8 +53,15 @@ def unpack_bytes(
         Shape (sum of rows, row_bytes).
 
     Raises:
+        EOFError: there is less data than there must be.
         OSError: the data is damaged.
     """
+    most = _MOST_UNPACKED.get(method)
+    if most and any(
+        len(segment) * most < count * row_bytes
+        for segment, count in zip(segments, rows, strict=True)
+    ):
+        raise EOFError("a segment is cut short")
     return _load(segments, _Wrapper(row_bytes, method), rows)[:, :, 0]
 
 
