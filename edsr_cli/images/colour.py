@@ -9,6 +9,9 @@ from edsr_cli.images import icc
 from edsr_cli.images.picture import Pixels
 from edsr_cli.images.samples import Samples, opaque, to_8_bits
 
+DAMAGED = "the file is damaged: parts of the picture may be wrong"
+"""The remark on a file that could be decoded all the same."""
+
 _ROWS = 256  # rows converted at a time, to hold no second copy of the picture
 _GREY16 = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 _MIN_IS_WHITE, _PHOTOMETRIC = 0, 262  # a TIFF tag and its value
@@ -83,7 +86,7 @@ def samples_to_rgb(
     Raises:
         PictureError: such pixels cannot be converted.
     """
-    notes: list[str] = []
+    notes = [DAMAGED] if samples.damaged else []
     if samples.alpha is not None and not opaque(samples.alpha):
         notes.append("alpha channel dropped")
     colours, space = samples.colours, samples.space

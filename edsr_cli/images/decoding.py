@@ -6,7 +6,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
-from edsr_cli.images.colour import to_rgb
+from edsr_cli.images.colour import DAMAGED, to_rgb
 from edsr_cli.images.depth import bits_per_channel
 from edsr_cli.images.guard import FORMATS, FORMATS_BY_SUFFIX, check_pixels, guarded
 from edsr_cli.images.jpeg_damage import is_damaged
@@ -25,7 +25,6 @@ from edsr_cli.images.tiff_reading import decode_frame, decode_tiff, is_tiff, pro
 from edsr_cli.images.upright import upright
 
 _JPEG = ("JPEG", "MPO")
-_DAMAGED = "the file is damaged: parts of the picture may be wrong"
 _OURS = ("TIFF", "PSD")  # decoded in modules of their own
 
 
@@ -89,7 +88,7 @@ def decode(
         notes = list(picture.notes)
         height, width = picture.pixels.shape[:2]
         if image.format in _JPEG and is_damaged(file, width * height):
-            notes.insert(0, _DAMAGED)
+            notes.insert(0, DAMAGED)
         # Counted last, when the pixels are ours: a frame that is damaged must not spoil the first.
         frames = _count_frames(image)
         if frames > 1:

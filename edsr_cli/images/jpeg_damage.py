@@ -31,6 +31,18 @@ def is_damaged(file: BinaryIO, pixels: int) -> bool:
     # No picture takes more than this, and what follows it, such as a film, may be long.
     data = file.read(_MOST_BYTES_A_PIXEL * pixels + _MOST_METADATA)
     file.seek(position)
+    return is_damaged_data(data)
+
+
+def is_damaged_data(data: bytes, tables: bytes = b"") -> bool:
+    """Whether the data of the first picture in a JPEG stream is damaged; see `is_damaged`.
+
+    Args:
+        data: the stream.
+        tables: a stream of nothing but tables that `data` relies on, as TIFF files have it.
+    """
+    if len(tables) > 4:  # one stream of both: without the end of the first, and the second's start
+        data = tables[:-2] + data[2:]
     warning = _first_warning(data)
     left = _LEFT_AT_END.search(warning)
     if left:  # zeros only fill up

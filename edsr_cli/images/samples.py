@@ -20,12 +20,14 @@ class Samples:
             255, a* and b* from -128 to 127, with 128 added.
         alpha: shape (H, W), of the same type; None where there is none.
         bits: bits per channel in the file.
+        damaged: whether the file is known to be damaged, though it could be decoded.
     """
 
     space: Literal["GRAY", "RGB", "CMYK", "LAB"]
     colours: NDArray[Any]
     alpha: NDArray[Any] | None
     bits: int
+    damaged: bool = False
 
 
 def full_range(values: NDArray[Any], bits: int) -> NDArray[Any]:

@@ -7,6 +7,7 @@ YCbCr) is arithmetic on arrays. What is not understood is refused by `tiff_layou
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from edsr_cli.errors import PictureError
 from edsr_cli.images import segments as packed
 from edsr_cli.images import tiff_layout as kinds
+from edsr_cli.images.jpeg_damage import is_damaged_data
 from edsr_cli.images.samples import Samples, divide_by_alpha, full_range, opaque, to_8_bits
 from edsr_cli.images.tiff_layout import Layout, refused
 from edsr_cli.images.tiff_pages import Directory
@@ -48,7 +50,12 @@ def read_pixels(file: BinaryIO, page: Directory, layout: Layout, name: str) -> S
         EOFError: the file is cut short.
         OSError, ValueError: it is damaged.
     """
-    values = _read(file, page, layout)
+    values, damaged = _read(file, page, layout)
+    samples = _to_samples(values, page, layout, name)
+    return replace(samples, damaged=damaged)
+
+
+def _to_samples(values: NDArray[Any], page: Directory, layout: Layout, name: str) -> Samples:
     if layout.photometric == kinds.YCBCR and _converted_by_libjpeg(layout):
         values = values[..., :3]
     elif layout.photometric == kinds.YCBCR and not _is_subsampled(layout):
@@ -88,18 +95,25 @@ def _converted_by_libjpeg(layout: Layout) -> bool:
     return layout.method == packed.JPEG and not layout.planar
 
 
-def _read(file: BinaryIO, page: Directory, layout: Layout) -> NDArray[Any]:
-    """The channels of colour, and alpha behind them, as numbers of their own depth (H, W, n)."""
+def _read(file: BinaryIO, page: Directory, layout: Layout) -> tuple[NDArray[Any], bool]:
+    """The channels of colour, and alpha behind them, as numbers of their own depth (H, W, n).
+
+    And whether there is damage that could be passed over.
+    """
     wanted = list(range(layout.colours))
     if layout.alpha is not None:
         wanted.append(layout.alpha)
     dtype = np.uint8 if layout.bits <= 8 else np.uint16 if layout.bits <= 16 else np.uint32
     pixels = np.zeros((layout.height, layout.width, len(wanted)), dtype)
+    tables = page.raw(347) if layout.method == packed.JPEG else b""
+    damaged = False
     # Segments are unpacked together, as one by one would take long where they are small.
     for group in _groups(_parts(page, layout, wanted), _group_size(layout)):
         data = [_data(file, part, layout) for part in group]
         rows = [part.rows for part in group]
         values = _unpack(data, rows, page, layout)
+        if layout.method == packed.JPEG:
+            damaged = damaged or any(is_damaged_data(segment, tables) for segment in data)
         top = 0
         for part in group:
             block = values[top : top + part.rows]
@@ -107,14 +121,17 @@ def _read(file: BinaryIO, page: Directory, layout: Layout) -> NDArray[Any]:
             if not layout.planar:
                 block = block[:, :, wanted] if block.shape[2] > len(wanted) else block
             if block.shape == pixels.shape and block.flags.writeable:
-                return block  # one strip is the whole picture, which need not be there twice
+                return (
+                    block,
+                    damaged,
+                )  # one strip is the whole picture, which need not be there twice
             bottom = min(part.top + part.rows, layout.height)
             right = min(part.left + layout.segment[0], layout.width)
             first = wanted.index(part.channel) if layout.planar else 0
             pixels[part.top : bottom, part.left : right, first : first + block.shape[2]] = block[
                 : bottom - part.top, : right - part.left
             ]
-    return pixels
+    return pixels, damaged
 
 
 def _groups(parts: Iterator[_Part], most: int) -> Iterator[list[_Part]]:

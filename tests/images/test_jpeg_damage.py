@@ -109,3 +109,18 @@ def test_segments_that_claim_anything_end() -> None:
         b"\xff\xd8",
     ):
         is_damaged(io.BytesIO(data), 1)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("rows", [16, 96])
+def test_a_jpeg_in_a_tiff(mode: str, rows: int) -> None:
+    """Its strips share their tables."""
+    data = builders.saved(
+        PHOTO.convert(mode), "TIFF", compression="jpeg", tiffinfo={278: rows}, quality=90
+    )
+    assert NOTE not in decode(data).notes
+    starts = [place for place in range(len(data)) if data.startswith(b"\xff\xda", place)]
+    assert len(starts) == -(-90 // rows)
+    place = starts[-1] + 60
+    broken = data[:place] + b"\xff\xd3" + data[place + 2 :]  # a marker that does not belong there
+    assert decode(broken).notes[0] == NOTE
