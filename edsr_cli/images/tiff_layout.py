@@ -64,6 +64,11 @@ class Layout:
     orientation: int
 
     @property
+    def colour_bits(self) -> int:
+        """Bits of each colour; those of a palette have 8, whatever its indices have."""
+        return 8 if self.photometric == PALETTE else self.bits
+
+    @property
     def mode(self) -> str:
         """Pillow's name for such pixels."""
         if self.photometric in (WHITE_IS_0, BLACK_IS_0):

@@ -67,8 +67,9 @@ def _to_samples(values: NDArray[Any], page: Directory, layout: Layout, name: str
         alpha = None if alpha is None else _as_unsigned(alpha, layout, name)
     bits = 16 if layout.bits == 32 else layout.bits
     if layout.photometric == kinds.PALETTE:
-        colours, alpha = _through_palette(colours[..., 0], page, name), None
-        return Samples("RGB", colours, alpha, 8)
+        colours = _through_palette(colours[..., 0], page, name)
+        alpha = None if alpha is None else to_8_bits(full_range(alpha, bits))
+        return Samples("RGB", colours, alpha, layout.colour_bits)
     if layout.photometric in (kinds.CIELAB, kinds.ICCLAB):
         colours = _lab(colours, layout)
         alpha = None if alpha is None else to_8_bits(full_range(alpha, bits))

@@ -38,7 +38,7 @@ def probe_tiff(file: BinaryIO, name: str, max_pixels: int) -> PictureInfo:
     width, height = layout.width, layout.height
     if layout.orientation >= 5:
         width, height = height, width
-    return PictureInfo(width, height, layout.mode, "TIFF", layout.bits, pages.count)
+    return PictureInfo(width, height, layout.mode, "TIFF", layout.colour_bits, pages.count)
 
 
 def decode_tiff(file: BinaryIO, name: str, max_pixels: int) -> Picture:
@@ -85,8 +85,8 @@ def _to_picture(
         samples = read_pixels(file, page, layout, name)
         pixels, profile, more = samples_to_rgb(samples, metadata.icc_profile, name)
         pixels = upright(pixels, layout.orientation)
-    if layout.bits > 8 and pixels.dtype == np.uint8:
-        more.insert(0, f"{layout.bits}-bit colours read as 8-bit")
+    if layout.colour_bits > 8 and pixels.dtype == np.uint8:
+        more.insert(0, f"{layout.colour_bits}-bit colours read as 8-bit")
     metadata = Metadata(profile, metadata.exif, metadata.xmp, metadata.dpi)
     return Picture(pixels, metadata, tuple(more + notes), "TIFF")
 

@@ -123,6 +123,18 @@ def test_a_palette_of_8_bits() -> None:
         assert (decode(builders.tiff(GREY, 3, extra=extra)).pixels == table.T[GREY]).all()
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_palette_with_alpha(dtype: type) -> None:
+    bits = np.dtype(dtype).itemsize * 8
+    table = np.stack([(np.arange(1 << bits) * step) % 65536 for step in (1, 2, 3)])
+    samples = np.dstack([GREY, GREY]).astype(dtype)
+    extra = [e(320, *table.ravel().tolist()), e(338, 2)]
+    picture = decode(builders.tiff(samples, 3, extra=extra))
+    assert picture.notes == ("alpha channel dropped",)
+    shift = 8 if table.max() > 255 else 0
+    assert (picture.pixels == (table >> shift).T[GREY]).all()
+
+
 def test_a_palette_that_is_too_short_is_refused() -> None:
     data = builders.tiff(GREY, 3, extra=[e(320, *range(30))])
     with pytest.raises(PictureError, match="fewer colours than its pixels name"):
