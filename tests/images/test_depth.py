@@ -64,12 +64,12 @@ def test_a_short_header_is_8_bits() -> None:
         assert bits_per_channel(image, io.BytesIO(b"P6")) == 8
 
 
-FILLERS = [b" " * 50 + b"#\r", b" \t" * 20_000, b"#" * 60_000, b"#\n " * 15_000, b"9" * 60_000]
+FILLERS = [b" " * 28 + b"#\r", b" \t" * 20_000, b"#" * 60_000, b"#\n " * 15_000, b"9" * 60_000]
 
 
 @pytest.mark.parametrize("filler", FILLERS)
 def test_no_header_takes_long(filler: bytes) -> None:
-    """With the first of these, a file of 78 bytes, the search for a number never ended."""
+    """With 50 blanks in the first of these the search never ended, with 28 it took 10 s."""
     image = Image.new("L", (2, 2))
     image.format = "PPM"
     for header in (
