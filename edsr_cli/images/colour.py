@@ -7,6 +7,10 @@ from PIL import Image
 from edsr_cli.errors import PictureError
 from edsr_cli.images import icc
 from edsr_cli.images.picture import Pixels
+from edsr_cli.images.samples import Samples, opaque, to_8_bits
+
+DAMAGED = "the file is damaged: parts of the picture may be wrong"
+"""The remark on a file that could be decoded all the same."""
 
 _ROWS = 256  # rows converted at a time, to hold no second copy of the picture
 _GREY16 = ("I", "I;16", "I;16L", "I;16B", "I;16N")
@@ -62,6 +66,44 @@ def to_rgb(
         notes.append("CMYK without a usable profile: colours are approximate")
     rgb = image if image.mode == "RGB" else image.convert("RGB")
     return _to_array(rgb), profile if space == "RGB" else None, notes
+
+
+def samples_to_rgb(
+    samples: Samples, profile: bytes | None, name: str
+) -> tuple[Pixels, bytes | None, list[str]]:
+    """Convert samples to RGB pixels, as `to_rgb` does an image.
+
+    RGB and greyscale of more than 8 bits become uint16, all else uint8.
+
+    Args:
+        samples: what a decoder of ours gave.
+        profile: the ICC profile stored with them, or None.
+        name: what to call the file in messages.
+
+    Returns:
+        See `to_rgb`.
+
+    Raises:
+        PictureError: such pixels cannot be converted.
+    """
+    notes = [DAMAGED] if samples.damaged else []
+    if samples.alpha is not None and not opaque(samples.alpha):
+        notes.append("alpha channel dropped")
+    colours, space = samples.colours, samples.space
+    if space in ("CMYK", "LAB"):
+        colours = to_8_bits(colours)
+        if space == "LAB":
+            colours = colours ^ np.array([0, 0x80, 0x80], np.uint8)  # Pillow unpacks signed values
+        image = Image.frombytes(space, colours.shape[1::-1], colours.tobytes())
+        pixels, profile, more = to_rgb(image, profile, samples.bits, name)
+        return pixels, profile, notes + more
+    kept = _checked_space(profile, space, notes)
+    if space == "RGB":
+        return np.ascontiguousarray(colours), profile if kept else None, notes
+    grey: Pixels = colours[:, :, 0]
+    if profile is not None and kept == "GRAY":
+        grey, profile = _grey_through_profile(grey, profile, notes)
+    return _replicate(grey), profile if kept else None, notes
 
 
 def _without_alpha(image: Image.Image, notes: list[str]) -> Image.Image:

@@ -1,16 +1,15 @@
 """Pictures from files, from bytes and from Pillow."""
 
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
-from edsr_cli.errors import PictureError
-from edsr_cli.images.colour import to_rgb
+from edsr_cli.images.colour import DAMAGED, to_rgb
 from edsr_cli.images.depth import bits_per_channel
 from edsr_cli.images.guard import FORMATS, FORMATS_BY_SUFFIX, check_pixels, guarded
+from edsr_cli.images.jpeg_damage import is_damaged
 from edsr_cli.images.metadata import collect, stored_orientation
 from edsr_cli.images.picture import (
     DEFAULT_MAX_PIXELS,
@@ -19,10 +18,14 @@ from edsr_cli.images.picture import (
     PictureInfo,
     Pixels,
 )
+from edsr_cli.images.psd import decode_psd, is_psd, probe_psd
 from edsr_cli.images.rounding import to_uint8
 from edsr_cli.images.source import display_name, not_a_picture, open_source
+from edsr_cli.images.tiff_reading import decode_frame, decode_tiff, is_tiff, probe_tiff
+from edsr_cli.images.upright import upright
 
-_TILE_WIDTH, _TILE_LENGTH = 322, 323  # TIFF tags
+_JPEG = ("JPEG", "MPO")
+_OURS = ("TIFF", "PSD")  # decoded in modules of their own
 
 
 def probe(
@@ -40,10 +43,13 @@ def probe(
     """
     name = display_name(source, name)
     with open_source(source, name) as file, guarded(name, max_pixels):
+        if is_tiff(file):
+            return probe_tiff(file, name, max_pixels)
+        if is_psd(file):
+            return probe_psd(file, name, max_pixels)
         image = _open(source, file, name, max_pixels)
         width, height = image.size
-        # Pillow gives the size of a TIFF already turned.
-        if image.format != "TIFF" and stored_orientation(image, file) >= 5:
+        if stored_orientation(image, file) >= 5:
             width, height = height, width
         return PictureInfo(
             width=width,
@@ -71,24 +77,29 @@ def decode(
     """
     name = display_name(source, name)
     with open_source(source, name) as file, guarded(name, max_pixels):
+        if is_tiff(file):
+            return decode_tiff(file, name, max_pixels)
+        if is_psd(file):
+            return decode_psd(file, name, max_pixels)
         image = _open(source, file, name, max_pixels)
         orientation = stored_orientation(image, file)
         bits = bits_per_channel(image, file)
         picture = _to_picture(image, orientation, bits, name)
+        notes = list(picture.notes)
+        height, width = picture.pixels.shape[:2]
+        if image.format in _JPEG and is_damaged(file, width * height):
+            notes.insert(0, DAMAGED)
         # Counted last, when the pixels are ours: a frame that is damaged must not spoil the first.
         frames = _count_frames(image)
         if frames > 1:
-            remark = f"only the first of {frames} frames or pages is used"
-            picture = Picture(
-                picture.pixels, picture.metadata, (*picture.notes, remark), picture.source_format
-            )
-        return picture
+            notes.append(f"only the first of {frames} frames or pages is used")
+        return Picture(picture.pixels, picture.metadata, tuple(notes), picture.source_format)
 
 
 def from_pil(image: Image.Image) -> Picture:
     """Take a picture from Pillow, of any mode; it is turned upright where its EXIF data says so.
 
-    The current frame is used. The image is loaded, but otherwise left alone.
+    The current frame is used. The image is loaded, or its file read, but otherwise left alone.
 
     Raises:
         PictureError: it has no pixels, or of a kind that cannot be converted.
@@ -97,6 +108,8 @@ def from_pil(image: Image.Image) -> Picture:
     limit = max(DEFAULT_MAX_PIXELS, image.width * image.height)
     with guarded(name, limit):
         check_pixels(name, image.width, image.height, limit)
+        if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tile and image.fp:
+            return decode_frame(image, name, limit)
         # A TIFF forgets its orientation when it is loaded, because it is turned then.
         return _to_picture(image, stored_orientation(image), 16, name, is_file=False)
 
@@ -122,28 +135,13 @@ def to_pil(pixels: Pixels, metadata: Metadata = Metadata()) -> Image.Image:  # n
 def _open(source: Path | bytes, file: BinaryIO, name: str, max_pixels: int) -> Image.Image:
     suffix = source.suffix.lower() if isinstance(source, Path) else ""
     extra = FORMATS_BY_SUFFIX.get(suffix)
-    formats = (*FORMATS, extra) if extra else FORMATS
+    formats = [form for form in (*FORMATS, extra) if form and form not in _OURS]
     try:
         image = Image.open(file, formats=formats)
     except UnidentifiedImageError as error:
         raise not_a_picture(file, name) from error
     check_pixels(name, *image.size, max_pixels)
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        # A tile is decoded whole, however small the picture is.
-        width, length = (int(image.tag_v2.get(tag, 1)) for tag in (_TILE_WIDTH, _TILE_LENGTH))
-        check_pixels(name, max(1, width), max(1, length), max_pixels)
-        _check_directory(image, name)
     return image
-
-
-def _check_directory(image: TiffImagePlugin.TiffImageFile, name: str) -> None:
-    """Refuse a TIFF that Pillow would read as black: it cuts offsets of directories to 32 bits."""
-    for codec, _, _, arguments in image.tile:
-        if codec == "libtiff" and isinstance(arguments, tuple) and arguments[-1] >= 2**32:
-            raise PictureError(
-                f"{name}: its directory lies beyond 4 GiB, where it cannot be read.",
-                "Convert it to PNG first.",
-            )
 
 
 def _to_picture(
@@ -166,21 +164,9 @@ def _to_picture(
     if is_file and bits > 8 and pixels.dtype == np.uint8:
         notes.insert(0, f"{bits}-bit colours read as 8-bit")
     if image.format != "TIFF":
-        pixels = _upright(pixels, orientation)
+        pixels = upright(pixels, orientation)
     metadata = Metadata(profile, metadata.exif, metadata.xmp, metadata.dpi)
     return Picture(pixels, metadata, tuple(notes), image.format or "")
-
-
-def _upright(pixels: Pixels, orientation: int) -> Pixels:
-    """Turn pixels of shape (H, W, 3) as an EXIF orientation from 1 to 8 asks for."""
-    view: NDArray[Any] = pixels
-    if orientation >= 5:  # rows and columns are exchanged, before anything is flipped
-        view = view.transpose(1, 0, 2)
-    if orientation in (2, 3, 6, 7):
-        view = view[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        view = view[::-1]
-    return np.ascontiguousarray(view)
 
 
 def _count_frames(image: Image.Image) -> int:

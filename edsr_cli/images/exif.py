@@ -93,8 +93,7 @@ def clean(exif: bytes) -> bytes | None:
         editor = _Editor(exif)
         first = editor.first()
         editor.drop_thumbnail(first)
-        while any(editor.tag(entry) == ORIENTATION for entry in editor.entries(first)):
-            editor.remove(first, ORIENTATION)
+        editor.remove(first, ORIENTATION)
         left = next(editor.entries(first), None)
         return bytes(editor.data) if left is not None else None
     except struct.error as error:
@@ -115,10 +114,12 @@ def with_size(exif: bytes, width: int, height: int) -> bytes:
     }
     try:
         editor = _Editor(exif)
-        directories = [editor.first()]
-        for entry in list(editor.entries(directories[0])):
+        first = editor.first()
+        # Each once, however often it is pointed to.
+        directories = {first: None}
+        for entry in editor.entries(first):
             if editor.tag(entry) == EXIF_IFD:
-                directories.append(editor.number(entry))
+                directories[editor.number(entry)] = None
         for directory in directories:
             for entry in editor.entries(directory):
                 if editor.tag(entry) in sizes:
@@ -131,7 +132,8 @@ def with_size(exif: bytes, width: int, height: int) -> bytes:
 def fields(exif: bytes) -> tuple[Field, ...]:
     """The entries of the first directory and of those it points to, for writing elsewhere.
 
-    Entries of unknown type or whose value lies outside the data are left out.
+    Entries of unknown type or whose value lies outside the data are left out, and so are
+    directories met before, and values beyond as many bytes as the data has: such values overlap.
 
     Raises:
         ValueError: the data is damaged.
@@ -152,6 +154,11 @@ class _Editor:
     def __init__(self, exif: bytes) -> None:
         self.order = byte_order(exif)
         self.data = bytearray(exif)
+        # Directories and values of sound data lie side by side. Those that overlap, or are pointed
+        # to again and again, could make a small file the work of days.
+        self._entries_left = 4 * len(exif) // 12  # the same directory is read up to three times
+        self._bytes_left = len(exif)
+        self._seen: set[int] = set()
 
     def _read(self, layout: str, place: int) -> int:
         return int(struct.unpack_from(self.order + layout, self.data, place)[0])
@@ -167,6 +174,9 @@ class _Editor:
         end = directory + 2 + 12 * count
         if end > len(self.data):
             raise ValueError("a directory is cut short")
+        self._entries_left -= count
+        if self._entries_left < 0:
+            raise ValueError("directories overlap")
         yield from range(directory + 2, end, 12)
 
     def tag(self, entry: int) -> int:
@@ -183,13 +193,16 @@ class _Editor:
         self._write("HLL", entry + 2, LONG, 1, value)
 
     def remove(self, directory: int, tag: int) -> None:
-        """Remove the first entry with a tag: those behind it, and the next pointer, move up."""
+        """Remove all entries with a tag: those behind them, and the next pointer, move up."""
         count = self._read("H", directory)
         end = directory + 2 + 12 * count + 4
         self.data.extend(bytes(max(0, end - len(self.data))))  # some writers omit the pointer
-        entry = next(e for e in self.entries(directory) if self.tag(e) == tag)
-        self.data[entry:end] = self.data[entry + 12 : end] + bytes(12)
-        self._write("H", directory, count - 1)
+        kept = [entry for entry in self.entries(directory) if self.tag(entry) != tag]
+        table = b"".join(self.data[entry : entry + 12] for entry in kept)
+        self.data[directory + 2 : end] = (table + self.data[end - 4 : end]).ljust(
+            12 * count + 4, b"\0"
+        )
+        self._write("H", directory, len(kept))
 
     def drop_thumbnail(self, directory: int) -> None:
         pointer = directory + 2 + 12 * self._read("H", directory)
@@ -212,12 +225,13 @@ class _Editor:
                 self.data[start:end] = bytes(end - start)
 
     def fields(self, directory: int, depth: int) -> Iterator[Field]:
+        self._seen.add(directory)
         for entry in self.entries(directory):
-            tag, kind, count = self.tag(entry), self._read("H", entry + 2), self.number(entry)
+            tag, kind, place = self.tag(entry), self._read("H", entry + 2), self.number(entry)
             if tag in _SUB_DIRECTORIES:
-                if count and depth < 2:  # a directory may point to itself
+                if place and place not in self._seen and depth < 2:
                     try:
-                        value = tuple(self.fields(count, depth + 1))
+                        value = tuple(self.fields(place, depth + 1))
                     except (ValueError, struct.error):
                         continue
                     if value:
@@ -225,5 +239,6 @@ class _Editor:
                 continue
             size = _TYPE_BYTES.get(kind, 0) * self._read("L", entry + 4)
             place = entry + 8 if size <= 4 else self._read("L", entry + 8)
-            if size and place + size <= len(self.data):
+            if size and place + size <= len(self.data) and size <= self._bytes_left:
+                self._bytes_left -= size
                 yield Field(tag, kind, bytes(self.data[place : place + size]))

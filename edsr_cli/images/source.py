@@ -33,6 +33,14 @@ _NOT_READ = (
     (4, b"ftypmif1", "HEIC"),
     (4, b"ftypmsf1", "HEIC"),
     (4, b"ftypcrx", "camera raw"),
+    (0, b"IIU\0", "camera raw"),  # Panasonic, Leica
+    (0, b"IIRO", "camera raw"),  # Olympus
+    (0, b"IIRS", "camera raw"),
+    (0, b"MMOR", "camera raw"),
+    (0, b"FUJIFILMCCD-RAW", "camera raw"),
+    (6, b"HEAPCCDR", "camera raw"),  # Canon's before CR2
+    (0, b"FOVb", "camera raw"),  # Sigma
+    (0, b"\0MRM", "camera raw"),  # Minolta
     (4, b"ftyp", "video"),
     (0, b"\x00\x00\x00\x0cJXL", "JPEG XL"),
     (0, b"\xff\x0a", "JPEG XL"),
@@ -105,12 +113,22 @@ def not_a_picture(file: BinaryIO, name: str) -> PictureError:
             )
     for offset, magic, kind in _NOT_READ:
         if start.startswith(magic, offset):
+            if kind == "camera raw":
+                return camera_raw(name)
             return PictureError(
                 f"{name}: {kind} files cannot be read.", "Convert it to PNG or JPEG first."
             )
     return PictureError(
         f"{name}: this is not a picture of a known format.",
         "Give it a PNG, JPEG, WebP, AVIF, TIFF, BMP or GIF file.",
+    )
+
+
+def camera_raw(name: str) -> PictureError:
+    """The error for the raw data of a camera's sensor."""
+    return PictureError(
+        f"{name}: camera raw files cannot be read.",
+        "Develop it with a raw converter, such as darktable or RawTherapee, to TIFF or PNG first.",
     )
 
 

@@ -6,7 +6,8 @@ from PIL import Image
 
 from edsr_cli.errors import PictureError
 from edsr_cli.images import icc
-from edsr_cli.images.colour import to_rgb
+from edsr_cli.images.colour import samples_to_rgb, to_rgb
+from edsr_cli.images.samples import Samples
 
 from . import builders
 
@@ -136,6 +137,25 @@ def test_floating_point_is_refused() -> None:
 def test_other_modes_go_through_pillow(mode: str) -> None:
     image = Image.fromarray(RGB).convert(mode)
     assert (converted(image)[0] == np.asarray(image.convert("RGB"))).all()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_samples_of_a_decoder_of_ours(dtype: type) -> None:
+    factor = 1 if dtype is np.uint8 else 257
+    rgb, alpha = RGB.astype(dtype) * dtype(factor), GREY.astype(dtype)
+    pixels, profile, notes = samples_to_rgb(
+        Samples("RGB", rgb, alpha, 8), icc.srgb_profile(), "a.tif"
+    )
+    assert (pixels == rgb).all() and pixels.dtype == dtype
+    assert profile == icc.srgb_profile() and notes == ["alpha channel dropped"]
+    opaque = np.full_like(alpha, np.iinfo(dtype).max)
+    assert samples_to_rgb(Samples("RGB", rgb, opaque, 8), None, "a.tif")[2] == []
+    linear = builders.grey_icc(builders.gamma_curve(1.0))
+    pixels, profile, notes = samples_to_rgb(Samples("GRAY", rgb[..., :1], None, 8), linear, "a.tif")
+    assert pixels.dtype == dtype and profile == icc.srgb_profile()
+    assert (pixels == icc.grey_to_srgb(linear, np.iinfo(dtype).max + 1)[rgb[..., :1]]).all()
+    pixels, profile, notes = samples_to_rgb(Samples("RGB", rgb, None, 8), linear, "a.tif")
+    assert (pixels == rgb).all() and profile is None and "dropped" in notes[0]
 
 
 def test_lab() -> None:

@@ -72,7 +72,7 @@ REFUSED = {
     "text bomb behind the pixels": (builders.png(NOISE, after=TEXT_BOMB), "unpacks"),
     "floating-point TIFF": (builders.tiff(np.zeros((4, 4), np.float32)), "floating-point"),
     "32-bit TIFF": (builders.tiff(np.full((4, 4), 70_000, np.uint32)), "70000"),
-    "double TIFF": (builders.tiff(np.zeros((4, 4), np.float64)), "rare kind"),
+    "double TIFF": (builders.tiff(np.zeros((4, 4), np.float64)), "floating-point"),
     "TIFF of no pages": (b"II*\0\0\0\0\0", ""),
     "TIFF with a directory outside": (b"II*\0\xff\xff\xff\x7f" + bytes(9), ""),
     "TIFF of no height": (builders.tiff(NOISE, 2, extra=[builders.entry("<", 257, 4, [0])]), ""),

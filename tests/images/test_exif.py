@@ -1,5 +1,7 @@
+import contextlib
 import io
 import struct
+import time
 
 import pytest
 from hypothesis import given
@@ -57,6 +59,43 @@ def test_a_wrong_thumbnail_offset_erases_nothing_else() -> None:
     assert after is not None and builders.MAKER_NOTE in after
 
 
+@ORDERS
+def test_every_orientation_is_removed(order: str) -> None:
+    """A second one would turn the output, which is upright already."""
+    kept = [builders.entry(order, 0x10F, 2, [], b"Maker\0"), builders.entry(order, 0x128, 3, [2])]
+    turned = [builders.entry(order, 0x112, 3, [value]) for value in (6, 3, 8)]
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    start = mark + struct.pack(order + "L", 8)
+    after = exif.clean(start + builders.directory(order, 8, kept + turned))
+    assert after is not None and exif.orientation(after) == 1
+    assert [field.tag for field in exif.fields(after)] == [0x10F, 0x128]
+    assert exif.fields(after)[0].value == b"Maker\0"
+    # The pointer to the next directory has moved up with the entries.
+    assert after[8 + 2 + 24 : 8 + 2 + 24 + 4] == bytes(4)
+
+
+def test_a_value_that_ends_at_the_last_byte_is_kept() -> None:
+    text = b"the last of all"
+    data = b"II*\0\x08\0\0\0" + builders.directory(
+        "<", 8, [builders.entry("<", 0x10E, 2, [], text)]
+    )
+    assert data.endswith(text)
+    assert exif.fields(data) == (exif.Field(0x10E, 2, text),)
+    assert exif.fields(data[:-1]) == ()  # one byte less, and it lies outside
+
+
+@pytest.mark.parametrize("behind", [b"", b"more"])
+def test_all_of_a_thumbnail_goes(behind: bytes) -> None:
+    data = builders.exif() + behind
+    start = data.index(builders.THUMBNAIL)
+    after = exif.clean(data)
+    assert after is not None
+    if behind:
+        assert after[start:] == bytes(len(builders.THUMBNAIL)) + behind
+    else:
+        assert len(after) == start
+
+
 def test_clean_leaves_nothing_where_only_an_orientation_was() -> None:
     data = b"II*\0\x08\0\0\0" + builders.directory("<", 8, [builders.entry("<", 0x112, 3, [6])])
     assert exif.clean(data) is None
@@ -95,6 +134,42 @@ def test_fields_give_values_as_they_are(order: str) -> None:
 def test_a_directory_that_points_to_itself_ends() -> None:
     data = b"II*\0\x08\0\0\0" + builders.directory("<", 8, [builders.entry("<", 0x8769, 4, [8])])
     assert exif.fields(data) == ()
+
+
+def looped(count: int, *entries: tuple[int, int, int, int]) -> bytes:
+    """EXIF data of one directory with `count` entries, those given in turn."""
+    table = b"".join(struct.pack("<HHLL", *entry) for entry in entries)
+    table = table * (count // len(entries))
+    return b"II*\0\x08\0\0\0" + struct.pack("<H", count) + table + bytes(4)
+
+
+LOOPS = {
+    "to itself": looped(65_000, (0x8769, 4, 1, 8)),
+    "to many that overlap": looped(5000, *((0x8769, 4, 1, 8 + 12 * i) for i in range(5000))),
+    "values that overlap": looped(65_000, *((i, 7, 700_000, 8) for i in range(65_000))),
+    "orientations": looped(65_000, (0x112, 3, 1, 6)),
+}
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_hostile_directories_take_linear_time_and_memory(name: str) -> None:
+    """Before, the first of these took 19 minutes in a PNG, and with `-f tiff` days."""
+    start = time.process_time()
+    for function in (exif.clean, exif.fields, lambda data: exif.with_size(data, 9, 9)):
+        with contextlib.suppress(ValueError):
+            result = function(LOOPS[name])
+            assert result is None or len(result) <= len(LOOPS[name])
+    assert time.process_time() - start < 5
+
+
+def test_sub_directories_are_met_once() -> None:
+    """Each offset once, wherever it is named."""
+    entries = [builders.entry("<", tag, 4, [38]) for tag in (0x8769, 0x8825)]
+    first = builders.directory("<", 8, entries)
+    second = builders.directory("<", 8 + len(first), [builders.entry("<", 0x9003, 2, [], b"now")])
+    assert len(first) == 30
+    found = exif.fields(b"II*\0\x08\0\0\0" + first + second)
+    assert found == (exif.Field(0x8769, 4, (exif.Field(0x9003, 2, b"now"),)),)
 
 
 def test_a_prefix_is_stripped_however_often_it_is_there() -> None:
