@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,24 @@ def test_the_ensemble(tmp_path):
     turned = upscaler(np.ascontiguousarray(np.rot90(PIXELS)), ensemble=True)
     assert np.abs(np.rot90(turned, -1).astype(int) - averaged).max() <= 1
     assert np.abs(np.rot90(upscaler(np.rot90(PIXELS)), -1).astype(int) - plain).max() > 1
+
+
+def test_one_upscaler_serves_many_threads(upscaler):
+    """8 threads, 50 pictures each, of different sizes; a picture comes back as an array is."""
+    random = np.random.default_rng(0)
+    sizes = random.integers(1, 40, (400, 2))
+
+    def differs(number):
+        pixels = np.random.default_rng(number).integers(
+            0, 256, (*map(int, sizes[number]), 3), dtype=np.uint8
+        )
+        given = Image.fromarray(pixels) if number % 3 == 0 else pixels
+        tile = 5 if number % 7 == 0 else "auto"
+        found = np.asarray(upscaler(given, ensemble=number % 25 == 0, tile=tile))
+        return not np.array_equal(found, repeated(pixels))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert not any(pool.map(differs, range(400)))
 
 
 def test_metadata_is_in_the_info(upscaler, tmp_path):

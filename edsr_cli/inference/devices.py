@@ -1,5 +1,6 @@
 """What the machine offers: devices, number formats, free memory, and how it says "no more"."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -144,8 +145,43 @@ def release_memory(device: torch.device) -> None:
         torch.mps.empty_cache()
 
 
+class _ExactConvolutions:
+    """The switch behind `exact_convolutions`, which the process has one of.
+
+    The first thread that comes sets it and the last that leaves puts back what was there before;
+    with each doing both, one would turn it for the others.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._before = True
+
+    def enter(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._before = torch.backends.cudnn.allow_tf32
+                torch.backends.cudnn.allow_tf32 = False
+            self._inside += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                torch.backends.cudnn.allow_tf32 = self._before
+
+
+_exact_convolutions = _ExactConvolutions()
+
+
 @contextmanager
 def exact_convolutions() -> Iterator[None]:
-    """Keep CUDA from rounding the factors of fp32 convolutions to TF32's 10 bits, as it may."""
-    with torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, allow_tf32=False):
+    """Keep CUDA from rounding the factors of fp32 convolutions to TF32's 10 bits, as it may.
+
+    Threads may be inside at the same time.
+    """
+    _exact_convolutions.enter()
+    try:
         yield
+    finally:
+        _exact_convolutions.leave()

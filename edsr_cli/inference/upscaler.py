@@ -10,12 +10,12 @@ import torch
 
 from edsr_cli.errors import DeviceMemoryError
 from edsr_cli.inference import devices
-from edsr_cli.inference.assembly import Precision, collapse_tail, stream, stream_ensemble
-from edsr_cli.inference.ensemble import TRANSPOSE, View, fold_view
+from edsr_cli.inference.assembly import Precision
 from edsr_cli.inference.planning import Footprint, Plan, Region, make_plan, smallest_plan
 from edsr_cli.inference.streaming import Node
+from edsr_cli.inference.streams import Streams
 from edsr_cli.inference.transfer import Pixels, check_pixels, download, empty_pixels, upload
-from edsr_cli.inference.trouble import safer, smaller, weights_must_fit
+from edsr_cli.inference.trouble import safer, smaller
 from edsr_cli.networks import EDSR, MDSR
 
 Tile = int | Literal["auto", "none"]
@@ -49,6 +49,9 @@ class _OneByOneError(Exception):
 class Upscaler:
     """A network at one scale, ready to upscale pictures of any size.
 
+    Any number of threads may use it at once: the weights are there once, and every call has its own
+    rows. The limit on memory is for each call.
+
     Args:
         network: the network, on the CPU, where it stays; what runs on the device is made from it.
         scale: one of the network's scales.
@@ -77,7 +80,7 @@ class Upscaler:
         self.network = network.requires_grad_(False).eval()
         self.scale = scale
         self.max_memory = max_memory
-        self._streams: dict[tuple[bool, Precision, bool], Node] = {}
+        self._streams = Streams(self.network, scale, self.device)
 
     def plan(
         self,
@@ -96,7 +99,7 @@ class Upscaler:
         transposed = width > height and isinstance(tile, str)
         if transposed:
             height, width = width, height
-        node = self._stream(ensemble, self.precision, transposed)
+        node = self._streams.get(ensemble, self.precision, transposed)
         footprint = Footprint(node.delay, count * node.held_bytes, count * node.work_bytes)
         panel_width = {"auto": None, "none": width}[tile] if isinstance(tile, str) else tile
         budget = self.max_memory or devices.memory_budget(self.device)
@@ -112,7 +115,7 @@ class Upscaler:
 
     def work_per_pixel(self, ensemble: bool = False) -> int:
         """Multiply-adds for each LR pixel."""
-        return self._stream(ensemble, self.precision, False).multiply_adds
+        return self._streams.get(ensemble, self.precision, False).multiply_adds
 
     def upscale(
         self,
@@ -211,7 +214,7 @@ class Upscaler:
             region = todo.popleft()
             reached = region.top
             trouble: Exception | None = None
-            node = self._stream(ensemble, precision, plan.transposed)
+            node = self._streams.get(ensemble, precision, plan.transposed).fresh()
             node.limit_rows(plan.strip_rows)
             try:
                 with devices.exact_convolutions():
@@ -273,17 +276,3 @@ class Upscaler:
                 )
             row = below
             yield row // scale
-
-    def _stream(self, ensemble: bool, precision: Precision, transposed: bool) -> Node:
-        key = (ensemble, precision, transposed)
-        if key not in self._streams:
-            with weights_must_fit(self.device):
-                network = fold_view(self.network, TRANSPOSE if transposed else View(0, False))
-                network = network.to(self.device)
-                if ensemble:
-                    node: Node = stream_ensemble(network, self.scale, precision)
-                else:
-                    collapsed = collapse_tail(network, self.scale)
-                    node = stream(network, self.scale, precision, collapsed)
-                self._streams[key] = node
-        return self._streams[key]
