@@ -36,6 +36,7 @@ def command(
     ensemble: options.Ensemble = False,
     device: options.Device = "auto",
     precision: options.Precision = options.PrecisionName.FP32,
+    threads: options.Threads = None,
     max_memory: options.MaxMemory = None,
     tile: options.Tile = "auto",
     max_pixels: options.MaxPixels = None,
@@ -63,8 +64,10 @@ def command(
         from edsr_cli.evaluation.saving import refuse_conflicts
         from edsr_cli.images import DEFAULT_MAX_PIXELS
         from edsr_cli.inference import Upscaler
+        from edsr_cli.inference.processors import use_threads
 
     with terminal.log():
+        use_threads(threads)
         benchmarks = [find_benchmark(folder) for folder in dict.fromkeys(datasets)]
         stated = Stated(layout, value_range, mean_shift, residual_scale)
         networks = _load(terminal, model, scales or [], stated, download)

@@ -51,6 +51,7 @@ def command(
     licence: training_options.Licence = "none stated",
     origin: training_options.Origin = "Trained with edsr train",
     device: options.Device = "auto",
+    threads: options.Threads = None,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
@@ -71,6 +72,7 @@ def command(
     terminal = Terminal.with_flags(quiet, verbose)
     with interruption.held():
         from edsr_cli.inference import devices
+        from edsr_cli.inference.processors import use_threads
         from edsr_cli.training.initial import random_network
         from edsr_cli.training.patches import Sampler, home
         from edsr_cli.training.recipe import preset, with_options
@@ -78,6 +80,7 @@ def command(
         from edsr_cli.training.trainer import Trainer
 
     with terminal.log():
+        use_threads(threads)
         config, recipe = preset(preset_name, scale)
         recipe = with_options(
             recipe,

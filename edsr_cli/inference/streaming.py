@@ -215,7 +215,8 @@ class LongSkip(Node):
     def __init__(self, body: "Chain", features: int, precision: torch.dtype) -> None:
         self.body, self.precision = body, precision
         self.delay = body.delay
-        self.held_bytes = body.held_bytes + body.delay * features * 4
+        # What waits is there twice while new rows are put behind it.
+        self.held_bytes = body.held_bytes + 2 * body.delay * features * 4
         self.work_bytes = body.work_bytes + 3 * features * 4
         self.multiply_adds = body.multiply_adds
         self._waiting: Tensor | None = None
@@ -298,13 +299,15 @@ class Chain(Node):
         return self._push_from(0, rows, last)
 
     def _push_from(self, start: int, rows: Tensor, last: bool) -> Tensor:
+        outputs = []
         for position in range(start, len(self.nodes)):
             if self._limit is not None and rows.shape[2] > self._limit:
                 *pieces, end = torch.split(rows, self._limit, dim=2)
-                outputs = [self._push_from(position, piece, False) for piece in pieces]
-                return torch.cat([*outputs, self._push_from(position, end, last)], dim=2)
+                outputs += [self._push_from(position, piece, False) for piece in pieces]
+                rows = end.clone()  # what is left of the long strip must not keep all of it
+                del pieces, end
             rows = self.nodes[position].push(rows, last)
-        return rows
+        return torch.cat([*outputs, rows], dim=2) if outputs else rows
 
     def reset(self) -> None:
         for node in self.nodes:

@@ -1,4 +1,4 @@
-"""The streamed forms of a network on a device: made when they are first needed, few of them kept."""
+"""The streamed forms of a network on a device: made when first needed, few of them kept."""
 
 import threading
 from collections import OrderedDict

@@ -1,9 +1,11 @@
 """Upscaling of pictures in memory: device, number format, plan, and what to do when it fails."""
 
+import logging
+import operator
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, SupportsIndex
 
 import numpy as np
 import torch
@@ -17,6 +19,11 @@ from edsr_cli.inference.streams import Streams
 from edsr_cli.inference.transfer import Pixels, check_pixels, download, empty_pixels, upload
 from edsr_cli.inference.trouble import safer, smaller
 from edsr_cli.networks import EDSR, MDSR
+
+logger = logging.getLogger(__name__)
+
+SLOW = 3.0
+"""From how many times the plain work on a plan is worth a warning."""
 
 Tile = int | Literal["auto", "none"]
 Progress = Callable[[int, int], None]
@@ -36,6 +43,19 @@ class Upscaled:
     pixels: Pixels
     plan: Plan
     precision: Precision
+
+
+def check_tile(tile: Tile) -> None:
+    """Refuse what is no width of panels.
+
+    Raises:
+        TypeError, ValueError: `tile` is neither a number of columns from 1 nor "auto" nor "none".
+    """
+    wanted = 'tile must be "auto", "none" or a number of columns from 1'
+    if isinstance(tile, bool) or not isinstance(tile, str | SupportsIndex):
+        raise TypeError(f"{wanted}, not {type(tile).__name__}")
+    if tile not in ("auto", "none") if isinstance(tile, str) else operator.index(tile) < 1:
+        raise ValueError(f"{wanted}, not {tile!r}")
 
 
 class _NotFiniteError(Exception):
@@ -80,6 +100,9 @@ class Upscaler:
         self.network = network.requires_grad_(False).eval()
         self.scale = scale
         self.max_memory = max_memory
+        if max_memory is not None:
+            devices.keep_no_freed_memory()
+        self._warned = False
         self._streams = Streams(self.network, scale, self.device)
 
     def plan(
@@ -95,14 +118,22 @@ class Upscaler:
         Raises:
             DeviceMemoryError: not even the smallest piece fits in `max_memory`.
         """
+        check_tile(tile)
         # Panels of a width that the user chose are panels of columns.
         transposed = width > height and isinstance(tile, str)
         if transposed:
             height, width = width, height
         node = self._streams.get(ensemble, self.precision, transposed)
-        footprint = Footprint(node.delay, count * node.held_bytes, count * node.work_bytes)
-        panel_width = {"auto": None, "none": width}[tile] if isinstance(tile, str) else tile
-        budget = self.max_memory or devices.memory_budget(self.device)
+        # Pixels of the output, in fp32: as they come, put together, and rounded; and summed up.
+        output = (4 if ensemble else 3) * 3 * self.scale**2 * 4
+        footprint = Footprint(
+            node.delay, count * node.held_bytes, count * node.work_bytes, count * output
+        )
+        panel_width = {"auto": None, "none": width}[tile] if isinstance(tile, str) else int(tile)
+        if self.max_memory is None:
+            budget = devices.memory_budget(self.device)
+        else:
+            budget = devices.for_tensors(self.max_memory, self.device)
         strip_pixels = devices.STRIP_PIXELS[self.device.type] // count
         try:
             plan = make_plan(height, width, footprint, budget, strip_pixels, panel_width)
@@ -204,6 +235,7 @@ class Upscaler:
         """
         count, height, width, _ = pixels.shape
         plan = self.plan(height, width, ensemble, tile, count)
+        self._warn_if_slow(plan)
         precision = self.precision
         output = empty_pixels(
             count, height * self.scale, width * self.scale, np.dtype(dtype or pixels.dtype)
@@ -244,6 +276,26 @@ class Upscaler:
                 plan = smaller(plan, trouble, self.device)
             todo.extendleft(reversed(list(rest.panels(plan.panel_width))))
         return [Upscaled(picture, plan, precision) for picture in output]
+
+    def _warn_if_slow(self, plan: Plan) -> None:
+        """Say, once, that pictures take far longer because they are cut so small."""
+        # Nothing can be done about pictures that are small themselves.
+        if (
+            plan.slowdown < SLOW
+            or self._warned
+            or plan.panel_width == plan.width <= plan.strip_rows
+        ):
+            return
+        self._warned = True
+        logger.warning(
+            "The work takes about %.0f times as long in pieces of %d x %d pixels: %s",
+            plan.slowdown,
+            plan.panel_width,
+            plan.strip_rows,
+            "little memory is free; close other programs."
+            if self.max_memory is None
+            else "raise --max-memory.",
+        )
 
     def _run(
         self, node: Node, pixels: Pixels, output: Pixels, region: Region, plan: Plan

@@ -143,7 +143,7 @@ def _fill(
         return None
 
     good, skipped = [], list(photos.skipped)
-    pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
+    pool = ThreadPoolExecutor(min(8, processors.available()))
     try:
         for index, remark in enumerate(pool.map(read, range(len(photos.photos)))):
             if remark is None:
