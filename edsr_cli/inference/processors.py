@@ -46,3 +46,22 @@ def use_threads(threads: int | None = None) -> int:
         logger.debug("computing with %d threads instead of %d", wanted, now)
         torch.set_num_threads(wanted)
     return wanted
+
+
+_forks_are_safe = False
+
+
+def survive_forks() -> None:
+    """Let children of this process compute with one thread instead of waiting for ever.
+
+    Of all threads only the one that forks lives on in the child, but OpenMP there still counts on
+    the others, which it had for the parent's work. With a single thread it needs none.
+    """
+    global _forks_are_safe
+    if not _forks_are_safe and hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_in_child)
+    _forks_are_safe = True
+
+
+def _in_child() -> None:
+    torch.set_num_threads(1)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from edsr_cli.errors import DeviceMemoryError
-from edsr_cli.inference import devices
+from edsr_cli.inference import devices, processors
 from edsr_cli.inference.assembly import Precision
 from edsr_cli.inference.planning import Footprint, Plan, Region, make_plan, smallest_plan
 from edsr_cli.inference.streaming import Node
@@ -102,6 +102,7 @@ class Upscaler:
         self.max_memory = max_memory
         if max_memory is not None:
             devices.keep_no_freed_memory()
+        processors.survive_forks()
         self._warned = False
         self._streams = Streams(self.network, scale, self.device)
 

@@ -10,6 +10,7 @@ from edsr_cli.errors import PictureError, UsageError
 from edsr_cli.images import READ_SUFFIXES, decode, probe
 from edsr_cli.images.rounding import to_uint8
 from edsr_cli.images.source import display_name
+from edsr_cli.inference import processors
 from edsr_cli.training import cache
 from edsr_cli.training.photos import Photo, Photos
 

@@ -89,7 +89,8 @@ def peak_of_tensors(upscaler, pixels, ensemble):
 )
 def test_tensors_keep_to_the_plan(architecture, scales, features, ensemble, rows):
     """Low strips, where what does not depend on their height weighs most. (In still smaller ones
-    torch changes to a convolution that unfolds its input, which takes more.)"""
+    torch changes to a convolution that unfolds its input, which takes more.)
+    """
     network = build(NetworkConfig(architecture, scales, 8, features))
     upscaler = Upscaler(network, scales[-1], "cpu", "fp32")
     pixels = np.zeros((90, 60, 3), np.uint8)
