@@ -71,7 +71,7 @@ def variants(
     uncollapsed = Upscaler(network, scale, device, "fp32")
     for transposed in (False, True):
         turned = fold_view(uncollapsed.network, TRANSPOSE) if transposed else uncollapsed.network
-        uncollapsed._streams[False, Precision.FP32, transposed] = stream(
+        uncollapsed._streams.kept[False, Precision.FP32, transposed] = stream(
             turned.to(fp32.device), scale
         )
     whole = copy.deepcopy(network).to(fp32.device)

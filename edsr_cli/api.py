@@ -7,10 +7,20 @@ from typing import overload
 import numpy as np
 from PIL.Image import Image
 
+from edsr_cli.arguments import (
+    check_flag,
+    check_numbers,
+    check_texts,
+    check_whole,
+    memory_limit,
+    thread_count,
+)
 from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.checkpoints.stated import Stated
 from edsr_cli.images import decode, from_pil, to_pil
 from edsr_cli.inference import Pixels, Progress, Tile, Upscaler
+from edsr_cli.inference.processors import use_threads
+from edsr_cli.inference.upscaler import check_tile
 
 
 def load(
@@ -18,8 +28,9 @@ def load(
     scale: int | None = None,
     device: str = "auto",
     precision: str = "auto",
-    max_memory: int | None = None,
+    max_memory: int | str | None = None,
     *,
+    threads: int | str | None = None,
     layout: str | None = None,
     value_range: float | None = None,
     mean_shift: bool | None = None,
@@ -33,7 +44,10 @@ def load(
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         precision: number format of the residual blocks: "fp32", "bf16", "fp16", or "auto" for
             bf16 where the device multiplies it natively and fp32 elsewhere.
-        max_memory: bytes that the network may work in on the device; None to go by what is free.
+        max_memory: bytes that the network may work in on the device, in each call; a number, or
+            text such as "500M" or "2GiB"; None to go by what is free.
+        threads: threads that compute on the CPU, for the whole process; 0, "auto" or None for what
+            torch would take, but no more than affinity and a container's quota give room for.
         layout: of a file that could have several, such as "basicsr"; the rest is for such files,
             too, and None leaves it to the file, or to a trial.
         value_range: full range of the file's network, 255 or 1.
@@ -44,10 +58,25 @@ def load(
         WeightsError: the model is unknown, has no such scale, or its file cannot be used.
         UsageError: there is no such device, or it cannot use the precision; or what is said about
             a file makes no sense, or is said about a model that has a name.
+        TypeError, ValueError: an argument is not what it should be; the message names it.
+
+    The upscaler may be used by any number of threads at the same time. Of processes, each should
+    load its own: after `fork`, what it computes on a CPU it computes with one thread, because the
+    others do not live on in the child, and a GPU cannot be used there at all. The start methods
+    "spawn" and "forkserver" of `multiprocessing` have no such limits.
     """
+    check_texts(device=device, precision=precision)
+    check_whole("scale", scale)
+    check_numbers(value_range=value_range, residual_scale=residual_scale)
+    check_flag("mean_shift", mean_shift)
+    limit = memory_limit(max_memory)
+    use_threads(thread_count(threads))
+    if not isinstance(model, str | os.PathLike):
+        raise TypeError(f"model must be a name or a path, not {type(model).__name__}")
     stated = Stated(layout, value_range, mean_shift, residual_scale)
     loaded = load_network(os.fspath(model), scale, stated)
-    return PictureUpscaler(Upscaler(loaded.network, loaded.scale, device, precision, max_memory))
+    upscaler = Upscaler(loaded.network, loaded.scale, device, precision, limit)
+    return PictureUpscaler(upscaler, loaded.name)
 
 
 class PictureUpscaler:
@@ -55,10 +84,17 @@ class PictureUpscaler:
 
     Attributes:
         upscaler: the network with its device, number format and scale.
+        model: the model's name, or what its file states, or the file's name.
     """
 
-    def __init__(self, upscaler: Upscaler) -> None:
-        self.upscaler = upscaler
+    def __init__(self, upscaler: Upscaler, model: str = "") -> None:
+        self.upscaler, self.model = upscaler, model
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__} {self.model or 'of no name'} x{self.scale} on "
+            f"{self.upscaler.device} in {self.upscaler.precision.value}>"
+        )
 
     @property
     def scale(self) -> int:
@@ -107,9 +143,10 @@ class PictureUpscaler:
 
         Raises:
             PictureError: the file cannot be read as a picture.
-            ValueError, TypeError: it is none of these.
+            ValueError, TypeError: it is none of these, or `tile` is no width.
             DeviceMemoryError: the smallest piece of the work does not fit in memory.
         """
+        check_tile(tile)
         if isinstance(picture, np.ndarray):
             return self.upscaler.upscale(picture, ensemble, tile, progress=progress).pixels
         if isinstance(picture, (str, os.PathLike)):

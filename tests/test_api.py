@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,24 @@ def test_the_ensemble(tmp_path):
     assert np.abs(np.rot90(upscaler(np.rot90(PIXELS)), -1).astype(int) - plain).max() > 1
 
 
+def test_one_upscaler_serves_many_threads(upscaler):
+    """8 threads, 50 pictures each, of different sizes; a picture comes back as an array is."""
+    random = np.random.default_rng(0)
+    sizes = random.integers(1, 40, (400, 2))
+
+    def differs(number):
+        pixels = np.random.default_rng(number).integers(
+            0, 256, (*map(int, sizes[number]), 3), dtype=np.uint8
+        )
+        given = Image.fromarray(pixels) if number % 3 == 0 else pixels
+        tile = 5 if number % 7 == 0 else "auto"
+        found = np.asarray(upscaler(given, ensemble=number % 25 == 0, tile=tile))
+        return not np.array_equal(found, repeated(pixels))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert not any(pool.map(differs, range(400)))
+
+
 def test_metadata_is_in_the_info(upscaler, tmp_path):
     path = tmp_path / "photo.jpg"
     exif = builders.exif(orientation=6)
@@ -188,6 +207,69 @@ def test_names_that_do_not_exist():
         edsr_cli.nonsense  # noqa: B018
     with pytest.raises(ImportError):
         from edsr_cli import nonsense  # noqa: F401
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"max_memory": "1X"}, "max_memory: '1X' is not a size such as 800M"),
+        ({"max_memory": ""}, "max_memory: '' is not a size"),
+        ({"max_memory": 0}, "max_memory must be at least one byte, not 0"),
+        ({"max_memory": -5}, "max_memory must be at least"),
+        ({"threads": -1}, "threads must be a whole number from 0"),
+        ({"threads": "many"}, "threads must be a whole number from 0.*'many'"),
+        ({"threads": 10**6}, "threads must be from 0 to"),
+    ],
+)
+def test_values_that_are_none(given, words):
+    with pytest.raises(ValueError, match=words):
+        load(**given)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"model": None}, {"model": b"edsr-free"}, {"scale": "4"}, {"scale": 2.0}, {"scale": True},
+        {"device": None}, {"device": 0}, {"precision": None}, {"max_memory": 1e9},
+        {"max_memory": True}, {"max_memory": b"1G"}, {"threads": 2.0}, {"threads": True},
+        {"value_range": "255"}, {"mean_shift": "no"}, {"residual_scale": "0.1"},
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_arguments_of_other_types_are_named(given):
+    (name,) = given
+    with pytest.raises(TypeError, match=f"^{name} must be"):
+        load(**given)
+
+
+def test_sizes_and_threads_as_people_write_them(tmp_path):
+    file = save_nearest(tmp_path / "nearest.safetensors")
+    before = torch.get_num_threads()
+    try:
+        for text, size in (("500M", 500_000_000), ("1G", 10**9), ("2GiB", 2 << 30), (300, 300)):
+            assert load(file, max_memory=text, device="cpu").upscaler.max_memory == size
+        load(file, threads=3, device="cpu")
+        assert torch.get_num_threads() == 3
+        for automatic in (0, None, "auto"):
+            load(file, threads=automatic, device="cpu")
+            assert 1 <= torch.get_num_threads() <= 3
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_an_upscaler_says_what_it_is(upscaler):
+    assert repr(upscaler) == "<PictureUpscaler nearest x4 on cpu in fp32>"
+    with pytest.raises(ValueError, match="tile"):
+        upscaler(PIXELS, tile=0)
+
+
+def test_what_is_public_can_be_seen():
+    public = {name for name in dir(edsr_cli) if not name.startswith("_")}
+    assert public == set(edsr_cli.__all__) - {"__version__"}
+    assert {"load", "EdsrError", "PictureError", "WeightsError", "UsageError"} < public
+    for name in edsr_cli.__all__:
+        assert getattr(edsr_cli, name) is not None
+    assert edsr_cli.PictureError is PictureError
 
 
 def test_importing_the_package_is_quick(repository):

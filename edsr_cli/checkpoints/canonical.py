@@ -31,6 +31,8 @@ from edsr_cli.errors import WeightsError
 from edsr_cli.networks import NetworkConfig
 
 FORMAT_VERSION = "1"
+LONGEST_HEADER = 10**7
+"""Bytes of a safetensors file's header; that of the largest network here has 30,000."""
 REQUIRED_METADATA = ("name", "licence", "origin")
 _OWN_METADATA = ("format_version", "config")
 
@@ -83,13 +85,21 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         WeightsError: the file is missing, damaged or of another kind.
     """
     check_readable(path)
+    with path.open("rb") as start:
+        if int.from_bytes(start.read(8), "little") > LONGEST_HEADER:
+            raise WeightsError(
+                f"{path} is not a whole safetensors file (its header is too long).",
+                "It may be cut off, damaged or of another kind.",
+            )
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             strings = dict(file.metadata() or {})
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+    # RecursionError, MemoryError: a header that is deep, or more than there is room for.
+    except (SafetensorError, OSError, ValueError, RecursionError, MemoryError) as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise WeightsError(
-            f"{path} is not a whole safetensors file ({error}).",
+            f"{path} is not a whole safetensors file ({reason}).",
             "It may be cut off, damaged or of another kind.",
         ) from error
     return tensors, strings

@@ -1,5 +1,6 @@
 """Hyper-parameters and tensors as read from a file, and what makes them right."""
 
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -149,15 +150,20 @@ def check_readable(path: Path) -> None:
     """Refuse early what is no file with something in it.
 
     Raises:
-        WeightsError: the file is missing, is a folder, is empty or cannot be read.
+        WeightsError: the file is missing, is a folder, a pipe or a device, is empty or cannot be
+            read.
     """
     if path.is_dir():
         raise WeightsError(f"{path} is a folder, not a weights file.")
     try:
+        # Opening a pipe would wait for somebody who writes to it, and a device may never end.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise WeightsError(f"{path} is a pipe or a device, not a weights file.")
         with path.open("rb") as file:
             if not file.read(1):
                 raise WeightsError(f"{path} is empty.")
     except FileNotFoundError as error:
         raise WeightsError(f"{path}: there is no such file.") from error
-    except OSError as error:
-        raise WeightsError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except (OSError, ValueError) as error:  # ValueError: no file can have this name
+        reason = getattr(error, "strerror", None) or error
+        raise WeightsError(f"{path} cannot be read: {reason}.") from error

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import reprlib
 import warnings
 import zipfile
 from pathlib import Path
@@ -19,6 +20,11 @@ logger = logging.getLogger(__name__)
 WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "model", "net")
 """Entries that hold the state dict in the files of training programs, the one to prefer first:
 BasicSR keeps a running average of the weights, which is what it means to be used."""
+
+_MOST_WRAPPERS = 8
+
+_BRIEF = reprlib.Repr()
+_BRIEF.maxstring = _BRIEF.maxother = 120  # characters
 
 
 def read_torch_file(path: Path) -> dict[str, Tensor]:
@@ -52,36 +58,90 @@ def read_torch_file(path: Path) -> dict[str, Tensor]:
 
 def _unwrapped(content: object, path: Path) -> dict[str, Tensor]:
     """The state dict inside the dictionaries that training programs put around it."""
-    while isinstance(content, dict):
+    for _ in range(_MOST_WRAPPERS):
+        if not isinstance(content, dict):
+            break
         inner = next((key for key in WRAPPERS if isinstance(content.get(key), dict)), None)
         if inner is None:
             break
-        logger.debug("%s: reading %r of %s", path, inner, ", ".join(map(repr, content)))
+        logger.debug("%s: reading %r of %s", path, inner, ", ".join(map(_shown, content)))
         content = content[inner]
+    else:  # a dictionary may even hold itself
+        raise WeightsError(f"{path} is not a state dict: it holds dictionaries without end.")
     if not isinstance(content, dict):
         raise WeightsError(f"{path} holds a {type(content).__name__}, not a state dict.")
     for key, value in content.items():
-        if not isinstance(key, str) or not isinstance(value, Tensor):
+        if isinstance(key, str) and isinstance(value, Tensor):
+            kind = _special(value)
+        else:
+            kind = f"a {type(value).__name__}, not a tensor"
+        if kind:
             raise WeightsError(
-                f"{path} is not a flat state dict: its entry {key!r} is a {type(value).__name__},"
-                " not a tensor."
+                f"{path} is not a flat state dict: its entry {_shown(key)} is {kind}."
             )
     if not content:
         raise WeightsError(f"{path} holds no tensors.")
+    _check_sizes(content, path)
     return content
 
 
+def _special(tensor: Tensor) -> str:
+    """What a tensor is that has no plain numbers in memory; empty if it has."""
+    for kind, found in (
+        ("a meta tensor, which holds no numbers", tensor.is_meta),
+        ("a quantised tensor", tensor.is_quantized),
+        ("a sparse tensor", tensor.layout is not torch.strided),
+        ("a nested tensor", tensor.is_nested),
+        (f"a tensor on {tensor.device}", tensor.device.type != "cpu"),
+    ):
+        if found:
+            return kind
+    return ""
+
+
+def _check_sizes(tensors: dict[str, Tensor], path: Path) -> None:
+    """Refuse tensors that are larger than the file they come from.
+
+    A view may repeat one number as often as it likes, and a copy of it would take all memory.
+    """
+    size = path.stat().st_size
+    total = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    if total > size:
+        raise WeightsError(
+            f"{path} is not a plain state dict: its tensors stand for {total:,} bytes, and the file"
+            f" has {size:,}.",
+            "Save copies of the tensors instead of views: tensor.clone().",
+        )
+
+
+def _shown(key: object) -> str:
+    """An entry's name for a message, however long or deep it is."""
+    return _BRIEF.repr(key)
+
+
 def _check_archive(path: Path) -> None:
-    """Refuse a zip archive that something else than torch.save has written."""
+    """Refuse a zip archive that something else than torch.save has written.
+
+    `torch.save` compresses nothing, so that what is in the archive is no larger than the archive.
+    """
     try:
         with path.open("rb") as file:
             if file.read(4) != b"PK\x03\x04":
                 return
-            kind = foreign_archive(zipfile.ZipFile(file).namelist())
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        return  # torch's own reader will find it damaged
+            entries = zipfile.ZipFile(file).infolist()
+            size = path.stat().st_size
+    except Exception as error:  # a damaged directory makes zipfile fail in as many ways
+        raise _damaged(path) from error
+    kind = foreign_archive([entry.filename for entry in entries])
     if kind:
         raise WeightsError(f"{path} is {kind}.")
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+        raise WeightsError(
+            f"{path} was not loaded: its parts are compressed, and those of torch.save are not.",
+            "Unpack the archive and pack it again without compression, or fetch the original.",
+        )
+    if sum(entry.file_size for entry in entries) > size:
+        raise _damaged(path)
 
 
 def _damaged(path: Path) -> WeightsError:

@@ -53,6 +53,7 @@ def command(
     device: batch_options.Devices = "auto",
     precision: options.Precision = options.PrecisionName.AUTO,
     workers: batch_options.Workers = None,
+    threads: options.Threads = None,
     max_memory: options.MaxMemory = None,
     max_queue: batch_options.MaxQueue = None,
     batch_size: batch_options.BatchSize = None,
@@ -80,6 +81,7 @@ def command(
     with interruption.held():
         from edsr_cli.checkpoints.stated import Stated
         from edsr_cli.images import DEFAULT_MAX_PIXELS, format_for
+        from edsr_cli.inference.processors import use_threads
         from edsr_cli.jobs.batch.globs import Choice
         from edsr_cli.jobs.batch.limits import choose_limits
         from edsr_cli.jobs.batch.recipe import Recipe, weights_digest
@@ -90,6 +92,7 @@ def command(
         from edsr_cli.jobs.upscale import Settings
 
     with terminal.log():
+        use_threads(threads)
         if report is not None:
             if dry_run:
                 terminal.note("A dry run writes no report.")

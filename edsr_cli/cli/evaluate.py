@@ -36,6 +36,7 @@ def command(
     ensemble: options.Ensemble = False,
     device: options.Device = "auto",
     precision: options.Precision = options.PrecisionName.FP32,
+    threads: options.Threads = None,
     max_memory: options.MaxMemory = None,
     tile: options.Tile = "auto",
     max_pixels: options.MaxPixels = None,
@@ -68,13 +69,17 @@ def command(
         from edsr_cli.images import DEFAULT_MAX_PIXELS
         from edsr_cli.images.source import display_name
         from edsr_cli.inference import Upscaler
+        from edsr_cli.inference.processors import use_threads
 
     with terminal.log():
+        use_threads(threads)
         wanted = degrade or (default_degradations() if plot else [CLEAN.name])
         if plot:
             check_plot(wanted, Path(plot), overwrite)
         if save is not None and len(wanted) > 1:
             raise UsageError("--save is for one degradation.", "Give --degrade once.")
+        for dataset in datasets:
+            find_benchmark(dataset)  # before the work of loading a network
         stated = Stated(layout, value_range, mean_shift, residual_scale)
         networks = _load(terminal, model, scales or [], stated, download)
         scales_used = tuple(each.scale for each in networks)

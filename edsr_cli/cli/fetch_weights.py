@@ -153,9 +153,7 @@ def _verify(
     if verdict.state == "missing" and not named:
         return True
     if verdict.state == "good":
-        terminal.note(
-            f"{row.label}: good, checked by {verdict.detail} when it came: {verdict.path}"
-        )
+        terminal.note(f"{row.label}: good, checked by {verdict.detail}: {verdict.path}")
     else:
         terminal.error(f"{row.label}: {verdict.state}: {verdict.path or folder}: {verdict.detail}")
     if as_json:

@@ -176,6 +176,19 @@ MaxMemory = Annotated[
     ),
 ]
 
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads",
+        metavar="N",
+        min=0,
+        max=1024,
+        help="Threads that compute on the CPU. Default: as many as there are processors for, "
+        "which in a container may be few; so does 0.",
+        rich_help_panel=MACHINE,
+    ),
+]
+
 Tile = Annotated[
     str,
     typer.Option(

@@ -54,6 +54,7 @@ def command(
     licence: training_options.Licence = "none stated",
     origin: training_options.Origin = "Trained with edsr train",
     device: options.Device = "auto",
+    threads: options.Threads = None,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
@@ -77,6 +78,7 @@ def command(
         from edsr_cli.degradations.reduction import UNKNOWN, Bicubic
         from edsr_cli.degradations.reduction import choose as reduction_of
         from edsr_cli.inference import devices
+        from edsr_cli.inference.processors import use_threads
         from edsr_cli.training.initial import random_network
         from edsr_cli.training.loading import load_photos
         from edsr_cli.training.patches import Sampler, home
@@ -86,6 +88,7 @@ def command(
         from edsr_cli.training.validation import degraded_pairs
 
     with terminal.log():
+        use_threads(threads)
         config, recipe = preset(preset_name, scale)
         reduction, data = reduction_of(degrade or "", data, config.scales)
         if reduction.identity != Bicubic().identity:

@@ -33,6 +33,7 @@ def command(
     ensemble: options.Ensemble = False,
     device: options.Device = "auto",
     precision: options.Precision = options.PrecisionName.AUTO,
+    threads: options.Threads = None,
     max_memory: options.MaxMemory = None,
     tile: options.Tile = "auto",
     max_pixels: options.MaxPixels = None,
@@ -56,10 +57,12 @@ def command(
         from edsr_cli.checkpoints.stated import Stated
         from edsr_cli.images import DEFAULT_MAX_PIXELS
         from edsr_cli.inference import Upscaler
+        from edsr_cli.inference.processors import use_threads
         from edsr_cli.jobs.naming import assign_outputs
         from edsr_cli.jobs.upscale import Settings
 
     with terminal.log():
+        use_threads(threads)
         stated = Stated(layout, value_range, mean_shift, residual_scale)
         loaded = load_network(model, scale, stated, finder(terminal, download))
         tasks = assign_outputs(inputs, output, loaded.scale, format_name)

@@ -5,11 +5,9 @@ from fractions import Fraction
 
 import typer
 
-_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-_BINARY_UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
-_NUMBER = r"([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*([KMGT]?)"
-_SIZE = re.compile(_NUMBER + "(I?)B?", re.IGNORECASE)
-_COUNT = re.compile(_NUMBER, re.IGNORECASE)
+from edsr_cli.sizes import NUMBER, UNITS, read_size
+
+_COUNT = re.compile(NUMBER, re.IGNORECASE)
 _DECIMAL = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)"
 _DURATION = re.compile(f"(?:{_DECIMAL}h)?(?:{_DECIMAL}m)?(?:{_DECIMAL}s?)?", re.IGNORECASE)
 
@@ -20,14 +18,10 @@ def parse_size(text: str) -> int:
     Raises:
         typer.BadParameter: the text is not a size, or less than one byte.
     """
-    match = _SIZE.fullmatch(text.strip())
-    if match is None or (match[3] and not match[2]):
-        raise typer.BadParameter(f"{text!r} is not a size such as 800M, 1.5GB or 2GiB.")
-    units = _BINARY_UNITS if match[3] else _UNITS
-    size = int(Fraction(match[1]) * units[match[2].upper()])
-    if size < 1:
-        raise typer.BadParameter(f"{text!r} is too small.")
-    return size
+    try:
+        return read_size(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def parse_tile(text: str) -> str:
@@ -48,7 +42,7 @@ def parse_count(text: str) -> int:
         typer.BadParameter: it is not a number, or less than one.
     """
     match = _COUNT.fullmatch(text.strip())
-    if match is None or (count := int(Fraction(match[1]) * _UNITS[match[2].upper()])) < 1:
+    if match is None or (count := int(Fraction(match[1]) * UNITS[match[2].upper()])) < 1:
         raise typer.BadParameter(f"{text!r} is not a number of pixels such as 500M.")
     return count
 

@@ -53,6 +53,9 @@ READ_SUFFIXES = frozenset(
 ) | {".mpo"}  # multi-picture JPEG
 """Endings, lower case, of the names of files that can be read, if they are what they are called."""
 
+MAGIC_BYTES = 16
+"""How many bytes Pillow tells a format by."""
+
 # Pillow logs some failures as errors, and logging prints errors to stderr where nobody listens.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
@@ -149,6 +152,12 @@ def guarded(name: str, max_pixels: int) -> Iterator[None]:
         raise
     except Exception as error:
         raise _explain(error, name, max_pixels) from error
+
+
+def begins_like_a_picture(start: bytes) -> bool:
+    """Whether a file that begins with these `MAGIC_BYTES` bytes may be of a format that is read."""
+    checks = (Image.OPEN[name][1] for name in FORMATS)
+    return any(check is None or check(start) for check in checks)
 
 
 def check_pixels(name: str, width: int, height: int, max_pixels: int) -> None:

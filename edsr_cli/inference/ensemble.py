@@ -14,7 +14,7 @@ stream side by side over the same strips, and the average is finished strip by s
 import copy
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -106,6 +106,11 @@ class Average(Node):
     def reset(self) -> None:
         for network in self.networks:
             network.reset()
+
+    def fresh(self) -> Self:
+        average = copy.copy(self)
+        average.networks = [network.fresh() for network in self.networks]
+        return average
 
     def limit_rows(self, limit: int) -> None:
         for network in self.networks:

@@ -34,16 +34,20 @@ class Footprint:
         radius: receptive-field radius, LR pixels.
         held_bytes: memory held between strips for each column, bytes.
         work_bytes: memory in use while a strip is worked on, for each of its pixels, bytes.
+        output_bytes: memory for what has been made of a pixel, on its way out, bytes.
     """
 
     radius: int
     held_bytes: int
     work_bytes: int
+    output_bytes: int = 0
 
     def bytes(self, columns: int, rows: int) -> int:
         """Memory for strips of the given size in LR pixels, weights not counted."""
-        # A convolution's window is two rows (four, if 5 x 5) higher than the strip.
-        return columns * (self.held_bytes + (rows + 4) * self.work_bytes)
+        # A convolution's window is two rows (four, if 5 x 5) higher than the strip. The last strip
+        # brings out all rows that were held back.
+        output = (rows + self.radius) * self.output_bytes
+        return columns * (self.held_bytes + (rows + 4) * self.work_bytes + output)
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,13 @@ class Plan:
         return self.footprint.bytes(self.read_columns, self.strip_rows)
 
     @property
+    def slowdown(self) -> float:
+        """How many times as long it takes as one panel in high strips would, about."""
+        halos = self.pixels / (self.height * self.width)
+        lowest = min(self.height, _GOOD_ROWS)
+        return halos * (1 + _STRIP_OVERHEAD / self.strip_rows) / (1 + _STRIP_OVERHEAD / lowest)
+
+    @property
     def pixels(self) -> int:
         """LR pixels that are computed: the picture's, and the panels' halos."""
         return self.height * sum(
@@ -160,7 +171,8 @@ def make_plan(
     for candidate in widths:
         plan = Plan(height, width, candidate, 1, footprint)
         columns = plan.read_columns
-        fitting = (budget - footprint.bytes(columns, 0)) // (columns * footprint.work_bytes)
+        row = columns * (footprint.work_bytes + footprint.output_bytes)
+        fitting = (budget - footprint.bytes(columns, 0)) // row
         rows = min(height, max(_GOOD_ROWS, strip_pixels // columns), fitting)
         if rows < 1:
             continue

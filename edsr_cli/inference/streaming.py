@@ -11,14 +11,17 @@ A network is composed of nodes in the way the plain module is composed of module
 verb is `push(rows, last)`: it takes the next rows, (N, C, h, W) with h >= 0, and gives the rows
 that can be finished, (N, C', h', W'). The call that brings the picture's last rows says so with
 `last`; after it a node has given as many rows as it got and needs a `reset` before the next
-picture.
+picture. A node that must not be disturbed by another picture at the same time is a `fresh` one:
+weights are shared, rows are not.
 
 Tensors are kept in the channels-last memory format, in which convolutions are faster on CPUs and
 on tensor cores.
 """
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -49,6 +52,10 @@ class Node(ABC):
     @abstractmethod
     def reset(self) -> None:
         """Forget all rows, to begin with another picture."""
+
+    def fresh(self) -> Self:
+        """A node with the same weights, in memory once, and rows of its own: none yet."""
+        return self  # what keeps no rows can serve everybody
 
     def limit_rows(self, limit: int) -> None:  # noqa: B027 - only chains have strips to cut
         """Let no node inside this one get more than `limit` rows at once."""
@@ -131,6 +138,11 @@ class Convolution(Node):
     def reset(self) -> None:
         self.buffer.reset()
 
+    def fresh(self) -> Self:
+        node = copy.copy(self)
+        node.buffer = RowBuffer(self.delay)
+        return node
+
     def window(self, rows: Tensor, last: bool) -> Tensor:
         """The first half of `push`: the rows to convolve; see `RowBuffer.window`."""
         return self.buffer.window(rows, last)
@@ -184,6 +196,12 @@ class ResidualBlock(Node):
         self.second.reset()
         self._finished = 0
 
+    def fresh(self) -> Self:
+        node = copy.copy(self)
+        node.first, node.second = self.first.fresh(), self.second.fresh()
+        node._finished = 0
+        return node
+
 
 class LongSkip(Node):
     """x + body(x), added up in the precision of x, whatever the precision of the body.
@@ -197,7 +215,8 @@ class LongSkip(Node):
     def __init__(self, body: "Chain", features: int, precision: torch.dtype) -> None:
         self.body, self.precision = body, precision
         self.delay = body.delay
-        self.held_bytes = body.held_bytes + body.delay * features * 4
+        # What waits is there twice while new rows are put behind it.
+        self.held_bytes = body.held_bytes + 2 * body.delay * features * 4
         self.work_bytes = body.work_bytes + 3 * features * 4
         self.multiply_adds = body.multiply_adds
         self._waiting: Tensor | None = None
@@ -212,6 +231,11 @@ class LongSkip(Node):
     def reset(self) -> None:
         self.body.reset()
         self._waiting = None
+
+    def fresh(self) -> Self:
+        node = copy.copy(self)
+        node.body, node._waiting = self.body.fresh(), None
+        return node
 
     def limit_rows(self, limit: int) -> None:
         self.body.limit_rows(limit)
@@ -275,14 +299,21 @@ class Chain(Node):
         return self._push_from(0, rows, last)
 
     def _push_from(self, start: int, rows: Tensor, last: bool) -> Tensor:
+        outputs = []
         for position in range(start, len(self.nodes)):
             if self._limit is not None and rows.shape[2] > self._limit:
                 *pieces, end = torch.split(rows, self._limit, dim=2)
-                outputs = [self._push_from(position, piece, False) for piece in pieces]
-                return torch.cat([*outputs, self._push_from(position, end, last)], dim=2)
+                outputs += [self._push_from(position, piece, False) for piece in pieces]
+                rows = end.clone()  # what is left of the long strip must not keep all of it
+                del pieces, end
             rows = self.nodes[position].push(rows, last)
-        return rows
+        return torch.cat([*outputs, rows], dim=2) if outputs else rows
 
     def reset(self) -> None:
         for node in self.nodes:
             node.reset()
+
+    def fresh(self) -> Self:
+        chain = copy.copy(self)
+        chain.nodes = tuple(node.fresh() for node in self.nodes)
+        return chain

@@ -12,6 +12,7 @@ resolution) picture; there the plain tail is run, on the few rows or columns it 
 """
 
 import copy
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -59,6 +60,11 @@ class CollapsedTail(Node):
 
     def reset(self) -> None:
         self.buffer.reset()
+
+    def fresh(self) -> Self:
+        node = copy.copy(self)
+        node.buffer = RowBuffer(RADIUS)
+        return node
 
     def _mend_border(self, output: Tensor, window: Tensor, last: bool) -> None:
         """Put the plain tail's pixels on the picture's outermost ring, as far as it is in sight.

@@ -1,22 +1,29 @@
 """Upscaling of pictures in memory: device, number format, plan, and what to do when it fails."""
 
+import logging
+import operator
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, SupportsIndex
 
 import numpy as np
 import torch
 
 from edsr_cli.errors import DeviceMemoryError
-from edsr_cli.inference import devices
-from edsr_cli.inference.assembly import Precision, collapse_tail, stream, stream_ensemble
-from edsr_cli.inference.ensemble import TRANSPOSE, View, fold_view
+from edsr_cli.inference import devices, processors
+from edsr_cli.inference.assembly import Precision
 from edsr_cli.inference.planning import Footprint, Plan, Region, make_plan, smallest_plan
 from edsr_cli.inference.streaming import Node
+from edsr_cli.inference.streams import Streams
 from edsr_cli.inference.transfer import Pixels, check_pixels, download, empty_pixels, upload
-from edsr_cli.inference.trouble import safer, smaller, weights_must_fit
+from edsr_cli.inference.trouble import safer, smaller
 from edsr_cli.networks import EDSR, MDSR
+
+logger = logging.getLogger(__name__)
+
+SLOW = 3.0
+"""From how many times the plain work on a plan is worth a warning."""
 
 Tile = int | Literal["auto", "none"]
 Progress = Callable[[int, int], None]
@@ -38,6 +45,19 @@ class Upscaled:
     precision: Precision
 
 
+def check_tile(tile: Tile) -> None:
+    """Refuse what is no width of panels.
+
+    Raises:
+        TypeError, ValueError: `tile` is neither a number of columns from 1 nor "auto" nor "none".
+    """
+    wanted = 'tile must be "auto", "none" or a number of columns from 1'
+    if isinstance(tile, bool) or not isinstance(tile, str | SupportsIndex):
+        raise TypeError(f"{wanted}, not {type(tile).__name__}")
+    if tile not in ("auto", "none") if isinstance(tile, str) else operator.index(tile) < 1:
+        raise ValueError(f"{wanted}, not {tile!r}")
+
+
 class _NotFiniteError(Exception):
     """A strip has infinities or NaNs in it."""
 
@@ -48,6 +68,9 @@ class _OneByOneError(Exception):
 
 class Upscaler:
     """A network at one scale, ready to upscale pictures of any size.
+
+    Any number of threads may use it at once: the weights are there once, and every call has its own
+    rows. The limit on memory is for each call.
 
     Args:
         network: the network, on the CPU, where it stays; what runs on the device is made from it.
@@ -77,7 +100,11 @@ class Upscaler:
         self.network = network.requires_grad_(False).eval()
         self.scale = scale
         self.max_memory = max_memory
-        self._streams: dict[tuple[bool, Precision, bool], Node] = {}
+        if max_memory is not None:
+            devices.keep_no_freed_memory()
+        processors.survive_forks()
+        self._warned = False
+        self._streams = Streams(self.network, scale, self.device)
 
     def plan(
         self,
@@ -92,14 +119,22 @@ class Upscaler:
         Raises:
             DeviceMemoryError: not even the smallest piece fits in `max_memory`.
         """
+        check_tile(tile)
         # Panels of a width that the user chose are panels of columns.
         transposed = width > height and isinstance(tile, str)
         if transposed:
             height, width = width, height
-        node = self._stream(ensemble, self.precision, transposed)
-        footprint = Footprint(node.delay, count * node.held_bytes, count * node.work_bytes)
-        panel_width = {"auto": None, "none": width}[tile] if isinstance(tile, str) else tile
-        budget = self.max_memory or devices.memory_budget(self.device)
+        node = self._streams.get(ensemble, self.precision, transposed)
+        # Pixels of the output, in fp32: as they come, put together, and rounded; and summed up.
+        output = (4 if ensemble else 3) * 3 * self.scale**2 * 4
+        footprint = Footprint(
+            node.delay, count * node.held_bytes, count * node.work_bytes, count * output
+        )
+        panel_width = {"auto": None, "none": width}[tile] if isinstance(tile, str) else int(tile)
+        if self.max_memory is None:
+            budget = devices.memory_budget(self.device)
+        else:
+            budget = devices.for_tensors(self.max_memory, self.device)
         strip_pixels = devices.STRIP_PIXELS[self.device.type] // count
         try:
             plan = make_plan(height, width, footprint, budget, strip_pixels, panel_width)
@@ -112,7 +147,7 @@ class Upscaler:
 
     def work_per_pixel(self, ensemble: bool = False) -> int:
         """Multiply-adds for each LR pixel."""
-        return self._stream(ensemble, self.precision, False).multiply_adds
+        return self._streams.get(ensemble, self.precision, False).multiply_adds
 
     def upscale(
         self,
@@ -201,6 +236,7 @@ class Upscaler:
         """
         count, height, width, _ = pixels.shape
         plan = self.plan(height, width, ensemble, tile, count)
+        self._warn_if_slow(plan)
         precision = self.precision
         output = empty_pixels(
             count, height * self.scale, width * self.scale, np.dtype(dtype or pixels.dtype)
@@ -211,7 +247,7 @@ class Upscaler:
             region = todo.popleft()
             reached = region.top
             trouble: Exception | None = None
-            node = self._stream(ensemble, precision, plan.transposed)
+            node = self._streams.get(ensemble, precision, plan.transposed).fresh()
             node.limit_rows(plan.strip_rows)
             try:
                 with devices.exact_convolutions():
@@ -241,6 +277,26 @@ class Upscaler:
                 plan = smaller(plan, trouble, self.device)
             todo.extendleft(reversed(list(rest.panels(plan.panel_width))))
         return [Upscaled(picture, plan, precision) for picture in output]
+
+    def _warn_if_slow(self, plan: Plan) -> None:
+        """Say, once, that pictures take far longer because they are cut so small."""
+        # Nothing can be done about pictures that are small themselves.
+        if (
+            plan.slowdown < SLOW
+            or self._warned
+            or plan.panel_width == plan.width <= plan.strip_rows
+        ):
+            return
+        self._warned = True
+        logger.warning(
+            "The work takes about %.0f times as long in pieces of %d x %d pixels: %s",
+            plan.slowdown,
+            plan.panel_width,
+            plan.strip_rows,
+            "little memory is free; close other programs."
+            if self.max_memory is None
+            else "raise --max-memory.",
+        )
 
     def _run(
         self, node: Node, pixels: Pixels, output: Pixels, region: Region, plan: Plan
@@ -273,17 +329,3 @@ class Upscaler:
                 )
             row = below
             yield row // scale
-
-    def _stream(self, ensemble: bool, precision: Precision, transposed: bool) -> Node:
-        key = (ensemble, precision, transposed)
-        if key not in self._streams:
-            with weights_must_fit(self.device):
-                network = fold_view(self.network, TRANSPOSE if transposed else View(0, False))
-                network = network.to(self.device)
-                if ensemble:
-                    node: Node = stream_ensemble(network, self.scale, precision)
-                else:
-                    collapsed = collapse_tail(network, self.scale)
-                    node = stream(network, self.scale, precision, collapsed)
-                self._streams[key] = node
-        return self._streams[key]

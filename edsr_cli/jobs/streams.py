@@ -1,28 +1,64 @@
 """Standard input and output as files of pictures."""
 
+import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
 from edsr_cli.errors import PictureError
+from edsr_cli.images import DEFAULT_MAX_PIXELS
+from edsr_cli.images.guard import MAGIC_BYTES, begins_like_a_picture
+from edsr_cli.images.source import not_a_picture
+
+_STDIN = "standard input"
+_BYTES_PER_PIXEL = 16  # four channels of 32 bits, not compressed
+_SLACK = 64 << 20  # bytes of metadata, of a second frame, and the like
+_CHUNK = 1 << 20
 
 
-def read_stdin() -> bytes:
-    """All of standard input.
+def read_stdin(max_pixels: int = DEFAULT_MAX_PIXELS) -> bytes:
+    """All of standard input, if it begins like a picture and ends within reason.
+
+    Args:
+        max_pixels: the largest picture that is accepted, which limits its bytes, too.
 
     Raises:
-        PictureError: it is closed, or cannot be read.
+        PictureError: it is closed, cannot be read, is no picture, or does not end.
     """
     if sys.stdin is None:
-        raise PictureError("standard input: it is closed.", "Send it the content of a picture.")
+        raise PictureError(f"{_STDIN}: it is closed.", "Send it the content of a picture.")
+    limit = _BYTES_PER_PIXEL * max_pixels + _SLACK
     try:
-        return sys.stdin.buffer.read()
+        file = sys.stdin.buffer
+        parts = [_start(file)]
+        # Refused at once: whoever sends something else may never stop.
+        if parts[0] and not begins_like_a_picture(parts[0]):
+            raise not_a_picture(io.BytesIO(parts[0]), _STDIN)
+        size = len(parts[0])
+        while part := file.read1(_CHUNK):
+            parts.append(part)
+            size += len(part)
+            if size > limit:
+                raise PictureError(
+                    f"{_STDIN}: more than {limit / 1e9:.1f} GB have come, which is too much for a "
+                    f"picture of {max_pixels:,} pixels.",
+                    "Raise the limit with --max-pixels, or give the file by its name.",
+                )
     except OSError as error:
         raise PictureError(
-            f"standard input: it cannot be read ({error.strerror}).",
+            f"{_STDIN}: it cannot be read ({error.strerror}).",
             "Send it the content of a picture.",
         ) from error
+    return b"".join(parts)
+
+
+def _start(file: BinaryIO) -> bytes:
+    """The first bytes, as many as tell the format, although they may come one by one."""
+    start = b""
+    while len(start) < MAGIC_BYTES and (part := file.read(MAGIC_BYTES - len(start))):
+        start += part
+    return start
 
 
 @contextmanager

@@ -133,7 +133,7 @@ class Job:
         """
         task, result = self.task, self.result
         if self._source is None:
-            self._source = read_stdin()
+            self._source = read_stdin(self.settings.max_pixels)
         info = probe(self._source, self.settings.max_pixels)
         self.pixel_bytes = info.width * info.height * 3 * (2 if info.bits > 8 else 1)
         scale = self.upscaler.scale

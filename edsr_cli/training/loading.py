@@ -15,6 +15,7 @@ from edsr_cli.errors import PictureError, UsageError
 from edsr_cli.images import READ_SUFFIXES, decode, probe
 from edsr_cli.images.rounding import to_uint8
 from edsr_cli.images.source import display_name
+from edsr_cli.inference import processors
 from edsr_cli.training import cache
 from edsr_cli.training.photos import Photo, Photos
 
@@ -174,7 +175,7 @@ def _fill(
         return None
 
     good, skipped = [], list(photos.skipped)
-    pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
+    pool = ThreadPoolExecutor(min(8, processors.available()))
     try:
         for index, remark in enumerate(pool.map(fill, range(len(photos.photos)))):
             if remark is None:

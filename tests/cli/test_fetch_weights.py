@@ -3,13 +3,20 @@
 Downloads are by the real clients, from servers on 127.0.0.1.
 """
 
+import gzip
+import io
 import json
+import os
 import re
 import signal
 import time
 
 import pytest
+import safetensors.torch
 
+from edsr_cli.checkpoints.canonical import _OWN_METADATA, read_safetensors, save_canonical
+from edsr_cli.checkpoints.store.cached import problem
+from edsr_cli.checkpoints.store.digests import tensors_sha256
 from tests.checkpoints.store.conftest import (
     HUB_PATH,
     Done,
@@ -56,10 +63,11 @@ class TestHub:
         assert not done.stdout
         asked = [each for each in hub_server.requests if each.path == HUB_PATH]
         assert {each.headers["authorization"] for each in asked} == {"Bearer hf_secret"}
-        assert [path.name for path in hub.cache.rglob("*") if path.is_file()] == [
+        assert {path.name for path in hub.cache.rglob("*") if path.is_file()} == {
             CANONICAL,
             "tiny-x2.lock",
-        ]
+            "tiny-x2.sha256",
+        }
 
     def test_a_wrong_digest(self, hub, hub_server):
         """Right in size: the hub's own client accepts it."""
@@ -90,6 +98,48 @@ class TestHub:
         assert hub.run("fetch-weights", "tiny", HF_HUB_DOWNLOAD_TIMEOUT="1").code == 0
         assert hub.names() == [CANONICAL]
         assert not hub_server.acts[HUB_PATH]
+
+    def test_limits_are_those_of_any_other_server(self, hub, hub_server):
+        """Endless and compressed bodies, a server that never answers, one that wants a year."""
+        endless = Act(body=bytes(4 << 20), headers={"Content-Length": str(10**15)})
+        hub_server.acts[HUB_PATH] = [endless]
+        assert_failed(hub, hub.run("fetch-weights", "tiny"), "too many for this model")
+        unnamed = Act(body=bytes(4 << 20), drop=("Content-Length",))
+        hub_server.acts[HUB_PATH] = [unnamed]
+        assert_failed(hub, hub.run("fetch-weights", "tiny"), "wrong size: more than")
+        packed = gzip.compress(bytes(1 << 26))
+        hub_server.acts[HUB_PATH] = [Act(body=packed, headers={"Content-Encoding": "gzip"})]
+        assert_failed(hub, hub.run("fetch-weights", "tiny"), "wrong digest")
+        later = Act(status=503, headers={"Retry-After": "1000000000"})
+        hub_server.acts[HUB_PATH] = [later]
+        begin = time.monotonic()
+        assert_failed(hub, hub.run("fetch-weights", "tiny"), "asks to wait 1000000000 s")
+        hub_server.acts[HUB_PATH] = [Act(cut=0, stall=30)] * 9
+        assert_failed(hub, hub.run("fetch-weights", "tiny"), "no data")
+        assert time.monotonic() - begin < 60
+        assert not [path for path in hub.cache.rglob("*") if path.suffix == ".part"]
+
+    def test_limits_on_asking_for_a_digest(self, hub, hub_server):
+        hub.sources.clear()
+        hub.source(sha256="")
+        hub_server.heads[HUB_PATH] = [Act(status=503, headers={"Retry-After": "1000000000"})]
+        assert_failed(hub, hub.run("fetch-weights", "tiny"), "asks to wait 1000000000 s")
+        hub_server.heads[HUB_PATH] = [Act(status=503, headers={"Retry-After": "0"})]
+        assert hub.run("fetch-weights", "tiny").code == 0
+
+    def test_the_token_stays_with_the_hub(self, hub, hub_server, server):
+        """The file itself is often on another host."""
+        server.files["/elsewhere"] = hub.content
+        there = {"Location": f"{server.url}/elsewhere", "X-Linked-Etag": f'"{hub.sha256}"'}
+        hub.sources.clear()
+        hub.source(sha256="")
+        hub_server.heads[HUB_PATH] = [Act(status=302, headers=there)]
+        hub_server.acts[HUB_PATH] = [Act(status=302, headers=there)]
+        assert hub.run("fetch-weights", "tiny", HF_TOKEN="hf_secret").code == 0
+        assert [each.method for each in hub_server.requests] == ["HEAD", "GET"]
+        assert all(each.headers["authorization"] for each in hub_server.requests)
+        assert [each.method for each in server.requests] == ["GET"]
+        assert "authorization" not in server.requests[0].headers
 
     def test_ctrl_c(self, hub, hub_server):
         hub_server.acts[HUB_PATH] = [Act(cut=500, stall=9)]
@@ -264,6 +314,34 @@ def test_verify(online):
     done = online.run("fetch-weights", "--verify", "--json")
     assert done.code == 3 and json.loads(done.stdout)["status"] == "damaged"
     assert len(done.errors) == 1 and "expected sha256" in done.errors[0]
+
+
+def test_an_exchanged_file_is_noticed_although_it_fits_itself(online):
+    path = online.fetch().path
+    assert "unchanged since" in online.run("fetch-weights", "--verify").stderr
+    tensors, metadata = read_safetensors(path)
+    tensors = {key: tensor + 1e-3 for key, tensor in tensors.items()}
+    digest = tensors_sha256(io.BytesIO(safetensors.torch.save(tensors)))
+    metadata = {key: value for key, value in metadata.items() if key not in _OWN_METADATA}
+    config = online.row.config
+    save_canonical(path, tensors, config, metadata | {"tensors_sha256": digest})
+    assert problem(path, online.row) == ""
+    done = online.run("fetch-weights", "--verify", "--json")
+    assert done.code == 3 and json.loads(done.stdout)["status"] == "damaged"
+    assert "wrong digest" in done.errors[0] and "edsr fetch-weights tiny" in done.errors[0]
+    # Copied from another machine's cache, it has no record here, and nothing more is claimed.
+    (path.parent / ".edsr" / "tiny-x2.sha256").unlink()
+    done = online.run("fetch-weights", "--verify")
+    assert done.code == 0 and "what it says of itself" in done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_a_pipe_in_the_cache_is_no_file(online):
+    online.cache.mkdir()
+    os.mkfifo(online.cache / CANONICAL)
+    done = online.run("fetch-weights", "--verify")
+    assert done.code == 3 and "not a regular file" in done.errors[0]
+    assert online.run("upscale", "x.png", "-m", "tiny").code == 3
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
+import logging
+
 import pytest
 import torch
 
 from edsr_cli.errors import UsageError
-from edsr_cli.inference import devices
+from edsr_cli.inference import cgroups, devices
 from edsr_cli.inference.assembly import Precision
 
 CPU = torch.device("cpu")
@@ -28,6 +30,58 @@ def test_missing_cuda_is_explained(name):
         devices.pick_device(name)
 
 
+@pytest.fixture
+def two_gpus(monkeypatch):
+    """Two GPUs, as torch lists them; convolutions on them fail until the test says otherwise."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"GPU {device.index}")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (5, 2))
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    broken = {0: RuntimeError("CUDA error: no kernel image is available\nfor execution\n" * 4),
+              1: RuntimeError("CUDA error: out of memory.\nmore")}  # fmt: skip
+    ones = torch.ones
+
+    def made(*size, device):
+        if device.index in broken:
+            raise broken[device.index]
+        return ones(*size)
+
+    monkeypatch.setattr(torch, "ones", made)
+    return broken
+
+
+def test_auto_leaves_out_gpus_that_do_not_work(two_gpus, caplog):
+    with caplog.at_level(logging.WARNING, "edsr_cli"):
+        assert devices.pick_device("auto").type == "cpu"
+    assert [record.message for record in caplog.records] == [
+        "cuda:0 (GPU 0) cannot be used: this build of torch has nothing for its generation (5.2).",
+        "cuda:1 (GPU 1) cannot be used: CUDA error: out of memory.",
+    ]
+    del two_gpus[1]
+    assert devices.pick_device("auto") == torch.device("cuda", 1)
+    del two_gpus[0]
+    assert devices.pick_device("auto") == torch.device("cuda", 0)
+
+
+def test_a_gpu_that_was_asked_for_and_does_not_work_is_an_error(two_gpus):
+    with pytest.raises(UsageError) as caught:
+        devices.pick_device("cuda")
+    assert "cuda:0 (GPU 0) cannot be used" in caught.value.message
+    assert "5.2" in caught.value.message and "--device cpu" in caught.value.hint
+    assert "\n" not in str(caught.value)
+    del two_gpus[0]
+    assert devices.pick_device("cuda") == torch.device("cuda", 0)
+
+
+def test_a_gpu_that_computes_nonsense_does_not_work(two_gpus, monkeypatch):
+    two_gpus.clear()
+    monkeypatch.setattr(devices.F, "conv2d", lambda x, weight: x * float("nan"))
+    with pytest.raises(UsageError, match="a convolution gave nan"):
+        devices.pick_device("cuda:1")
+
+
 def test_precisions():
     assert devices.pick_precision("fp32", CPU) is Precision.FP32
     assert devices.pick_precision("bf16", CPU) is Precision.BF16
@@ -50,6 +104,21 @@ def test_auto_takes_bf16_only_where_the_cpu_multiplies_it(monkeypatch, avx512, a
 def test_auto_takes_bf16_on_cuda_from_ampere_on(monkeypatch, capability, expected):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
     assert devices.pick_precision("auto", torch.device("cuda")).value == expected
+
+
+def test_the_budget_keeps_to_a_containers_limit(monkeypatch):
+    monkeypatch.setattr(cgroups, "memory_left", lambda: 500 << 20)
+    assert devices.memory_budget(CPU) == 250 << 20
+    # A full container is no reason to work in strips of one row: that would save next to nothing.
+    for left in (0, 1 << 20):
+        monkeypatch.setattr(cgroups, "memory_left", lambda left=left: left)
+        assert devices.memory_budget(CPU) == devices.LEAST_BUDGET
+
+
+def test_what_a_limit_leaves_for_tensors():
+    assert devices.for_tensors(300, CPU) == 200
+    assert devices.for_tensors(100 << 20, CPU) == 96 << 20
+    assert devices.for_tensors(100, torch.device("cuda")) == 100
 
 
 def test_budget_is_some_of_the_memory():

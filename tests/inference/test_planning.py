@@ -113,3 +113,27 @@ def test_strips_are_of_nearly_equal_height(height, width):
     rows = make_plan(height, width, BASELINE, 10**12, 1 << 15).strip_rows
     strips = -(-height // rows)
     assert rows * strips - height < strips  # the last is short by less than a row for each strip
+
+
+def test_narrow_panels_are_better_than_the_lowest_strips():
+    """One-row strips cost three times their work, halos less: that decides between the two."""
+    footprint = Footprint(radius=8, held_bytes=1000, work_bytes=1000)
+    budget = footprint.bytes(1000, 1)  # enough for one panel in strips of one row
+    plan = make_plan(1000, 1000, footprint, budget, 1 << 15)
+    assert len(plan.panels) > 1 and plan.strip_rows > 1
+    assert plan.slowdown < 1.7
+    one = Plan(1000, 1000, 1000, 1, footprint)
+    assert one.bytes == budget and one.slowdown == pytest.approx(3 / (1 + 2 / 32))
+
+
+def test_the_plain_work_is_what_others_are_compared_with():
+    assert Plan(500, 400, 400, 100, BASELINE).slowdown == pytest.approx(1, abs=0.05)
+    assert Plan(3, 400, 400, 3, BASELINE).slowdown == 1  # a low picture has no higher strips
+    narrow = Plan(1000, 1000, 16, 1, BASELINE)
+    assert 10 < narrow.slowdown < 20
+
+
+def test_what_comes_out_at_the_end_counts():
+    plain, loud = (Footprint(10, 100, 1000, output) for output in (0, 50))
+    assert loud.bytes(7, 4) - plain.bytes(7, 4) == 7 * (4 + 10) * 50
+    assert make_plan(1000, 100, loud, 10**6, 1 << 15).bytes <= 10**6

@@ -147,6 +147,37 @@ def test_progress_rises_to_the_whole_picture():
     assert seen[-1] == (3000, 3000)
 
 
+@pytest.mark.parametrize("tile", [0, -3, "7", "wide", ""])
+def test_widths_of_panels_that_are_none(tile):
+    upscaler = Upscaler(exact_network(CASES[0][0]), 2, "cpu", "fp32")
+    for call in (upscaler.upscale, lambda pixels, tile: upscaler.plan(5, 5, tile=tile)):
+        with pytest.raises(ValueError, match="tile must be"):
+            call(picture(5, 5), tile=tile)
+
+
+@pytest.mark.parametrize("tile", [None, 2.0, True, b"auto", [3]])
+def test_things_that_are_no_widths_of_panels(tile):
+    upscaler = Upscaler(exact_network(CASES[0][0]), 2, "cpu", "fp32")
+    with pytest.raises(TypeError, match="tile must be"):
+        upscaler.upscale(picture(5, 5), tile=tile)
+    assert upscaler.upscale(picture(5, 5), tile=np.int64(3)).plan.panel_width == 3
+
+
+def test_many_times_the_work_is_said_once(caplog):
+    config = CASES[0][0]
+    with caplog.at_level(logging.WARNING, "edsr_cli"):
+        Upscaler(exact_network(config), 2, "cpu", "fp32").upscale(picture(60, 60))
+        Upscaler(exact_network(config), 2, "cpu", "fp32").upscale(picture(1, 1))
+        assert not caplog.records
+        tight = Upscaler(exact_network(config), 2, "cpu", "fp32")
+        least = tight.plan(60, 60).footprint.bytes(60, 1)
+        tight.max_memory = least * 3 // 2 + 8
+        for _ in range(2):
+            assert tight.upscale(picture(60, 60), tile="none").plan.strip_rows == 1
+    (record,) = caplog.records
+    assert "3 times as long in pieces of 60 x 1 pixels: raise --max-memory" in record.message
+
+
 class Memory:
     """A device that runs out: convolutions of more than `pixels` pixels fail."""
 

@@ -35,6 +35,8 @@ def refusal(error: urllib.error.HTTPError) -> Exception:
     text = f"HTTP {error.code} {error.reason}".rstrip()
     if error.code in PASSING:
         return PassingError(text, retry_after(error.headers.get("Retry-After")))
+    if error.code in (401, 403):
+        text += ": access was refused (for the Hugging Face hub a token goes into HF_TOKEN)"
     return SourceError(text)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edsr_cli.checkpoints.model_row import ModelRow
-from edsr_cli.checkpoints.store.digests import read_header, tensors_sha256
+from edsr_cli.checkpoints.store.digests import open_file, read_header, tensors_sha256
 from edsr_cli.checkpoints.store.folder import canonical_path, visible_files
 
 SUFFIX = ".safetensors"
@@ -39,7 +39,7 @@ def problem(path: Path, row: ModelRow) -> str:
     if reason:
         return reason
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             header, _ = read_header(file)
             file.seek(0)
             found = tensors_sha256(file)
@@ -56,7 +56,7 @@ def problem(path: Path, row: ModelRow) -> str:
 def metadata(path: Path) -> dict[str, str]:
     """The strings that a canonical file states about itself; empty if it cannot be read."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             found = read_header(file)[0].get("__metadata__")
     except (OSError, ValueError):
         return {}
@@ -73,7 +73,7 @@ def _candidates(row: ModelRow, folder: Path) -> list[Path]:
 def _described(path: Path, row: ModelRow) -> str:
     """What is wrong with what a file says about itself, and with its length."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             header, start = read_header(file)
             length = os.fstat(file.fileno()).st_size
     except (OSError, ValueError) as error:
@@ -85,7 +85,7 @@ def _described(path: Path, row: ModelRow) -> str:
         return f"it does not hold {row.label}"
     try:
         end = start + max(entry["data_offsets"][1] for entry in header.values())
-    except (KeyError, IndexError, TypeError, ValueError):
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError):
         return "its header makes no sense"
     if length != end:
         return f"wrong size: expected {end} bytes, found {length}"
@@ -95,7 +95,7 @@ def _described(path: Path, row: ModelRow) -> str:
 def _config(stated: dict[str, Any]) -> Any:
     try:
         return json.loads(stated["config"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         return None
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from edsr_cli.checkpoints.model_row import ModelRow, Source
 from edsr_cli.checkpoints.store.digests import FileDigests, tensors_sha256
 from edsr_cli.checkpoints.store.errors import SourceError
+from edsr_cli.checkpoints.store.folder import remember
 from edsr_cli.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ def convert(raw: Path, row: ModelRow, provenance: Provenance, target: Path) -> N
         **dict(zip(PROVENANCE, found, strict=True)),
     }
     save_canonical(target, tensors, config, metadata)
+    remember(target.parent, row, digest)
 
 
 def _read(raw: Path, row: ModelRow, source: Source) -> "Checkpoint":

@@ -1,7 +1,11 @@
 """Digests: of files, and of the tensors in a safetensors file. Imports no torch."""
 
+import errno
 import hashlib
 import json
+import operator
+import os
+import stat
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -42,7 +46,7 @@ def file_digests(path: Path) -> FileDigests:
 def _digests(path: Path, size: int, _changed: int) -> FileDigests:
     sha256 = hashlib.sha256()
     blob = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
-    with path.open("rb") as file:
+    with open_file(path) as file:
         while chunk := file.read(_CHUNK):
             sha256.update(chunk)
             blob.update(chunk)
@@ -82,6 +86,17 @@ def checked_by(source: Source, stated_sha256: str = "") -> str:
     return "sha256 stated by the server" if stated_sha256 else "nothing"
 
 
+def open_file(path: Path) -> BinaryIO:
+    """Open a file to read, but no pipe, which could wait for ever, and no device.
+
+    Raises:
+        OSError: it is no file, or cannot be read.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "it is not a regular file")
+    return path.open("rb")
+
+
 def read_header(file: BinaryIO) -> tuple[dict[str, Any], int]:
     """The header of a safetensors file, and where its tensors start.
 
@@ -95,7 +110,10 @@ def read_header(file: BinaryIO) -> tuple[dict[str, Any], int]:
     text = file.read(length)
     if len(text) != length:
         raise ValueError("it is cut off")
-    header = json.loads(text)
+    try:
+        header = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("its header makes no sense") from error
     if not isinstance(header, dict):
         raise ValueError("it is no safetensors file")
     return header, 8 + length
@@ -113,14 +131,20 @@ def tensors_sha256(file: BinaryIO) -> str:
     header, start = read_header(file)
     header.pop("__metadata__", None)
     digest = hashlib.sha256()
+    room = file.seek(0, os.SEEK_END) - start
     for name, entry in sorted(header.items()):
         try:
             (begin, end), described = entry["data_offsets"], (entry["dtype"], entry["shape"])
             digest.update(json.dumps([name, *described]).encode() + b"\n")
-            file.seek(start + begin)
-            left = end - begin
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"its entry {name!r} makes no sense") from error
+            file.seek(start + operator.index(begin))
+            left = operator.index(end) - begin
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise ValueError(f"its entry {name[:80]!r} makes no sense") from error
+        room -= left  # tensors that share bytes would be read again and again
+        if left < 0:
+            raise ValueError(f"its entry {name[:80]!r} makes no sense")
+        if room < 0:
+            raise ValueError("it is cut off, or some of its tensors are the same bytes")
         while left > 0:
             chunk = file.read(min(left, _CHUNK))
             if not chunk:

@@ -16,7 +16,7 @@ from edsr_cli.checkpoints.store.convert import Provenance, convert
 from edsr_cli.checkpoints.store.digests import checked_by, file_digests, mismatch
 from edsr_cli.checkpoints.store.errors import SourceError
 from edsr_cli.checkpoints.store.folder import canonical_path, locked, work_folder
-from edsr_cli.checkpoints.store.https import Patience, Progress, download
+from edsr_cli.checkpoints.store.https import Access, Patience, Progress, download
 from edsr_cli.checkpoints.store.local import SLACK, Fetched, find_local
 from edsr_cli.errors import WeightsError
 
@@ -84,7 +84,6 @@ def _from_sources(row: ModelRow, folder: Path, options: Options) -> Fetched:
             shutil.rmtree(work_folder(folder, row), ignore_errors=True)
             return Fetched(row, target, "fetched", source.place)
     work = work_folder(folder, row)
-    shutil.rmtree(work / hub.FOLDER, ignore_errors=True)
     with contextlib.suppress(OSError):  # it stays if it holds the beginning of a download
         work.rmdir()
     raise _not_fetched(row, folder, failures, [] if options.allow_unverified else unverified)
@@ -105,10 +104,7 @@ def _from_source(row: ModelRow, source: Source, folder: Path, options: Options) 
             stated = hub.stated_sha256(source, options.patience)
         if not (source.has_digest or stated or options.allow_unverified):
             raise SourceError("nobody states a digest of its file, so it cannot be checked")
-        raw = hub.download(source, work, progress, options.patience)
-        reason = mismatch(source, file_digests(raw), stated)
-    else:
-        raw, reason = _over_https(row, source, work, progress, options.patience)
+    raw, reason = _over_https(row, source, work, progress, options.patience, stated)
     if reason:
         raw.unlink(missing_ok=True)
         raise SourceError(reason, wrong=True)
@@ -121,14 +117,21 @@ def _from_source(row: ModelRow, source: Source, folder: Path, options: Options) 
 
 
 def _over_https(
-    row: ModelRow, source: Source, work: Path, progress: Progress, patience: Patience
+    row: ModelRow,
+    source: Source,
+    work: Path,
+    progress: Progress,
+    patience: Patience,
+    stated: str,
 ) -> tuple[Path, str]:
     """Download to a working file; the file, and how it differs from what it should be."""
-    part = work / f"{hashlib.sha256(source.url.encode()).hexdigest()[:16]}.part"
+    on_hub = source.kind == "huggingface"
+    url, access = (hub.address(source), hub.access()) if on_hub else (source.url, Access())
+    part = work / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}.part"
     limit = 2 * BYTES_PER_PARAMETER * row.parameters + SLACK
     while True:
-        resumed = download(source.url, part, source.size, limit, progress, patience)
-        reason = mismatch(source, file_digests(part))
+        resumed = download(url, part, source.size, limit, progress, patience, access)
+        reason = mismatch(source, file_digests(part), stated)
         if not (reason and resumed):
             return part, reason
         # A beginning from an earlier run may have been damaged since: once more, from the start.

@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edsr_cli.checkpoints.model_row import ModelRow
@@ -82,6 +82,25 @@ def work_folder(folder: Path, row: ModelRow) -> Path:
     except OSError as error:
         raise cannot_write(work, error) from error
     return work
+
+
+def remember(folder: Path, row: ModelRow, tensors_sha256: str) -> None:
+    """Note the digest of a model's tensors, outside of the file that says it of itself, too."""
+    with suppress(OSError):  # without the note, less can be verified later
+        _note(folder, row).write_text(tensors_sha256 + "\n", encoding="ascii")
+
+
+def remembered(folder: Path, row: ModelRow) -> str:
+    """The digest that was noted when a model was fetched; empty if none was."""
+    note = _note(folder, row)
+    try:
+        return note.read_text(encoding="ascii").strip() if note.is_file() else ""
+    except (OSError, ValueError):
+        return ""
+
+
+def _note(folder: Path, row: ModelRow) -> Path:
+    return folder / _WORK / f"{slug(row)}.sha256"
 
 
 @contextmanager

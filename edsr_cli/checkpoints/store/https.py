@@ -13,10 +13,12 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from email.message import Message
 from pathlib import Path
-from typing import IO, Any
+from types import MappingProxyType
+from typing import IO, Any, TypeVar
 from urllib.parse import urlsplit
 
 from edsr_cli import __version__
@@ -32,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes that are there, and that there will be, if that is known."""
+
+T = TypeVar("T")
 
 _CHUNK = 2**16  # bytes
 _WORTHWHILE = 2**18  # bytes gained that make up for a failed attempt
@@ -54,20 +58,50 @@ class Patience:
     longest_pause: float = 60.0
 
 
+@dataclass(frozen=True)
+class Access:
+    """How a server wants to be asked.
+
+    Attributes:
+        token: sent to the server itself, and to none that it redirects to.
+        plain: the beginning of addresses that may do without encryption, such as a mirror's on this
+            machine; empty for none.
+    """
+
+    token: str = ""
+    plain: str = ""
+
+    def allows(self, url: str) -> bool:
+        """Whether an address may be asked."""
+        return urlsplit(url).scheme == "https" or bool(self.plain and url.startswith(self.plain))
+
+
+NO_ACCESS = Access()
+
+
 class _OnlyHttps(urllib.request.HTTPRedirectHandler):
     """Follows redirects, but never to where anybody on the way could change the file."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
 
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any,
         newurl: str,
     ) -> urllib.request.Request | None:  # fmt: skip
-        if urlsplit(newurl).scheme != "https":
+        if not self._access.allows(newurl):
             raise SourceError(f"it redirects to {newurl}, which is not https")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def download(
-    url: str, part: Path, size: int | None, limit: int, progress: Progress, patience: Patience
+    url: str,
+    part: Path,
+    size: int | None,
+    limit: int,
+    progress: Progress,
+    patience: Patience,
+    access: Access = NO_ACCESS,
 ) -> bool:
     """Bring `part` to hold the whole file; an earlier run's beginning of it is continued.
 
@@ -75,12 +109,13 @@ def download(
     versions are never joined.
 
     Args:
-        url: https.
+        url: https, or what `access` allows.
         part: the file to write, in a folder that exists. It is left as far as it came.
         size: bytes it must have, if known.
         limit: bytes it may have at most.
         progress: see `Progress`.
         patience: how long to wait.
+        access: how to ask.
 
     Returns:
         Whether a part of it is from an earlier run.
@@ -89,17 +124,34 @@ def download(
         SourceError: the server does not give the file.
         WeightsError: the file cannot be written here.
     """
-    transfer = _Transfer(url, part, size, limit, progress, patience.stall)
+    transfer = _Transfer(url, part, size, limit, progress, patience.stall, access)
     resumed = transfer.offset() > 0
+    with_patience(transfer.run, url, patience, transfer.offset)
+    transfer.version_file.unlink(missing_ok=True)
+    return resumed and transfer.continued
+
+
+def with_patience(
+    work: Callable[[], T], url: str, patience: Patience, offset: Callable[[], int] = lambda: 0
+) -> T:
+    """Do something that a server may fail to answer, as often as is worth it.
+
+    Args:
+        work: what to do; a `PassingError` asks for another attempt.
+        url: for messages.
+        patience: how long to wait.
+        offset: how many bytes have been gained.
+
+    Raises:
+        SourceError: the server does not answer.
+    """
     failures = 0
     while True:
-        before = transfer.offset()
+        before = offset()
         try:
-            transfer.run()
-            transfer.version_file.unlink(missing_ok=True)
-            return resumed and transfer.continued
+            return work()
         except PassingError as error:
-            failures = 1 if transfer.offset() - before >= _WORTHWHILE else failures + 1
+            failures = 1 if offset() - before >= _WORTHWHILE else failures + 1
             pause = patience.pause * 2 ** (failures - 1) if error.after is None else error.after
             if failures >= patience.attempts or pause > patience.longest_pause:
                 waiting = f", and asks to wait {pause:.0f} s" if error.after else ""
@@ -108,19 +160,97 @@ def download(
             time.sleep(pause)
 
 
+def stated_headers(url: str, patience: Patience, access: Access = NO_ACCESS) -> Message:
+    """The headers with which a server answers a HEAD request, before it redirects elsewhere.
+
+    Args:
+        url: https, or what `access` allows.
+        patience: how long to wait.
+        access: how to ask.
+
+    Raises:
+        SourceError: the server does not answer, or has no such file.
+    """
+
+    def ask() -> Message:
+        opener = _opener(access, _SameHost)
+        with _answer(opener, _request(url, access, method="HEAD"), patience.stall) as response:
+            return response.headers
+
+    return with_patience(ask, url, patience)
+
+
+class _SameHost(_OnlyHttps):
+    """Follows redirects on one host, and takes one to another host for the answer."""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any,
+        newurl: str,
+    ) -> urllib.request.Request | None:  # fmt: skip
+        if urlsplit(newurl).netloc != urlsplit(req.full_url).netloc:
+            return None
+        again = super().redirect_request(req, fp, code, msg, headers, newurl)
+        if again is not None:
+            again.method = req.method
+        return again
+
+
+def _request(
+    url: str, access: Access, method: str = "GET", headers: Mapping[str, str] = MappingProxyType({})
+) -> urllib.request.Request:
+    own = {"User-Agent": f"edsr/{__version__}", "Accept-Encoding": "identity"}
+    request = urllib.request.Request(url, headers={**own, **headers}, method=method)
+    if access.token:
+        request.add_unredirected_header("Authorization", f"Bearer {access.token}")
+    return request
+
+
+def _opener(access: Access, follow: type[_OnlyHttps]) -> urllib.request.OpenerDirector:
+    return urllib.request.build_opener(
+        urllib.request.HTTPSHandler(context=ssl.create_default_context()), follow(access)
+    )
+
+
+def _answer(
+    opener: urllib.request.OpenerDirector, request: urllib.request.Request, stall: float
+) -> http.client.HTTPResponse:
+    """Send a request; an error that the server answers with is a PassingError or a SourceError."""
+    try:
+        return opener.open(request, timeout=stall)
+    except urllib.error.HTTPError as error:
+        if request.method == "HEAD" and 300 <= error.code < 400:
+            return error  # type: ignore[return-value]  # it is a response, too
+        with error:
+            raise _RefusedError if error.code == 416 else refusal(error) from error
+    except urllib.error.URLError as error:
+        raise no_connection(error.reason, stall) from error
+    except (OSError, http.client.HTTPException) as error:
+        raise no_connection(error, stall) from error
+
+
+class _RefusedError(Exception):
+    """HTTP 416: what we have is longer than the file."""
+
+
 class _Transfer:
     """The attempts to get one file."""
 
     def __init__(
-        self, url: str, part: Path, size: int | None, limit: int, progress: Progress, stall: float
+        self,
+        url: str,
+        part: Path,
+        size: int | None,
+        limit: int,
+        progress: Progress,
+        stall: float,
+        access: Access,
     ) -> None:
         self.url, self.part, self.size, self.limit = url, part, size, limit
         self.progress, self.stall = progress, stall
         self.version_file = part.with_name(part.name + ".version")
         self.continued = True  # whether the part's beginning is still that of the start
-        self.opener = urllib.request.build_opener(
-            urllib.request.HTTPSHandler(context=ssl.create_default_context()), _OnlyHttps
-        )
+        self.access = access
+        self.opener = _opener(access, _OnlyHttps)
 
     def offset(self) -> int:
         """Bytes that are there already and may be continued."""
@@ -132,12 +262,12 @@ class _Transfer:
     def run(self) -> None:
         """Ask for what is missing, once."""
         offset = self.offset()
-        headers = {"User-Agent": f"edsr/{__version__}", "Accept-Encoding": "identity"}
+        headers = {}
         if offset:
             # If-Range: the rest of this very version, or else the whole of the new one.
             headers["Range"] = f"bytes={offset}-"
             headers["If-Range"] = self.version_file.read_text(encoding="latin-1")
-        with self._open(urllib.request.Request(self.url, headers=headers)) as response:
+        with self._open(_request(self.url, self.access, headers=headers)) as response:
             start, total = self._extent(response, offset)
             self._check_size(total)
             if start == 0:
@@ -149,17 +279,10 @@ class _Transfer:
 
     def _open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
         try:
-            return self.opener.open(request, timeout=self.stall)
-        except urllib.error.HTTPError as error:
-            with error:
-                if error.code == 416:  # what we have is longer than the file
-                    self._forget()
-                    raise PassingError("HTTP 416") from error
-                raise refusal(error) from error
-        except urllib.error.URLError as error:
-            raise no_connection(error.reason, self.stall) from error
-        except (OSError, http.client.HTTPException) as error:
-            raise no_connection(error, self.stall) from error
+            return _answer(self.opener, request, self.stall)
+        except _RefusedError as error:
+            self._forget()
+            raise PassingError("HTTP 416") from error
 
     def _extent(self, response: http.client.HTTPResponse, offset: int) -> tuple[int, int | None]:
         """Where the body starts in the file, and how long the file is, if that is said."""

@@ -7,6 +7,7 @@ from typing import Any
 from edsr_cli.checkpoints.bundled import REINSTALL, bundled_file
 from edsr_cli.checkpoints.model_row import ModelRow
 from edsr_cli.checkpoints.store.cached import cached_path, damaged_path, metadata
+from edsr_cli.checkpoints.store.folder import remembered
 from edsr_cli.errors import WeightsError
 
 
@@ -54,7 +55,18 @@ def verify_row(row: ModelRow, folder: Path) -> Verdict:
     found = cached_path(row, folder)
     if found is None:
         return Verdict(row, "missing", None, refetch(row))
-    return Verdict(row, "good", found, metadata(found).get("source_checked_by", ""))
+    stated = metadata(found)
+    # What a file says of itself was compared already. Whoever exchanges it can change that, too, so
+    # it counts for less than the registry, or than what was noted when the file was made.
+    known = row.tensors_sha256 or remembered(folder, row)
+    if not known:
+        itself = "what it says of itself (there is no record of it, as of what was fetched here)"
+        return Verdict(row, "good", found, itself)
+    if stated.get("tensors_sha256") != known:
+        again = f"wrong digest: expected sha256 {known} of the tensors, as fetched. {refetch(row)}"
+        return Verdict(row, "damaged", found, again)
+    checked = f"{stated.get('source_checked_by', 'nothing')} when it came, unchanged since"
+    return Verdict(row, "good", found, checked)
 
 
 def refetch(row: ModelRow) -> str:

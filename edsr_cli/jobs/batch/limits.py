@@ -1,12 +1,11 @@
 """How much is done at the same time."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
-from edsr_cli.inference import Upscaler, devices
+from edsr_cli.inference import Upscaler, devices, processors
 
 # Decoded pictures that wait for one device. A CPU takes far longer to upscale a picture than to
 # decode one, so a few are enough; on a GPU it can be the other way round for a while.
@@ -48,7 +47,7 @@ def choose_limits(
     """
     types = [upscaler.device.type for upscaler in upscalers]
     if workers is None:
-        cores = _cores()
+        cores = processors.available()
         workers = max(2, cores // 4) if all(kind == "cpu" for kind in types) else max(2, cores)
     # The same number of pictures is to fit on either side of the device.
     growth = upscalers[0].scale ** 2
@@ -57,10 +56,3 @@ def choose_limits(
         queue_bytes = min(wanted, devices.memory_budget(torch.device("cpu")) // 2)
     decoded = queue_bytes // (1 + growth)
     return Limits(workers, decoded, queue_bytes - decoded, batch)
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -53,6 +53,7 @@ class Server:
     Attributes:
         files: what is at a path.
         acts: for a path, what to do with its next GET requests; then all is well.
+        heads: the same for HEAD requests.
         requests: those that came.
     """
 
@@ -61,6 +62,7 @@ class Server:
         self.url = f"{scheme}://127.0.0.1:{self.port}"
         self.files: dict[str, bytes] = {}
         self.acts: dict[str, list[Act]] = {}
+        self.heads: dict[str, list[Act]] = {}
         self.requests: list[Request] = []
 
     def ranges(self) -> list[str | None]:
@@ -84,8 +86,8 @@ class _Handler(BaseHTTPRequestHandler):
         state, path = self.state, self.path.split("?")[0]
         headers = {key.lower(): value for key, value in self.headers.items()}
         state.requests.append(Request(self.command, path, headers))
-        acts = state.acts.get(path, [])
-        act = acts.pop(0) if acts and self.command == "GET" else Act()
+        acts = (state.acts if self.command == "GET" else state.heads).get(path, [])
+        act = acts.pop(0) if acts else Act()
         self.close_connection = True
         if act.status:
             self._send(act.status, {"Content-Length": "0", **act.headers})

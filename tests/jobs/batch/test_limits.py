@@ -2,7 +2,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from edsr_cli.jobs.batch import limits as module
 from edsr_cli.jobs.batch.limits import choose_limits
 
 
@@ -12,7 +11,7 @@ def upscalers(*kinds, scale=4):
 
 @pytest.fixture(autouse=True)
 def machine(monkeypatch):
-    monkeypatch.setattr(module, "_cores", lambda: 16)
+    monkeypatch.setattr("edsr_cli.inference.processors.available", lambda: 16)
     monkeypatch.setattr("edsr_cli.inference.devices.memory_budget", lambda device: 100 << 30)
 
 
@@ -21,7 +20,7 @@ def test_workers_by_device_and_cores(monkeypatch):
     assert choose_limits(upscalers("cuda")).workers == 16
     assert choose_limits(upscalers("cuda", "cpu")).workers == 16
     assert choose_limits(upscalers("cpu"), workers=1).workers == 1
-    monkeypatch.setattr(module, "_cores", lambda: 1)
+    monkeypatch.setattr("edsr_cli.inference.processors.available", lambda: 1)
     assert choose_limits(upscalers("cpu")).workers == 2
 
 

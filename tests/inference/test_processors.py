@@ -1,0 +1,74 @@
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from edsr_cli.inference import cgroups, processors
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def eight(monkeypatch):
+    """Eight processors, no quota."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
+    monkeypatch.setattr(cgroups, "processors", lambda: None)
+
+
+@pytest.mark.parametrize(
+    ("quota", "count"), [(None, 8), (0.1, 1), (1.0, 1), (1.5, 2), (3.0, 3), (64.0, 8)]
+)
+def test_affinity_and_quota_count(monkeypatch, eight, quota, count):
+    monkeypatch.setattr(cgroups, "processors", lambda: quota)
+    assert processors.available() == count
+
+
+def test_without_affinity(monkeypatch, eight):
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert processors.available() == 1
+
+
+def test_what_is_asked_for_is_taken_and_else_no_more_than_there_is_room_for(monkeypatch, eight):
+    torch.set_num_threads(6)
+    assert processors.use_threads() == processors.use_threads(0) == torch.get_num_threads() == 6
+    monkeypatch.setattr(cgroups, "processors", lambda: 2.0)
+    assert processors.use_threads() == torch.get_num_threads() == 2
+    assert processors.use_threads(5) == torch.get_num_threads() == 5
+    for wrong in (-1, 10**6):
+        with pytest.raises(ValueError, match="threads"):
+            processors.use_threads(wrong)
+
+
+FORK = """
+import os, signal, sys
+import numpy as np, torch
+from edsr_cli.inference import Upscaler
+from edsr_cli.networks import NetworkConfig, build
+torch.manual_seed(0)
+torch.set_num_threads(2)
+upscaler = Upscaler(build(NetworkConfig("edsr", (2,), 2, 16)), 2, "cpu", "fp32")
+pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+wanted = upscaler.upscale(pixels).pixels
+child = os.fork()
+if not child:
+    signal.alarm(60)  # ends a child that hangs
+    found = upscaler.upscale(pixels).pixels
+    same = np.abs(found.astype(int) - wanted.astype(int)).max() <= 1
+    os._exit(0 if same and torch.get_num_threads() == 1 else 7)
+assert torch.get_num_threads() == 2
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_forked_child_computes_instead_of_hanging():
+    done = subprocess.run([sys.executable, "-c", FORK], capture_output=True, timeout=300)
+    assert done.returncode == 0, done.stderr
