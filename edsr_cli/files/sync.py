@@ -4,6 +4,7 @@ import errno
 import hashlib
 import logging
 import os
+import sys
 import threading
 from pathlib import Path
 
@@ -50,7 +51,7 @@ def sync(descriptor: int, path: Path, begin: int = 0) -> None:
 
 def _reads_back(descriptor: int, begin: int) -> bool:
     """Whether a file has the same content in memory and on the disk, as far as one can find out."""
-    if not hasattr(os, "posix_fadvise"):
+    if sys.platform == "win32" or not hasattr(os, "posix_fadvise"):
         return False
     try:
         in_memory = _digest(descriptor, begin)

@@ -17,6 +17,7 @@ DESCRIPTIVE_TAGS = frozenset(
 )
 
 _MAX_DPI = 65535.0  # JPEG has 16 bits for it
+_MAX_EXIF_BYTES = 2**24  # JPEG holds 64 KB; a PNG may state 2 GB, which would be copied many times
 
 
 def stored_orientation(image: Image.Image, file: BinaryIO | None = None) -> int:
@@ -34,7 +35,8 @@ def stored_orientation(image: Image.Image, file: BinaryIO | None = None) -> int:
     data = _stored_exif(image)
     if data is None and image.format == "PNG" and file is not None:
         data = _late_png_exif(file)
-    return exif_data.orientation(exif_data.strip_prefix(data)) if data else 1
+    # The orientation is one of the first things that are said.
+    return exif_data.orientation(exif_data.strip_prefix(data[:_MAX_EXIF_BYTES])) if data else 1
 
 
 def collect(image: Image.Image, turned: bool) -> tuple[Metadata, list[str]]:
@@ -51,7 +53,9 @@ def collect(image: Image.Image, turned: bool) -> tuple[Metadata, list[str]]:
     exif = None
     try:
         stored = _tiff_exif(image) if image.format == "TIFF" else _stored_exif(image)
-        if stored:
+        if stored and len(stored) > _MAX_EXIF_BYTES:
+            notes.append("its EXIF data is far larger than is reasonable and was dropped")
+        elif stored:
             exif = exif_data.clean(exif_data.strip_prefix(stored))
             if exif:  # what Pillow cannot read, it cannot write either
                 Image.Exif().load(exif)
@@ -129,7 +133,7 @@ def _late_png_exif(file: BinaryIO) -> bytes | None:
         while len(header := file.read(8)) == 8:
             length, name = struct.unpack(">L4s", header)
             if name == b"eXIf":
-                return file.read(length)
+                return file.read(min(length, _MAX_EXIF_BYTES))
             if name == b"IEND":
                 return None
             file.seek(length + 4, 1)

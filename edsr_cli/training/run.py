@@ -85,7 +85,9 @@ class RunFolder:
                 raise UsageError(
                     f"{display_name(path)}: no training has written this file, and it would be "
                     "replaced.",
-                    "Move it away, or give another folder.",
+                    "Move it away."
+                    if resume
+                    else "Give another folder, or replace what is there with --overwrite.",
                 )
 
     @contextmanager

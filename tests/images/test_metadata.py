@@ -45,6 +45,20 @@ def test_orientation_behind_the_pixels_of_a_png() -> None:
     assert file.tell() == position
 
 
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_exif_without_measure_is_dropped(place: str) -> None:
+    """Its orientation holds all the same."""
+    blob = builders.exif() + bytes(metadata._MAX_EXIF_BYTES)
+    chunk = builders.chunk(b"eXIf", blob)
+    data = builders.png(builders.gradient(), **{place: chunk})
+    image = opened(data)
+    assert metadata.stored_orientation(image, io.BytesIO(data)) == 6
+    image.load()
+    found, notes = metadata.collect(image, turned=True)
+    assert found.exif is None
+    assert notes == ["its EXIF data is far larger than is reasonable and was dropped"]
+
+
 def test_exif_written_as_text() -> None:
     blob = builders.exif()
     raw = f"\nexif\n{len(blob):8}\n{blob.hex()}\n"

@@ -1,6 +1,5 @@
 """The cache folder: where it is, how files in it are called, and who may write there."""
 
-import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -10,8 +9,7 @@ from pathlib import Path
 from edsr_cli.checkpoints.model_row import ModelRow
 from edsr_cli.checkpoints.store.errors import cannot_write
 from edsr_cli.errors import WeightsError
-
-logger = logging.getLogger(__name__)
+from edsr_cli.files.lock import Lock
 
 VARIABLE = "EDSR_CACHE"
 _WORK = ".edsr"  # inside the cache folder: what is being downloaded, and locks
@@ -107,26 +105,18 @@ def _note(folder: Path, row: ModelRow) -> Path:
 def locked(folder: Path, row: ModelRow) -> Iterator[None]:
     """Let one process at a time fetch a row; others wait here.
 
-    filelock is what huggingface-hub locks its own cache with, so it is installed anyway. The lock
-    is the operating system's: it ends with the process, however that ends, and a lock file that
-    is left over locks nothing.
+    The lock is the operating system's: it ends with the process, however that ends, and a lock file
+    that is left over locks nothing.
 
     Raises:
         WeightsError: no lock can be had in this folder.
     """
-    from filelock import FileLock, Timeout
-
     path = work_folder(folder, row).with_suffix(".lock")
-    lock = FileLock(path)
+    lock = Lock(path, "a second process that fetches this model would not be noticed")
     try:
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            logger.warning("another process is fetching %s; waiting for it", row.label)
-            lock.acquire()
-    except (OSError, NotImplementedError) as error:
-        problem = error if isinstance(error, OSError) else OSError(str(error))
-        raise cannot_write(path, problem) from error
+        lock.wait(f"another process is fetching {row.label}; waiting for it")
+    except OSError as error:
+        raise cannot_write(path, error) from error
     try:
         yield
     finally:

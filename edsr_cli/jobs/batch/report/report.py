@@ -53,7 +53,7 @@ def check_path(path: Path, overwrite: bool = False) -> None:
     if os.path.lexists(path) and not overwrite and not is_report(path):
         raise UsageError(
             f"{name}: this file is no report of edsr batch, and would be replaced.",
-            "Give --report another name.",
+            "Give --report another name, or replace it, and all pictures, with --overwrite.",
         )
     check_writable(path.parent, UsageError)
 
