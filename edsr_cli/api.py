@@ -1,5 +1,6 @@
 """The public Python API: pictures in, pictures out."""
 
+import logging
 import os
 from pathlib import Path
 from typing import overload
@@ -10,7 +11,14 @@ from PIL.Image import Image
 from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.checkpoints.stated import Stated
 from edsr_cli.images import decode, from_pil, to_pil
+from edsr_cli.images.quality import Compression
 from edsr_cli.inference import Pixels, Progress, Tile, Upscaler
+from edsr_cli.inference.transfer import check_pixels
+from edsr_cli.restoration.choice import Choice, Setting
+from edsr_cli.restoration.networks import at_choice, choice_for, find_restoration, make_upscaler
+from edsr_cli.restoration.words import describe
+
+logger = logging.getLogger(__name__)
 
 
 def load(
@@ -20,6 +28,7 @@ def load(
     precision: str = "auto",
     max_memory: int | None = None,
     *,
+    restore: Setting | None = None,
     layout: str | None = None,
     value_range: float | None = None,
     mean_shift: bool | None = None,
@@ -34,6 +43,8 @@ def load(
         precision: number format of the residual blocks: "fp32", "bf16", "fp16", or "auto" for
             bf16 where the device multiplies it natively and fp32 elsewhere.
         max_memory: bytes that the network may work in on the device; None to go by what is free.
+        restore: how much to restore compressed and noisy pictures: 0 for not at all to 1, or "auto"
+            to go by the picture. None is "auto" for "edsr-free", and nothing for other models.
         layout: of a file that could have several, such as "basicsr"; the rest is for such files,
             too, and None leaves it to the file, or to a trial.
         value_range: full range of the file's network, 255 or 1.
@@ -43,11 +54,17 @@ def load(
     Raises:
         WeightsError: the model is unknown, has no such scale, or its file cannot be used.
         UsageError: there is no such device, or it cannot use the precision; or what is said about
-            a file makes no sense, or is said about a model that has a name.
+            a file makes no sense, or is said about a model that has a name; or the model cannot
+            restore.
+        ValueError: `restore` is none of these.
     """
     stated = Stated(layout, value_range, mean_shift, residual_scale)
-    loaded = load_network(os.fspath(model), scale, stated)
-    return PictureUpscaler(Upscaler(loaded.network, loaded.scale, device, precision, max_memory))
+    if restore is not None and restore != "auto" and not 0 <= restore <= 1:
+        raise ValueError(f"restore must be 'auto' or from 0 to 1, not {restore!r}")
+    name = os.fspath(model)
+    loaded = load_network(name, scale, stated)
+    restoration = find_restoration(loaded, name, restore)
+    return PictureUpscaler(make_upscaler(loaded, restoration, device, precision, max_memory))
 
 
 class PictureUpscaler:
@@ -111,7 +128,9 @@ class PictureUpscaler:
             DeviceMemoryError: the smallest piece of the work does not fit in memory.
         """
         if isinstance(picture, np.ndarray):
-            return self.upscaler.upscale(picture, ensemble, tile, progress=progress).pixels
+            check_pixels(picture)
+            upscaler = at_choice(self.upscaler, self._choice(picture))
+            return upscaler.upscale(picture, ensemble, tile, progress=progress).pixels
         if isinstance(picture, (str, os.PathLike)):
             decoded = decode(Path(picture))
         elif isinstance(picture, Image):
@@ -121,5 +140,13 @@ class PictureUpscaler:
                 "a picture must be a path, a PIL image or a NumPy array, not "
                 f"{type(picture).__name__}"
             )
-        upscaled = self.upscaler.upscale(decoded.pixels, ensemble, tile, "uint8", progress)
+        choice = self._choice(decoded.pixels, decoded.compression)
+        upscaler = at_choice(self.upscaler, choice)
+        upscaled = upscaler.upscale(decoded.pixels, ensemble, tile, "uint8", progress)
         return to_pil(upscaled.pixels, decoded.metadata)
+
+    def _choice(self, pixels: Pixels, stated: Compression | None = None) -> Choice | None:
+        choice = choice_for(self.upscaler, pixels, stated)
+        if choice is not None:
+            logger.debug("The picture: %s.", describe(choice.strength, choice.reason))
+        return choice

@@ -34,6 +34,7 @@ def command(
     mean_shift: options.MeanShift = None,
     residual_scale: options.ResidualScale = None,
     ensemble: options.Ensemble = False,
+    restore: evaluation_options.RestoreScores = "0",
     device: options.Device = "auto",
     precision: options.Precision = options.PrecisionName.FP32,
     max_memory: options.MaxMemory = None,
@@ -62,7 +63,12 @@ def command(
         from edsr_cli.evaluation.evaluate import Settings
         from edsr_cli.evaluation.saving import refuse_conflicts
         from edsr_cli.images import DEFAULT_MAX_PIXELS
-        from edsr_cli.inference import Upscaler
+        from edsr_cli.restoration.networks import (
+            as_setting,
+            find_restoration,
+            make_upscaler,
+            restore_label,
+        )
 
     with terminal.log():
         benchmarks = [find_benchmark(folder) for folder in dict.fromkeys(datasets)]
@@ -75,8 +81,15 @@ def command(
         pixels = max_pixels or DEFAULT_MAX_PIXELS
         codes = set()
         for loaded in networks:
-            settings = Settings(loaded.name, ensemble, columns, border, pixels, folder, overwrite)
-            upscaler = Upscaler(loaded.network, loaded.scale, device, precision.value, max_memory)
+            restoration = None
+            if restore != "0":
+                find = finder(terminal, download)
+                restoration = find_restoration(loaded, model, as_setting(restore), find)
+            upscaler = make_upscaler(loaded, restoration, device, precision.value, max_memory)
+            label = restore_label(upscaler)
+            settings = Settings(
+                loaded.name, ensemble, columns, border, pixels, folder, overwrite, label
+            )
             for benchmark in benchmarks:
                 codes |= _run(terminal, benchmark, upscaler, settings, as_json)
     codes.discard(ExitCode.DONE)

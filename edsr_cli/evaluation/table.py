@@ -62,6 +62,7 @@ def _title(summary: Summary) -> Text:
     parts = [
         f"{summary.benchmark.name} x{summary.scale}",
         summary.settings.model + (" with ensemble" if summary.settings.ensemble else ""),
+        *([] if summary.settings.restore == "0" else [f"restore {summary.settings.restore}"]),
         f"{summary.precision} on {summary.results[0].device}",
         f"border of {summary.results[0].border} pixels",
     ]

@@ -1,5 +1,6 @@
 """Pictures from files, from bytes and from Pillow."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,6 +20,7 @@ from edsr_cli.images.picture import (
     PictureInfo,
     Pixels,
 )
+from edsr_cli.images.quality import stated_compression
 from edsr_cli.images.rounding import to_uint8
 from edsr_cli.images.source import display_name, not_a_picture, open_source
 
@@ -74,14 +76,13 @@ def decode(
         image = _open(source, file, name, max_pixels)
         orientation = stored_orientation(image, file)
         bits = bits_per_channel(image, file)
-        picture = _to_picture(image, orientation, bits, name)
+        compression = stated_compression(image, file)
+        picture = replace(_to_picture(image, orientation, bits, name), compression=compression)
         # Counted last, when the pixels are ours: a frame that is damaged must not spoil the first.
         frames = _count_frames(image)
         if frames > 1:
             remark = f"only the first of {frames} frames or pages is used"
-            picture = Picture(
-                picture.pixels, picture.metadata, (*picture.notes, remark), picture.source_format
-            )
+            picture = replace(picture, notes=(*picture.notes, remark))
         return picture
 
 
@@ -98,7 +99,8 @@ def from_pil(image: Image.Image) -> Picture:
     with guarded(name, limit):
         check_pixels(name, image.width, image.height, limit)
         # A TIFF forgets its orientation when it is loaded, because it is turned then.
-        return _to_picture(image, stored_orientation(image), 16, name, is_file=False)
+        picture = _to_picture(image, stored_orientation(image), 16, name, is_file=False)
+        return replace(picture, compression=stated_compression(image))
 
 
 def to_pil(pixels: Pixels, metadata: Metadata = Metadata()) -> Image.Image:  # noqa: B008 - frozen
