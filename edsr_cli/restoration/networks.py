@@ -14,7 +14,7 @@ from edsr_cli.images.picture import Pixels
 from edsr_cli.images.quality import Compression
 from edsr_cli.inference import Upscaler
 from edsr_cli.networks import EDSR, MDSR
-from edsr_cli.restoration.choice import VERSION, Choice, Setting, choose
+from edsr_cli.restoration.choice import Choice, Setting, choose, version
 from edsr_cli.restoration.words import ASKED
 
 _KEPT = 3  # networks on a device besides the plain one; another is made in a tenth of a second
@@ -48,7 +48,7 @@ class Restoration:
     @property
     def label(self) -> str:
         """The setting for recipes: a number, or "auto" with the version of its thresholds."""
-        return f"auto {VERSION}" if self.fixed is None else f"{self.fixed.strength:g}"
+        return f"auto {version()}" if self.fixed is None else f"{self.fixed.strength:g}"
 
     def network(self, strength: float) -> EDSR | MDSR:
         """The network of a strength."""

@@ -6,8 +6,8 @@ ASKED = "--restore"
 
 def describe(strength: float, reason: str | None) -> str:
     """A choice in words, for messages."""
+    if reason == ASKED:
+        return f"restored with strength {strength:g}" if strength else "not restored"
     if not strength:
         return f"{reason}, so nothing is restored"
-    if reason == ASKED:
-        return f"restored with strength {strength:g}"
     return f"{reason}, restored with strength {strength:g} (--restore)"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edsr_cli.restoration.choice import VERSION
+from edsr_cli.restoration.choice import version
 from tests.cli.conftest import records, usage
 from tests.jobs.nearest import read_back
 from tests.restoration.pictures import saved, scene
@@ -82,7 +82,7 @@ def test_a_batch_chooses_for_each_and_remembers_it(edsr, files):
         for line in map(json.loads, Path("in_x2/.edsr-manifest.jsonl").read_text().splitlines())
         if "restore" in line
     ] or [Path("in_x2/.edsr-manifest.jsonl").read_text()]
-    assert f"auto {VERSION}" in str(recipes)
+    assert f"auto {version()}" in str(recipes)
     again, _ = batch()
     assert {each["status"] for each in again.values()} == {"skipped"}
     other, _ = batch("--restore", 0.25)
@@ -103,4 +103,4 @@ def test_evaluate_measures_the_plain_network_unless_told_otherwise(edsr, files):
     assert plain["psnr_y"] > restored["psnr_y"]
     photo, auto = mean("-m", "edsr-photo"), mean("--restore", "auto")
     assert photo["psnr_y"] == restored["psnr_y"]
-    assert auto["restore"] == f"auto {VERSION}" and auto["psnr_y"] == plain["psnr_y"]
+    assert auto["restore"] == f"auto {version()}" and auto["psnr_y"] == plain["psnr_y"]

@@ -88,3 +88,4 @@ def test_words():
     )
     assert describe(0.0, "no damage found") == "no damage found, so nothing is restored"
     assert describe(1.0, "--restore") == "restored with strength 1"
+    assert describe(0.0, "--restore") == "not restored"

@@ -8,6 +8,7 @@ from PIL import Image
 
 from edsr_cli.jobs.batch.limits import Limits
 from edsr_cli.jobs.batch.recipe import Recipe, weights_digest
+from edsr_cli.restoration.choice import THRESHOLDS
 from edsr_cli.restoration.networks import networks_of, restore_label
 from tests.jobs.batch import engine as module
 from tests.jobs.batch.engine import LIMITS, Engine, statuses
@@ -88,7 +89,8 @@ def test_a_second_run_skips_all_and_another_setting_makes_them_again(folder, tmp
 def test_new_thresholds_make_pictures_again(folder, tmp_path, recipe, monkeypatch):
     options = {"output": tmp_path / "out"}
     run(restoring_engine(folder), recipe, **options)
-    monkeypatch.setattr("edsr_cli.restoration.networks.VERSION", 99)
+    others = THRESHOLDS | {2: replace(THRESHOLDS[2], noise=(1, 2, 3, 4))}
+    monkeypatch.setattr("edsr_cli.restoration.choice.THRESHOLDS", others)
     again = run(restoring_engine(folder), recipe, **options)
     assert {status for _, status, _ in statuses(again)} == {"done"}
 
