@@ -1,5 +1,6 @@
 """The public Python API: pictures in, pictures out."""
 
+import logging
 import os
 from pathlib import Path
 from typing import overload
@@ -18,9 +19,16 @@ from edsr_cli.arguments import (
 from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.checkpoints.stated import Stated
 from edsr_cli.images import decode, from_pil, to_pil
+from edsr_cli.images.quality import Compression
 from edsr_cli.inference import Pixels, Progress, Tile, Upscaler
 from edsr_cli.inference.processors import use_threads
+from edsr_cli.inference.transfer import check_pixels
 from edsr_cli.inference.upscaler import check_tile
+from edsr_cli.restoration.choice import Choice, Setting
+from edsr_cli.restoration.networks import at_choice, choice_for, find_restoration, make_upscaler
+from edsr_cli.restoration.words import describe
+
+logger = logging.getLogger(__name__)
 
 
 def load(
@@ -31,6 +39,7 @@ def load(
     max_memory: int | str | None = None,
     *,
     threads: int | str | None = None,
+    restore: Setting | None = None,
     layout: str | None = None,
     value_range: float | None = None,
     mean_shift: bool | None = None,
@@ -48,6 +57,8 @@ def load(
             text such as "500M" or "2GiB"; None to go by what is free.
         threads: threads that compute on the CPU, for the whole process; 0, "auto" or None for what
             torch would take, but no more than affinity and a container's quota give room for.
+        restore: how much to restore compressed and noisy pictures: 0 for not at all to 1, or "auto"
+            to go by the picture. None is "auto" for "edsr-free", and nothing for other models.
         layout: of a file that could have several, such as "basicsr"; the rest is for such files,
             too, and None leaves it to the file, or to a trial.
         value_range: full range of the file's network, 255 or 1.
@@ -57,7 +68,8 @@ def load(
     Raises:
         WeightsError: the model is unknown, has no such scale, or its file cannot be used.
         UsageError: there is no such device, or it cannot use the precision; or what is said about
-            a file makes no sense, or is said about a model that has a name.
+            a file makes no sense, or is said about a model that has a name; or the model cannot
+            restore.
         TypeError, ValueError: an argument is not what it should be; the message names it.
 
     The upscaler may be used by any number of threads at the same time. Of processes, each should
@@ -74,8 +86,12 @@ def load(
     if not isinstance(model, str | os.PathLike):
         raise TypeError(f"model must be a name or a path, not {type(model).__name__}")
     stated = Stated(layout, value_range, mean_shift, residual_scale)
-    loaded = load_network(os.fspath(model), scale, stated)
-    upscaler = Upscaler(loaded.network, loaded.scale, device, precision, limit)
+    if restore is not None and restore != "auto" and not 0 <= restore <= 1:
+        raise ValueError(f"restore must be 'auto' or from 0 to 1, not {restore!r}")
+    name = os.fspath(model)
+    loaded = load_network(name, scale, stated)
+    restoration = find_restoration(loaded, name, restore)
+    upscaler = make_upscaler(loaded, restoration, device, precision, limit)
     return PictureUpscaler(upscaler, loaded.name)
 
 
@@ -148,7 +164,9 @@ class PictureUpscaler:
         """
         check_tile(tile)
         if isinstance(picture, np.ndarray):
-            return self.upscaler.upscale(picture, ensemble, tile, progress=progress).pixels
+            check_pixels(picture)
+            upscaler = at_choice(self.upscaler, self._choice(picture))
+            return upscaler.upscale(picture, ensemble, tile, progress=progress).pixels
         if isinstance(picture, (str, os.PathLike)):
             decoded = decode(Path(picture))
         elif isinstance(picture, Image):
@@ -158,5 +176,13 @@ class PictureUpscaler:
                 "a picture must be a path, a PIL image or a NumPy array, not "
                 f"{type(picture).__name__}"
             )
-        upscaled = self.upscaler.upscale(decoded.pixels, ensemble, tile, "uint8", progress)
+        choice = self._choice(decoded.pixels, decoded.compression)
+        upscaler = at_choice(self.upscaler, choice)
+        upscaled = upscaler.upscale(decoded.pixels, ensemble, tile, "uint8", progress)
         return to_pil(upscaled.pixels, decoded.metadata)
+
+    def _choice(self, pixels: Pixels, stated: Compression | None = None) -> Choice | None:
+        choice = choice_for(self.upscaler, pixels, stated)
+        if choice is not None:
+            logger.debug("The picture: %s.", describe(choice.strength, choice.reason))
+        return choice

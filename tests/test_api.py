@@ -14,6 +14,7 @@ from edsr_cli.errors import DeviceMemoryError, EdsrError, PictureError, UsageErr
 from tests.images import builders
 from tests.jobs.conftest import one_thread as one_thread
 from tests.jobs.nearest import nearest_network, repeated, save_nearest
+from tests.restoration.pictures import scene
 
 PIXELS = builders.gradient(12, 20)
 
@@ -128,6 +129,33 @@ def test_one_upscaler_serves_many_threads(upscaler):
 
     with ThreadPoolExecutor(8) as pool:
         assert not any(pool.map(differs, range(400)))
+
+
+def test_a_bad_picture_is_restored_unless_told_otherwise(tmp_path):
+    pixels = scene(40, 48)
+    path = tmp_path / "bad.jpg"
+    Image.fromarray(pixels).save(path, quality=40)
+    decoded = np.asarray(Image.open(path).convert("RGB"))
+    auto, plain, photo, half = (
+        load(model, 2, "cpu", "fp32", restore=restore)
+        for model, restore in [
+            ("edsr-free", None), ("edsr-free", 0), ("edsr-photo", None), ("edsr-free", 0.5),
+        ]
+    )  # fmt: skip
+    expected = photo(decoded)
+    with Image.open(path) as image:
+        for picture in (path, image, decoded):  # arrays are measured
+            assert np.array_equal(np.asarray(auto(picture)), expected)
+    assert not np.array_equal(plain(decoded), expected)
+    assert not np.array_equal(half(decoded), expected)
+    assert np.array_equal(auto(pixels), plain(pixels))
+    deep = auto(decoded.astype(np.uint16) * 257)
+    assert deep.dtype == np.uint16 and np.abs(deep / 257 - expected.astype(float)).max() < 0.6
+    for wrong in (-0.1, 1.1, float("nan")):
+        with pytest.raises(ValueError, match="restore must be"):
+            load(restore=wrong)
+    with pytest.raises(UsageError, match="no second network"):
+        load("mdsr-free", restore="auto")
 
 
 def test_metadata_is_in_the_info(upscaler, tmp_path):

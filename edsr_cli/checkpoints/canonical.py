@@ -1,8 +1,9 @@
 """The project's own weight file, which says by itself what it holds.
 
-It is a safetensors file (no code can be in it) with the official keys, all tensors in fp32, made
-for RGB in 0..255, with the mean tensors, and with the residual scale folded in. Its metadata are
-strings:
+It is a safetensors file (no code can be in it) with the official keys, made for RGB in 0..255, with
+the mean tensors, and with the residual scale folded in. Tensors are in fp32; or kernels are in
+fp16, which halves the file, and biases and means, which are few and large, still in fp32. Whatever
+they are stored in, they are read as fp32. Its metadata are strings:
 
     format_version  "1"
     config          `NetworkConfig.to_dict` as JSON, with residual_scale 1
@@ -18,6 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import safetensors.torch
+import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
@@ -34,6 +36,7 @@ FORMAT_VERSION = "1"
 LONGEST_HEADER = 10**7
 """Bytes of a safetensors file's header; that of the largest network here has 30,000."""
 REQUIRED_METADATA = ("name", "licence", "origin")
+KERNEL_TYPES = (torch.float32, torch.float16)
 _OWN_METADATA = ("format_version", "config")
 
 
@@ -42,6 +45,7 @@ def save_canonical(
     state_dict: Mapping[str, Tensor],
     config: NetworkConfig,
     metadata: Mapping[str, str],
+    dtype: torch.dtype = torch.float32,
 ) -> None:
     """Write a canonical file; the same weights and metadata always give the same bytes.
 
@@ -52,11 +56,13 @@ def save_canonical(
         state_dict: fp32, fp16 or bf16 tensors under the official keys, for RGB in 0..255.
         config: their hyper-parameters. Any residual scale is folded into the tensors.
         metadata: at least name, licence and origin.
+        dtype: what kernels are stored in, fp32 or fp16.
 
     Raises:
         ValueError: a required metadata string is missing, or one that the format itself sets is
-            given.
-        WeightsError: the tensors are not those of `config`, or the file cannot be written.
+            given; or `dtype` is another one.
+        WeightsError: the tensors are not those of `config`, one is too large for fp16, or the file
+            cannot be written.
     """
     # Only who writes needs it; reading weights should not wait for the picture libraries.
     from edsr_cli.images.atomic import atomic_write
@@ -67,13 +73,18 @@ def save_canonical(
             f"metadata must have {', '.join(REQUIRED_METADATA)} and must not have"
             f" {', '.join(_OWN_METADATA)}, but have {', '.join(metadata) or 'nothing'}"
         )
+    if dtype not in KERNEL_TYPES:
+        raise ValueError(f"kernels are stored in fp32 or fp16, not in {dtype}")
     folded, config = fold_residual_scale(checked_tensors(state_dict, config, path), config)
+    stored = {
+        key: _stored(tensor, dtype, f"{path}: tensor {key!r}") for key, tensor in folded.items()
+    }
     strings = {
         **metadata,
         "format_version": FORMAT_VERSION,
         "config": json.dumps(config.to_dict(), sort_keys=True),
     }
-    content = _with_sorted_metadata(safetensors.torch.save(folded, metadata=strings))
+    content = _with_sorted_metadata(safetensors.torch.save(stored, metadata=strings))
     with atomic_write(path, overwrite=True, error=WeightsError) as file:
         file.write(content)
 
@@ -144,6 +155,19 @@ def checked_canonical(
             raise WeightsError(f"{path}: its metadata have no {key!r}.")
     config = _config(strings.pop("config", ""), path)
     return Checkpoint(config, checked_tensors(tensors, config, path), strings)
+
+
+def _stored(tensor: Tensor, dtype: torch.dtype, what: str) -> Tensor:
+    """A tensor in the type that it is stored in."""
+    if tensor.dim() == 1:  # a bias or a mean: 114.4 in fp16 would be 0.03 levels off
+        return tensor
+    stored = tensor.to(dtype)
+    if not stored.isfinite().all():
+        raise WeightsError(
+            f"{what} has values beyond the {torch.finfo(dtype).max:.0f} of fp16.",
+            "Store it in fp32.",
+        )
+    return stored
 
 
 def _config(text: str, path: Path) -> NetworkConfig:

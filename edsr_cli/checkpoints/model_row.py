@@ -14,7 +14,7 @@ CANONICAL = "canonical"
 """The layout of files written by `edsr_cli.checkpoints.canonical`."""
 
 BYTES_PER_PARAMETER = 4
-"""Published weights, and canonical files, are fp32."""
+"""Published weights, and what they are converted to, are fp32."""
 
 _PLACE_KEYS = {"bundled": ("file",), "huggingface": ("repo", "revision", "file"), "url": ("url",)}
 _DIGEST_LENGTHS = {"sha256": 64, "sha256_prefix": 8, "git_blob": 40}
@@ -156,6 +156,8 @@ class ModelRow:
         psnr: quality figures; the first data set is the one that tables show.
         sources: where the file can be had from, in the order to try.
         pre_process_kernel: "mdsr" only: size of the kernels before the body.
+        restored_by: the model that was trained on from this one to restore damaged pictures, so
+            that weights between the two work; empty if there is none. It may lack some scales.
         tensors_sha256: digest of the canonical tensors (see `store.digests.tensors_sha256`), which
             every source must lead to; empty as long as nobody has taken it.
         unverified: what is believed of this model and was never checked, a sentence each.
@@ -174,6 +176,7 @@ class ModelRow:
     psnr: tuple[Psnr, ...]
     sources: tuple[Source, ...]
     pre_process_kernel: int = 5
+    restored_by: str = ""
     tensors_sha256: str = ""
     unverified: tuple[str, ...] = ()
 

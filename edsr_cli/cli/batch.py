@@ -50,6 +50,7 @@ def command(
     mean_shift: options.MeanShift = None,
     residual_scale: options.ResidualScale = None,
     ensemble: options.Ensemble = False,
+    restore: options.Restore = None,
     device: batch_options.Devices = "auto",
     precision: options.Precision = options.PrecisionName.AUTO,
     workers: batch_options.Workers = None,
@@ -90,6 +91,7 @@ def command(
         from edsr_cli.jobs.batch.run import Batch
         from edsr_cli.jobs.batch.scanning import Scanner
         from edsr_cli.jobs.upscale import Settings
+        from edsr_cli.restoration.networks import networks_of, restore_label
 
     with terminal.log():
         use_threads(threads)
@@ -105,7 +107,7 @@ def command(
         choice = Choice(include or (), exclude or ())
         stated = Stated(layout, value_range, mean_shift, residual_scale)
         name, upscalers = _load(
-            terminal, model, scale, stated, download, device, precision.value, max_memory
+            terminal, model, scale, stated, download, restore, device, precision.value, max_memory
         )
         first = upscalers[0]
         roots = assign_folders(inputs, output, first.scale, recursive)
@@ -114,11 +116,12 @@ def command(
         settings = Settings(name, ensemble, columns, pixels, not resume, compression)
         recipe = Recipe(
             name,
-            weights_digest(first.network),
+            weights_digest(*networks_of(first)),
             first.scale,
             ensemble,
             first.precision.value,
             output_format.name,
+            restore_label(first),
         )
         limits = choose_limits(upscalers, workers, max_queue, batch_size)
         folders = [root.folder for root in roots]
@@ -145,17 +148,20 @@ def _load(
     scale: int | None,
     stated: "Stated",
     download: bool,
+    restore: str | None,
     device: str,
     precision: str,
     max_memory: int | None,
 ) -> "tuple[str, list[Upscaler]]":
     """The model's name, and an upscaler for each device."""
     from edsr_cli.checkpoints.loader import load_network
-    from edsr_cli.inference import Upscaler
+    from edsr_cli.restoration.networks import as_setting, find_restoration, make_upscaler
 
-    loaded = load_network(model, scale, stated, finder(terminal, download))
+    find = finder(terminal, download)
+    loaded = load_network(model, scale, stated, find)
+    restoration = find_restoration(loaded, model, as_setting(restore), find)
     upscalers = [
-        Upscaler(loaded.network, loaded.scale, name.strip(), precision, max_memory)
+        make_upscaler(loaded, restoration, name.strip(), precision, max_memory)
         for name in device.split(",")
     ]
     if len({upscaler.precision for upscaler in upscalers}) > 1:
@@ -188,6 +194,7 @@ def _about(
         "model": recipe.model,
         "weights": f"SHA-256 {recipe.weights}",
         "scale": f"x{recipe.scale}",
+        "restoring": recipe.restore,
         "self-ensemble": "yes" if recipe.ensemble else "no",
         "device": ", ".join(describe(upscaler.device) for upscaler in upscalers),
         "precision": recipe.precision,

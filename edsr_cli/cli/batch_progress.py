@@ -13,6 +13,7 @@ from rich.text import Text
 
 from edsr_cli.cli.batch_table import summary_lines
 from edsr_cli.cli.terminal import Terminal
+from edsr_cli.restoration.words import describe
 from edsr_cli.text import one_line
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ class BatchProgress:
             return
         for remark in record.notes:
             terminal.detail(f"{record.input}: {remark}")
+        if record.restore is not None:
+            terminal.detail(f"{record.input}: {describe(record.restore, record.restore_reason)}")
         if record.status == "skipped":
             terminal.detail(record.reason or "")
             return

@@ -38,6 +38,9 @@ def _rows(summary: "Summary", detailed: bool) -> Iterator[tuple[str, str, str]]:
         yield "to do", f"{summary.planned:,}", ""
     else:
         yield "done", f"{summary.done:,}", _speed(summary)
+    if summary.restored:
+        strengths = [f"{count:,} with {each:g}" for each, count in sorted(summary.restored.items())]
+        yield "restored", f"{sum(summary.restored.values()):,}", ", ".join(strengths)
     kinds = [(kind.value, count) for kind, count in summary.kinds.most_common()]
     if summary.skipped:
         reasons = [f"{count:,} {SKIPPED[kind]}" for kind, count in kinds if kind in SKIPPED]

@@ -34,6 +34,7 @@ def command(
     mean_shift: options.MeanShift = None,
     residual_scale: options.ResidualScale = None,
     ensemble: options.Ensemble = False,
+    restore: evaluation_options.RestoreScores = "0",
     device: options.Device = "auto",
     precision: options.Precision = options.PrecisionName.FP32,
     threads: options.Threads = None,
@@ -68,8 +69,13 @@ def command(
         from edsr_cli.evaluation.saving import refuse_conflicts
         from edsr_cli.images import DEFAULT_MAX_PIXELS
         from edsr_cli.images.source import display_name
-        from edsr_cli.inference import Upscaler
         from edsr_cli.inference.processors import use_threads
+        from edsr_cli.restoration.networks import (
+            as_setting,
+            find_restoration,
+            make_upscaler,
+            restore_label,
+        )
 
     with terminal.log():
         use_threads(threads)
@@ -96,9 +102,18 @@ def command(
         settings = Settings(model, ensemble, columns, border, pixels, folder, overwrite)
         summaries = []
         for loaded in networks:
-            upscaler = Upscaler(loaded.network, loaded.scale, device, precision.value, max_memory)
+            restoration = None
+            if restore != "0":
+                find = finder(terminal, download)
+                restoration = find_restoration(loaded, model, as_setting(restore), find)
+            upscaler = make_upscaler(loaded, restoration, device, precision.value, max_memory)
             for degradation, benchmarks in zip(degradations, sets, strict=True):
-                mine = replace(settings, model=loaded.name, degrade=degradation)
+                mine = replace(
+                    settings,
+                    model=loaded.name,
+                    degrade=degradation,
+                    restore=restore_label(upscaler),
+                )
                 summaries += [
                     _run(terminal, benchmark, upscaler, mine, as_json) for benchmark in benchmarks
                 ]

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from edsr_cli.cli import options
+from edsr_cli.cli.values import parse_restore
 
 Datasets = Annotated[
     list[str],
@@ -32,6 +33,18 @@ Scales = Annotated[
         min=2,
         max=4,
         help="2, 3 or 4; may be given several times. Default: all that the model has.",
+        rich_help_panel=options.NETWORK,
+    ),
+]
+
+RestoreScores = Annotated[
+    str,
+    typer.Option(
+        "--restore",
+        metavar="auto|0..1",
+        callback=parse_restore,
+        help="How much to restore compressed and noisy pictures; auto goes by the picture. "
+        "Default: 0, since benchmarks measure the plain network.",
         rich_help_panel=options.NETWORK,
     ),
 ]

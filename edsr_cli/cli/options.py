@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from edsr_cli.cli.values import parse_count, parse_size, parse_tile
+from edsr_cli.cli.values import parse_count, parse_restore, parse_size, parse_tile
 
 
 class PrecisionName(StrEnum):
@@ -140,6 +140,18 @@ Ensemble = Annotated[
         "-x",
         "--ensemble",
         help="Average eight flipped and rotated views: better, eight times the work.",
+        rich_help_panel=NETWORK,
+    ),
+]
+
+Restore = Annotated[
+    str | None,
+    typer.Option(
+        "--restore",
+        metavar="auto|0..1",
+        callback=parse_restore,
+        help="How much to restore compressed and noisy pictures: 0 for not at all, 1 for all; auto "
+        "goes by the picture. Default: auto, for models that can do it.",
         rich_help_panel=NETWORK,
     ),
 ]

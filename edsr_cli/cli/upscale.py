@@ -10,6 +10,7 @@ from edsr_cli.cli.downloads import finder
 from edsr_cli.cli.json_lines import JsonLines
 from edsr_cli.cli.terminal import Terminal
 from edsr_cli.errors import ExitCode, UsageError
+from edsr_cli.restoration.words import ASKED, describe
 
 if TYPE_CHECKING:
     from edsr_cli.inference import Tile, Upscaler
@@ -31,6 +32,7 @@ def command(
     mean_shift: options.MeanShift = None,
     residual_scale: options.ResidualScale = None,
     ensemble: options.Ensemble = False,
+    restore: options.Restore = None,
     device: options.Device = "auto",
     precision: options.Precision = options.PrecisionName.AUTO,
     threads: options.Threads = None,
@@ -56,21 +58,23 @@ def command(
         from edsr_cli.checkpoints.loader import load_network
         from edsr_cli.checkpoints.stated import Stated
         from edsr_cli.images import DEFAULT_MAX_PIXELS
-        from edsr_cli.inference import Upscaler
         from edsr_cli.inference.processors import use_threads
         from edsr_cli.jobs.naming import assign_outputs
         from edsr_cli.jobs.upscale import Settings
+        from edsr_cli.restoration.networks import as_setting, find_restoration, make_upscaler
 
     with terminal.log():
         use_threads(threads)
         stated = Stated(layout, value_range, mean_shift, residual_scale)
-        loaded = load_network(model, scale, stated, finder(terminal, download))
+        find = finder(terminal, download)
+        loaded = load_network(model, scale, stated, find)
+        restoration = find_restoration(loaded, model, as_setting(restore), find)
         tasks = assign_outputs(inputs, output, loaded.scale, format_name)
         if compression is not None and any(task.output_format.name != "PNG" for task in tasks):
             raise UsageError("--compression is for PNG.")
         if tasks[0].destination is None and not dry_run:
             _check_stdout(as_json)
-        upscaler = Upscaler(loaded.network, loaded.scale, device, precision.value, max_memory)
+        upscaler = make_upscaler(loaded, restoration, device, precision.value, max_memory)
         columns: Tile = tile if not tile.isdigit() else int(tile)  # type: ignore[assignment]
         settings = Settings(
             loaded.name,
@@ -131,6 +135,11 @@ def _report(terminal: Terminal, result: "Result") -> None:
     if result.error is not None:
         terminal.error(result.error)
         return
+    if result.restore is not None:
+        say = (
+            terminal.note if result.restore and result.restore_reason != ASKED else terminal.detail
+        )
+        say(f"{result.input}: {describe(result.restore, result.restore_reason)}")
     assert result.input_size and result.output_size
     width, height = result.output_size
     line = (

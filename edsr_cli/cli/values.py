@@ -24,6 +24,19 @@ def parse_size(text: str) -> int:
         raise typer.BadParameter(str(error)) from None
 
 
+def parse_restore(text: str | None) -> str | None:
+    """Check a setting of --restore: "auto" or a number from 0 to 1.
+
+    Raises:
+        typer.BadParameter: it is neither.
+    """
+    if text is None or text == "auto":
+        return text
+    if re.fullmatch(r"[0-9]{0,15}\.?[0-9]{1,15}", text, re.ASCII) and float(text) <= 1:
+        return text
+    raise typer.BadParameter(f"{text!r} is not auto or a number from 0 to 1.")
+
+
 def parse_tile(text: str) -> str:
     """Check a panel width: "auto", "none" or a number of columns from 1.
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from edsr_cli.datasets import bicubic
 from edsr_cli.errors import PictureError, UsageError
 from edsr_cli.images import DEFAULT_MAX_PIXELS, READ_SUFFIXES, decode
+from edsr_cli.images.quality import Compression
 from edsr_cli.images.rounding import to_uint8
 from edsr_cli.images.source import display_name
 
@@ -51,11 +52,13 @@ class LoadedPair:
         hr: (scale * h, scale * w, 3), RGB, 0..255.
         lr: (h, w, 3), RGB, 0..255.
         notes: remarks about what was lost in reading, one line each.
+        compression: what the file of `lr` says about what its pixels lost; None for nothing.
     """
 
     hr: NDArray[np.uint8]
     lr: NDArray[np.uint8]
     notes: tuple[str, ...] = ()
+    compression: Compression | None = None
 
 
 @dataclass(frozen=True)
@@ -131,7 +134,8 @@ def load_pair(pair: Pair, max_pixels: int = DEFAULT_MAX_PIXELS) -> LoadedPair:
     Raises:
         PictureError: a file is missing or cannot be read, or the sizes do not fit.
     """
-    hr, notes = _read(pair.hr, max_pixels)
+    hr, notes, _ = _read(pair.hr, max_pixels)
+    compression = None
     height, width = (size // pair.scale for size in hr.shape[:2])
     if not height or not width:
         raise PictureError(
@@ -145,7 +149,7 @@ def load_pair(pair: Pair, max_pixels: int = DEFAULT_MAX_PIXELS) -> LoadedPair:
                 f"{display_name(pair.hr)}: its LR picture {display_name(pair.lr)} is missing.",
                 "Complete the data set; without the whole folder, LR pictures are made from HR.",
             )
-        lr, more = _read(pair.lr, max_pixels)
+        lr, more, compression = _read(pair.lr, max_pixels)
         notes += more
         if lr.shape[:2] != (height, width):
             raise PictureError(
@@ -153,7 +157,7 @@ def load_pair(pair: Pair, max_pixels: int = DEFAULT_MAX_PIXELS) -> LoadedPair:
                 f" to the {_size(hr)} of {display_name(pair.hr)} at x{pair.scale}.",
                 "HR and LR are of different pictures, or LR is for another scale.",
             )
-    return LoadedPair(hr[: height * pair.scale, : width * pair.scale], lr, notes)
+    return LoadedPair(hr[: height * pair.scale, : width * pair.scale], lr, notes, compression)
 
 
 def _recognise(path: Path, lr: str, part: str) -> Benchmark:
@@ -198,9 +202,12 @@ def _pictures(folder: Path) -> list[Path]:
     ]
 
 
-def _read(path: Path, max_pixels: int) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+def _read(
+    path: Path, max_pixels: int
+) -> tuple[NDArray[np.uint8], tuple[str, ...], Compression | None]:
     picture = decode(path, max_pixels)
-    return to_uint8(picture.pixels), tuple(f"{display_name(path)}: {n}" for n in picture.notes)
+    notes = tuple(f"{display_name(path)}: {note}" for note in picture.notes)
+    return to_uint8(picture.pixels), notes, picture.compression
 
 
 def _size(pixels: NDArray[np.uint8]) -> str:

@@ -118,7 +118,7 @@ class Degradation:
 
 def degrade_picture(
     degradation: Degradation, hr: NDArray[np.uint8], lr: NDArray[np.uint8], seed: int
-) -> NDArray[np.uint8]:
+) -> tuple[NDArray[np.uint8], int]:
     """A whole LR picture, degraded.
 
     Args:
@@ -128,13 +128,14 @@ def degrade_picture(
         seed: of what is drawn; the same one gives the same picture.
 
     Returns:
-        (H, W, 3), 0..255.
+        (H, W, 3), 0..255; and the quality of the JPEG that it comes from at last, 0 for none.
     """
     drawn = degradation.draw(1, np.random.default_rng(seed), whole=True)
     table = {name: torch.from_numpy(np.asarray(values)) for name, values in drawn.items()}
     big = _tensor(hr) if degradation.spec.needs_hr else None
     result = degradation.apply(big, _tensor(lr), table)
-    return result[0].permute(1, 2, 0).to(torch.uint8).contiguous().numpy()
+    pixels = result[0].permute(1, 2, 0).to(torch.uint8).contiguous().numpy()
+    return pixels, int(drawn["again"][0] or drawn["quality"][0])
 
 
 _BICUBIC = resampling.FILTERS[3]

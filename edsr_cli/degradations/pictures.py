@@ -9,6 +9,7 @@ from edsr_cli.degradations import spec
 from edsr_cli.degradations.patches import Degradation, degrade_picture
 from edsr_cli.degradations.reduction import UNKNOWN, Bicubic, ByKernel, Reduction, by_kernel
 from edsr_cli.errors import UsageError
+from edsr_cli.images.quality import Compression
 from edsr_cli.images.source import display_name
 
 
@@ -40,13 +41,14 @@ class PictureDegradation:
                 f"{display_name(pair.hr)}: there are no LR_unknown pictures for x{pair.scale}.",
                 "Give a kernel: unknown:PATH.",
             )
-        lr = loaded.lr
+        lr, compression = loaded.lr, loaded.compression
         if self.kernels is not None:
-            lr = self.kernels(pair.hr, loaded.hr, pair.scale)
+            lr, compression = self.kernels(pair.hr, loaded.hr, pair.scale), None
         if self.degradation is not None:
             seed = zlib.crc32(f"{pair.name} x{pair.scale}".encode())
-            lr = degrade_picture(self.degradation, loaded.hr, lr, seed)
-        return replace(loaded, lr=lr)
+            lr, quality = degrade_picture(self.degradation, loaded.hr, lr, seed)
+            compression = Compression("JPEG", quality) if quality else None  # as its file would say
+        return replace(loaded, lr=lr, compression=compression)
 
 
 CLEAN = PictureDegradation("clean")

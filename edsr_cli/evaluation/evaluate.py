@@ -20,6 +20,7 @@ from edsr_cli.images.formats import PNG
 from edsr_cli.images.rounding import to_uint8
 from edsr_cli.images.source import display_name
 from edsr_cli.inference import Progress, Tile, Upscaler
+from edsr_cli.restoration.networks import at_choice, choice_for
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +41,8 @@ class Settings:
         save: the folder for SR pictures; None not to keep them.
         overwrite: replace SR pictures that exist.
         degrade: what LR pictures suffer first.
+        restore: how much pictures are restored, for results: a number, or "auto" with the version
+            of its thresholds.
     """
 
     model: str
@@ -50,6 +53,7 @@ class Settings:
     save: Path | None = None
     overwrite: bool = False
     degrade: PictureDegradation = CLEAN
+    restore: str = "0"
 
 
 @dataclass
@@ -67,6 +71,8 @@ class Result:
         bicubic: of bicubic interpolation; None if it failed.
         seconds: time for upscaling alone.
         saved: the file that the SR picture was written to.
+        restore, restore_reason: how much the picture was restored, 0 to 1, and why; None where the
+            model has no second network for that.
         notes: remarks about the files.
         error: what went wrong and what to do, if it failed.
         exit_code: the exit code that this result stands for.
@@ -86,6 +92,8 @@ class Result:
     bicubic: Scores | None = None
     seconds: float = 0.0
     saved: str | None = None
+    restore: float | None = None
+    restore_reason: str | None = None
     notes: tuple[str, ...] = ()
     error: str | None = None
     exit_code: ExitCode = ExitCode.DONE
@@ -170,7 +178,11 @@ def _evaluate(
     if path is not None:
         check_destination(path, settings.overwrite)
     begin = time.perf_counter()
-    upscaled = upscaler.upscale(loaded.lr, settings.ensemble, settings.tile, "uint8", progress)
+    choice = choice_for(upscaler, loaded.lr, loaded.compression)
+    if choice is not None:
+        result.restore, result.restore_reason = choice.strength, choice.reason
+    chosen = at_choice(upscaler, choice)
+    upscaled = chosen.upscale(loaded.lr, settings.ensemble, settings.tile, "uint8", progress)
     result.seconds = time.perf_counter() - begin
     result.precision = upscaled.precision.value
     sr = to_uint8(upscaled.pixels)

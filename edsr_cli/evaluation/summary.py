@@ -67,6 +67,7 @@ class Summary:
             "scale": self.scale,
             "model": self.settings.model,
             "ensemble": self.settings.ensemble,
+            "restore": self.settings.restore,
             "device": first.device,
             "precision": self.precision,
             "border": first.border,

@@ -65,6 +65,7 @@ def _title(summary: Summary) -> Text:
         f"{summary.benchmark.name} x{summary.scale}",
         summary.settings.model + (" with ensemble" if summary.settings.ensemble else ""),
         *([f"degraded: {degradation}"] if degradation != CLEAN.name else []),
+        *([] if summary.settings.restore == "0" else [f"restore {summary.settings.restore}"]),
         f"{summary.precision} on {summary.results[0].device}",
         f"border of {summary.results[0].border} pixels",
     ]

@@ -1,5 +1,6 @@
 """Pictures from files, from bytes and from Pillow."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +20,7 @@ from edsr_cli.images.picture import (
     Pixels,
 )
 from edsr_cli.images.psd import decode_psd, is_psd, probe_psd
+from edsr_cli.images.quality import stated_compression
 from edsr_cli.images.rounding import to_uint8
 from edsr_cli.images.source import display_name, not_a_picture, open_source
 from edsr_cli.images.tiff_reading import decode_frame, decode_tiff, is_tiff, probe_tiff
@@ -84,6 +86,7 @@ def decode(
         image = _open(source, file, name, max_pixels)
         orientation = stored_orientation(image, file)
         bits = bits_per_channel(image, file)
+        compression = stated_compression(image, file)
         picture = _to_picture(image, orientation, bits, name)
         notes = list(picture.notes)
         height, width = picture.pixels.shape[:2]
@@ -93,7 +96,7 @@ def decode(
         frames = _count_frames(image)
         if frames > 1:
             notes.append(f"only the first of {frames} frames or pages is used")
-        return Picture(picture.pixels, picture.metadata, tuple(notes), picture.source_format)
+        return replace(picture, notes=tuple(notes), compression=compression)
 
 
 def from_pil(image: Image.Image) -> Picture:
@@ -111,7 +114,8 @@ def from_pil(image: Image.Image) -> Picture:
         if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tile and image.fp:
             return decode_frame(image, name, limit)
         # A TIFF forgets its orientation when it is loaded, because it is turned then.
-        return _to_picture(image, stored_orientation(image), 16, name, is_file=False)
+        picture = _to_picture(image, stored_orientation(image), 16, name, is_file=False)
+        return replace(picture, compression=stated_compression(image))
 
 
 def to_pil(pixels: Pixels, metadata: Metadata = Metadata()) -> Image.Image:  # noqa: B008 - frozen

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edsr_cli.images.quality import Compression
+
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 """RGB samples of shape (H, W, 3), uint8 in 0..255 or uint16 in 0..65535."""
 
@@ -48,12 +50,14 @@ class Picture:
         notes: remarks for the user about what the pixels or the metadata lost, one line each.
         source_format: the format of the file as Pillow calls it, such as "JPEG"; empty for a
             picture that never was a file.
+        compression: what the file says about what its pixels lost; None for nothing.
     """
 
     pixels: Pixels
     metadata: Metadata = Metadata()
     notes: tuple[str, ...] = ()
     source_format: str = ""
+    compression: Compression | None = None
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,8 @@ class Result:
         seconds: time for the whole file, reading and writing included.
         plan: panels, strips, estimated memory (bytes) and work (multiply-adds). If it is
             transposed, the picture's rows count as columns and the other way round.
+        restore, restore_reason: how much the picture is restored, 0 to 1, and why; None where the
+            model has no second network for that.
         notes: remarks about the picture.
         error: what went wrong and what to do, if it failed.
         exit_code: the exit code that this result stands for.
@@ -66,6 +68,8 @@ class Result:
     output_size: tuple[int, int] | None = None
     seconds: float = 0.0
     plan: dict[str, int] = field(default_factory=dict)
+    restore: float | None = None
+    restore_reason: str | None = None
     notes: tuple[str, ...] = ()
     error: str | None = None
     exit_code: ExitCode = ExitCode.DONE

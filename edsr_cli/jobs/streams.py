@@ -36,7 +36,7 @@ def read_stdin(max_pixels: int = DEFAULT_MAX_PIXELS) -> bytes:
         if parts[0] and not begins_like_a_picture(parts[0]):
             raise not_a_picture(io.BytesIO(parts[0]), _STDIN)
         size = len(parts[0])
-        while part := file.read1(_CHUNK):
+        while part := file.read(_CHUNK):
             parts.append(part)
             size += len(part)
             if size > limit:

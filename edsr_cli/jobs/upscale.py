@@ -22,6 +22,8 @@ from edsr_cli.inference import Pixels, Progress, Upscaled, Upscaler
 from edsr_cli.jobs.naming import Task
 from edsr_cli.jobs.results import Result, Settings, Status, exit_code
 from edsr_cli.jobs.streams import read_stdin, stdout
+from edsr_cli.restoration.choice import Choice
+from edsr_cli.restoration.networks import RestoringUpscaler, at_choice, choice_for
 
 __all__ = ["Job", "OutputExistsError", "Result", "Settings", "Status", "exit_code"]
 
@@ -48,6 +50,8 @@ class Job:
         failure: what the failed step raised, if one has failed.
         reading: whether the step at work, or the one that failed, is about the input.
         pixel_bytes: bytes that the decoded pixels take at most; known behind `inspect`.
+        choice: how much to restore the picture; known behind `decode`, and None where the upscaler
+            leaves no choice.
     """
 
     def __init__(self, task: Task, upscaler: Upscaler, settings: Settings) -> None:
@@ -55,6 +59,7 @@ class Job:
         self.failure: Exception | None = None
         self.reading = True
         self.pixel_bytes = 0
+        self.choice: Choice | None = None
         self._source: Path | bytes | None = task.source
         self._input_name = _shown(task.source, "standard input")
         self._output_name = _shown(task.destination, "standard output")
@@ -70,11 +75,20 @@ class Job:
         )
 
     def plan(self) -> Result:
-        """What `run` would do; reads the picture's header, and writes nothing. Does not raise."""
+        """What `run` would do; writes nothing. Does not raise.
+
+        It reads the picture's header only, unless how much to restore depends on its pixels.
+        """
 
         def work() -> None:
             self.inspect(touch=False)
             self._make_plan()
+            if isinstance(self.upscaler, RestoringUpscaler):
+                if self.upscaler.restoration.fixed is None:
+                    self.decode()
+                    self._pixels = None
+                else:
+                    self._remember(self.upscaler.restoration.fixed)
 
         return self._report(work, Status.PLANNED)
 
@@ -190,6 +204,13 @@ class Job:
         picture = decode(self._source, self.settings.max_pixels)
         self._pixels, self._metadata = picture.pixels, picture.metadata
         self.result.notes = picture.notes
+        self._remember(choice_for(self.upscaler, picture.pixels, picture.compression))
+
+    def _remember(self, choice: Choice | None) -> None:
+        """Note how much to restore."""
+        self.choice = choice
+        if choice is not None:
+            self.result.restore, self.result.restore_reason = choice.strength, choice.reason
 
     @property
     def pixels(self) -> Pixels:
@@ -200,8 +221,9 @@ class Job:
     def upscale(self, progress: Progress | None = None) -> None:
         """Run the network on the pixels."""
         settings = self.settings
+        upscaler = at_choice(self.upscaler, self.choice)
         self.accept(
-            self.upscaler.upscale(self.pixels, settings.ensemble, settings.tile, "uint8", progress)
+            upscaler.upscale(self.pixels, settings.ensemble, settings.tile, "uint8", progress)
         )
 
     def accept(self, upscaled: Upscaled) -> None:

@@ -71,7 +71,7 @@ def degraded_pairs(pairs: Pairs, degradation: Degradation | None) -> Pairs:
         return pairs
     return {
         scale: [
-            replace(pair, lr=degrade_picture(degradation, pair.hr, pair.lr, seed=number))
+            replace(pair, lr=degrade_picture(degradation, pair.hr, pair.lr, seed=number)[0])
             for number, pair in enumerate(pictures)
         ]
         for scale, pictures in pairs.items()

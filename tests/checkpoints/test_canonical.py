@@ -1,6 +1,7 @@
 import json
 
 import pytest
+import safetensors.torch
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -46,6 +47,46 @@ def test_half_precision_is_widened(rewrite, tiny_file, dtype):
     tensors = {key: each.to(dtype) for key, each in read_canonical(tiny_file).state_dict.items()}
     read = read_canonical(rewrite(tensors=tensors)).state_dict
     assert all(torch.equal(read[key], tensor.float()) for key, tensor in tensors.items())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_kernels_are_stored_as_asked_and_read_as_fp32(tiny_network, tmp_path, dtype):
+    path = tmp_path / "tiny.safetensors"
+    save_canonical(path, tiny_network.state_dict(), tiny_network.config, METADATA, dtype)
+    stored = safetensors.torch.load_file(path)
+    read = read_canonical(path).state_dict
+    folded, _ = fold_residual_scale(tiny_network.state_dict(), tiny_network.config)
+    for key, tensor in folded.items():
+        assert stored[key].dtype == (dtype if tensor.dim() > 1 else torch.float32), key
+        assert read[key].dtype == torch.float32
+        # fp16 has 11 bits.
+        assert torch.allclose(read[key], tensor, rtol=2**-11 if tensor.dim() > 1 else 0, atol=1e-7)
+
+
+def test_sixteen_bits_halve_a_file_and_give_the_same_bytes_again(tmp_path):
+    config = NetworkConfig("edsr", (2,), 2, 32)
+    sizes = []
+    for dtype in (torch.float32, torch.float16):
+        path, again = tmp_path / f"{dtype}.a", tmp_path / f"{dtype}.b"
+        save_canonical(path, build(config).state_dict(), config, METADATA, dtype)
+        save_canonical(again, read_canonical(path).state_dict, config, METADATA, dtype)
+        assert path.read_bytes() == again.read_bytes()
+        sizes.append(path.stat().st_size)
+    assert sizes[1] < 0.55 * sizes[0]
+
+
+def test_what_sixteen_bits_cannot_hold_is_refused(tmp_path):
+    config = NetworkConfig("edsr", (2,), 2, 4)
+    state = build(config).state_dict()
+    state["head.0.weight"][0, 0, 0, 0] = 70_000
+    with pytest.raises(
+        WeightsError, match=r"'head\.0\.weight' has values beyond the 65504 of fp16"
+    ):
+        save_canonical(tmp_path / "a", state, config, METADATA, torch.float16)
+    assert not list(tmp_path.iterdir())
+    save_canonical(tmp_path / "a", state, config, METADATA)
+    with pytest.raises(ValueError, match="fp32 or fp16"):
+        save_canonical(tmp_path / "b", state, config, METADATA, torch.bfloat16)
 
 
 def test_what_was_read_does_not_depend_on_the_file_any_more(tiny_file):

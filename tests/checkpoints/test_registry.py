@@ -69,8 +69,21 @@ def test_a_bundled_row_describes_the_file_that_is_there(scale):
     assert all(each.scale == scale and each.measured for each in row.psnr)
 
 
+def test_what_restores_a_model_is_the_same_network_with_other_weights():
+    restored = [row for row in registry.rows() if row.restored_by]
+    assert {row.name for row in restored} == {"edsr-free"}
+    for row in restored:
+        assert row.restored_by in registry.names() and row.restored_by != row.name
+        for scale in set(row.scales) & set(registry.scales(row.restored_by)):
+            other = registry.find(row.restored_by, scale)
+            assert (other.config, other.value_range) == (row.config, row.value_range)
+            assert other.bundled is not None and not other.restored_by
+
+
 def test_an_unknown_model_or_scale_lists_the_alternatives():
-    with pytest.raises(WeightsError, match=r"no model 'esdr'\. Models: edsr-free, mdsr-free, e"):
+    with pytest.raises(
+        WeightsError, match=r"no model 'esdr'\. Models: edsr-free, edsr-photo, mdsr-free, e"
+    ):
         registry.find("esdr", 4)
     with pytest.raises(WeightsError, match=r"'edsr-free' has no scale x8\. It has x2, x3, x4\."):
         registry.find("edsr-free", 8)

@@ -244,7 +244,7 @@ def worse(name, spec, scale=4):
     height, width = HR[name].shape[0] // scale * scale, HR[name].shape[1] // scale * scale
     seed = zlib.crc32(f"{name} x{scale}".encode())
     degradation = Degradation(parse(spec))
-    return degrade_picture(degradation, HR[name][:height, :width], lr(name, scale), seed)
+    return degrade_picture(degradation, HR[name][:height, :width], lr(name, scale), seed)[0]
 
 
 @pytest.mark.parametrize("spec", ["jpeg:50", "noise:5", "photo", "blur:0.4,jpeg:80"])

@@ -116,6 +116,8 @@ def test_json(upscale, photo):
         "precision": done["precision"],
         "input_size": [9, 6],
         "output_size": [36, 24],
+        "restore": None,
+        "restore_reason": None,
         "notes": [],
         "error": None,
     }

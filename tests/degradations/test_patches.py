@@ -10,7 +10,7 @@ from PIL import Image
 
 from edsr_cli.datasets.bicubic import downscale
 from edsr_cli.degradations.patches import Degradation, degrade_picture
-from edsr_cli.degradations.spec import MARGIN, PHOTO, Filter, parse
+from edsr_cli.degradations.spec import MARGIN, PHOTO, parse
 from tests.training.conftest import picture
 
 SCALE = 2
@@ -23,7 +23,7 @@ def pair(seed=0, height=40, width=48):
 
 def degraded(spec, seed=0, which=0):
     hr, lr = pair(which)
-    return degrade_picture(Degradation(parse(spec)), hr, lr, seed)
+    return degrade_picture(Degradation(parse(spec)), hr, lr, seed)[0]
 
 
 def drawn(spec, count=4000):
@@ -104,11 +104,12 @@ def test_noise_has_its_strength_and_its_colours():
     flat = np.full((128, 128, 3), 128, np.uint8)
     big = flat.repeat(2, 0).repeat(2, 1)
     for spec, sigma in (("noise:10", 10), ("shot:10", 10 * (128 / 255) ** 0.5)):
-        noise = degrade_picture(Degradation(parse(spec)), big, flat, 1).astype(float) - 128
+        noise, _ = degrade_picture(Degradation(parse(spec)), big, flat, 1)
+        noise = noise.astype(float) - 128
         assert noise.std() == pytest.approx(sigma, rel=0.02)
         between = np.corrcoef(noise.reshape(-1, 3).T)
         assert np.abs(between[np.triu_indices(3, 1)]).max() < 0.05
-    noise = degrade_picture(Degradation(parse("noise:10,grey")), big, flat, 1)
+    noise, _ = degrade_picture(Degradation(parse("noise:10,grey")), big, flat, 1)
     assert (noise == noise[..., :1]).all()
 
 
@@ -148,5 +149,8 @@ def test_a_patch_does_not_depend_on_its_neighbours():
     assert torch.equal(together, together.round())
 
 
-def test_filters_by_name():
-    assert Filter.BICUBIC.value == "bicubic"
+@pytest.mark.parametrize(
+    ("spec", "quality"), [("noise:5", 0), ("jpeg:40", 40), ("jpeg:40,again:90", 90)]
+)
+def test_the_last_quality_is_told(spec, quality):
+    assert degrade_picture(Degradation(parse(spec)), *pair(), 0)[1] == quality

@@ -35,6 +35,8 @@ def test_a_picture_that_is_done(job, photo, tmp_path):
         "output_size": [36, 24],
         "seconds": pytest.approx(result.seconds, abs=0.001),
         "plan": values["plan"],
+        "restore": None,
+        "restore_reason": None,
         "notes": [],
         "error": None,
     }

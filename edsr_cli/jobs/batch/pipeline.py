@@ -22,6 +22,7 @@ from edsr_cli.jobs.batch.steps import Steps, Work, unlisted
 from edsr_cli.jobs.batch.summary import Load
 from edsr_cli.jobs.batch.tasks import BatchTask, Passed, Source, Unlisted
 from edsr_cli.jobs.upscale import Settings
+from edsr_cli.restoration.networks import at_choice
 
 _AHEAD = 64  # tasks that the feeder is ahead of the decoders, and records of their reader
 
@@ -231,7 +232,7 @@ class Pipeline:
     ) -> bool:
         settings = self._settings
         with suppress(Exception):  # then each by itself, to find out which one it is
-            pictures = loop.upscaler.upscale_batch(
+            pictures = at_choice(loop.upscaler, group[0].job.choice).upscale_batch(
                 [work.job.pixels for work in group],
                 settings.ensemble,
                 settings.tile,
@@ -259,4 +260,5 @@ class Pipeline:
 
 def _alike(first: Work, other: Work) -> bool:
     a, b = first.job.pixels, other.job.pixels
-    return a.shape == b.shape and a.dtype == b.dtype
+    strengths = first.job.result.restore, other.job.result.restore
+    return a.shape == b.shape and a.dtype == b.dtype and strengths[0] == strengths[1]

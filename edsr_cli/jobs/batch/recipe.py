@@ -22,6 +22,8 @@ class Recipe:
         ensemble: whether the eight views are averaged.
         precision: number format of the residual blocks.
         format: name of the output format.
+        restore: how much pictures are restored, a number, or "auto" with the version of its
+            thresholds; "0" for not at all.
     """
 
     model: str
@@ -30,11 +32,14 @@ class Recipe:
     ensemble: bool
     precision: str
     format: str
+    restore: str = "0"
 
     @property
     def identity(self) -> str:
         """16 digits that are equal for equal recipes, whatever the model is called."""
         values = {name: value for name, value in vars(self).items() if name != "model"}
+        if self.restore == "0":
+            del values["restore"]  # as if there were no such thing
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_dict(self) -> dict[str, Any]:
@@ -42,10 +47,11 @@ class Recipe:
         return dict(vars(self))
 
 
-def weights_digest(network: EDSR | MDSR) -> str:
-    """SHA-256 of all weights of a network on the CPU, with their names and shapes."""
+def weights_digest(*networks: EDSR | MDSR) -> str:
+    """SHA-256 of all weights of networks on the CPU, with their names and shapes."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(network.state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.contiguous().numpy().tobytes())
+    for network in networks:
+        for name, tensor in sorted(network.state_dict().items()):
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+            digest.update(tensor.contiguous().numpy().tobytes())
     return digest.hexdigest()

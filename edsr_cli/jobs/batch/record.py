@@ -45,6 +45,7 @@ class Record:
         seconds: time that was spent on it, without waiting between the stages.
         stages: seconds of each stage, among "decode", "upscale" and "encode".
         plan: as in `edsr_cli.jobs.upscale.Result`; only where it was planned.
+        restore, restore_reason: as in `edsr_cli.jobs.upscale.Result`.
         notes: remarks about the picture.
         ended: when it ended, in seconds since 1970.
     """
@@ -64,6 +65,8 @@ class Record:
     seconds: float = 0.0
     stages: dict[str, float] = field(default_factory=dict)
     plan: dict[str, int] = field(default_factory=dict)
+    restore: float | None = None
+    restore_reason: str | None = None
     notes: tuple[str, ...] = ()
     ended: float = 0.0
 

@@ -83,6 +83,8 @@ class Work:
             seconds=sum(self.stages.values()),
             stages=dict(self.stages),
             plan=known.plan,
+            restore=known.restore,
+            restore_reason=known.restore_reason,
             notes=known.notes,
             ended=time.time(),
         )

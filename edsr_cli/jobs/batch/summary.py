@@ -52,6 +52,7 @@ class Summary:
         kinds: skipped and failed records of each kind.
         ignored: what was no task, by reason.
         unread: pictures of formats that cannot be read, by the endings of their names.
+        restored: pictures done, or planned, by the strength above 0 that they were restored with.
         failures: the first `KEPT_FAILURES` failures.
         input_pixels, output_pixels: of the pictures done.
         input_bytes, output_bytes: of the files of the pictures done.
@@ -67,6 +68,7 @@ class Summary:
     kinds: Counter[Kind] = field(default_factory=Counter)
     ignored: Counter[Ignored] = field(default_factory=Counter)
     unread: Counter[str] = field(default_factory=Counter)
+    restored: Counter[float] = field(default_factory=Counter)
     failures: list[Record] = field(default_factory=list)
     input_pixels: int = 0
     output_pixels: int = 0
@@ -114,6 +116,8 @@ class Summary:
         self.stages.update(record.stages)
         if record.status is Status.FAILED and len(self.failures) < KEPT_FAILURES:
             self.failures.append(record)
+        if record.restore and record.status in (Status.DONE, Status.PLANNED):
+            self.restored[record.restore] += 1
         if record.status is Status.DONE:
             assert record.input_size is not None
             self.input_pixels += record.input_size[0] * record.input_size[1]
@@ -133,6 +137,7 @@ class Summary:
             "kinds": {kind.value: count for kind, count in self.kinds.items()},
             "ignored": {why.value: count for why, count in self.ignored.items()},
             "unread": dict(self.unread),
+            "restored": {f"{strength:g}": count for strength, count in self.restored.items()},
             "input_pixels": self.input_pixels,
             "output_pixels": self.output_pixels,
             "input_bytes": self.input_bytes,

@@ -1,0 +1,112 @@
+"""--restore, as the user says it, and what `auto` chooses for a picture.
+
+`auto` knows five strengths. Which one suits a picture was measured: `benchmarks/restore.py` prints
+where the gains of neighbouring strengths are equal, and these are the thresholds below.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+from edsr_cli.images.picture import Pixels
+from edsr_cli.images.quality import Compression
+from edsr_cli.restoration.grid import jpeg_quality
+from edsr_cli.restoration.noise import noise_level
+from edsr_cli.restoration.sampling import luma, pieces
+
+Setting = float | Literal["auto"]
+"""A strength, 0 for the plain network to 1 for the restoring one, or "auto"."""
+
+STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""What `auto` chooses from."""
+
+_VERSION = 1  # to be raised whenever what is measured changes
+
+Steps = tuple[float, float, float, float]
+"""For each strength above 0, from where on it is chosen."""
+
+_DIFFERENT = 8  # in quality; what is measured so close below what is stated is the same
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Where the next strength becomes the better choice.
+
+    Attributes:
+        qualities: by codec, the highest qualities for 0.25, 0.5, 0.75 and 1.
+        noise: the lowest levels of noise for these.
+    """
+
+    qualities: dict[str, Steps]
+    noise: Steps
+
+    def for_compression(self, compression: Compression) -> float:
+        """The strength for a picture that was compressed."""
+        steps = self.qualities[compression.codec]
+        return STRENGTHS[sum(compression.quality <= step for step in steps)]
+
+    def for_noise(self, level: float) -> float:
+        """The strength for noise of a level, see `edsr_cli.restoration.noise`."""
+        return STRENGTHS[sum(level >= step for step in self.noise)]
+
+
+THRESHOLDS = {
+    2: Thresholds(
+        {"JPEG": (98, 95, 90, 82), "WebP": (97, 91, 78, 43), "AVIF": (94, 81, 63, 54)},
+        noise=(1.1, 1.6, 3.0, 4.5),
+    ),
+    3: Thresholds(  # between its neighbours, as long as there is no second network to measure
+        {"JPEG": (97, 95, 90, 77), "WebP": (97, 91, 78, 36), "AVIF": (94, 81, 63, 47)},
+        noise=(1.1, 1.9, 2.8, 3.9),
+    ),
+    4: Thresholds(
+        {"JPEG": (97, 95, 90, 73), "WebP": (97, 91, 79, 30), "AVIF": (94, 81, 63, 41)},
+        noise=(1.1, 2.2, 2.5, 3.3),
+    ),
+}
+"""By scale."""
+
+
+def version() -> str:
+    """What changes when `auto` may choose otherwise: pictures of a batch are made again then."""
+    return f"{_VERSION}-{hashlib.sha256(repr(THRESHOLDS).encode()).hexdigest()[:8]}"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How much to restore a picture, and why.
+
+    Attributes:
+        strength: 0 to 1.
+        reason: what was found, such as "JPEG of quality 72"; without a full stop.
+    """
+
+    strength: float
+    reason: str
+
+
+def choose(pixels: Pixels, scale: int, stated: Compression | None = None) -> Choice:
+    """The strength for a picture.
+
+    What its file states counts. The pixels may tell of more: of noise, and of worse files that the
+    picture was before.
+
+    Args:
+        pixels: (H, W, 3), RGB, uint8 or uint16.
+        scale: the upscaling factor.
+        stated: what the file says about its compression; None for nothing.
+    """
+    thresholds, found = THRESHOLDS[scale], []
+    if stated is not None:
+        found.append(Choice(thresholds.for_compression(stated), str(stated)))
+        if found[0].strength == STRENGTHS[-1]:
+            return found[0]
+    parts = pieces(pixels)
+    quality = jpeg_quality([luma(part) for part in parts])
+    if quality is not None and (stated is None or quality < stated.quality - _DIFFERENT):
+        traces = Compression("JPEG", quality)
+        found.append(Choice(thresholds.for_compression(traces), f"traces of a {traces}"))
+    level = noise_level(parts)
+    if strength := thresholds.for_noise(level):
+        found.append(Choice(strength, f"noise of about {level:.0f} levels"))
+    return max(found, key=lambda each: each.strength, default=Choice(0.0, "no damage found"))

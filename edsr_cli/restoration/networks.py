@@ -1,0 +1,195 @@
+"""Networks of every strength, ready to upscale."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edsr_cli.checkpoints import registry, store
+from edsr_cli.checkpoints.loader import LoadedNetwork, load_network
+from edsr_cli.checkpoints.mixing import mixed
+from edsr_cli.errors import UsageError
+from edsr_cli.images.picture import Pixels
+from edsr_cli.images.quality import Compression
+from edsr_cli.inference import Upscaler
+from edsr_cli.networks import EDSR, MDSR
+from edsr_cli.restoration.choice import Choice, Setting, choose, version
+from edsr_cli.restoration.words import ASKED
+
+_KEPT = 3  # networks on a device besides the plain one; another is made in a tenth of a second
+
+Find = Callable[[registry.ModelRow], Path]
+
+
+@dataclass(frozen=True)
+class Restoration:
+    """How pictures are restored.
+
+    Attributes:
+        plain: the network for strength 0.
+        restoring: the network for strength 1; None where there is only the plain one.
+        setting: what was asked for.
+        why_not: why nothing can be chosen, for results.
+    """
+
+    plain: EDSR | MDSR
+    restoring: EDSR | MDSR | None
+    setting: Setting
+    why_not: str = ""
+
+    @property
+    def fixed(self) -> Choice | None:
+        """What holds for every picture; None if it depends on the picture."""
+        if self.restoring is None:
+            return Choice(0.0, self.why_not)
+        return None if self.setting == "auto" else Choice(self.setting, ASKED)
+
+    @property
+    def label(self) -> str:
+        """The setting for recipes: a number, or "auto" with the version of its thresholds."""
+        return f"auto {version()}" if self.fixed is None else f"{self.fixed.strength:g}"
+
+    def network(self, strength: float) -> EDSR | MDSR:
+        """The network of a strength."""
+        return self.plain if self.restoring is None else mixed(self.plain, self.restoring, strength)
+
+
+class RestoringUpscaler(Upscaler):
+    """An upscaler that can be had in every strength.
+
+    By itself it upscales with the strength that holds for every picture, or else with 0.
+
+    Args:
+        restoration: the networks, and how to choose.
+        scale, device, precision, max_memory: as for `Upscaler`.
+    """
+
+    def __init__(
+        self,
+        restoration: Restoration,
+        scale: int,
+        device: str = "auto",
+        precision: str = "auto",
+        max_memory: int | None = None,
+    ) -> None:
+        fixed = restoration.fixed
+        network = restoration.network(fixed.strength if fixed else 0.0)
+        super().__init__(network, scale, device, precision, max_memory)
+        self.restoration = restoration
+        self._others: OrderedDict[float, Upscaler] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def choose(self, pixels: Pixels, stated: Compression | None = None) -> Choice:
+        """The strength for a picture, see `edsr_cli.restoration.choice.choose`."""
+        return self.restoration.fixed or choose(pixels, self.scale, stated)
+
+    def at(self, strength: float) -> Upscaler:
+        """The upscaler of a strength that `choose` gave; the last few are kept."""
+        if self.restoration.fixed is not None or strength == 0:
+            return self
+        with self._lock:
+            if strength not in self._others:
+                self._others[strength] = Upscaler(
+                    self.restoration.network(strength),
+                    self.scale,
+                    str(self.device),
+                    self.precision.value,
+                    self.max_memory,
+                )
+                if len(self._others) > _KEPT:
+                    self._others.popitem(last=False)
+            self._others.move_to_end(strength)
+            return self._others[strength]
+
+
+def find_restoration(
+    loaded: LoadedNetwork, model: str, setting: Setting | None, find: Find = store.resolve
+) -> Restoration | None:
+    """The networks that a setting of --restore needs.
+
+    Args:
+        loaded: the plain network, at the scale to use.
+        model: what the user called it.
+        setting: None for "auto" where the registry names a restoring model, else nothing.
+        find: see `load_network`.
+
+    Returns:
+        None for a model that has no restoring one, if none was asked for.
+
+    Raises:
+        UsageError: one was asked for, and there is none, or none for the scale.
+        WeightsError: its file cannot be used.
+    """
+    restored_by = ""
+    if model in registry.names():
+        restored_by = registry.find(model, loaded.scale).restored_by
+    if not restored_by:
+        if setting is None:
+            return None
+        raise UsageError(
+            f"--restore: {model} has no second network for compressed and noisy pictures.",
+            f"Leave it out, or use -m {registry.DEFAULT_MODEL}.",
+        )
+    if loaded.scale not in registry.scales(restored_by):
+        return _without(loaded, restored_by, setting)
+    if setting == 0:  # nothing else has to be here for it
+        return Restoration(loaded.network, None, 0.0, ASKED)
+    other = load_network(restored_by, loaded.scale, find=find)
+    return Restoration(loaded.network, other.network, "auto" if setting is None else setting)
+
+
+def _without(loaded: LoadedNetwork, restored_by: str, setting: Setting | None) -> Restoration:
+    """What is done at a scale that the restoring model does not have."""
+    offered = ", ".join(f"x{scale}" for scale in registry.scales(restored_by)) or "none"
+    if setting not in (None, "auto", 0):
+        raise UsageError(
+            f"--restore: {restored_by} has no scale x{loaded.scale}.", f"It has {offered}."
+        )
+    why_not = f"{restored_by} has no scale x{loaded.scale}"
+    return Restoration(loaded.network, None, 0.0, why_not)
+
+
+def make_upscaler(
+    loaded: LoadedNetwork,
+    restoration: Restoration | None,
+    device: str = "auto",
+    precision: str = "auto",
+    max_memory: int | None = None,
+) -> Upscaler:
+    """An upscaler for a network, in every strength if there is a restoration."""
+    if restoration is None:
+        return Upscaler(loaded.network, loaded.scale, device, precision, max_memory)
+    return RestoringUpscaler(restoration, loaded.scale, device, precision, max_memory)
+
+
+def as_setting(text: str | None) -> Setting | None:
+    """The setting of an option that was checked."""
+    return text if text is None or text == "auto" else float(text)  # type: ignore[return-value]
+
+
+def networks_of(upscaler: Upscaler) -> tuple[EDSR | MDSR, ...]:
+    """The networks that an upscaler's pictures depend on."""
+    if isinstance(upscaler, RestoringUpscaler) and upscaler.restoration.fixed is None:
+        assert upscaler.restoration.restoring is not None
+        return upscaler.network, upscaler.restoration.restoring
+    return (upscaler.network,)
+
+
+def restore_label(upscaler: Upscaler) -> str:
+    """How much an upscaler restores, for recipes: "auto 1", "0.5", or "0" if it does not."""
+    return upscaler.restoration.label if isinstance(upscaler, RestoringUpscaler) else "0"
+
+
+def choice_for(
+    upscaler: Upscaler, pixels: Pixels, stated: Compression | None = None
+) -> Choice | None:
+    """What an upscaler chooses for a picture; None if there is nothing to choose from."""
+    return upscaler.choose(pixels, stated) if isinstance(upscaler, RestoringUpscaler) else None
+
+
+def at_choice(upscaler: Upscaler, choice: Choice | None) -> Upscaler:
+    """The upscaler of a strength that was chosen."""
+    if choice is not None and isinstance(upscaler, RestoringUpscaler):
+        return upscaler.at(choice.strength)
+    return upscaler

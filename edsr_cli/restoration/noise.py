@@ -1,0 +1,86 @@
+"""The level of noise in a picture, told from texture.
+
+Noise is the same at all frequencies; texture fades towards the highest, above all in a picture
+that was made smaller. So what is measured is the highest frequencies of the blocks that have least
+of the low ones. Where that could still be texture, such as grass, two things tell: texture is
+nearly the same in all colours, noise is not; and if noise is (grain), it is no stronger an octave
+below.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edsr_cli.restoration.grid import blocks_of, cosine_transform
+from edsr_cli.restoration.sampling import Colours
+
+_SHARE = 0.1  # of the blocks are looked at
+_FEWEST = 16
+_DARKEST, _BRIGHTEST = 3, 252  # what is beyond may be cut off, and its noise with it
+_V, _U = np.meshgrid(np.arange(8), np.arange(8), indexing="ij")
+_HIGHEST = (_V >= 6) & (_U >= 6)
+_MIDDLE = (_V + _U >= 5) & (_V + _U <= 7)
+_LOW = (_V + _U > 0) & (_V + _U <= 5)
+
+# Luma and two colour differences; each row of length 1, but for luma, where noise that is
+# independent in R, G and B keeps 0.668 of its level.
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+_LUMA_SHARE = float(np.sqrt((_LUMA**2).sum()))
+_DIFFERENCES = np.array([[1, -1, 0], [1, 1, -2]], np.float32) / np.sqrt([[2], [6]])
+
+_TEXTURE, _NOISE = 0.25, 0.5
+"""Energy of the highest frequencies in relation to those an octave below: texture, white noise."""
+
+
+def noise_level(parts: Sequence[Colours]) -> float:
+    """The standard deviation in levels, 0..255, of noise in R, G and B.
+
+    Of grain that is the same in all three, it is the level that independent noise would have which
+    is as strong in luma: 1.5 times as much.
+
+    Args:
+        parts: pieces of the picture, (H, W, 3).
+    """
+    blocks = _blocks(parts)
+    if len(blocks) < _FEWEST:
+        return 0.0
+    luma = _energies(blocks @ _LUMA)
+    calm = np.argsort(luma[:, _LOW].sum(axis=1))[: max(_FEWEST, int(len(luma) * _SHARE))]
+    highest = luma[calm][:, _HIGHEST].mean()
+    level = float(np.sqrt(highest)) / _LUMA_SHARE
+    coloured = float(
+        np.sqrt(
+            np.mean([_energies(blocks[calm] @ row)[:, _HIGHEST].mean() for row in _DIFFERENCES])
+        )
+    )
+    flatness = highest / max(luma[calm][:, _MIDDLE].mean(), 1e-6)
+    grain = float(np.clip((flatness - _TEXTURE) / (_NOISE - _TEXTURE), 0, 1))
+    return max(min(level, coloured), level * grain)
+
+
+def _blocks(parts: Sequence[Colours]) -> NDArray[np.float32]:
+    """Blocks in which nothing is cut off, (N, 8, 8, 3); overlapping ones of small pictures."""
+    places = [(0, 0)] if len(parts) > 4 else [(0, 0), (0, 4), (4, 0), (4, 4)]
+    stacks = [
+        np.stack([blocks_of(part[..., channel], *place) for channel in range(3)], axis=-1)
+        for part in parts
+        for place in places
+    ]
+    blocks = np.concatenate(stacks)
+    if not len(blocks):
+        return blocks
+    least, most = blocks.min(axis=(1, 2, 3)), blocks.max(axis=(1, 2, 3))
+    # What has one colour was filled with it: a border, or a drawing, which has no noise if there is
+    # much of that.
+    filled = np.ptp(blocks @ _LUMA, axis=(1, 2)) < 1e-3
+    if filled.mean() > 0.5:
+        return blocks[:0]
+    whole = (least > _DARKEST) & (most < _BRIGHTEST) & ~filled
+    return blocks[whole] if np.count_nonzero(whole) >= _FEWEST else blocks[~filled]
+
+
+def _energies(blocks: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Squares of the frequencies of each block, (N, 8, 8)."""
+    transform = cosine_transform()
+    return np.square(transform @ blocks @ transform.T)

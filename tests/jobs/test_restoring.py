@@ -1,0 +1,62 @@
+"""The work on one file with an upscaler that can restore."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edsr_cli.jobs.naming import assign_outputs
+from edsr_cli.jobs.upscale import Job, Settings, Status
+from tests.jobs.nearest import NAME, read_back, repeated
+from tests.restoration.brightening import ADDED, restoring_upscaler
+from tests.restoration.pictures import saved, scene
+
+SCENE = scene(64, 80) // 2  # leaves room for what is added
+
+
+@pytest.fixture
+def job(tmp_path):
+    def make(content: bytes, name: str, setting="auto") -> Job:
+        path = tmp_path / name
+        path.write_bytes(content)
+        [task] = assign_outputs([str(path)], None, 4, None)
+        return Job(task, restoring_upscaler(setting), Settings(NAME))
+
+    return make
+
+
+def test_a_bad_jpeg_is_restored_and_the_result_says_why(job, tmp_path):
+    result = job(saved(SCENE, "JPEG", quality=30), "photo.jpg").run()
+    assert (result.status, result.error) == (Status.DONE, None)
+    assert (result.restore, result.restore_reason) == (1.0, "JPEG of quality 30")
+    values = result.to_dict()
+    assert (values["restore"], values["restore_reason"]) == (1.0, "JPEG of quality 30")
+    decoded = np.asarray(Image.open(tmp_path / "photo.jpg").convert("RGB"))
+    found = np.asarray(read_back(tmp_path / "photo_x4.png"))
+    assert np.array_equal(found, repeated(decoded) + ADDED)
+
+
+def test_a_clean_picture_is_not(job, tmp_path):
+    result = job(saved(SCENE, "PNG"), "photo.png").run()
+    assert (result.restore, result.restore_reason) == (0.0, "no damage found")
+    assert np.array_equal(np.asarray(read_back(tmp_path / "photo_x4.png")), repeated(SCENE))
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG"])
+def test_a_plan_says_the_same_and_writes_nothing(job, tmp_path, form):
+    content = saved(SCENE, form, **({"quality": 30} if form == "JPEG" else {}))
+    planned = job(content, "photo.x").plan()
+    assert planned.status is Status.PLANNED and planned.plan["panels"] == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.x"]
+    done = job(content, "photo.x").run()
+    assert (planned.restore, planned.restore_reason) == (done.restore, done.restore_reason)
+
+
+def test_a_plan_with_a_strength_of_ones_own_does_not_decode(job, monkeypatch):
+    monkeypatch.setattr(Job, "decode", None)
+    planned = job(saved(SCENE, "PNG"), "photo.png", 0.5).plan()
+    assert (planned.status, planned.restore) == (Status.PLANNED, 0.5)
+
+
+def test_pixels_that_are_damaged_fail_in_the_plan_already(job):
+    planned = job(saved(SCENE, "PNG")[:-200], "photo.png").plan()
+    assert planned.status is Status.FAILED and "photo.png" in planned.error

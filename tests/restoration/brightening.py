@@ -1,0 +1,27 @@
+"""Two networks whose strength shows: the second one adds 40 levels, those between them less."""
+
+from pathlib import Path
+
+from edsr_cli.checkpoints.loader import LoadedNetwork
+from edsr_cli.networks import EDSR
+from edsr_cli.restoration.choice import Setting
+from edsr_cli.restoration.networks import Restoration, RestoringUpscaler
+from tests.jobs.nearest import NAME, nearest_network
+
+ADDED = 40
+
+
+def brightening_network(scale: int) -> EDSR:
+    network = nearest_network(scale)
+    network.tail[1].bias += ADDED
+    return network
+
+
+def restoring_upscaler(setting: Setting = "auto", scale: int = 4) -> RestoringUpscaler:
+    restoration = Restoration(nearest_network(scale), brightening_network(scale), setting)
+    return RestoringUpscaler(restoration, scale, "cpu", "fp32")
+
+
+def loaded(scale: int = 4) -> LoadedNetwork:
+    network = nearest_network(scale)
+    return LoadedNetwork(network, network.config, NAME, scale, "CC0-1.0", "", Path("a"))
