@@ -1,5 +1,6 @@
 """Pictures from files, from bytes and from Pillow."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -74,7 +75,7 @@ def decode(
         image = _open(source, file, name, max_pixels)
         orientation = stored_orientation(image, file)
         bits = bits_per_channel(image, file)
-        picture = _to_picture(image, orientation, bits, name)
+        picture = _to_picture(image, orientation, bits, name, file)
         # Counted last, when the pixels are ours: a frame that is damaged must not spoil the first.
         frames = _count_frames(image)
         if frames > 1:
@@ -98,7 +99,7 @@ def from_pil(image: Image.Image) -> Picture:
     with guarded(name, limit):
         check_pixels(name, image.width, image.height, limit)
         # A TIFF forgets its orientation when it is loaded, because it is turned then.
-        return _to_picture(image, stored_orientation(image), 16, name, is_file=False)
+        return _to_picture(image, stored_orientation(image), 16, name)
 
 
 def to_pil(pixels: Pixels, metadata: Metadata = Metadata()) -> Image.Image:  # noqa: B008 - frozen
@@ -147,7 +148,7 @@ def _check_directory(image: TiffImagePlugin.TiffImageFile, name: str) -> None:
 
 
 def _to_picture(
-    image: Image.Image, orientation: int, bits: int, name: str, is_file: bool = True
+    image: Image.Image, orientation: int, bits: int, name: str, file: BinaryIO | None = None
 ) -> Picture:
     if image.format == "TIFF":
         # Pillow turns it by its tag on loading, or else by its XMP, which it shall not.
@@ -160,14 +161,15 @@ def _to_picture(
     else:
         image.load()
     check_pixels(name, *image.size, image.width * image.height)
-    metadata, notes = collect(image, turned=orientation != 1)
+    metadata, notes = collect(image, orientation, file)
     pixels, profile, colour_notes = to_rgb(image, metadata.icc_profile, bits, name)
     notes = colour_notes + notes
-    if is_file and bits > 8 and pixels.dtype == np.uint8:
+    if file is not None and bits > 8 and pixels.dtype == np.uint8:
         notes.insert(0, f"{bits}-bit colours read as 8-bit")
     if image.format != "TIFF":
         pixels = _upright(pixels, orientation)
-    metadata = Metadata(profile, metadata.exif, metadata.xmp, metadata.dpi)
+    height, width = pixels.shape[:2]
+    metadata = replace(metadata, icc_profile=profile, size=(width, height))
     return Picture(pixels, metadata, tuple(notes), image.format or "")
 
 

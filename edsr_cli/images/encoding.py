@@ -1,7 +1,9 @@
 """Pictures to files."""
 
+import io
 import os
 import shutil
+import struct
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -152,6 +154,13 @@ def _prepare(
             # That pixels per inch are lost matters to nobody; that colours shift does.
             if kind != "resolution":
                 notes.append(f"{output_format.name} cannot hold the {kind}: dropped")
+    hdr = metadata.hdr
+    if hdr and output_format.name not in ("PNG", "AVIF"):
+        hdr = None
+        left = ": only its ICC profile is kept" if values["ICC profile"] else ""
+        notes.append(f"{output_format.name} cannot hold its HDR colours (PQ or HLG){left}")
+    if hdr and output_format.name == "AVIF":
+        values["ICC profile"] = None  # it would override what is exact
     if values["EXIF data"]:
         try:
             values["EXIF data"] = with_size(values["EXIF data"], width, height)
@@ -167,7 +176,7 @@ def _prepare(
             if values[kind] and len(values[kind]) > limit:
                 values[kind] = None
                 notes.append(f"the {kind} is too long for JPEG: dropped")
-    return Metadata(*values.values()), tuple(notes)
+    return Metadata(*values.values(), hdr=hdr), tuple(notes)
 
 
 def _write(
@@ -195,13 +204,26 @@ def _write(
     if metadata.dpi:
         options["dpi"] = metadata.dpi
     image = Image.fromarray(data)
+    if output_format.name == "AVIF" and metadata.hdr:
+        made = io.BytesIO()
+        image.save(made, output_format.name, **options)
+        file.write(_with_code_points(made.getvalue(), metadata.hdr))
+        return
     image.save(_Sink(file), output_format.name, **options)  # type: ignore[arg-type]
+
+
+def _with_code_points(avif: bytes, points: tuple[int, int, int, int]) -> bytes:
+    """An AVIF with other primaries and transfer characteristics, which Pillow cannot set."""
+    place = avif.index(b"colrnclx") + 8
+    return avif[:place] + struct.pack(">2H", *points[:2]) + avif[place + 4 :]
 
 
 def _options(name: str, metadata: Metadata, compression: int | None) -> dict[str, Any]:
     """Pillow's options for a format, with the XMP data, which each takes in its own way."""
     if name == "PNG":
         chunks = PngImagePlugin.PngInfo()
+        if metadata.hdr:
+            chunks.add(b"cICP", bytes(metadata.hdr))
         if metadata.xmp:
             chunks.add_itxt("XML:com.adobe.xmp", metadata.xmp.decode("utf-8", "replace"))
         if compression is None:

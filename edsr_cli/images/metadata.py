@@ -9,6 +9,7 @@ from PIL import Image
 
 from edsr_cli.images import exif as exif_data
 from edsr_cli.images.picture import Metadata
+from edsr_cli.images.stated_colour import stated_colour
 
 # The tags of a TIFF file that describe the picture rather than how it is stored: description, make,
 # model, software, date, artist, computer, rating, copyright, and what Windows Explorer adds.
@@ -37,40 +38,41 @@ def stored_orientation(image: Image.Image, file: BinaryIO | None = None) -> int:
     return exif_data.orientation(exif_data.strip_prefix(data)) if data else 1
 
 
-def collect(image: Image.Image, turned: bool) -> tuple[Metadata, list[str]]:
+def collect(
+    image: Image.Image, orientation: int = 1, file: BinaryIO | None = None
+) -> tuple[Metadata, list[str]]:
     """The metadata of a loaded image, and remarks on what had to be dropped.
 
-    The ICC profile is as stored: what it applies to is for `colour` to decide.
+    The ICC profile is as stated: whether it fits the pixels is for `colour` to decide.
 
     Args:
         image: the image, loaded.
-        turned: whether the picture was not upright, so that an orientation in the XMP, which says
-            the same as that in the EXIF, must be reset too.
+        orientation: the EXIF orientation of the picture as stored, 1 to 8. The metadata become
+            those of the upright picture.
+        file: the file of the image, if there is one; its position is kept.
+
+    Raises:
+        PictureError: it states colours that Pillow reads wrongly.
     """
-    notes = []
-    exif = None
+    notes: list[str] = []
+    exif = stored = None
     try:
         stored = _tiff_exif(image) if image.format == "TIFF" else _stored_exif(image)
         if stored:
-            exif = exif_data.clean(exif_data.strip_prefix(stored))
+            stored = exif_data.strip_prefix(stored)
+            exif = exif_data.clean(stored)
             if exif:  # what Pillow cannot read, it cannot write either
                 Image.Exif().load(exif)
     except Exception:  # Pillow meets damaged EXIF data with all kinds
         exif = None
         notes.append("its EXIF data is damaged and was dropped")
     xmp = _stored_xmp(image)
-    if xmp and turned:
+    if xmp and orientation != 1:
         xmp = _set_xmp(xmp, "tiff:Orientation", 1)
-    profile = image.info.get("icc_profile")
-    return (
-        Metadata(
-            icc_profile=profile if isinstance(profile, bytes) and profile else None,
-            exif=exif,
-            xmp=xmp,
-            dpi=_stored_dpi(image),
-        ),
-        notes,
-    )
+    stated = stated_colour(image, file, stored if exif is not None else None)
+    notes += stated.notes
+    metadata = Metadata(stated.profile, exif, xmp, _stored_dpi(image), hdr=stated.hdr)
+    return metadata, notes
 
 
 def xmp_with_size(xmp: bytes, width: int, height: int) -> bytes:

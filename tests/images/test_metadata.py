@@ -51,7 +51,7 @@ def test_exif_written_as_text() -> None:
     image = opened(builders.saved(PICTURE, "PNG", pnginfo=text(Raw_profile_type_exif=raw)))
     assert metadata.stored_orientation(image) == 6
     image.load()
-    found, notes = metadata.collect(image, turned=True)
+    found, notes = metadata.collect(image, 6)
     assert found.exif is not None and builders.MAKER_NOTE in found.exif and not notes
 
 
@@ -68,8 +68,8 @@ def test_xmp_of_every_format(form: str) -> None:
         options = {"pnginfo": chunks}
     image = opened(builders.saved(PICTURE, form, **options))
     image.load()
-    assert metadata.collect(image, turned=False)[0].xmp == XMP
-    turned = metadata.collect(image, turned=True)[0].xmp
+    assert metadata.collect(image)[0].xmp == XMP
+    turned = metadata.collect(image, 6)[0].xmp
     assert turned is not None and b'tiff:Orientation="1"' in turned
     assert len(turned) == len(XMP)
 
@@ -85,7 +85,7 @@ def test_sizes_in_xmp() -> None:
 def test_exif_is_kept_where_it_lies(form: str) -> None:
     image = opened(builders.saved(PICTURE, form, exif=b"Exif\0\0" + builders.exif()))
     image.load()
-    found = metadata.collect(image, turned=True)[0].exif
+    found = metadata.collect(image, 6)[0].exif
     assert found is not None and found[:4] == b"II*\0"
     assert found.find(builders.MAKER_NOTE) == builders.exif().find(builders.MAKER_NOTE)
     assert b"thumbnail" not in found
@@ -95,7 +95,7 @@ def test_damaged_exif_is_dropped_with_a_note() -> None:
     image = opened(builders.saved(PICTURE, "WEBP", exif=b"Exif\0\0II*\0\xff\xff\xff\xff"))
     image.load()
     with limits(1000):
-        found, notes = metadata.collect(image, turned=False)
+        found, notes = metadata.collect(image)
     assert found.exif is None
     assert notes == ["its EXIF data is damaged and was dropped"]
 
@@ -108,7 +108,7 @@ def test_exif_of_a_tiff_is_its_descriptive_tags() -> None:
     exif.get_ifd(0x8825)[1] = "N"
     image = opened(builders.saved(PICTURE, "TIFF", exif=exif.tobytes()))
     image.load()
-    found = metadata.collect(image, turned=False)[0].exif
+    found = metadata.collect(image)[0].exif
     assert found is not None
     seen = Image.Exif()
     seen.load(found)
@@ -121,7 +121,7 @@ def test_exif_of_a_tiff_is_its_descriptive_tags() -> None:
 def test_a_plain_tiff_has_no_metadata() -> None:
     image = opened(builders.saved(PICTURE, "TIFF"))
     image.load()
-    found, notes = metadata.collect(image, turned=False)
+    found, notes = metadata.collect(image)
     assert (found.exif, found.dpi, found.xmp, found.icc_profile, notes) == (
         None,
         None,
@@ -140,4 +140,4 @@ def test_a_plain_tiff_has_no_metadata() -> None:
 def test_resolution(stored: Any, dpi: tuple[float, float] | None) -> None:
     image = Image.fromarray(np.zeros((1, 1, 3), np.uint8))
     image.info["dpi"] = stored
-    assert metadata.collect(image, turned=False)[0].dpi == dpi
+    assert metadata.collect(image)[0].dpi == dpi
