@@ -1,6 +1,7 @@
 """The public Python API: pictures in, pictures out."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import overload
 
@@ -10,6 +11,7 @@ from PIL.Image import Image
 from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.checkpoints.stated import Stated
 from edsr_cli.images import decode, from_pil, to_pil
+from edsr_cli.images.provenance import provenance
 from edsr_cli.inference import Pixels, Progress, Tile, Upscaler
 
 
@@ -47,7 +49,8 @@ def load(
     """
     stated = Stated(layout, value_range, mean_shift, residual_scale)
     loaded = load_network(os.fspath(model), scale, stated)
-    return PictureUpscaler(Upscaler(loaded.network, loaded.scale, device, precision, max_memory))
+    upscaler = Upscaler(loaded.network, loaded.scale, device, precision, max_memory)
+    return PictureUpscaler(upscaler, loaded.name)
 
 
 class PictureUpscaler:
@@ -55,10 +58,11 @@ class PictureUpscaler:
 
     Attributes:
         upscaler: the network with its device, number format and scale.
+        model: the name of the model, which pictures carry in their metadata.
     """
 
-    def __init__(self, upscaler: Upscaler) -> None:
-        self.upscaler = upscaler
+    def __init__(self, upscaler: Upscaler, model: str) -> None:
+        self.upscaler, self.model = upscaler, model
 
     @property
     def scale(self) -> int:
@@ -103,7 +107,8 @@ class PictureUpscaler:
 
         Returns:
             For an array, an array of the same type, (scale * H, scale * W, 3). Otherwise an RGB
-            PIL image whose `info` has the input's colour profile, EXIF, XMP and resolution.
+            PIL image whose `info` has the input's colour profile, EXIF, XMP and resolution, true
+            of the new size; the EXIF data names program, model and scale.
 
         Raises:
             PictureError: the file cannot be read as a picture.
@@ -122,4 +127,5 @@ class PictureUpscaler:
                 f"{type(picture).__name__}"
             )
         upscaled = self.upscaler.upscale(decoded.pixels, ensemble, tile, "uint8", progress)
-        return to_pil(upscaled.pixels, decoded.metadata)
+        record = provenance(self.model, self.scale)
+        return to_pil(upscaled.pixels, replace(decoded.metadata, software=record))

@@ -11,6 +11,7 @@ from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 from edsr_cli.errors import PictureError
 from edsr_cli.images.colour import to_rgb
 from edsr_cli.images.depth import bits_per_channel
+from edsr_cli.images.fitting import MEMORY, fit
 from edsr_cli.images.guard import FORMATS, FORMATS_BY_SUFFIX, check_pixels, guarded
 from edsr_cli.images.metadata import collect, stored_orientation
 from edsr_cli.images.picture import (
@@ -107,9 +108,11 @@ def to_pil(pixels: Pixels, metadata: Metadata = Metadata()) -> Image.Image:  # n
 
     Args:
         pixels: uint8 in 0..255, or uint16 in 0..65535, which is rounded to 8 bits.
-        metadata: what to put into `info`, by Pillow's names.
+        metadata: what to put into `info`, by Pillow's names, made true of these pixels. What has no
+            name of its own there (texts, IPTC, the program) goes into EXIF and XMP.
     """
     image = Image.fromarray(to_uint8(pixels))
+    metadata, _ = fit(metadata, MEMORY, image.width, image.height)
     values = {
         "icc_profile": metadata.icc_profile,
         "exif": b"Exif\0\0" + metadata.exif if metadata.exif else None,

@@ -1,22 +1,47 @@
 """What a file says about its picture: collected from Pillow, made true of an upright picture."""
 
 import math
-import re
 import struct
 from typing import Any, BinaryIO
 
 from PIL import Image
 
 from edsr_cli.images import exif as exif_data
+from edsr_cli.images import exif_writing, texts, xmp
 from edsr_cli.images.picture import Metadata
 from edsr_cli.images.stated_colour import stated_colour
+from edsr_cli.images.xmp_truth import Turn, upright
 
-# The tags of a TIFF file that describe the picture rather than how it is stored: description, make,
-# model, software, date, artist, computer, rating, copyright, and what Windows Explorer adds.
+# The tags of a TIFF file that describe the picture rather than how it is stored: programs, names of
+# document and page, description, make, model, date, artist, computer, rating, copyright, print
+# image matching, and what Windows Explorer adds.
 DESCRIPTIVE_TAGS = frozenset(
-    (270, 271, 272, 305, 306, 315, 316, 0x4746, 0x4749, 33432, *range(0x9C9B, 0x9CA0))
+    (
+        11,
+        269,
+        270,
+        271,
+        272,
+        285,
+        305,
+        306,
+        315,
+        316,
+        0x4746,
+        0x4749,
+        33432,
+        50341,
+        *range(0x9C9B, 0x9CA0),
+    )
 )
 
+_MAKER_NOTE = 0x927C
+# Beginnings of maker notes whose offsets do not depend on where in the file they lie. All others
+# would be garbage elsewhere.
+_MOVABLE_MAKER_NOTES = (
+    b"Apple iOS\0", b"FUJIFILM", b"Nikon\0\2", b"OLYMPUS\0", b"OM SYSTEM\0", b"PENTAX \0",
+)  # fmt: skip
+_X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _CENTIMETRE = 0x11A, 0x11B, 0x128, 3
 _MAX_DPI = 65535.0  # JPEG has 16 bits for it
 
 
@@ -54,40 +79,79 @@ def collect(
     Raises:
         PictureError: it states colours that Pillow reads wrongly.
     """
-    notes: list[str] = []
-    exif = stored = None
+    found = texts.find(image, file)
+    notes = found.notes
+    exif, stored = _exif(image, found.exif, notes)
+    width, height = _stored_size(image, orientation)
+    if exif:
+        exif = _turned_exif(exif, Turn(orientation, width, height), notes)
+    xmp = _stored_xmp(image) or found.xmp
+    stated = stated_colour(image, file, stored)
+    dpi = _stored_dpi(image) or _usable(found.dpi)
+    metadata = Metadata(
+        icc_profile=stated.profile,
+        exif=exif,
+        xmp=_upright_xmp(xmp, found.extended_xmp, Turn(orientation, width, height), notes),
+        dpi=dpi[::-1] if dpi and orientation >= 5 else dpi,
+        texts=tuple(found.texts),
+        iptc=found.iptc,
+        hdr=stated.hdr,
+    )
+    return metadata, notes + list(stated.notes)
+
+
+def _exif(
+    image: Image.Image, found: bytes | None, notes: list[str]
+) -> tuple[bytes | None, bytes | None]:
+    """EXIF data without what is not true of the output, and as stored."""
     try:
-        stored = _tiff_exif(image) if image.format == "TIFF" else _stored_exif(image)
-        if stored:
-            stored = exif_data.strip_prefix(stored)
-            exif = exif_data.clean(stored)
-            if exif:  # what Pillow cannot read, it cannot write either
-                Image.Exif().load(exif)
+        stored = _tiff_exif(image, notes) if image.format == "TIFF" else _stored_exif(image)
+        stored = stored or found
+        if not stored:
+            return None, None
+        stored = exif_data.strip_prefix(stored)
+        exif = exif_data.clean(stored)
+        if exif:  # what Pillow cannot read, it cannot write either
+            Image.Exif().load(exif)
+        return exif, stored
     except Exception:  # Pillow meets damaged EXIF data with all kinds
-        exif = None
         notes.append("its EXIF data is damaged and was dropped")
-    xmp = _stored_xmp(image)
-    if xmp and orientation != 1:
-        xmp = _set_xmp(xmp, "tiff:Orientation", 1)
-    stated = stated_colour(image, file, stored if exif is not None else None)
-    notes += stated.notes
-    metadata = Metadata(stated.profile, exif, xmp, _stored_dpi(image), hdr=stated.hdr)
-    return metadata, notes
+        return None, None
 
 
-def xmp_with_size(xmp: bytes, width: int, height: int) -> bytes:
-    """Set every width and height that an XMP packet states, in pixels; none are added."""
-    for prefix, names in (("tiff", ("ImageWidth", "ImageLength")),
-                          ("exif", ("PixelXDimension", "PixelYDimension"))):  # fmt: skip
-        for name, value in zip(names, (width, height), strict=True):
-            xmp = _set_xmp(xmp, f"{prefix}:{name}", value)
-    return xmp
+def _stored_size(image: Image.Image, orientation: int) -> tuple[int, int]:
+    """Width and height of the picture as stored; Pillow has turned a TIFF already."""
+    if image.format == "TIFF" and orientation >= 5:
+        return image.height, image.width
+    return image.width, image.height
 
 
-def _set_xmp(xmp: bytes, name: str, value: int) -> bytes:
-    """Set a number, written as an attribute or as an element, wherever the packet has it."""
-    pattern = rf"""({name}\s*=\s*["']|<{name}>\s*)[0-9]+""".encode()
-    return re.sub(pattern, lambda match: match[1] + str(value).encode(), xmp)
+def _turned_exif(exif: bytes, turn: Turn, notes: list[str]) -> bytes | None:
+    try:
+        return exif_writing.turned(exif, turn.orientation, turn.width, turn.height)
+    except ValueError:
+        notes.append("its EXIF data is damaged and was dropped")
+        return None
+
+
+def _upright_xmp(
+    stored: bytes | None, extensions: dict[str, bytes], turn: Turn, notes: list[str]
+) -> bytes | None:
+    """The XMP data, whole and true of the upright picture."""
+    if not stored:
+        if extensions:
+            notes.append("its extended XMP data belongs to nothing and was dropped")
+        return None
+    try:
+        data, complete = xmp.joined(xmp.to_utf8(stored), extensions)
+    except ValueError:
+        notes.append("its XMP data is damaged and was dropped")
+        return None
+    if not complete:
+        notes.append("its extended XMP data is damaged or missing: dropped")
+    result, remarks = upright(data, turn)
+    notes += remarks
+    return result
 
 
 def _stored_exif(image: Image.Image) -> bytes | None:
@@ -105,7 +169,7 @@ def _stored_exif(image: Image.Image) -> bytes | None:
     return None
 
 
-def _tiff_exif(image: Image.Image) -> bytes | None:
+def _tiff_exif(image: Image.Image, notes: list[str]) -> bytes | None:
     """EXIF data made of the tags of a TIFF file, which are its EXIF data and more."""
     source = image.getexif()
     exif = Image.Exif()
@@ -117,6 +181,10 @@ def _tiff_exif(image: Image.Image) -> bytes | None:
     for group in (exif_data.EXIF_IFD, exif_data.GPS_IFD):
         values = dict(source.get_ifd(group))
         values.pop(exif_data.INTEROP_IFD, None)  # an offset into the old file
+        note = values.get(_MAKER_NOTE)
+        if note and not (isinstance(note, bytes) and note.startswith(_MOVABLE_MAKER_NOTES)):
+            del values[_MAKER_NOTE]
+            notes.append("its maker notes cannot be moved to another file: dropped")
         if values:
             exif.get_ifd(group).update(values)
             found = True
@@ -151,8 +219,33 @@ def _stored_xmp(image: Image.Image) -> bytes | None:
 
 
 def _stored_dpi(image: Image.Image) -> tuple[float, float] | None:
+    if image.format in ("JPEG", "MPO"):
+        # Pillow makes up 72 where a JPEG with EXIF data does not say.
+        if image.info.get("jfif_unit") not in (1, 2):
+            return _exif_dpi(image)
+        by = 2.54 if image.info["jfif_unit"] == 2 else 1.0
+        return _usable(tuple(value * by for value in image.info.get("jfif_density", ())))
+    return _usable(image.info.get("dpi", ()))
+
+
+def _exif_dpi(image: Image.Image) -> tuple[float, float] | None:
+    """The resolution that the EXIF data of a JPEG states."""
     try:
-        x, y = (float(value) for value in image.info.get("dpi", ()))
+        exif = image.getexif()
+    except Exception:  # Pillow meets damaged EXIF data with all kinds
+        return None
+    by = 2.54 if exif.get(_RESOLUTION_UNIT) == _CENTIMETRE else 1.0
+    values = exif.get(_X_RESOLUTION), exif.get(_Y_RESOLUTION)
+    try:
+        return _usable(tuple(float(value) * by for value in values))  # type: ignore[arg-type]
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+
+
+def _usable(dpi: Any) -> tuple[float, float] | None:
+    """A resolution, if it is one."""
+    try:
+        x, y = (float(value) for value in dpi)
     except (TypeError, ValueError, ZeroDivisionError):
         return None
     # A TIFF without a resolution, or with a ratio only, comes as 1 x 1.

@@ -24,10 +24,12 @@ class Text:
     Attributes:
         keyword: what it is, such as "Author"; "Comment" for one that a format gives no name.
         value: the text.
+        language: the language it is in, such as "fr"; empty where it is not said.
     """
 
     keyword: str
     value: str
+    language: str = ""
 
 
 @dataclass(frozen=True)

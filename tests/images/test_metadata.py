@@ -74,13 +74,6 @@ def test_xmp_of_every_format(form: str) -> None:
     assert len(turned) == len(XMP)
 
 
-def test_sizes_in_xmp() -> None:
-    changed = metadata.xmp_with_size(XMP, 12800, 9600)
-    assert b'tiff:ImageWidth="12800"' in changed
-    assert b"<exif:PixelYDimension>9600<" in changed
-    assert metadata.xmp_with_size(b"<x/>", 1, 2) == b"<x/>"
-
-
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
 def test_exif_is_kept_where_it_lies(form: str) -> None:
     image = opened(builders.saved(PICTURE, form, exif=b"Exif\0\0" + builders.exif()))
