@@ -195,3 +195,31 @@ def photoshop_resources(data: bytes) -> list[tuple[int, bytes]]:
         found.append((number, data[place : place + size]))
         place += size + size % 2
     return found
+
+
+def tiff_values(file: BinaryIO, wanted: frozenset[int]) -> dict[int, bytes]:
+    """The bytes of tags in the first directory of a TIFF, as they are stored."""
+    found: dict[int, bytes] = {}
+    with kept_position(file):
+        file.seek(0)
+        header = file.read(16)
+        order = "<" if header[:2] == b"II" else ">"
+        big = header[2:4] in (b"+\0", b"\0+")
+        count, entry, pointer = ("Q", "HHQ8s", "Q") if big else ("H", "HHL4s", "L")
+        size, inline = (20, 8) if big else (12, 4)
+        try:
+            (start,) = struct.unpack_from(order + pointer, header, 8 if big else 4)
+            file.seek(start)
+            (entries,) = struct.unpack(order + count, file.read(struct.calcsize("=" + count)))
+            table = file.read(size * min(entries, 65536))
+            for tag, kind, number, value in struct.iter_unpack(order + entry, table):
+                length = number * {3: 2, 4: 4}.get(kind, 1)
+                if tag not in wanted or length > MAX_PART_BYTES:
+                    continue
+                if length > inline:
+                    file.seek(struct.unpack(order + pointer, value)[0])
+                    value = file.read(length)
+                found.setdefault(tag, value[:length])
+        except (struct.error, OSError, OverflowError):
+            pass  # cut short, or an offset to nowhere
+    return found

@@ -35,16 +35,18 @@ MEMORY = OutputFormat("a PIL image", (), max_side=2**31 - 1)
 
 COMMENT = "Comment"
 _OWN_RECORD = "edsr "
-_USER_COMMENTS = ("parameters", COMMENT)  # the first is what image generators call their prompt
+_USER_COMMENTS = ("parameters", "comment")  # the first is what image generators call their prompt
 
-# Keywords of PNG, and what XMP calls the same.
+_CREATED = "creation time"
+
+# Keywords of PNG in small letters, and what XMP calls the same.
 _SAME: dict[str, tuple[Name, str]] = {
-    "Title": ((DC, "title"), "Alt"),
-    "Author": ((DC, "creator"), "Seq"),
-    "Description": ((DC, "description"), "Alt"),
-    "Copyright": ((DC, "rights"), "Alt"),
-    "Software": ((XMP_BASIC, "CreatorTool"), "text"),
-    "Creation Time": ((XMP_BASIC, "CreateDate"), "text"),
+    "title": ((DC, "title"), "Alt"),
+    "author": ((DC, "creator"), "Seq"),
+    "description": ((DC, "description"), "Alt"),
+    "copyright": ((DC, "rights"), "Alt"),
+    "software": ((XMP_BASIC, "CreatorTool"), "text"),
+    _CREATED: ((XMP_BASIC, "CreateDate"), "text"),
 }
 _DATE = re.compile(r"\d{4}(-\d\d(-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?)?)?")
 
@@ -169,7 +171,7 @@ class _Fitting:
         """Put a text into EXIF, if there is one for that and it is free; the texts left."""
         for keyword in _USER_COMMENTS:
             for text in texts:
-                if text.keyword == keyword and len(text.value) < 30_000:
+                if text.keyword.lower() == keyword and len(text.value) < 30_000:
                     try:
                         exif = with_user_comment(self.metadata.exif, text.value)
                     except ValueError:
@@ -188,12 +190,9 @@ class _Fitting:
             if text.keyword == "Software" and text.value.startswith(_OWN_RECORD):
                 continue  # see `software`
             value = xmp.without_controls(text.value)
-            name, kind = _SAME.get(text.keyword, (None, ""))
-            if (
-                name is None
-                or name in new
-                or (text.keyword == "Creation Time" and not _DATE.fullmatch(value))
-            ):
+            keyword = text.keyword.lower()
+            name, kind = _SAME.get(keyword, (None, ""))
+            if name is None or name in new or (keyword == _CREATED and not _DATE.fullmatch(value)):
                 rest.append(f"{text.keyword}: {value}")
             else:
                 new[name] = Property(name, (value,), kind)

@@ -5,11 +5,12 @@ has taken over what people use of it (IPTC Photo Metadata Standard; Metadata Wor
 """
 
 import hashlib
+import re
 import struct
 from collections.abc import Sequence
 
 from edsr_cli.images import xmp
-from edsr_cli.images.xmp import DC, IPTC_CORE, PHOTOSHOP, Name, Property
+from edsr_cli.images.xmp import DC, IPTC_CORE, PHOTOSHOP, XMP_BASIC, Name, Property
 
 IPTC_RESOURCE, _DIGEST_RESOURCE = 0x0404, 0x0425
 _MARK = 0x1C
@@ -23,7 +24,6 @@ _SAME: dict[int, tuple[Name, str]] = {
     20: ((PHOTOSHOP, "SupplementalCategories"), "Bag"),
     25: ((DC, "subject"), "Bag"),
     40: ((PHOTOSHOP, "Instructions"), "text"),
-    55: ((PHOTOSHOP, "DateCreated"), "text"),
     80: ((DC, "creator"), "Seq"),
     85: ((PHOTOSHOP, "AuthorsPosition"), "text"),
     90: ((PHOTOSHOP, "City"), "text"),
@@ -39,9 +39,8 @@ _SAME: dict[int, tuple[Name, str]] = {
     120: ((DC, "description"), "Alt"),
     122: ((PHOTOSHOP, "CaptionWriter"), "text"),
 }
-_WITHOUT_LOSS = {0, 60, 62, 63, 65, 70}
-# 0: the version of IIM. 65 and 70: program and version, of the old file. The times of creation (60,
-# 62, 63) come with dates that are kept, or with EXIF.
+_DATES = {55: (60, (PHOTOSHOP, "DateCreated")), 62: (63, (XMP_BASIC, "CreateDate"))}  # with times
+_WITHOUT_LOSS = {0, 60, 63}  # the version of IIM, and times, which go with their dates
 
 
 def data_sets(iptc: bytes) -> list[tuple[int, int, bytes]]:
@@ -69,18 +68,22 @@ def to_properties(iptc: bytes) -> tuple[list[Property], list[str]]:
     sets = data_sets(iptc)
     utf8 = any(value == _UTF8 for record, number, value in sets if (record, number) == (1, 90))
     values: dict[int, list[str]] = {}
+    moments: dict[int, str] = {}
     left: dict[str, None] = {}
     for record, number, value in sets:
         if record == 2 and number in _SAME:
             values.setdefault(number, []).append(_decoded(value, utf8))
+        elif record == 2 and number in (*_DATES, *(time for time, _ in _DATES.values())):
+            moments[number] = _decoded(value, utf8)
         elif record != 1 and (record != 2 or number not in _WITHOUT_LOSS):
             left[f"{record}:{number}"] = None
     properties = []
     for number, texts in values.items():
         name, kind = _SAME[number]
-        if name == (PHOTOSHOP, "DateCreated"):
-            texts = [_date(text) for text in texts]
         properties.append(Property(name, tuple(texts), kind))
+    for date, (time, name) in _DATES.items():
+        if date in moments:
+            properties.append(Property(name, (_moment(moments[date], moments.get(time, "")),)))
     return properties, list(left)
 
 
@@ -92,9 +95,15 @@ def _decoded(value: bytes, utf8: bool) -> str:
     return xmp.without_controls(text)
 
 
-def _date(text: str) -> str:
-    """CCYYMMDD as XMP writes it."""
-    return f"{text[:4]}-{text[4:6]}-{text[6:]}" if len(text) == 8 and text.isdigit() else text
+def _moment(date: str, time: str) -> str:
+    """CCYYMMDD and HHMMSS+HHMM as XMP writes them; as they are where they are not of that form."""
+    if not re.fullmatch(r"[0-9]{8}", date):
+        return f"{date} {time}".strip()
+    day = f"{date[:4]}-{date[4:6]}-{date[6:]}"
+    if found := re.fullmatch(r"([0-9]{2})([0-9]{2})([0-9]{2})(?:([+-][0-9]{2})([0-9]{2}))?", time):
+        zone = f"{found[4]}:{found[5]}" if found[4] else ""
+        return f"{day}T{found[1]}:{found[2]}:{found[3]}{zone}"
+    return day
 
 
 def resources(iptc: bytes) -> bytes:

@@ -213,8 +213,8 @@ def _stored_xmp(image: Image.Image) -> bytes | None:
         value: Any = image.info.get(key)
         if isinstance(value, str):
             value = value.encode("utf-8", "replace")
-        if isinstance(value, bytes) and (value := value.strip(b"\0 ")):
-            return bytes(value)
+        if isinstance(value, bytes) and value.strip(b"\0 "):
+            return value
     return None
 
 

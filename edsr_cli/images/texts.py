@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
+import numpy as np
 from PIL import Image
 
 from edsr_cli.images import containers, iptc
@@ -38,6 +39,20 @@ _PNG_WITHOUT_LOSS = frozenset(
 _C2PA = "content credentials (C2PA), which are signed for the old file"
 _PNG_WORDS = {b"caBX": _C2PA, b"gdAT": "a gain map (HDR)", b"mkBF": "Fireworks' layers"}
 
+# What other modules look after, and what is about how the old file stores pixels.
+_JPEG_KNOWN: dict[str, tuple[bytes, ...]] = {
+    "APP0": (b"JFIF\0", b"JFXX\0"),
+    "APP1": (b"Exif\0", b"http://ns.adobe.com/xap/1.0/\0", _EXTENDED_XMP),
+    "APP2": (b"ICC_PROFILE\0", b"MPF\0"),
+    "APP13": (b"Photoshop 3.0\0", b"Adobe_CM\0"),
+    "APP14": (b"Adobe",),
+}
+
+_IPTC, _PHOTOSHOP = 33723, 34377
+_TIFF_KNOWN = {33432, 33550, 33723, 33922, 34264, 34377, 34665, 34675, 34735, 34736, 34737, 34853,
+               37724, 40965, 42112, 50341, 52545, 32995, 32996, 32997, 32998,
+               *range(40091, 40096)}  # fmt: skip
+
 _UUID_EXIF = b"JpgTiffExif->JP2"
 _UUID_XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _UUID_IPTC = bytes.fromhex("33c7a4d2b81d4723a0baf1a3e097ad38")
@@ -46,6 +61,9 @@ _UUID_GEO = bytes.fromhex("b14bf8bd083d4b43a5ae8cd7d5a6ce03")
 # Photoshop's image resources; 2000 to 2997 are paths.
 _CAPTION, _COPYRIGHT_FLAG, _URL, _RESOLUTION = 1008, 1034, 1035, 1005
 _EXIF_RESOURCE, _XMP_RESOURCE = 1058, 1060
+# Also: the profile, the digest of IPTC, thumbnails, the version of the program.
+_PHOTOSHOP_KEPT = {_CAPTION, _COPYRIGHT_FLAG, _URL, _RESOLUTION, _EXIF_RESOURCE, _XMP_RESOURCE,
+                   iptc.IPTC_RESOURCE, 1039, 1061, 1033, 1036, 1057}  # fmt: skip
 
 
 @dataclass
@@ -93,8 +111,10 @@ def find(image: Image.Image, file: BinaryIO | None) -> Found:
     try:
         if form in ("JPEG", "MPO"):
             _jpeg(image, found)
+            if file is not None and form == "JPEG" and _has_trailer(file):
+                found.leave("data behind the picture")
         elif form == "TIFF":
-            _tiff(image, found)
+            _tiff(image, file, found)
         elif file is not None and form in _READERS:
             _READERS[form](file, found)
         elif file is None:
@@ -179,7 +199,7 @@ def _raw_profile(kind: str, text: str, found: Found) -> None:
 
 
 def _jpeg(image: Image.Image, found: Found) -> None:
-    photoshop, left = [], []
+    photoshop, left, markers = [], [], []
     pieces: dict[str, dict[int, bytes]] = {}
     for name, data in getattr(image, "applist", ()):
         if name == "COM":
@@ -194,13 +214,27 @@ def _jpeg(image: Image.Image, found: Found) -> None:
             left.append(_C2PA)
         elif name == "APP2" and data.startswith(b"urn:iso:std:iso:ts:21496:-1\0"):
             left.append("a gain map (HDR)")
+        elif name.startswith("APP") and not data.startswith(_JPEG_KNOWN.get(name, ())):
+            letters = re.match(rb"[\x20-\x7e]{0,20}", data)
+            markers.append(f"{name} {(letters[0] if letters else b'').decode()}".rstrip())
     for key, parts in pieces.items():
         whole = b"".join(part for place, part in sorted(parts.items()))
         if len(whole) <= containers.MAX_PART_BYTES:
             found.extended_xmp[key.upper()] = whole
+    if markers:
+        left.append(f"its markers {', '.join(list(dict.fromkeys(markers))[:12])}")
     found.leave(*left)
     # A resource may go on in the next marker.
     _photoshop(containers.photoshop_resources(b"".join(photoshop)), found)
+
+
+def _has_trailer(file: BinaryIO) -> bool:
+    """Whether a JPEG does not end with its end marker, but for zeros: as videos are attached."""
+    with containers.kept_position(file):
+        end = file.seek(0, 2)
+        file.seek(max(0, end - 4096))
+        tail = file.read(4096).rstrip(b"\0\r\n")
+    return bool(tail) and not tail.endswith(b"\xff\xd9")
 
 
 def _photoshop(parts: list[tuple[int, bytes]], found: Found) -> None:
@@ -212,15 +246,22 @@ def _photoshop(parts: list[tuple[int, bytes]], found: Found) -> None:
             found.add("CopyrightFlag", "True")
         elif number == _CAPTION and data[:1] and not found.iptc:
             found.add("Description", _decoded(data[1 : 1 + data[0]]))
-    if any(2000 <= number < 2998 for number, _ in parts):
+    numbers = {number for number, _ in parts}
+    if any(2000 <= number < 2998 for number in numbers):
         found.leave("its paths")
+    if numbers - _PHOTOSHOP_KEPT - set(range(2000, 2998)):
+        found.leave("Photoshop's settings for editing and printing")
 
 
-def _tiff(image: Image.Image, found: Found) -> None:
+def _tiff(image: Image.Image, file: BinaryIO | None, found: Found) -> None:
     tags: Any = getattr(image, "tag_v2", {})
-    data = _bytes(tags.get(33723))
-    found.iptc = data if data and iptc.data_sets(data) else None
-    _photoshop(containers.photoshop_resources(_bytes(tags.get(34377))), found)
+    # Many writers call the bytes of IPTC numbers of 32 bits, of which Pillow gives the first.
+    stored = containers.tiff_values(file, frozenset((_IPTC, _PHOTOSHOP))) if file else {}
+    data = stored.get(_IPTC, b"")
+    if data[3:4] == b"\x1c":
+        data = np.frombuffer(data[: len(data) // 4 * 4], "<u4").byteswap().tobytes()
+    found.iptc = data if iptc.data_sets(data) else None
+    _photoshop(containers.photoshop_resources(stored.get(_PHOTOSHOP, b"")), found)
     if 37724 in tags:
         found.leave("its layers")
     if any(tag in tags for tag in (33550, 33922, 34264, 34735)):
@@ -231,23 +272,9 @@ def _tiff(image: Image.Image, found: Found) -> None:
         found.leave(_C2PA)
     if 330 in tags:
         found.leave("further pictures (SubIFDs)")
-
-
-def _bytes(value: Any) -> bytes:
-    """The bytes of a tag, which some writers give as numbers of 32 bits."""
-    if isinstance(value, bytes):
-        return value
-    if isinstance(value, str):
-        return value.encode("latin-1", "replace")
-    if isinstance(value, tuple) and value and all(isinstance(v, int) for v in value):
-        for layout in ("<%dL", ">%dL"):
-            try:
-                data = struct.pack(layout % len(value), *value)
-            except struct.error:
-                return b""
-            if data[:1] == b"\x1c" or data[:4] == b"8BIM":
-                return data
-    return b""
+    unknown = sorted(tag for tag in tags if tag >= 32768 and tag not in _TIFF_KNOWN)
+    if unknown:
+        found.leave(f"its TIFF tags {', '.join(map(str, unknown[:20]))}")
 
 
 def _psd(file: BinaryIO, found: Found) -> None:

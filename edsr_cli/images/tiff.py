@@ -34,6 +34,8 @@ _BYTE, _RATIONAL, _UNDEFINED, _LONG8 = 1, 5, 7, 16
 _NUMBER_BYTES = {3: 2, 8: 2, 4: 4, 9: 4, 13: 4, 5: 4, 10: 4, 11: 4, 12: 8, 16: 8}
 _BIG_HEADER_BYTES = 16
 _MAKER_NOTE = 0x927C
+# Directories, XMP and profiles, which are written on their own, and what describes other pixels.
+_ELSEWHERE = frozenset((EXIF_IFD, GPS_IFD, 0xA005, 33723, 34377, 34675, 37724, 50740, 50831, 50833))
 _NO_MAKER_NOTES = "BigTIFF cannot hold its maker notes: dropped"
 _DEFLATE, _RGB, _INTERLEAVED, _HORIZONTAL_DIFFERENCES, _INCH = 8, 2, 1, 2, 2
 
@@ -150,19 +152,26 @@ def _exif_fields(parts: Sequence[Field], exif: bytes) -> list[Field]:
     if not exif:
         return []
     order = byte_order(exif)
-    entries = [field for field in parts if field.tag in DESCRIPTIVE_TAGS]
+    entries = [field for field in parts if _is_kept(field.tag)]
     for tag in (EXIF_IFD, GPS_IFD):
         if any(field.tag == tag for field in parts) and (place := directory_of(exif, tag)):
             entries.append(Field(tag, LONG, struct.pack(order + "L", place)))
     return entries
 
 
+def _is_kept(tag: int) -> bool:
+    """Whether a tag of EXIF's first directory belongs in a TIFF, where others say how it is stored.
+
+    Private tags are values that mean the same anywhere, but for those that point somewhere.
+    """
+    return tag in DESCRIPTIVE_TAGS or (tag >= 0x8000 and tag not in _ELSEWHERE)
+
+
 def _without_maker_notes(parts: Sequence[Field], order: str) -> list[Field]:
     """EXIF data to be moved, in little-endian order: maker notes cannot be."""
-    kept = DESCRIPTIVE_TAGS | {EXIF_IFD, GPS_IFD}
     entries = []
     for field in parts:
-        if field.tag in kept:
+        if _is_kept(field.tag) or field.tag in (EXIF_IFD, GPS_IFD):
             if not isinstance(field.value, bytes):
                 inner = tuple(part for part in field.value if not _maker_notes(part))
                 field = Field(field.tag, field.kind, inner)
