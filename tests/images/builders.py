@@ -44,7 +44,7 @@ def entry(order: str, tag: int, kind: int, values: Sequence[int], data: bytes = 
     """A TIFF directory entry for `directory`: `data` where the value is given as bytes."""
     layout = {1: "B", 3: "H", 4: "L", 5: "L", 7: "B"}.get(kind, "B")
     packed = data or struct.pack(f"{order}{len(values)}{layout}", *values)
-    count = len(packed) // {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 7: 1}[kind]
+    count = len(packed) // {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 7: 1, 12: 8}[kind]
     return [tag, kind, count, packed]
 
 
