@@ -54,7 +54,7 @@ def maker_note(order: str, place: int) -> bytes:
     return builders.directory(order, place, [kind, owner])
 
 
-def exif(order: str = "<", orientation: int = 1, make: bytes = b"Canon\0") -> bytes:
+def exif(order: str = "<", orientation: int | None = 1, make: bytes = b"Canon\0") -> bytes:
     """EXIF data of a camera: maker notes, GPS, things in pixels, a thumbnail."""
     length = len(maker_note(order, 0))
 
@@ -63,7 +63,7 @@ def exif(order: str = "<", orientation: int = 1, make: bytes = b"Canon\0") -> by
         first = [
             builders.entry(order, 0x10F, 2, [], make),
             builders.entry(order, 0x110, 2, [], b"Canon Camera-Model\0"),
-            builders.entry(order, 0x112, 3, [orientation]),
+            builders.entry(order, 0x112, 3, [orientation or 1]),
             builders.entry(order, 0x11A, 5, [300, 1]),
             builders.entry(order, 0x11B, 5, [200, 1]),
             builders.entry(order, 0x128, 3, [2]),
@@ -88,6 +88,7 @@ def exif(order: str = "<", orientation: int = 1, make: bytes = b"Canon\0") -> by
             builders.entry(order, 2, 5, [47, 1, 22, 1, 1_234, 100]),
             builders.entry(order, 0x1D, 2, [], b"2020:02:03\0"),
         ]
+        first = [entry for entry in first if entry[0] != 0x112 or orientation is not None]
         places = [8, 0, 0, 0]
         places[1] = 8 + len(builders.directory(order, 8, first))
         places[2] = places[1] + len(builders.directory(order, places[1], camera))
@@ -579,10 +580,11 @@ def _tiffs(add: Add) -> None:
 def _others(add: Add) -> None:
     for form, suffix in (("WEBP", "webp"), ("AVIF", "avif")):
         lossless = {"lossless": True} if form == "WEBP" else {}
+        # Pillow would move the EXIF data of an AVIF to take the orientation out.
         data = builders.saved(
             Image.fromarray(PIXELS),
             form,
-            exif=b"Exif\0\0" + exif(),
+            exif=b"Exif\0\0" + exif(orientation=None),
             xmp=RICH_XMP,
             icc_profile=PROFILE,
             **lossless,

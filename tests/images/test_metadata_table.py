@@ -186,7 +186,7 @@ IGNORED_GROUPS = ("SourceFile", "ExifTool", "System", "File", "Composite", "JFIF
 
 def exiftool(paths: list[Path]) -> dict[str, dict[str, Any]]:
     run = subprocess.run(
-        ["exiftool", "-json", "-a", "-u", "-n", "-G1", "-charset", "filename=utf8", "-@", "-"],
+        ["exiftool", "-json", "-b", "-a", "-u", "-n", "-G1", "-charset", "filename=utf8", "-@", "-"],
         input="\n".join(map(str, paths)), capture_output=True, text=True, encoding="utf-8",
         timeout=300,
     )  # fmt: skip
@@ -196,7 +196,7 @@ def exiftool(paths: list[Path]) -> dict[str, dict[str, Any]]:
 def tags(item: dict[str, Any]) -> dict[str, Any]:
     return {
         name: value for name, value in item.items()
-        if ":" in name and name.split(":")[0] not in IGNORED_GROUPS
+        if name == "File:Comment" or (":" in name and name.split(":")[0] not in IGNORED_GROUPS)
     }  # fmt: skip
 
 
