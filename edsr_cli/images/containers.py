@@ -13,6 +13,7 @@ from typing import BinaryIO
 MAX_PART_BYTES = 2**24
 """A larger part is no metadata that makes sense; it counts as absent."""
 
+_MAX_TOTAL_BYTES = 2**27
 _MAX_PARTS = 100_000  # of one file
 _MAX_DEPTH = 8  # of boxes in boxes
 
@@ -30,6 +31,7 @@ def kept_position(file: BinaryIO) -> Iterator[None]:
 def png_chunks(file: BinaryIO) -> list[tuple[bytes, bytes]]:
     """Name and content of the chunks of a PNG, in order, without those of pixels."""
     found: list[tuple[bytes, bytes]] = []
+    total = 0
     with kept_position(file):
         file.seek(8)
         for _ in range(_MAX_PARTS):
@@ -37,7 +39,9 @@ def png_chunks(file: BinaryIO) -> list[tuple[bytes, bytes]]:
             if len(header) < 8:
                 break
             length, name = struct.unpack(">L4s", header)
-            if name in (b"IDAT", b"fdAT", b"fcTL") or length > MAX_PART_BYTES:
+            total += 0 if name == b"IDAT" else length
+            unwanted = name in (b"IDAT", b"fdAT", b"fcTL")
+            if unwanted or length > MAX_PART_BYTES or total > _MAX_TOTAL_BYTES:
                 file.seek(length + 4, 1)
                 continue
             data = file.read(length)

@@ -145,7 +145,7 @@ def _upright_xmp(
     try:
         data, complete = xmp.joined(xmp.to_utf8(stored), extensions)
     except ValueError:
-        notes.append("its XMP data is damaged and was dropped")
+        notes.append("its XMP data is damaged, or out of all proportion: dropped")
         return None
     if not complete:
         notes.append("its extended XMP data is damaged or missing: dropped")

@@ -30,11 +30,11 @@ _USUAL = {
 }  # fmt: skip
 _PREFIXES = {uri: prefix for prefix, uri in _USUAL.items()}
 _ATTRIBUTE = re.compile(rb"""\s+([^\s=/>"']+)\s*=\s*("[^"]*"|'[^']*')""")
-_PADDING = re.compile(rb"\s+(?=<\?xpacket end=)")
 _NAME_BYTES = 300  # more than a property takes that names an extension
 _NOT_XML = re.compile("[^\\t\\n\\r\\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 # Beyond these, a packet is made to exhaust something.
-_MAX_BYTES, _MAX_DEPTH, _MAX_NODES, _MAX_NAMESPACES = 2**24, 200, 200_000, 300
+_MAX_BYTES, _MAX_DEPTH, _MAX_NODES, _MAX_NAMESPACES = 2**24, 64, 50_000, 300
+_MAX_DESCRIPTIONS = 1000  # that all prefixes are put into
 
 Name = tuple[str, str]
 """Namespace and local name."""
@@ -53,6 +53,7 @@ class Node:
         inner: where its text lies; None for an element with elements in it.
         text: that text.
         is_element: whether it is one.
+        prefixes: those that it declares.
     """
 
     name: Name
@@ -63,6 +64,7 @@ class Node:
     inner: tuple[int, int] | None = None
     text: str = ""
     is_element: bool = True
+    prefixes: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -144,8 +146,10 @@ def parse(data: bytes) -> Packet:
     Raises:
         ValueError: it is no XML, has a document type, or is out of all proportion.
     """
-    if len(data) > _MAX_BYTES:
-        raise ValueError("too large")
+    # What has more signs than its nodes may have is not even given to the parser.
+    signs = max(data.count(b"<"), data.count(b"="))
+    if len(data) > _MAX_BYTES or signs > 4 * _MAX_NODES:
+        raise ValueError("out of proportion")
     reader = _Reader(data)
     try:
         reader.run()
@@ -210,8 +214,10 @@ class _Reader:
         self._open.append(number)
         self._texts.append([])
         place = start + 1 + len(name.encode())
-        self.nodes.append(Node(full, path, parent, start))
+        self.nodes.append(Node(full, path, parent, start, prefixes=frozenset(declared)))
         while match := _ATTRIBUTE.match(self.data, place):
+            if len(self.nodes) > _MAX_NODES:
+                raise ValueError("out of proportion")
             key = match[1].decode()
             place = match.end()
             if key.split(":")[0] in ("xmlns", "xml"):
@@ -326,17 +332,15 @@ def descriptions_of(data: bytes) -> list[bytes]:
         ValueError: it cannot be parsed, or its prefixes are ambiguous.
     """
     parsed = parse(data)
-    if parsed.ambiguous:
-        raise ValueError("ambiguous prefixes")
+    tops = _descriptions(parsed)
+    if parsed.ambiguous or len(tops) > _MAX_DESCRIPTIONS:
+        raise ValueError("ambiguous prefixes, or far too many descriptions")
     found = []
-    for node in _descriptions(parsed):
+    for node in tops:
         text = data[node.start : node.end]
         name = len(text[1:].split(b">")[0].split()[0].rstrip(b"/")) + 1
-        head = text[: text.index(b">")]
         missing = {
-            prefix: uri
-            for prefix, uri in parsed.namespaces.items()
-            if not re.search(rf"\sxmlns{_colon(prefix)}\s*=".encode(), head)
+            prefix: uri for prefix, uri in parsed.namespaces.items() if prefix not in node.prefixes
         }
         found.append(text[:name] + _declarations(missing).encode() + text[name:])
     return found
@@ -379,7 +383,7 @@ def split(data: bytes, limit: int) -> tuple[bytes, bytes] | None:
         that cannot be done.
     """
     try:
-        parsed = parse(_PADDING.sub(b"\n", data))
+        parsed = parse(_without_padding(data))
     except ValueError:
         return None
     if len(parsed.data) <= limit:
@@ -408,6 +412,12 @@ def split(data: bytes, limit: int) -> tuple[bytes, bytes] | None:
     return (main, extension) if main and len(main) <= limit else None
 
 
+def _without_padding(data: bytes) -> bytes:
+    """A packet without the spaces that writers leave at its end for changes in place."""
+    end = data.rfind(b"<?xpacket end")
+    return data if end < 0 else data[:end].rstrip() + data[end:]
+
+
 def digest(extension: bytes) -> str:
     """The name of an extension: its MD5, in capitals."""
     return hashlib.md5(extension, usedforsecurity=False).hexdigest().upper()
@@ -420,10 +430,6 @@ def _descriptions(parsed: Packet) -> list[Node]:
         if node.name == (RDF, "Description") and node.is_element
         and node.parent >= 0 and parsed.nodes[node.parent].name == (RDF, "RDF")
     ]  # fmt: skip
-
-
-def _colon(prefix: str) -> str:
-    return f":{re.escape(prefix)}" if prefix else ""
 
 
 def _declarations(namespaces: dict[str, str]) -> str:

@@ -94,7 +94,7 @@ def upright(data: bytes, turn: Turn) -> tuple[bytes | None, list[str]]:
     try:
         packet = xmp.parse(xmp.to_utf8(data))
     except ValueError:
-        return None, ["its XMP data is damaged and was dropped"]
+        return None, ["its XMP data is damaged, or out of all proportion: dropped"]
     notes = _drop(packet)
     if turn.orientation != 1:  # one that is stated here alone does not count, and stays
         for node in packet.nodes:

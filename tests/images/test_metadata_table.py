@@ -186,7 +186,8 @@ IGNORED_GROUPS = ("SourceFile", "ExifTool", "System", "File", "Composite", "JFIF
 
 def exiftool(paths: list[Path]) -> dict[str, dict[str, Any]]:
     run = subprocess.run(
-        ["exiftool", "-json", "-b", "-a", "-u", "-n", "-G1", "-charset", "filename=utf8", "-@", "-"],
+        ["exiftool", "-json", "-b", "-a", "-u", "-n",
+         "-G1", "-charset", "filename=utf8", "-@", "-"],
         input="\n".join(map(str, paths)), capture_output=True, text=True, encoding="utf-8",
         timeout=300,
     )  # fmt: skip
