@@ -190,7 +190,7 @@ def _options(name: str, metadata: Metadata, compression: int | None) -> dict[str
             return {"compress_level": 1, "compress_type": PNG_STRATEGY, "pnginfo": chunks}
         return {"compress_level": compression, "pnginfo": chunks}
     if name == "BMP":
-        return {}
+        return {"dpi": (0, 0)}  # for none, where Pillow would make up 96
     if name == "JPEG":
         extra = _jpeg_markers(metadata)
         return {"quality": JPEG_QUALITY, "subsampling": "4:4:4", "extra": extra, "comment": b""}
