@@ -34,10 +34,7 @@ def png_chunks(file: BinaryIO) -> list[tuple[bytes, bytes]]:
     total = 0
     with kept_position(file):
         file.seek(8)
-        for _ in range(_MAX_PARTS):
-            header = file.read(8)
-            if len(header) < 8:
-                break
+        while len(found) < _MAX_PARTS and len(header := file.read(8)) == 8:
             length, name = struct.unpack(">L4s", header)
             total += 0 if name == b"IDAT" else length
             unwanted = name in (b"IDAT", b"fdAT", b"fcTL")

@@ -8,6 +8,7 @@ from PIL import Image
 
 from edsr_cli.images import exif as exif_data
 from edsr_cli.images import exif_writing, texts, xmp
+from edsr_cli.images.colour_numbers import INTEROP_INDEX
 from edsr_cli.images.picture import Metadata
 from edsr_cli.images.stated_colour import stated_colour
 from edsr_cli.images.xmp_truth import Turn, upright
@@ -188,6 +189,12 @@ def _tiff_exif(image: Image.Image, notes: list[str]) -> bytes | None:
         if values:
             exif.get_ifd(group).update(values)
             found = True
+    index = source.get_ifd(exif_data.INTEROP_IFD).get(INTEROP_INDEX)
+    if isinstance(index, str) and index.isascii():
+        writer = exif_writing.ExifWriter(exif_data.strip_prefix(exif.tobytes()) if found else None)
+        value = index.strip("\0").encode() + b"\0"
+        writer.put(exif_data.INTEROP_IFD, INTEROP_INDEX, exif_writing.ASCII, value)
+        return bytes(writer.data)
     return exif.tobytes() if found else None
 
 

@@ -30,17 +30,10 @@ import numpy as np
 from PIL import Image
 
 from edsr_cli.errors import PictureError
-from edsr_cli.images import colour_spaces, containers, icc
-from edsr_cli.images import exif as exif_data
+from edsr_cli.images import colour_numbers, colour_spaces, containers, icc, nclx
 from edsr_cli.images.colour_spaces import ColourSpace
 from edsr_cli.images.guard import MAX_PNG_CHUNK_BYTES
-
-CodePoints = tuple[int, int, int, int]
-"""Primaries, transfer characteristics, matrix and full range of H.273."""
-
-_WHITE_POINT, _PRIMARIES, _TRANSFER = 0x13E, 0x13F, 0x12D
-_COLOUR_SPACE, _GAMMA, _INTEROP_INDEX = 0xA001, 0xA500, 0x0001
-_DEFAULT_GAMMA = 2.2  # of TIFF 6.0 and EXIF where primaries are stated, but no curve
+from edsr_cli.images.nclx import CodePoints
 
 
 @dataclass(frozen=True)
@@ -85,13 +78,17 @@ def stated_colour(image: Image.Image, file: BinaryIO | None, exif: bytes | None)
     except (struct.error, IndexError):  # cut short: as if it did not say
         stated = Stated(own)
     if stated.profile is None and stated.hdr is None and exif and not _is_explicit(image, file):
-        return replace(stated, profile=_from_exif(exif))
+        try:
+            space = colour_numbers.from_exif(exif)
+            return replace(stated, profile=space.profile() if space else None)
+        except ValueError:
+            return stated  # what it says makes no sense
     return stated
 
 
 def _is_explicit(image: Image.Image, file: BinaryIO | None) -> bool:
     """Whether the format itself has said "sRGB", so that EXIF has no say."""
-    return image.format == "AVIF" and file is not None and _nclx(file) is not None
+    return image.format == "AVIF" and file is not None and nclx.code_points(file) is not None
 
 
 def _made(space: ColourSpace | None, what: str) -> Stated:
@@ -167,7 +164,9 @@ def _png_numbers(chunks: dict[bytes, bytes]) -> Stated:
         options["curves"] = (curve,) * 3
         words.append(f"gamma {100_000 / value:.4g}")
     if len(data := chunks.get(b"cHRM", b"")) == 32:
-        white, *points = _pairs([value / 100_000 for value in struct.unpack(">8L", data)])
+        white, *points = colour_numbers.pairs(
+            [value / 100_000 for value in struct.unpack(">8L", data)]
+        )
         options |= {"primaries": points, "white": white}
         words.append("primaries of cHRM")
     if not options:
@@ -181,10 +180,6 @@ def _inflated(data: bytes) -> bytes | None:
         return zlib.decompressobj().decompress(compressed[1:], MAX_PNG_CHUNK_BYTES) or None
     except zlib.error:
         return None
-
-
-def _pairs(values: Sequence[float]) -> list[tuple[float, float]]:
-    return list(zip(values[::2], values[1::2], strict=True))
 
 
 def _jpeg(image: Image.Image, file: BinaryIO | None, own: bytes | None) -> Stated:
@@ -209,49 +204,8 @@ def _jpeg(image: Image.Image, file: BinaryIO | None, own: bytes | None) -> State
 def _avif(file: BinaryIO, own: bytes | None) -> Stated:
     if own is not None:  # it overrides nclx
         return Stated(own)
-    points = _nclx(file)
+    points = nclx.code_points(file)
     return _from_code_points(points, None, "nclx") if points else Stated()
-
-
-def _nclx(file: BinaryIO) -> CodePoints | None:
-    """What the primary item of an AVIF states, in an nclx box."""
-    properties = containers.find_boxes(file, b"meta", b"iprp", b"ipco", skip=4)
-    if not properties:
-        return None
-    inside = containers.boxes(file, properties[0])
-    wanted = _primary_properties(file, len(inside))
-    for index, box in enumerate(inside, 1):
-        if box.name == b"colr" and (wanted is None or index in wanted):
-            data = box.read(file)
-            if data[:4] == b"nclx" and len(data) >= 11:
-                primaries, transfer, matrix, full = struct.unpack_from(">3HB", data, 4)
-                return primaries, transfer, matrix, full >> 7
-    return None
-
-
-def _primary_properties(file: BinaryIO, count: int) -> set[int] | None:
-    """The numbers of the properties of the primary item; None where the file does not say."""
-    items = containers.find_boxes(file, b"meta", b"pitm", skip=4)
-    maps = containers.find_boxes(file, b"meta", b"iprp", b"ipma", skip=4)
-    if not items or not maps:
-        return None
-    data = items[0].read(file)
-    (item,) = struct.unpack_from(">H" if data[0] == 0 else ">L", data, 4)
-    data = maps[0].read(file)
-    version, wide = data[0], data[3] & 1
-    (entries,) = struct.unpack_from(">L", data, 4)
-    place = 8
-    for _ in range(min(entries, len(data))):
-        (number,) = struct.unpack_from(">H" if version == 0 else ">L", data, place)
-        place += 2 if version == 0 else 4
-        amount = data[place]
-        layout, mask = (">H", 0x7FFF) if wide else (">B", 0x7F)
-        size = struct.calcsize(layout)
-        if number == item:
-            found = struct.iter_unpack(layout, data[place + 1 : place + 1 + amount * size])
-            return {value & mask for (value,) in found}
-        place += 1 + amount * size
-    return None
 
 
 def _jpeg2000(file: BinaryIO, own: bytes | None) -> Stated:
@@ -333,90 +287,13 @@ def _tiff(image: Image.Image, file: BinaryIO | None, own: bytes | None) -> State
     if own is not None:
         return Stated(own)
     tags: Any = getattr(image, "tag_v2", {})
-    values = {tag: _numbers(tags.get(tag)) for tag in (_WHITE_POINT, _PRIMARIES, _TRANSFER)}
-    return _from_numbers(values[_WHITE_POINT], values[_PRIMARIES], values[_TRANSFER], None)
-
-
-def _from_numbers(
-    white: list[float], primaries: list[float], transfer: list[float], gamma: float | None
-) -> Stated:
-    """Of TIFF's tags, each empty where it is not there."""
-    options: dict[str, Any] = {}
-    if len(primaries) == 6:
-        options["primaries"] = _pairs(primaries)
-    if len(white) == 2:
-        options["white"] = (white[0], white[1])
-    if len(transfer) >= 2:
-        channels = 3 if len(transfer) % 3 == 0 else 1
-        options["curves"] = tuple(
-            colour_spaces.table_curve(np.array(part) / 65535)
-            for part in np.array_split(_thinned(transfer, channels), channels)
-        ) * (3 // channels)
-    if not options:
-        return Stated()
-    try:
-        curve = colour_spaces.gamma_curve(gamma or _DEFAULT_GAMMA)
-    except ValueError:
-        return Stated(notes=("its gamma makes no sense: dropped",))
-    options.setdefault("curves", (curve,) * 3)
-    space = colour_spaces.srgb_with("RGB with stated primaries", **options)
-    return _made(space, "its primaries and white point")
-
-
-def _thinned(values: list[float], channels: int) -> Any:
-    """Tables of 65536 entries as tables of 4097, which interpolation makes up for."""
-    table = np.array(values).reshape(channels, -1)
-    if table.shape[1] > 4097:
-        old = np.linspace(0, 1, table.shape[1])
-        table = np.array([np.interp(np.linspace(0, 1, 4097), old, row) for row in table])
-    return table.ravel()
-
-
-def _numbers(value: Any) -> list[float]:
-    """The numbers of a tag as Pillow gives them; empty where there are none that make sense."""
-    try:
-        return [float(part) for part in (value if isinstance(value, (tuple, list)) else ())]
-    except (TypeError, ValueError, ZeroDivisionError):
-        return []
-
-
-def _from_exif(exif: bytes) -> bytes | None:
-    try:
-        order = exif_data.byte_order(exif)
-        first = {field.tag: field for field in exif_data.fields(exif)}
-    except ValueError:
-        return None
-    inner = _part(first, exif_data.EXIF_IFD)
-    index = _part(inner, exif_data.INTEROP_IFD).get(_INTEROP_INDEX)
-    space = _values(inner.get(_COLOUR_SPACE), order)
-    if space == [1]:
-        return None
-    if space == [2] or (index and bytes(index.value)[:3] == b"R03"):
-        return colour_spaces.ADOBE_RGB.profile()
-    primaries = _values(first.get(_PRIMARIES), order)
-    white = _values(first.get(_WHITE_POINT), order)
-    gamma = _values(inner.get(_GAMMA), order)
-    if len(primaries) != 6:
-        return None
-    return _from_numbers(white, primaries, [], gamma[0] if gamma else None).profile
-
-
-def _part(fields: dict[int, Any], tag: int) -> dict[int, Any]:
-    """The fields of a directory that a field points to."""
-    value = fields[tag].value if tag in fields else ()
-    return {} if isinstance(value, bytes) else {field.tag: field for field in value}
-
-
-def _values(field: Any, order: str) -> list[float]:
-    """The numbers of a field of type SHORT, LONG or RATIONAL."""
-    layout = {3: "H", 4: "L", 5: "L"}.get(field.kind) if field else None
-    if layout is None or not isinstance(field.value, bytes):
-        return []
-    size = struct.calcsize(f"={layout}")
-    numbers = struct.unpack(f"{order}{len(field.value) // size}{layout}", field.value)
-    if field.kind != 5:
-        return [float(number) for number in numbers]
-    return [above / below if below else 0.0 for above, below in _pairs(numbers)]
+    white, primaries, transfer = (
+        colour_numbers.tag_numbers(tags.get(tag))
+        for tag in (colour_numbers.WHITE_POINT, colour_numbers.PRIMARIES, colour_numbers.TRANSFER)
+    )
+    return _made(
+        colour_numbers.from_numbers(white, primaries, transfer), "its primaries and white point"
+    )
 
 
 def _gif(file: BinaryIO, own: bytes | None) -> Stated:

@@ -185,6 +185,21 @@ def tiff(points: tuple[float, ...] | None, power: float | None, count: int = 256
     return builders.tiff(COLOURS, 2, extra=extra)
 
 
+def tiff_r03() -> bytes:
+    """A TIFF with an EXIF directory that points to one of interoperability."""
+
+    def pointer(tag: int, place: int) -> list:  # type: ignore[type-arg]
+        return builders.entry("<", tag, 4, [place])
+
+    start = len(builders.tiff(COLOURS, 2, extra=[pointer(0x8769, 0)]))
+    inner = start + len(builders.directory("<", start, [pointer(0xA005, 0)]))
+    return (
+        builders.tiff(COLOURS, 2, extra=[pointer(0x8769, start)])
+        + builders.directory("<", start, [pointer(0xA005, inner)])
+        + builders.directory("<", inner, [builders.entry("<", 1, 2, [], b"R03\0")])
+    )
+
+
 def gif(profile: bytes) -> bytes:
     data = builders.saved(Image.fromarray(COLOURS).quantize(256), "GIF")
     place = 13 + 3 * 256
@@ -250,6 +265,7 @@ case("jpeg EXIF colour space 2", exif_file("JPEG", space=2), ADOBE, gamma(563 / 
 case("jpeg EXIF R98", exif_file("JPEG", index=b"R98", space=1), BT709, srgb_curve)
 case("webp EXIF R03", exif_file("WEBP", index=b"R03"), ADOBE, gamma(563 / 256))
 case("png EXIF R03", exif_file("PNG", index=b"R03"), ADOBE, gamma(563 / 256))
+case("tiff EXIF R03", tiff_r03(), ADOBE, gamma(563 / 256))
 case("tiff primaries", tiff(P3, None), P3, gamma(2.2))
 case("tiff primaries, curve", tiff(BT2020, 1.8), BT2020, gamma(1.8))
 case("tiff curve", tiff(None, 1.0), BT709, LINEAR)
