@@ -114,6 +114,18 @@ def find_boxes(file: BinaryIO, *path: bytes, skip: int = 0) -> list[Box]:
     return level
 
 
+def riff_chunks(file: BinaryIO) -> list[bytes]:
+    """The names of the chunks of a WebP."""
+    found: list[bytes] = []
+    with kept_position(file):
+        file.seek(12)
+        while len(found) < _MAX_PARTS and len(header := file.read(8)) == 8:
+            name, size = struct.unpack("<4sL", header)
+            found.append(name)
+            file.seek(size + size % 2, 1)
+    return found
+
+
 def gif_extensions(file: BinaryIO) -> list[tuple[bytes, bytes]]:
     """Name and content of a GIF's extensions: b"comment", or the 11 letters of an application.
 

@@ -44,6 +44,7 @@ _MOVABLE_MAKER_NOTES = (
 )  # fmt: skip
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _CENTIMETRE = 0x11A, 0x11B, 0x128, 3
 _MAX_DPI = 65535.0  # JPEG has 16 bits for it
+_MAX_EXIF_BYTES = 2**24  # JPEG holds 64 KB; a PNG may state 2 GB, which would be copied many times
 
 
 def stored_orientation(image: Image.Image, file: BinaryIO | None = None) -> int:
@@ -61,7 +62,8 @@ def stored_orientation(image: Image.Image, file: BinaryIO | None = None) -> int:
     data = _stored_exif(image)
     if data is None and image.format == "PNG" and file is not None:
         data = _late_png_exif(file)
-    return exif_data.orientation(exif_data.strip_prefix(data)) if data else 1
+    # The orientation is one of the first things that are said.
+    return exif_data.orientation(exif_data.strip_prefix(data[:_MAX_EXIF_BYTES])) if data else 1
 
 
 def collect(
@@ -86,13 +88,13 @@ def collect(
     width, height = _stored_size(image, orientation)
     if exif:
         exif = _turned_exif(exif, Turn(orientation, width, height), notes)
-    xmp = _stored_xmp(image) or found.xmp
+    packet = _stored_xmp(image) or found.xmp
     stated = stated_colour(image, file, stored)
     dpi = _stored_dpi(image) or _usable(found.dpi)
     metadata = Metadata(
         icc_profile=stated.profile,
         exif=exif,
-        xmp=_upright_xmp(xmp, found.extended_xmp, Turn(orientation, width, height), notes),
+        xmp=_upright_xmp(packet, found.extended_xmp, Turn(orientation, width, height), notes),
         dpi=dpi[::-1] if dpi and orientation >= 5 else dpi,
         texts=tuple(found.texts),
         iptc=found.iptc,
@@ -109,6 +111,9 @@ def _exif(
         stored = _tiff_exif(image, notes) if image.format == "TIFF" else _stored_exif(image)
         stored = stored or found
         if not stored:
+            return None, None
+        if len(stored) > _MAX_EXIF_BYTES:
+            notes.append("its EXIF data is far larger than is reasonable and was dropped")
             return None, None
         stored = exif_data.strip_prefix(stored)
         exif = exif_data.clean(stored)
@@ -206,7 +211,7 @@ def _late_png_exif(file: BinaryIO) -> bytes | None:
         while len(header := file.read(8)) == 8:
             length, name = struct.unpack(">L4s", header)
             if name == b"eXIf":
-                return file.read(length)
+                return file.read(min(length, _MAX_EXIF_BYTES))
             if name == b"IEND":
                 return None
             file.seek(length + 4, 1)

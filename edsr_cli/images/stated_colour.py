@@ -101,8 +101,8 @@ def _made(space: ColourSpace | None, what: str) -> Stated:
 
 def _from_code_points(points: CodePoints, own: bytes | None, what: str) -> Stated:
     primaries, transfer = points[:2]
-    if transfer in (colour_spaces.PQ, colour_spaces.HLG):
-        return Stated(own, points)
+    if transfer in (colour_spaces.PQ, colour_spaces.HLG) and primaries < 256:
+        return Stated(own, (primaries, transfer, 0, 1))  # of pixels that are RGB in full range
     try:
         space = colour_spaces.from_code_points(primaries, transfer)
     except ValueError:

@@ -5,6 +5,7 @@
     TIFF       IPTC (33723), or Photoshop's data (34377) with IPTC in it
     PSD        image resources: IPTC, EXIF, XMP, resolution, copyright notice, address
     JPEG 2000  UUID boxes: EXIF, XMP, IPTC; comments
+    WebP, AVIF content credentials and gain maps, which are only named
     GIF        comments; XMP in an application extension
     TGA        author, comment, job and program of the extension area
 
@@ -56,6 +57,8 @@ _TIFF_KNOWN = {33432, 33550, 33723, 33922, 34264, 34377, 34665, 34675, 34735, 34
 _UUID_EXIF = b"JpgTiffExif->JP2"
 _UUID_XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _UUID_IPTC = bytes.fromhex("33c7a4d2b81d4723a0baf1a3e097ad38")
+_UUID_C2PA = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
+_WEBP_KNOWN = (b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF", b"ICCP", b"EXIF", b"XMP ")
 _UUID_GEO = bytes.fromhex("b14bf8bd083d4b43a5ae8cd7d5a6ce03")
 
 # Photoshop's image resources; 2000 to 2997 are paths.
@@ -328,6 +331,29 @@ def _jpeg2000_comments(box: containers.Box, file: BinaryIO, found: Found) -> Non
         place += 2 + size
 
 
+def _webp(file: BinaryIO, found: Found) -> None:
+    """Chunks that Pillow does not know; all that are known hold pixels, profile, EXIF or XMP."""
+    names = [name for name in containers.riff_chunks(file) if name not in _WEBP_KNOWN]
+    words = {b"C2PA": _C2PA}
+    found.leave(
+        *(
+            words.get(name, f"its WebP chunk {name.decode('ascii', 'replace')!r}")
+            for name in names[:20]
+        )
+    )
+
+
+def _avif(file: BinaryIO, found: Found) -> None:
+    for box in containers.boxes(file):
+        if box.name == b"uuid" and containers.Box(b"", box.start, box.start + 16).read(file) == (
+            _UUID_C2PA
+        ):
+            found.leave(_C2PA)
+    for box in containers.find_boxes(file, b"meta", b"iinf", skip=4):
+        if b"tmap" in box.read(file):  # the type of an item that is made of picture and gain map
+            found.leave("a gain map (HDR)")
+
+
 def _gif(file: BinaryIO, found: Found) -> None:
     for name, data in containers.gif_extensions(file):
         if name == b"comment":
@@ -370,6 +396,8 @@ _READERS: dict[str, Callable[[BinaryIO, Found], None]] = {
     "PNG": _png,
     "PSD": _psd,
     "JPEG2000": _jpeg2000,
+    "WEBP": _webp,
+    "AVIF": _avif,
     "GIF": _gif,
     "TGA": _tga,
 }

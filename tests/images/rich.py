@@ -591,6 +591,20 @@ def _others(add: Add) -> None:
         )
         facts = [*exif_facts(), *XMP_FACTS, ICC]
         add(f"all.{suffix}", data, facts)
+    data = builders.saved(Image.fromarray(PIXELS), "WEBP", lossless=True)
+    odd = data + b"C2PA\x04\0\0\0jumb" + b"ABCD\x02\0\0\0xy"
+    odd = odd[:4] + struct.pack("<L", len(odd) - 8) + odd[8:]
+    add(
+        "odd.webp",
+        odd,
+        [
+            Fact("content credentials (C2PA)", "never", gone="C2PA"),
+            Fact("WebP: other chunks", "never", gone="chunk 'ABCD'"),
+        ],
+    )
+    data = builders.saved(Image.fromarray(PIXELS), "AVIF")
+    credentials = box(b"uuid", bytes.fromhex("d8fec3d61b0e483c92975828877ec481"), bytes(20))
+    add("c2pa.avif", data + credentials, [Fact("content credentials (C2PA)", "never", gone="C2PA")])
     packet = b"!\xff\x0bXMP DataXMP" + RICH_XMP + b"\1" + bytes(range(255, -1, -1)) + b"\0"
     comment = b"!\xfe\x0bGif-Comment\0"
     add("all.gif", gif(comment, packet), [*XMP_FACTS, Fact("GIF: comments", "Gif-Comment")])

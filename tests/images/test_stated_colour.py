@@ -304,14 +304,14 @@ def test_the_measure_sees_a_wrong_space() -> None:
 def test_hdr_is_kept_in_the_format_s_own_way_or_remarked(transfer: int) -> None:
     for data in (png(cicp(9, transfer)), avif(9, transfer)):
         picture = decode(data)
-        assert picture.metadata.hdr is not None and picture.metadata.hdr[:2] == (9, transfer)
+        assert picture.metadata.hdr == (9, transfer, 0, 1)
         assert picture.metadata.icc_profile is None
         for output in FORMATS:
             file = io.BytesIO()
             notes = encode(picture.pixels, output, picture.metadata, file)
             if output.name in ("PNG", "AVIF"):
                 back = decode(file.getvalue()).metadata.hdr
-                assert notes == () and back is not None and back[:2] == (9, transfer)
+                assert notes == () and back == (9, transfer, 0, 1)
             else:
                 [note] = notes
                 assert "HDR" in note and output.name in note
@@ -327,6 +327,7 @@ def test_hdr_is_kept_in_the_format_s_own_way_or_remarked(transfer: int) -> None:
         (png(chrm((0.3, 0.3, 0.3, 0.3, 0.3, 0.3))), "make no sense"),
         (png((b"cICP", bytes((12, 13, 0, 0)))), "video signal"),
         (avif(99, 13), "nclx 99/13 is unknown"),
+        (avif(999, 16), "nclx 999/16 is unknown"),
         (bmp(b"LINK"), "in another file"),
         (bmp(b"\0\0\0\0", (1,) * 12), "make no sense"),
         (jp2(b"\1\0\0" + struct.pack(">L", 20)), "colour space 20 was read as sRGB"),
