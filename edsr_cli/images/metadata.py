@@ -109,6 +109,8 @@ def _exif(
     """EXIF data without what is not true of the output, and as stored."""
     try:
         stored = _tiff_exif(image, notes) if image.format == "TIFF" else _stored_exif(image)
+        if not stored and found and exif_data.orientation(exif_data.strip_prefix(found)) != 1:
+            notes.append(f"the orientation in the EXIF data of a {image.format} was not heeded")
         stored = stored or found
         if not stored:
             return None, None

@@ -34,11 +34,17 @@ _EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 # other modules look after.
 _PNG_WITHOUT_LOSS = frozenset(
     (b"IHDR", b"PLTE", b"IEND", b"tRNS", b"bKGD", b"hIST", b"sBIT", b"sPLT", b"tIME", b"pHYs",
-     b"acTL", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cICP", b"cLLi", b"mDCV", b"cLLI", b"mDCv",
+     b"acTL", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cICP",
      b"eXIf", b"tEXt", b"zTXt", b"iTXt", b"iDOT", b"vpAg", b"orNT", b"CgBI")
 )  # fmt: skip
 _C2PA = "content credentials (C2PA), which are signed for the old file"
-_PNG_WORDS = {b"caBX": _C2PA, b"gdAT": "a gain map (HDR)", b"mkBF": "Fireworks' layers"}
+_MASTERING = "HDR mastering data"
+_PNG_WORDS = {
+    **dict.fromkeys((b"mDCV", b"mDCv", b"cLLI", b"cLLi"), _MASTERING),
+    b"caBX": _C2PA,
+    b"gdAT": "a gain map (HDR)",
+    b"mkBF": "Fireworks' layers",
+}
 
 # What other modules look after, and what is about how the old file stores pixels.
 _JPEG_KNOWN: dict[str, tuple[bytes, ...]] = {
@@ -349,6 +355,10 @@ def _avif(file: BinaryIO, found: Found) -> None:
             _UUID_C2PA
         ):
             found.leave(_C2PA)
+    properties = containers.find_boxes(file, b"meta", b"iprp", b"ipco", skip=4)
+    inside = {part.name for box in properties[:1] for part in containers.boxes(file, box)}
+    if inside & {b"mdcv", b"clli"}:
+        found.leave(_MASTERING)
     for box in containers.find_boxes(file, b"meta", b"iinf", skip=4):
         if b"tmap" in box.read(file):  # the type of an item that is made of picture and gain map
             found.leave("a gain map (HDR)")

@@ -515,10 +515,11 @@ def _pngs(add: Add) -> None:
     add("iptc.png", png(raw_profile("iptc", resource(1028, IPTC))), IPTC_FACTS)
     add(
         "odd.png",
-        png(chunk(b"caBX", b"c2pa"), chunk(b"pCAL", b"Calibration")),
+        png(chunk(b"caBX", b"c2pa"), chunk(b"pCAL", b"Calibration"), chunk(b"mDCV", bytes(24))),
         [
             Fact("content credentials (C2PA)", "never", gone="C2PA"),
             Fact("PNG: other chunks", "never", gone="chunk 'pCAL'"),
+            Fact("HDR mastering data", "never", gone="mastering"),
         ],
     )
 

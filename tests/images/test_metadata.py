@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin, TiffImagePlugin
 
-from edsr_cli.images import metadata
+from edsr_cli.images import decode, metadata
 from edsr_cli.images.guard import limits
 
-from . import builders
+from . import builders, rich
 
 XMP = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a tiff:Orientation="6" tiff:ImageWidth="640"/>'
@@ -134,3 +134,26 @@ def test_resolution(stored: Any, dpi: tuple[float, float] | None) -> None:
     image = Image.fromarray(np.zeros((1, 1, 3), np.uint8))
     image.info["dpi"] = stored
     assert metadata.collect(image)[0].dpi == dpi
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_an_orientation_where_viewers_do_not_look(orientation: int) -> None:
+    """In JPEG 2000 and PSD, nobody turns a picture by it; that it is gone is told."""
+    blob = rich.exif(orientation=orientation)
+    for data in (
+        rich.jp2(rich.box(b"uuid", b"JpgTiffExif->JP2", blob)),
+        rich.psd(rich.resource(1058, blob)),
+    ):
+        picture = decode(data)
+        assert picture.pixels.shape[:2] == (rich.HEIGHT, rich.WIDTH)
+        assert picture.metadata.exif is not None
+        told = [note for note in picture.notes if "orientation" in note]
+        assert len(told) == (orientation != 1)
+
+
+def test_exif_beyond_reason_is_dropped() -> None:
+    blob = rich.exif() + bytes(2**24)
+    data = builders.png(builders.gradient(), before=builders.chunk(b"eXIf", blob))
+    picture = decode(data)
+    assert picture.metadata.exif is None
+    assert "far larger than is reasonable" in picture.notes[0]
