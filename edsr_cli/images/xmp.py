@@ -147,7 +147,7 @@ def parse(data: bytes) -> Packet:
         ValueError: it is no XML, has a document type, or is out of all proportion.
     """
     # What has more signs than its nodes may have is not even given to the parser.
-    signs = max(data.count(b"<"), data.count(b"="))
+    signs = max(data.count(b"<"), data.count(b'="') + data.count(b"='"))
     if len(data) > _MAX_BYTES or signs > 4 * _MAX_NODES:
         raise ValueError("out of proportion")
     reader = _Reader(data)

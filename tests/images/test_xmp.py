@@ -75,7 +75,7 @@ def bomb() -> bytes:
         b"", b"junk", b"<a>", b"<a></b>", bomb(),
         b'<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><x>&e;</x>',
         b"<a>" * 100_000, b"<a>" + b"<b/>" * 100_000 + b"</a>",
-        b"<a" + b"".join(b" a%d=''" % n for n in range(60_000)) + b"/>",
+        b"<a" + b"".join(b" a%d= ''" % n for n in range(60_000)) + b"/>",
         b"<a" + b"".join(b" xmlns:a%d='u'" % n for n in range(400)) + b"/>",
         b"<a>" + b"x" * 2**24 + b"</a>",
     ],
@@ -105,6 +105,10 @@ def test_no_damage_does_more_than_raise_value_error(data: st.DataObject) -> None
             work()
         except ValueError:
             continue
+
+
+def test_texts_may_hold_any_number_of_signs() -> None:
+    assert xmp.parse(b"<a>" + b"=" * 300_000 + b"</a>").nodes[0].text == "=" * 300_000
 
 
 def test_extensions_are_joined_and_split_again() -> None:
