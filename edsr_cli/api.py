@@ -2,6 +2,7 @@
 
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import overload
 
@@ -19,6 +20,7 @@ from edsr_cli.arguments import (
 from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.checkpoints.stated import Stated
 from edsr_cli.images import decode, from_pil, to_pil
+from edsr_cli.images.provenance import provenance
 from edsr_cli.images.quality import Compression
 from edsr_cli.inference import Pixels, Progress, Tile, Upscaler
 from edsr_cli.inference.processors import use_threads
@@ -155,7 +157,8 @@ class PictureUpscaler:
 
         Returns:
             For an array, an array of the same type, (scale * H, scale * W, 3). Otherwise an RGB
-            PIL image whose `info` has the input's colour profile, EXIF, XMP and resolution.
+            PIL image whose `info` has the input's colour profile, EXIF, XMP and resolution, true
+            of the new size; the EXIF data names program, model and scale.
 
         Raises:
             PictureError: the file cannot be read as a picture.
@@ -179,7 +182,8 @@ class PictureUpscaler:
         choice = self._choice(decoded.pixels, decoded.compression)
         upscaler = at_choice(self.upscaler, choice)
         upscaled = upscaler.upscale(decoded.pixels, ensemble, tile, "uint8", progress)
-        return to_pil(upscaled.pixels, decoded.metadata)
+        record = provenance(self.model, self.scale, choice.strength if choice else None)
+        return to_pil(upscaled.pixels, replace(decoded.metadata, software=record))
 
     def _choice(self, pixels: Pixels, stated: Compression | None = None) -> Choice | None:
         choice = choice_for(self.upscaler, pixels, stated)

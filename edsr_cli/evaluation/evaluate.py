@@ -17,6 +17,7 @@ from edsr_cli.evaluation.saving import check_destination, destination
 from edsr_cli.evaluation.scores import Scores, measure
 from edsr_cli.images import DEFAULT_MAX_PIXELS, Metadata, write_picture
 from edsr_cli.images.formats import PNG
+from edsr_cli.images.provenance import provenance
 from edsr_cli.images.rounding import to_uint8
 from edsr_cli.images.source import display_name
 from edsr_cli.inference import Progress, Tile, Upscaler
@@ -187,7 +188,8 @@ def _evaluate(
     result.precision = upscaled.precision.value
     sr = to_uint8(upscaled.pixels)
     if path is not None:
-        write_picture(path, sr, PNG, Metadata(), settings.overwrite)
+        record = Metadata(software=provenance(settings.model, pair.scale))
+        write_picture(path, sr, PNG, record, settings.overwrite)
         result.saved = str(path)
     scores = measure(sr, loaded.hr, result.border)
     simple = measure(bicubic.upscale(loaded.lr, pair.scale), loaded.hr, result.border)

@@ -9,6 +9,7 @@ from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from edsr_cli.images.colour import DAMAGED, to_rgb
 from edsr_cli.images.depth import bits_per_channel
+from edsr_cli.images.fitting import MEMORY, fit
 from edsr_cli.images.guard import FORMATS, FORMATS_BY_SUFFIX, check_pixels, guarded
 from edsr_cli.images.jpeg_damage import is_damaged
 from edsr_cli.images.metadata import collect, stored_orientation
@@ -87,7 +88,7 @@ def decode(
         orientation = stored_orientation(image, file)
         bits = bits_per_channel(image, file)
         compression = stated_compression(image, file)
-        picture = _to_picture(image, orientation, bits, name)
+        picture = _to_picture(image, orientation, bits, name, file)
         notes = list(picture.notes)
         height, width = picture.pixels.shape[:2]
         if image.format in _JPEG and is_damaged(file, width * height):
@@ -114,7 +115,7 @@ def from_pil(image: Image.Image) -> Picture:
         if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tile and image.fp:
             return decode_frame(image, name, limit)
         # A TIFF forgets its orientation when it is loaded, because it is turned then.
-        picture = _to_picture(image, stored_orientation(image), 16, name, is_file=False)
+        picture = _to_picture(image, stored_orientation(image), 16, name)
         return replace(picture, compression=stated_compression(image))
 
 
@@ -123,9 +124,11 @@ def to_pil(pixels: Pixels, metadata: Metadata = Metadata()) -> Image.Image:  # n
 
     Args:
         pixels: uint8 in 0..255, or uint16 in 0..65535, which is rounded to 8 bits.
-        metadata: what to put into `info`, by Pillow's names.
+        metadata: what to put into `info`, by Pillow's names, made true of these pixels. What has no
+            name of its own there (texts, IPTC, the program) goes into EXIF and XMP.
     """
     image = Image.fromarray(to_uint8(pixels))
+    metadata, _ = fit(metadata, MEMORY, image.width, image.height)
     values = {
         "icc_profile": metadata.icc_profile,
         "exif": b"Exif\0\0" + metadata.exif if metadata.exif else None,
@@ -149,7 +152,7 @@ def _open(source: Path | bytes, file: BinaryIO, name: str, max_pixels: int) -> I
 
 
 def _to_picture(
-    image: Image.Image, orientation: int, bits: int, name: str, is_file: bool = True
+    image: Image.Image, orientation: int, bits: int, name: str, file: BinaryIO | None = None
 ) -> Picture:
     if image.format == "TIFF":
         # Pillow turns it by its tag on loading, or else by its XMP, which it shall not.
@@ -162,14 +165,15 @@ def _to_picture(
     else:
         image.load()
     check_pixels(name, *image.size, image.width * image.height)
-    metadata, notes = collect(image, turned=orientation != 1)
+    metadata, notes = collect(image, orientation, file)
     pixels, profile, colour_notes = to_rgb(image, metadata.icc_profile, bits, name)
     notes = colour_notes + notes
-    if is_file and bits > 8 and pixels.dtype == np.uint8:
+    if file is not None and bits > 8 and pixels.dtype == np.uint8:
         notes.insert(0, f"{bits}-bit colours read as 8-bit")
     if image.format != "TIFF":
         pixels = upright(pixels, orientation)
-    metadata = Metadata(profile, metadata.exif, metadata.xmp, metadata.dpi)
+    height, width = pixels.shape[:2]
+    metadata = replace(metadata, icc_profile=profile, size=(width, height))
     return Picture(pixels, metadata, tuple(notes), image.format or "")
 
 

@@ -1,7 +1,9 @@
 """Pictures to files."""
 
+import io
 import os
 import shutil
+import struct
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,12 +14,12 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
 from edsr_cli.errors import EdsrError, PictureError
+from edsr_cli.images import iptc, xmp
 from edsr_cli.images.atomic import atomic_write
-from edsr_cli.images.exif import with_size
+from edsr_cli.images.fitting import JPEG_XMP_BYTES, fit
 from edsr_cli.images.formats import OutputFormat
 from edsr_cli.images.guard import limits
-from edsr_cli.images.metadata import xmp_with_size
-from edsr_cli.images.picture import DEFAULT_MAX_PIXELS, Metadata, Pixels
+from edsr_cli.images.picture import DEFAULT_MAX_PIXELS, Metadata, Pixels, Text
 from edsr_cli.images.rounding import to_uint8
 from edsr_cli.images.source import display_name
 from edsr_cli.images.tiff import write_tiff
@@ -41,9 +43,8 @@ WEBP_EFFORT, WEBP_METHOD = 20, 2
 AVIF_QUALITY, AVIF_SPEED = 90, 8
 """Quality (0 to 100) and speed (0 to 10) for AVIF, without chroma subsampling."""
 
-_JPEG_MARKER_BYTES = 65533
-_JPEG_XMP_BYTES = _JPEG_MARKER_BYTES - 29  # less the name of the marker's content
-_JPEG_ICC_BYTES = 255 * (_JPEG_MARKER_BYTES - 14)  # in at most 255 markers
+_LONG_TEXT = 1024  # characters from which on a text in a PNG is compressed, as the format advises
+_EXTENSION_BYTES = 65400  # of extended XMP in one marker of a JPEG
 
 
 def encode(
@@ -55,7 +56,7 @@ def encode(
 ) -> tuple[str, ...]:
     """Write a picture to a binary file.
 
-    Widths and heights that the EXIF and XMP data state are set to those of the pixels.
+    What the metadata say in pixels becomes true of the picture that is written; see `fitting`.
 
     Args:
         pixels: RGB, shape (H, W, 3), uint8 in 0..255 or uint16 in 0..65535. All formats are written
@@ -75,10 +76,10 @@ def encode(
     data = to_uint8(pixels)
     height, width = data.shape[:2]
     output_format.check_size(width, height)
-    metadata, notes = _prepare(metadata, output_format, width, height)
+    metadata, notes = fit(metadata, output_format, width, height)
     try:
         with limits(DEFAULT_MAX_PIXELS):
-            _write(data, output_format, metadata, file, compression)
+            notes += _write(data, output_format, metadata, file, compression)
     except EdsrError:
         raise
     except MemoryError as error:
@@ -135,57 +136,22 @@ def write_picture(
             raise PictureError(f"{display_name(path)}: {error.message}", error.hint) from error
 
 
-def _prepare(
-    metadata: Metadata, output_format: OutputFormat, width: int, height: int
-) -> tuple[Metadata, tuple[str, ...]]:
-    """The metadata that the format can hold, with the new size, and remarks on the rest."""
-    values: dict[str, Any] = {
-        "ICC profile": metadata.icc_profile,
-        "EXIF data": metadata.exif,
-        "XMP data": metadata.xmp,
-        "resolution": metadata.dpi,
-    }
-    notes = []
-    for kind, value in values.items():
-        if value and kind not in output_format.keeps:
-            values[kind] = None
-            # That pixels per inch are lost matters to nobody; that colours shift does.
-            if kind != "resolution":
-                notes.append(f"{output_format.name} cannot hold the {kind}: dropped")
-    if values["EXIF data"]:
-        try:
-            values["EXIF data"] = with_size(values["EXIF data"], width, height)
-        except ValueError:
-            values["EXIF data"] = None
-            notes.append("the EXIF data is damaged: dropped")
-    if values["XMP data"]:
-        values["XMP data"] = xmp_with_size(values["XMP data"], width, height)
-    if output_format.name == "JPEG":
-        jpeg_limits = {"ICC profile": _JPEG_ICC_BYTES, "EXIF data": _JPEG_MARKER_BYTES - 6,
-                   "XMP data": _JPEG_XMP_BYTES}  # fmt: skip
-        for kind, limit in jpeg_limits.items():
-            if values[kind] and len(values[kind]) > limit:
-                values[kind] = None
-                notes.append(f"the {kind} is too long for JPEG: dropped")
-    return Metadata(*values.values()), tuple(notes)
-
-
 def _write(
     data: NDArray[np.uint8],
     output_format: OutputFormat,
     metadata: Metadata,
     file: BinaryIO,
     compression: int | None,
-) -> None:
+) -> tuple[str, ...]:
+    """Write what the format holds; remarks on what is found out only then."""
     if output_format.name == "TIFF":
         if file.seekable():
-            write_tiff(data, metadata, file)
-            return
+            return write_tiff(data, metadata, file)
         with tempfile.TemporaryFile() as buffer:
-            write_tiff(data, metadata, buffer)
+            notes = write_tiff(data, metadata, buffer)
             buffer.seek(0)
             shutil.copyfileobj(buffer, file)
-        return
+        return notes
     options = _options(output_format.name, metadata, compression)
     # Everything is passed, even if empty: what is not, Pillow may take from elsewhere.
     if metadata.icc_profile:
@@ -195,26 +161,80 @@ def _write(
     if metadata.dpi:
         options["dpi"] = metadata.dpi
     image = Image.fromarray(data)
+    if output_format.name == "AVIF" and metadata.hdr:
+        made = io.BytesIO()
+        image.save(made, output_format.name, **options)
+        file.write(_with_code_points(made.getvalue(), metadata.hdr))
+        return ()
     image.save(_Sink(file), output_format.name, **options)  # type: ignore[arg-type]
+    return ()
+
+
+def _with_code_points(avif: bytes, points: tuple[int, int, int, int]) -> bytes:
+    """An AVIF with other primaries and transfer characteristics, which Pillow cannot set."""
+    place = avif.index(b"colrnclx") + 8
+    return avif[:place] + struct.pack(">2H", *points[:2]) + avif[place + 4 :]
 
 
 def _options(name: str, metadata: Metadata, compression: int | None) -> dict[str, Any]:
     """Pillow's options for a format, with the XMP data, which each takes in its own way."""
     if name == "PNG":
         chunks = PngImagePlugin.PngInfo()
+        if metadata.hdr:
+            chunks.add(b"cICP", bytes(metadata.hdr))
         if metadata.xmp:
             chunks.add_itxt("XML:com.adobe.xmp", metadata.xmp.decode("utf-8", "replace"))
+        for text in metadata.texts:
+            _add_text(chunks, text)
         if compression is None:
             return {"compress_level": 1, "compress_type": PNG_STRATEGY, "pnginfo": chunks}
         return {"compress_level": compression, "pnginfo": chunks}
     if name == "BMP":
-        return {}
-    options: dict[str, Any] = {"xmp": metadata.xmp} if metadata.xmp else {}
+        return {"dpi": (0, 0)}  # for none, where Pillow would make up 96
     if name == "JPEG":
-        return options | {"quality": JPEG_QUALITY, "subsampling": "4:4:4"}
+        extra = _jpeg_markers(metadata)
+        return {"quality": JPEG_QUALITY, "subsampling": "4:4:4", "extra": extra, "comment": b""}
+    options: dict[str, Any] = {"xmp": metadata.xmp} if metadata.xmp else {}
     if name == "WebP":
         return options | {"lossless": True, "quality": WEBP_EFFORT, "method": WEBP_METHOD}
     return options | {"quality": AVIF_QUALITY, "speed": AVIF_SPEED, "subsampling": "4:4:4"}
+
+
+def _add_text(chunks: PngImagePlugin.PngInfo, text: Text) -> None:
+    """Add a text in the oldest kind of chunk that holds it; long ones are compressed."""
+    keyword = " ".join(text.keyword.encode("latin-1", "replace").decode("latin-1").split())
+    keyword = "".join(c for c in keyword if c.isprintable())[:79].strip() or "Comment"
+    value = text.value.replace("\0", "")
+    long = len(value) > _LONG_TEXT
+    try:
+        value.encode("latin-1")
+    except UnicodeEncodeError:
+        value = value.encode("utf-8", "replace").decode()
+        chunks.add_itxt(keyword, value, text.language, "", zip=long)
+        return
+    if text.language:
+        chunks.add_itxt(keyword, value, text.language, "", zip=long)
+    else:
+        chunks.add_text(keyword, value, zip=long)
+
+
+def _jpeg_markers(metadata: Metadata) -> bytes:
+    """The markers for XMP, IPTC and comments."""
+    markers = []
+    if metadata.xmp:
+        main, extension = xmp.split(metadata.xmp, JPEG_XMP_BYTES) or (metadata.xmp, b"")
+        if len(metadata.xmp) <= JPEG_XMP_BYTES:
+            main, extension = metadata.xmp, b""
+        markers.append((0xE1, b"http://ns.adobe.com/xap/1.0/\0" + main))
+        name = xmp.digest(extension).encode()
+        for start in range(0, len(extension), _EXTENSION_BYTES):
+            head = b"http://ns.adobe.com/xmp/extension/\0" + name
+            head += struct.pack(">2L", len(extension), start)
+            markers.append((0xE1, head + extension[start : start + _EXTENSION_BYTES]))
+    if metadata.iptc:
+        markers.append((0xED, b"Photoshop 3.0\0" + iptc.resources(metadata.iptc)))
+    markers += [(0xFE, text.value.encode("utf-8", "replace")) for text in metadata.texts]
+    return b"".join(struct.pack(">BBH", 0xFF, kind, len(data) + 2) + data for kind, data in markers)
 
 
 class _Checked:

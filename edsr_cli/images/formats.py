@@ -7,7 +7,7 @@ from edsr_cli.errors import UsageError
 from edsr_cli.images.guard import TooLargeError
 from edsr_cli.images.source import display_name
 
-_ALL = frozenset(("ICC profile", "EXIF data", "XMP data", "resolution"))
+_ALL = frozenset(("ICC profile", "EXIF data", "XMP data", "resolution", "texts", "IPTC data"))
 _PILLOW_SIDE = 2**29 - 2  # the widest image that Pillow can hold
 
 
@@ -22,8 +22,8 @@ class OutputFormat:
         max_pixels: largest width times height in pixels, or None where only `max_side` counts.
         max_bytes: largest size in bytes of the rows without compression, each padded to a multiple
             of 4 bytes, or None where it does not matter.
-        keeps: the kinds of metadata it can hold, among "ICC profile", "EXIF data", "XMP data" and
-            "resolution".
+        keeps: the kinds of metadata it can hold, in one way or another: "ICC profile", "EXIF data",
+            "XMP data", "resolution", "texts" and "IPTC data".
     """
 
     name: str

@@ -1,6 +1,6 @@
 """What passes between decoding, upscaling and encoding: pixels, metadata and remarks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,21 +21,49 @@ strip, three times 8 bytes a pixel.
 
 
 @dataclass(frozen=True)
+class Text:
+    """A text that a file holds beside its picture.
+
+    Attributes:
+        keyword: what it is, such as "Author"; "Comment" for one that a format gives no name.
+        value: the text.
+        language: the language it is in, such as "fr"; empty where it is not said.
+    """
+
+    keyword: str
+    value: str
+    language: str = ""
+
+
+@dataclass(frozen=True)
 class Metadata:
     r"""What a file says about its picture besides the pixels; None for what it does not say.
 
     Attributes:
-        icc_profile: the ICC profile of the RGB pixels.
+        icc_profile: the ICC profile of the RGB pixels, the file's own or one that says the same as
+            it does.
         exif: EXIF data as a TIFF structure ("II*\0..." or "MM\0*..."), without the "Exif\0\0"
             that JPEG puts in front. It has neither an orientation nor a thumbnail.
         xmp: an XMP packet, UTF-8.
         dpi: horizontal and vertical resolution in pixels per inch.
+        texts: texts that are in none of these, such as those of PNG, and comments.
+        iptc: IPTC-IIM records.
+        hdr: code points of H.273 (primaries, transfer characteristics, matrix, full range) of
+            colours that no ICC profile describes.
+        size: width and height in pixels of the picture that all this was said about; what is
+            measured in pixels is scaled by what is written to that. None to leave it alone.
+        software: what made the picture, see `edsr_cli.images.provenance`.
     """
 
     icc_profile: bytes | None = None
     exif: bytes | None = None
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
+    texts: tuple[Text, ...] = ()
+    iptc: bytes | None = None
+    hdr: tuple[int, int, int, int] | None = None
+    size: tuple[int, int] | None = field(default=None, compare=False)
+    software: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

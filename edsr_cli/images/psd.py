@@ -7,7 +7,7 @@ as the picture. So only the metadata is left to it.
 
 import io
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -18,7 +18,7 @@ from edsr_cli.errors import PictureError
 from edsr_cli.images.colour import samples_to_rgb
 from edsr_cli.images.guard import check_pixels
 from edsr_cli.images.metadata import collect
-from edsr_cli.images.picture import Metadata, Picture, PictureInfo
+from edsr_cli.images.picture import Picture, PictureInfo
 from edsr_cli.images.samples import Samples
 from edsr_cli.images.segments import PACKBITS, unpack_bytes
 
@@ -78,14 +78,15 @@ def decode_psd(file: BinaryIO, name: str, max_pixels: int) -> Picture:
         Exception: any, where it is damaged.
     """
     about = _read_document(file, name, max_pixels)
-    metadata, notes = collect(_for_metadata(about), turned=False)
+    size = (about.width, about.height)
+    metadata, notes = collect(_for_metadata(about), 1, file, size)
     samples = _to_samples(_read_channels(file, about, name), about, name)
     pixels, profile, more = samples_to_rgb(samples, metadata.icc_profile, name)
     if about.mode == _DUOTONE:
         more.insert(0, "the inks of its duotone are not applied: read as greyscale")
     if about.bits > 8 and pixels.dtype == np.uint8:
         more.insert(0, f"{about.bits}-bit colours read as 8-bit")
-    metadata = Metadata(profile, metadata.exif, metadata.xmp, metadata.dpi)
+    metadata = replace(metadata, icc_profile=profile, size=size)
     return Picture(pixels, metadata, tuple(more + notes), "PSD")
 
 

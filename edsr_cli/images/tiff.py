@@ -1,8 +1,12 @@
 """A TIFF writer.
 
 Pillow's cannot both compress and keep EXIF data, cannot compress beyond 4 GiB, and holds a second
-copy of the picture. This one writes strip by strip. Its files are little-endian, because Pillow
-cannot read BigTIFF that is not.
+copy of the picture. This one writes strip by strip.
+
+EXIF data is a TIFF structure itself. It is put at the beginning of the file as it is, with its byte
+order, and only its first directory is written anew: so all offsets in it stay right, also those in
+maker notes, which nobody could move. A BigTIFF has wider directories, so that maker notes are left
+out; its files are little-endian, because Pillow cannot read BigTIFF that is not.
 """
 
 import itertools
@@ -16,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edsr_cli.images.exif import EXIF_IFD, GPS_IFD, LONG, SHORT, Field, byte_order, fields
+from edsr_cli.images.exif_writing import directory_of
 from edsr_cli.images.metadata import DESCRIPTIVE_TAGS
 from edsr_cli.images.picture import Metadata
 
@@ -27,17 +32,24 @@ _STRIP_BYTES = 2**18
 _BYTE, _RATIONAL, _UNDEFINED, _LONG8 = 1, 5, 7, 16
 # Bytes of each number in the values of a TIFF type, where that is more than one.
 _NUMBER_BYTES = {3: 2, 8: 2, 4: 4, 9: 4, 13: 4, 5: 4, 10: 4, 11: 4, 12: 8, 16: 8}
-_HEADER_BYTES = 16  # what BigTIFF needs; a classic header takes 8 of them
+_BIG_HEADER_BYTES = 16
+_MAKER_NOTE = 0x927C
+# Directories, XMP and profiles, which are written on their own, and what describes other pixels.
+_ELSEWHERE = frozenset((EXIF_IFD, GPS_IFD, 0xA005, 33723, 34377, 34675, 37724, 50740, 50831, 50833))
+_NO_MAKER_NOTES = "BigTIFF cannot hold its maker notes: dropped"
 _DEFLATE, _RGB, _INTERLEAVED, _HORIZONTAL_DIFFERENCES, _INCH = 8, 2, 1, 2, 2
 
 
-def write_tiff(pixels: NDArray[np.uint8], metadata: Metadata, file: BinaryIO) -> None:
+def write_tiff(pixels: NDArray[np.uint8], metadata: Metadata, file: BinaryIO) -> tuple[str, ...]:
     """Write a TIFF file of RGB strips, compressed with deflate after horizontal differencing.
 
     Args:
         pixels: shape (H, W, 3).
-        metadata: what to put beside them; all of it is kept.
+        metadata: what to put beside them, as `fitting.fit` gives it.
         file: where to write; seekable, and written from its current position.
+
+    Returns:
+        Remarks on what could not be kept, one line each.
 
     Raises:
         OSError: `file` does.
@@ -47,22 +59,37 @@ def write_tiff(pixels: NDArray[np.uint8], metadata: Metadata, file: BinaryIO) ->
     height, width = pixels.shape[:2]
     rows = max(1, min(height, _STRIP_BYTES // (3 * width)))
     tops = range(0, height, rows)
+    exif = metadata.exif or b""
+    order = byte_order(exif) if exif else "<"
+    parts = fields(exif) if exif else ()
     about = _metadata_fields(metadata)
+    small = about + _exif_fields(parts, exif)
+    wide = [_swapped(field, "<", order) for field in about] + _without_maker_notes(parts, order)
     # The directory comes first, where every reader finds it, but the sizes of the strips, and so
     # whether the file must be a BigTIFF, are known last: room is left for the larger kind.
-    unknown = _picture_fields(width, height, rows, [0] * len(tops), 0, big=True)
-    first = _HEADER_BYTES + len(_directory(about + unknown, True, _HEADER_BYTES))
+    place = max(8, len(exif) + len(exif) % 2)
+    empty = _picture_fields("<", width, height, rows, [0] * len(tops), 0, big=True)
+    first = max(
+        _BIG_HEADER_BYTES + len(_directory(wide + empty, "<", True, _BIG_HEADER_BYTES)),
+        place + len(_directory(small + empty, order, False, place)),
+    )
+    first += first % 2
     file.write(bytes(first))
     sizes = [_write_strip(file, pixels[top : top + rows]) for top in tops]
     big = first + sum(sizes) > CLASSIC_LIMIT
-    if big:
-        header = struct.pack("<2sHHHQ", b"II", 43, 8, 0, _HEADER_BYTES)
-    else:
-        header = struct.pack("<2sHL", b"II", 42, _HEADER_BYTES).ljust(_HEADER_BYTES, b"\0")
-    entries = about + _picture_fields(width, height, rows, sizes, first, big)
     file.seek(start)
-    file.write(header + _directory(entries, big, _HEADER_BYTES))
+    if big:
+        file.write(struct.pack("<2sHHHQ", b"II", 43, 8, 0, _BIG_HEADER_BYTES))
+        entries = wide + _picture_fields("<", width, height, rows, sizes, first, big)
+        file.write(_directory(entries, "<", True, _BIG_HEADER_BYTES))
+    else:
+        file.write((b"II" if order == "<" else b"MM") + struct.pack(order + "HL", 42, place))
+        file.write(exif[8:].ljust(place - 8, b"\0"))
+        entries = small + _picture_fields(order, width, height, rows, sizes, first, big)
+        file.write(_directory(entries, order, False, place))
     file.seek(start + first + sum(sizes))
+    lost = big and any(_maker_notes(field) for field in parts)
+    return (_NO_MAKER_NOTES,) if lost else ()
 
 
 def _write_strip(file: BinaryIO, rows: NDArray[np.uint8]) -> int:
@@ -74,17 +101,17 @@ def _write_strip(file: BinaryIO, rows: NDArray[np.uint8]) -> int:
 
 
 def _picture_fields(
-    width: int, height: int, rows: int, sizes: Sequence[int], first: int, big: bool
+    order: str, width: int, height: int, rows: int, sizes: Sequence[int], first: int, big: bool
 ) -> list[Field]:
     """What describes the strips, of `sizes` bytes one behind the other from the offset `first`."""
     offsets = list(itertools.accumulate(sizes[:-1], initial=first))
 
     def short(tag: int, *values: int) -> Field:
-        return Field(tag, SHORT, struct.pack(f"<{len(values)}H", *values))
+        return Field(tag, SHORT, struct.pack(f"{order}{len(values)}H", *values))
 
     def long(tag: int, *values: int) -> Field:
         kind, layout = (_LONG8, "Q") if big else (LONG, "L")
-        return Field(tag, kind, struct.pack(f"<{len(values)}{layout}", *values))
+        return Field(tag, kind, struct.pack(f"{order}{len(values)}{layout}", *values))
 
     return [
         long(256, width),
@@ -102,36 +129,80 @@ def _picture_fields(
 
 
 def _metadata_fields(metadata: Metadata) -> list[Field]:
-    kept = DESCRIPTIVE_TAGS | {EXIF_IFD, GPS_IFD}
+    """What is in neither EXIF data nor pixels, in the byte order of the EXIF data."""
+    order = byte_order(metadata.exif) if metadata.exif else "<"
     entries = []
-    if metadata.exif:
-        order = byte_order(metadata.exif)
-        entries += [_little(field, order) for field in fields(metadata.exif) if field.tag in kept]
     if metadata.dpi:
         for tag, value in zip((282, 283), metadata.dpi, strict=True):
             ratio = Fraction(value).limit_denominator(10_000)
-            packed = struct.pack("<2L", ratio.numerator, ratio.denominator)
+            packed = struct.pack(order + "2L", ratio.numerator, ratio.denominator)
             entries.append(Field(tag, _RATIONAL, packed))
-        entries.append(Field(296, SHORT, struct.pack("<H", _INCH)))
+        entries.append(Field(296, SHORT, struct.pack(order + "H", _INCH)))
     if metadata.xmp:
         entries.append(Field(700, _BYTE, metadata.xmp))
+    if metadata.iptc:
+        entries.append(Field(33723, _UNDEFINED, metadata.iptc))
     if metadata.icc_profile:
         entries.append(Field(34675, _UNDEFINED, metadata.icc_profile))
     return entries
 
 
-def _little(field: Field, order: str) -> Field:
-    """The same field with its numbers in little-endian order."""
+def _exif_fields(parts: Sequence[Field], exif: bytes) -> list[Field]:
+    """The first directory of EXIF data, with the offsets of the others as they are."""
+    if not exif:
+        return []
+    order = byte_order(exif)
+    entries = [field for field in parts if _is_kept(field.tag)]
+    for tag in (EXIF_IFD, GPS_IFD):
+        if any(field.tag == tag for field in parts) and (place := directory_of(exif, tag)):
+            entries.append(Field(tag, LONG, struct.pack(order + "L", place)))
+    return entries
+
+
+def _is_kept(tag: int) -> bool:
+    """Whether a tag of EXIF's first directory belongs in a TIFF, where others say how it is stored.
+
+    Private tags are values that mean the same anywhere, but for those that point somewhere.
+    """
+    return tag in DESCRIPTIVE_TAGS or (tag >= 0x8000 and tag not in _ELSEWHERE)
+
+
+def _without_maker_notes(parts: Sequence[Field], order: str) -> list[Field]:
+    """EXIF data to be moved, in little-endian order: maker notes cannot be."""
+    entries = []
+    for field in parts:
+        if _is_kept(field.tag) or field.tag in (EXIF_IFD, GPS_IFD):
+            if not isinstance(field.value, bytes):
+                inner = tuple(part for part in field.value if not _maker_notes(part))
+                field = Field(field.tag, field.kind, inner)
+            entries.append(_swapped(field, "<", order))
+    return entries
+
+
+def _maker_notes(field: Field) -> bool:
+    """Whether a field is maker notes, or a directory with them."""
+    if isinstance(field.value, bytes):
+        return field.tag == _MAKER_NOTE
+    return any(_maker_notes(part) for part in field.value)
+
+
+def _swapped(field: Field, wanted: str, order: str) -> Field:
+    """The same field with its numbers in another byte order."""
+    if wanted == order:
+        return field
     if not isinstance(field.value, bytes):
-        return Field(field.tag, field.kind, tuple(_little(part, order) for part in field.value))
+        parts = tuple(_swapped(part, wanted, order) for part in field.value)
+        return Field(field.tag, field.kind, parts)
     unit = _NUMBER_BYTES.get(field.kind, 1)
     numbers = np.frombuffer(field.value, f"{order}u{unit}")
-    return Field(field.tag, field.kind, numbers.astype(f"<u{unit}").tobytes())
+    return Field(field.tag, field.kind, numbers.astype(f"{wanted}u{unit}").tobytes())
 
 
-def _directory(entries: Sequence[Field], big: bool, place: int) -> bytes:
+def _directory(entries: Sequence[Field], order: str, big: bool, place: int) -> bytes:
     """A directory to be put at an offset, with the values and the directories it points to."""
-    count, pointer, entry = ("<Q", "<Q", "<HHQ") if big else ("<H", "<L", "<HHL")
+    count, pointer, entry = (order + "Q", order + "Q", order + "HHQ") if big else (
+        order + "H", order + "L", order + "HHL"
+    )  # fmt: skip
     inline = struct.calcsize(pointer)
     table = struct.pack(count, len(entries))
     end = place + len(table) + len(entries) * (struct.calcsize(entry) + inline) + inline
@@ -142,7 +213,7 @@ def _directory(entries: Sequence[Field], big: bool, place: int) -> bytes:
         offset = end + len(behind)
         if not isinstance(value, bytes):
             kind = _LONG8 if big else LONG
-            behind += _directory(value, big, offset)
+            behind += _directory(value, order, big, offset)
             value = struct.pack(pointer, offset)
         elif len(value) > inline:
             behind += value

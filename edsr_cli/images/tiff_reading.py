@@ -2,6 +2,7 @@
 
 import struct
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, BinaryIO, cast
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image, TiffImagePlugin
 from edsr_cli.images import segments
 from edsr_cli.images.colour import samples_to_rgb, to_rgb
 from edsr_cli.images.metadata import collect
-from edsr_cli.images.picture import Metadata, Picture, PictureInfo
+from edsr_cli.images.picture import Picture, PictureInfo
 from edsr_cli.images.source import not_a_picture
 from edsr_cli.images.tiff_layout import Layout, read_layout, refused
 from edsr_cli.images.tiff_pages import Directory, FromPage, Pages, classic_copy
@@ -78,7 +79,8 @@ def decode_frame(image: TiffImagePlugin.TiffImageFile, name: str, max_pixels: in
 def _to_picture(
     image: Image.Image, file: BinaryIO, page: Directory, layout: Layout, name: str
 ) -> Picture:
-    metadata, notes = collect(image, turned=layout.orientation != 1)
+    size = (layout.width, layout.height)
+    metadata, notes = collect(image, layout.orientation, file, size)
     if layout.method == segments.OLD_JPEG:
         pixels, profile, more = _by_libtiff(image, metadata.icc_profile, name)
     else:
@@ -87,7 +89,8 @@ def _to_picture(
         pixels = upright(pixels, layout.orientation)
     if layout.colour_bits > 8 and pixels.dtype == np.uint8:
         more.insert(0, f"{layout.colour_bits}-bit colours read as 8-bit")
-    metadata = Metadata(profile, metadata.exif, metadata.xmp, metadata.dpi)
+    height, width = pixels.shape[:2]
+    metadata = replace(metadata, icc_profile=profile, size=(width, height))
     return Picture(pixels, metadata, tuple(more + notes), "TIFF")
 
 

@@ -6,6 +6,7 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from edsr_cli.errors import EdsrError, ExitCode, PictureError
@@ -17,6 +18,7 @@ from edsr_cli.images import (
     probe,
     write_picture,
 )
+from edsr_cli.images.provenance import provenance
 from edsr_cli.images.source import display_name
 from edsr_cli.inference import Pixels, Progress, Upscaled, Upscaler
 from edsr_cli.jobs.naming import Task
@@ -202,9 +204,12 @@ class Job:
         assert self._source is not None
         self.reading = True
         picture = decode(self._source, self.settings.max_pixels)
-        self._pixels, self._metadata = picture.pixels, picture.metadata
+        choice = choice_for(self.upscaler, picture.pixels, picture.compression)
+        strength = choice.strength if choice else None
+        record = provenance(self.settings.model, self.upscaler.scale, strength)
+        self._pixels, self._metadata = picture.pixels, replace(picture.metadata, software=record)
         self.result.notes = picture.notes
-        self._remember(choice_for(self.upscaler, picture.pixels, picture.compression))
+        self._remember(choice)
 
     def _remember(self, choice: Choice | None) -> None:
         """Note how much to restore."""

@@ -44,7 +44,7 @@ def entry(order: str, tag: int, kind: int, values: Sequence[int], data: bytes = 
     """A TIFF directory entry for `directory`: `data` where the value is given as bytes."""
     layout = {1: "B", 3: "H", 4: "L", 5: "L", 7: "B"}.get(kind, "B")
     packed = data or struct.pack(f"{order}{len(values)}{layout}", *values)
-    count = len(packed) // {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 7: 1}[kind]
+    count = len(packed) // {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 7: 1, 12: 8}[kind]
     return [tag, kind, count, packed]
 
 
@@ -172,14 +172,26 @@ def gamma_curve(gamma: float) -> bytes:
     return b"curv\0\0\0\0" + struct.pack(">LH", 1, round(gamma * 256))
 
 
-def cmyk_icc() -> bytes:
-    """An ICC profile that takes cyan for red ink: C = 1 is a Lab red, everything else white."""
+def cmyk_icc(black: int | None = None) -> bytes:
+    """An ICC profile that takes cyan for red ink: C = 1 is a Lab red, everything else white.
+
+    With `black`, it is one of a press where more ink only makes darker: 0 to 4 full inks go from
+    white down to that lightness, 0..255.
+    """
     red, white = (136, 208, 195), (255, 128, 128)  # 8-bit Lab
-    cube = b"".join(bytes(red if corner & 8 else white) for corner in range(16))
+    corners = range(16)
+    if black is None:
+        cube = b"".join(bytes(red if corner & 8 else white) for corner in corners)
+    else:
+        light = [255 - (255 - black) * corner.bit_count() // 4 for corner in corners]
+        cube = b"".join(bytes((value, 128, 128)) for value in light)
     identity = struct.pack(">9l", 65536, 0, 0, 0, 65536, 0, 0, 0, 65536)
     ramp = bytes(range(256))
     table = b"mft1\0\0\0\0" + bytes([4, 3, 2, 0]) + identity + ramp * 4 + cube + ramp * 3
-    return icc(b"CMYK", {b"A2B0": table}, kind=b"prtr", pcs=b"Lab ")
+    # LittleCMS looks for the black of a press on a way back that these profiles do not have.
+    kind = b"prtr" if black is None else b"scnr"
+    tables = {b"A2B0": table} if black is None else {b"A2B0": table, b"A2B1": table}
+    return icc(b"CMYK", tables, kind=kind, pcs=b"Lab ")
 
 
 def saved(image: Image.Image, form: str, **options: Any) -> bytes:

@@ -104,3 +104,12 @@ def test_cmyk_goes_through_its_profile() -> None:
     red, green, blue = converted.getpixel((0, 0))  # type: ignore[misc]
     assert red > 200 and green < 80 and blue < 80  # Pillow alone would make it cyan
     assert min(converted.getpixel((1, 0))) >= 250  # type: ignore[type-var]
+
+
+def test_the_black_of_the_ink_becomes_black() -> None:
+    """Black-point compensation: the darkest ink of a press, a dark grey, is black on a screen."""
+    image = Image.new("CMYK", (2, 1))
+    image.putpixel((0, 0), (255, 255, 255, 255))
+    converted = icc.to_srgb(image, builders.cmyk_icc(black=38))  # L* = 15
+    assert converted.getpixel((0, 0)) == (0, 0, 0)
+    assert min(converted.getpixel((1, 0))) >= 250  # type: ignore[type-var]

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin, TiffImagePlugin
 
-from edsr_cli.images import metadata
+from edsr_cli.images import decode, metadata
 from edsr_cli.images.guard import limits
 
-from . import builders
+from . import builders, rich
 
 XMP = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a tiff:Orientation="6" tiff:ImageWidth="640"/>'
@@ -65,7 +65,7 @@ def test_exif_written_as_text() -> None:
     image = opened(builders.saved(PICTURE, "PNG", pnginfo=text(Raw_profile_type_exif=raw)))
     assert metadata.stored_orientation(image) == 6
     image.load()
-    found, notes = metadata.collect(image, turned=True)
+    found, notes = metadata.collect(image, 6)
     assert found.exif is not None and builders.MAKER_NOTE in found.exif and not notes
 
 
@@ -82,24 +82,17 @@ def test_xmp_of_every_format(form: str) -> None:
         options = {"pnginfo": chunks}
     image = opened(builders.saved(PICTURE, form, **options))
     image.load()
-    assert metadata.collect(image, turned=False)[0].xmp == XMP
-    turned = metadata.collect(image, turned=True)[0].xmp
+    assert metadata.collect(image)[0].xmp == XMP
+    turned = metadata.collect(image, 6)[0].xmp
     assert turned is not None and b'tiff:Orientation="1"' in turned
     assert len(turned) == len(XMP)
-
-
-def test_sizes_in_xmp() -> None:
-    changed = metadata.xmp_with_size(XMP, 12800, 9600)
-    assert b'tiff:ImageWidth="12800"' in changed
-    assert b"<exif:PixelYDimension>9600<" in changed
-    assert metadata.xmp_with_size(b"<x/>", 1, 2) == b"<x/>"
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
 def test_exif_is_kept_where_it_lies(form: str) -> None:
     image = opened(builders.saved(PICTURE, form, exif=b"Exif\0\0" + builders.exif()))
     image.load()
-    found = metadata.collect(image, turned=True)[0].exif
+    found = metadata.collect(image, 6)[0].exif
     assert found is not None and found[:4] == b"II*\0"
     assert found.find(builders.MAKER_NOTE) == builders.exif().find(builders.MAKER_NOTE)
     assert b"thumbnail" not in found
@@ -109,7 +102,7 @@ def test_damaged_exif_is_dropped_with_a_note() -> None:
     image = opened(builders.saved(PICTURE, "WEBP", exif=b"Exif\0\0II*\0\xff\xff\xff\xff"))
     image.load()
     with limits(1000):
-        found, notes = metadata.collect(image, turned=False)
+        found, notes = metadata.collect(image)
     assert found.exif is None
     assert notes == ["its EXIF data is damaged and was dropped"]
 
@@ -122,20 +115,20 @@ def test_exif_of_a_tiff_is_its_descriptive_tags() -> None:
     exif.get_ifd(0x8825)[1] = "N"
     image = opened(builders.saved(PICTURE, "TIFF", exif=exif.tobytes()))
     image.load()
-    found = metadata.collect(image, turned=False)[0].exif
+    found = metadata.collect(image)[0].exif
     assert found is not None
     seen = Image.Exif()
     seen.load(found)
     assert set(seen) == {0x10E, 0x10F, 0x8769, 0x8825}  # no sizes, strips or compression
     assert seen.get_ifd(0x8769)[0x9003] == "2020:01:02 03:04:05"
-    assert 0xA005 not in seen.get_ifd(0x8769)  # the old offset would point anywhere
+    assert 0xA005 not in seen.get_ifd(0x8769)  # Pillow has written an offset to nowhere
     assert seen.get_ifd(0x8825)[1] == "N"
 
 
 def test_a_plain_tiff_has_no_metadata() -> None:
     image = opened(builders.saved(PICTURE, "TIFF"))
     image.load()
-    found, notes = metadata.collect(image, turned=False)
+    found, notes = metadata.collect(image)
     assert (found.exif, found.dpi, found.xmp, found.icc_profile, notes) == (
         None,
         None,
@@ -154,4 +147,27 @@ def test_a_plain_tiff_has_no_metadata() -> None:
 def test_resolution(stored: Any, dpi: tuple[float, float] | None) -> None:
     image = Image.fromarray(np.zeros((1, 1, 3), np.uint8))
     image.info["dpi"] = stored
-    assert metadata.collect(image, turned=False)[0].dpi == dpi
+    assert metadata.collect(image)[0].dpi == dpi
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_an_orientation_where_viewers_do_not_look(orientation: int) -> None:
+    """In JPEG 2000 and PSD, nobody turns a picture by it; that it is gone is told."""
+    blob = rich.exif(orientation=orientation)
+    for data in (
+        rich.jp2(rich.box(b"uuid", b"JpgTiffExif->JP2", blob)),
+        rich.psd(rich.resource(1058, blob)),
+    ):
+        picture = decode(data)
+        assert picture.pixels.shape[:2] == (rich.HEIGHT, rich.WIDTH)
+        assert picture.metadata.exif is not None
+        told = [note for note in picture.notes if "orientation" in note]
+        assert len(told) == (orientation != 1)
+
+
+def test_exif_beyond_reason_is_dropped() -> None:
+    blob = rich.exif() + bytes(2**24)
+    data = builders.png(builders.gradient(), before=builders.chunk(b"eXIf", blob))
+    picture = decode(data)
+    assert picture.metadata.exif is None
+    assert "far larger than is reasonable" in picture.notes[0]

@@ -41,8 +41,14 @@ def test_metadata(order: str, big: bool, monkeypatch: pytest.MonkeyPatch) -> Non
     if big:
         monkeypatch.setattr(tiff, "CLASSIC_LIMIT", 0)
     given = Metadata(FULL.icc_profile, exif_data.clean(builders.exif(order)), FULL.xmp, FULL.dpi)
-    data = written(builders.gradient(), given)
-    assert struct.unpack("<2sH", data[:4]) == (b"II", 43 if big else 42)
+    file = io.BytesIO()
+    notes = tiff.write_tiff(builders.gradient(), given, file)
+    data = file.getvalue()
+    mark = "<" if big else order
+    assert struct.unpack(mark + "2sH", data[:4]) == (
+        b"II" if mark == "<" else b"MM",
+        43 if big else 42,
+    )
     image = Image.open(io.BytesIO(data))
     image.load()
     assert (np.asarray(image) == builders.gradient()).all()
@@ -53,7 +59,15 @@ def test_metadata(order: str, big: bool, monkeypatch: pytest.MonkeyPatch) -> Non
     assert exif[0x10F] == "Maker"
     assert exif[0x100] == 20  # the width of the file, not the one of the old EXIF data
     assert exif.get_ifd(0x8769)[0x9003] == "2020:01:02 03:04:05"
-    assert exif.get_ifd(0x8769)[0x927C] == builders.MAKER_NOTE
+    assert given.exif is not None
+    if big:
+        assert 0x927C not in exif.get_ifd(0x8769)
+        assert notes == ("BigTIFF cannot hold its maker notes: dropped",)
+    else:
+        assert exif.get_ifd(0x8769)[0x927C] == builders.MAKER_NOTE
+        # They hold offsets from the beginning of the EXIF data, which is that of the file.
+        assert data.index(builders.MAKER_NOTE) == given.exif.index(builders.MAKER_NOTE)
+        assert notes == ()
     assert exif.get_ifd(0x8769)[0xA002] == 640
 
 
@@ -88,7 +102,7 @@ def test_directories_and_values_begin_at_even_offsets() -> None:
 
 
 def test_offsets_beyond_4_gib() -> None:
-    entries = tiff._picture_fields(10, 10, 5, [2**33, 7], 16, big=True)
+    entries = tiff._picture_fields("<", 10, 10, 5, [2**33, 7], 16, big=True)
     [offsets] = [field for field in entries if field.tag == 273]
     assert isinstance(offsets.value, bytes) and offsets.count == 2
     assert struct.unpack("<2Q", offsets.value) == (16, 16 + 2**33)
