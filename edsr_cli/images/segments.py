@@ -21,6 +21,8 @@ PACKBITS, OLD_DEFLATE, LZMA, ZSTD, WEBP = 32773, 32946, 34925, 50000, 50001
 
 BYTE_METHODS = frozenset((LZW, DEFLATE, PACKBITS, OLD_DEFLATE, LZMA, ZSTD))
 """Methods that pack bytes, whatever these mean."""
+OPTIONAL_METHODS = {LZMA: "LZMA", ZSTD: "Zstandard", WEBP: "WebP"}
+"""Methods that not every libtiff has, and what to call them."""
 FAX_METHODS = frozenset((FAX, FAX3, FAX4))
 """Methods for rows of bits."""
 PIXEL_METHODS = frozenset((JPEG, WEBP))
@@ -170,11 +172,11 @@ def _load(segments: Sequence[bytes], wrapper: _Wrapper, rows: Sequence[int]) -> 
     with limits(wrapper.entries[256][1][0] * sum(rows)):
         image = TiffImagePlugin.TiffImageFile(file)
         image.load()
-    height, channels = image.height, len(image.getbands())
-    pixels = np.empty((height, image.width, channels), np.uint8)
-    step = max(1, _BLOCK_BYTES // (image.width * channels))
-    for top in range(0, height, step):  # no second copy of what may be a whole picture
-        bottom = min(top + step, height)
-        block = np.asarray(image.crop((0, top, image.width, bottom)), np.uint8)
-        pixels[top:bottom] = block.reshape(bottom - top, image.width, channels)
+        height, channels = image.height, len(image.getbands())
+        pixels = np.empty((height, image.width, channels), np.uint8)
+        step = max(1, _BLOCK_BYTES // (image.width * channels))
+        for top in range(0, height, step):  # no second copy of what may be a whole picture
+            bottom = min(top + step, height)
+            block = np.asarray(image.crop((0, top, image.width, bottom)), np.uint8)
+            pixels[top:bottom] = block.reshape(bottom - top, image.width, channels)
     return pixels

@@ -50,7 +50,17 @@ def read_pixels(file: BinaryIO, page: Directory, layout: Layout, name: str) -> S
         EOFError: the file is cut short.
         OSError, ValueError: it is damaged.
     """
-    values, damaged = _read(file, page, layout)
+    try:
+        values, damaged = _read(file, page, layout)
+    except OSError as error:
+        method = packed.OPTIONAL_METHODS.get(layout.method)
+        if method is None or error.errno is not None:
+            raise
+        raise PictureError(
+            f"{name}: it is compressed as {method}, and is damaged or of a kind that this build of "
+            "Pillow cannot unpack.",
+            "Save it with LZW or Deflate compression instead.",
+        ) from error
     samples = _to_samples(values, page, layout, name)
     return replace(samples, damaged=damaged)
 
