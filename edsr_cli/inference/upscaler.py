@@ -131,13 +131,15 @@ class Upscaler:
             node.delay, count * node.held_bytes, count * node.work_bytes, count * output
         )
         panel_width = {"auto": None, "none": width}[tile] if isinstance(tile, str) else int(tile)
+        spare = 0
         if self.max_memory is None:
             budget = devices.memory_budget(self.device)
         else:
             budget = devices.for_tensors(self.max_memory, self.device)
+            spare = self.max_memory - budget
         strip_pixels = devices.STRIP_PIXELS[self.device.type] // count
         try:
-            plan = make_plan(height, width, footprint, budget, strip_pixels, panel_width)
+            plan = make_plan(height, width, footprint, budget, strip_pixels, panel_width, spare)
         except DeviceMemoryError:
             if self.max_memory is not None:
                 raise
