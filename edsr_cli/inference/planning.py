@@ -149,6 +149,7 @@ def make_plan(
     budget: int,
     strip_pixels: int,
     panel_width: int | None = None,
+    spare: int = 0,
 ) -> Plan:
     """Cut a picture so that the estimated memory stays within a budget.
 
@@ -158,6 +159,7 @@ def make_plan(
         budget: bytes that may be used on the device for rows of features.
         strip_pixels: the number of pixels in a strip with which the device is fastest.
         panel_width: columns of a panel; None to choose them.
+        spare: bytes that are left for other things, so that a message has the user's own figure.
 
     Raises:
         DeviceMemoryError: not even one-row strips of the narrowest panel fit in the budget.
@@ -184,8 +186,8 @@ def make_plan(
     if best is None:
         least = smallest_plan(height, width, footprint).bytes
         raise DeviceMemoryError(
-            f"The smallest piece of the work needs about {_megabytes(least)} of memory, "
-            f"but only {_megabytes(budget)} may be used.",
+            f"The smallest piece of the work needs about {_megabytes(least + spare)} of memory, "
+            f"but only {_megabytes(budget + spare)} may be used.",
             "Raise --max-memory, leave out --ensemble or take a smaller model.",
         )
     return best[1]

@@ -22,7 +22,7 @@ from edsr_cli.networks import EDSR, MDSR
 
 logger = logging.getLogger(__name__)
 
-SLOW = 3.0
+SLOW = 2.5
 """From how many times the plain work on a plan is worth a warning."""
 
 Tile = int | Literal["auto", "none"]
@@ -131,13 +131,15 @@ class Upscaler:
             node.delay, count * node.held_bytes, count * node.work_bytes, count * output
         )
         panel_width = {"auto": None, "none": width}[tile] if isinstance(tile, str) else int(tile)
+        spare = 0
         if self.max_memory is None:
             budget = devices.memory_budget(self.device)
         else:
             budget = devices.for_tensors(self.max_memory, self.device)
+            spare = self.max_memory - budget
         strip_pixels = devices.STRIP_PIXELS[self.device.type] // count
         try:
-            plan = make_plan(height, width, footprint, budget, strip_pixels, panel_width)
+            plan = make_plan(height, width, footprint, budget, strip_pixels, panel_width, spare)
         except DeviceMemoryError:
             if self.max_memory is not None:
                 raise
@@ -236,7 +238,7 @@ class Upscaler:
         """
         count, height, width, _ = pixels.shape
         plan = self.plan(height, width, ensemble, tile, count)
-        self._warn_if_slow(plan)
+        self._warn_if_slow(plan, tile)
         precision = self.precision
         output = empty_pixels(
             count, height * self.scale, width * self.scale, np.dtype(dtype or pixels.dtype)
@@ -278,7 +280,7 @@ class Upscaler:
             todo.extendleft(reversed(list(rest.panels(plan.panel_width))))
         return [Upscaled(picture, plan, precision) for picture in output]
 
-    def _warn_if_slow(self, plan: Plan) -> None:
+    def _warn_if_slow(self, plan: Plan, tile: Tile) -> None:
         """Say, once, that pictures take far longer because they are cut so small."""
         # Nothing can be done about pictures that are small themselves.
         if (
@@ -288,14 +290,19 @@ class Upscaler:
         ):
             return
         self._warned = True
+        if self.max_memory is not None:
+            remedy = "a larger --max-memory helps"
+        elif isinstance(tile, str):
+            remedy = "little memory is free"
+        else:
+            remedy = "a wider --tile helps"
         logger.warning(
-            "The work takes about %.0f times as long in pieces of %d x %d pixels: %s",
+            "This takes about %.0f times as long as it would in one piece, since it is cut into"
+            " pieces of %d x %d pixels: %s.",
             plan.slowdown,
             plan.panel_width,
             plan.strip_rows,
-            "little memory is free; close other programs."
-            if self.max_memory is None
-            else "raise --max-memory.",
+            remedy,
         )
 
     def _run(

@@ -4,7 +4,7 @@ import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from edsr_cli.errors import PictureError
 from edsr_cli.images import DEFAULT_MAX_PIXELS
@@ -30,7 +30,7 @@ def read_stdin(max_pixels: int = DEFAULT_MAX_PIXELS) -> bytes:
         raise PictureError(f"{_STDIN}: it is closed.", "Send it the content of a picture.")
     limit = _BYTES_PER_PIXEL * max_pixels + _SLACK
     try:
-        file = sys.stdin.buffer
+        file = cast(io.BufferedReader, sys.stdin.buffer)
         parts = [_start(file)]
         # Refused at once: whoever sends something else may never stop.
         if parts[0] and not begins_like_a_picture(parts[0]):

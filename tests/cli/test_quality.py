@@ -62,7 +62,7 @@ def test_memory_options_change_next_to_nothing(edsr, set5, tmp_path):
     file = tmp_path / "part.png"
     read_back(set5[0][1]).crop((10, 10, 50, 40)).save(file)
     [plain] = upscaled(edsr, tmp_path / "plain", [file])
-    for name, arguments in {"tile": ["-t", "17"], "memory": ["--max-memory", "4M"]}.items():
+    for name, arguments in {"tile": ["-t", "17"], "memory": ["--max-memory", "12M"]}.items():
         [image] = upscaled(edsr, tmp_path / name, [file], *arguments)
         difference = np.abs(np.asarray(image).astype(int) - np.asarray(plain))
         assert difference.max() <= 1 and np.mean(difference > 0) < 0.001

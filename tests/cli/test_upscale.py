@@ -194,7 +194,7 @@ def test_quiet_and_verbose(upscale, photo):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["-t", "1"], ["-t", "7"], ["-t", "none"], ["-t", "100000000000000"], ["--max-memory", "300k"]],
+    [["-t", "1"], ["-t", "7"], ["-t", "none"], ["-t", "100000000000000"], ["--max-memory", "600k"]],
 )
 def test_memory_options_do_not_change_the_picture(upscale, photo, arguments):
     pixels = np.random.default_rng(1).integers(0, 256, (40, 70, 3), np.uint8)

@@ -133,6 +133,11 @@ def test_the_plain_work_is_what_others_are_compared_with():
     assert 10 < narrow.slowdown < 20
 
 
+def test_a_message_has_the_users_own_figure():
+    with pytest.raises(DeviceMemoryError, match=r"about 6\.5 MB.*only 6\.0 MB"):
+        make_plan(300, 1000, BASELINE, 2 * 10**6, 1 << 15, panel_width=64, spare=4 * 10**6)
+
+
 def test_what_comes_out_at_the_end_counts():
     plain, loud = (Footprint(10, 100, 1000, output) for output in (0, 50))
     assert loud.bytes(7, 4) - plain.bytes(7, 4) == 7 * (4 + 10) * 50
