@@ -315,7 +315,17 @@ def test_hdr_is_kept_in_the_format_s_own_way_or_remarked(transfer: int) -> None:
             else:
                 [note] = notes
                 assert "HDR" in note and output.name in note
-    assert decode(png(cicp(9, 16), iccp(P3_PROFILE))).metadata.icc_profile == P3_PROFILE
+    # A profile beside it is for readers without HDR; in AVIF it would override what is exact.
+    both = decode(png(cicp(9, transfer), iccp(P3_PROFILE)))
+    for output in (item for item in FORMATS if "ICC profile" in item.keeps):
+        file = io.BytesIO()
+        notes = encode(both.pixels, output, both.metadata, file)
+        back = decode(file.getvalue()).metadata
+        exact = output.name in ("PNG", "AVIF")
+        assert (back.hdr is not None) == exact
+        assert back.icc_profile == (None if output.name == "AVIF" else P3_PROFILE)
+        assert [note for note in notes if "only its ICC profile" in note] == list(notes)
+        assert len(notes) == (not exact)
 
 
 @pytest.mark.parametrize(
