@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edsr_cli.images import xmp
-from edsr_cli.images.decoding import _upright
+from edsr_cli.images.upright import upright as upright_pixels
 from edsr_cli.images.xmp_truth import Turn, upright, written
 
 from . import rich
@@ -135,7 +135,7 @@ def test_regions_turn_with_the_picture(orientation: int) -> None:
     region = REGION.format(w=width, h=height, x=120.5 / width, y=20.5 / height)
     data, notes = upright(packet(region), Turn(orientation, width, height))
     found = area(data)
-    turned = _upright(pixels, orientation)
+    turned = upright_pixels(pixels, orientation)
     y, x = int(found["y"] * turned.shape[0]), int(found["x"] * turned.shape[1])
     assert turned[y, x].all() and notes == []
     assert (found["w"], found["h"]) == ((0.1, 0.2) if orientation < 5 else (0.2, 0.1))
