@@ -70,13 +70,13 @@ def test_from_nothing() -> None:
 @pytest.mark.parametrize(("orientation", "order"), list(product(range(1, 9), "<>")))
 def test_points_turn_with_the_picture(orientation: int, order: str) -> None:
     """A marked pixel is where the turned subject area says, by Pillow's own turning."""
-    from edsr_cli.images.decoding import _upright
+    from edsr_cli.images.upright import upright
 
     pixels = np.zeros((rich.HEIGHT, rich.WIDTH, 3), np.uint8)
     pixels[6, 4] = 255  # y, x of the subject area
     turned = exif_writing.turned(rich.exif(order), orientation, rich.WIDTH, rich.HEIGHT)
     x, y, width, height = values(turned)[0x9214]  # type: ignore[misc]
-    assert _upright(pixels, orientation)[y, x].all()
+    assert upright(pixels, orientation)[y, x].all()
     assert (width, height) == ((3, 5) if orientation < 5 else (5, 3))
     focal = [float(values(turned)[tag]) for tag in (0xA20E, 0xA20F)]  # type: ignore[arg-type]
     assert focal == ([1234.5, 678.9] if orientation < 5 else [678.9, 1234.5])
