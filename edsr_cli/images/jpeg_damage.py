@@ -9,6 +9,7 @@ import re
 from typing import BinaryIO
 
 _DAMAGE = "Corrupt JPEG data"  # how libjpeg's warnings begin that are about the data
+_PROFILE = "ICC marker"  # damage of the profile, which is told elsewhere
 _LEFT_AT_END = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
 _SCAN, _END = 0xDA, 0xD9
 _WITHOUT_LENGTH = frozenset((0x00, 0x01, *range(0xD0, 0xD9)))
@@ -48,7 +49,7 @@ def is_damaged_data(data: bytes, tables: bytes = b"") -> bool:
     if left:  # zeros only fill up
         body = data[: _end_of_picture(data)]
         return int(left[1]) > len(body) - len(body.rstrip(b"\0"))
-    return warning.startswith(_DAMAGE)
+    return warning.startswith(_DAMAGE) and _PROFILE not in warning
 
 
 def _first_warning(data: bytes) -> str:

@@ -279,8 +279,6 @@ def _tiff(image: Image.Image, file: BinaryIO | None, found: Found) -> None:
         found.add("GDAL_METADATA", str(tags[42112]))
     if 52545 in tags:
         found.leave(_C2PA)
-    if 330 in tags:
-        found.leave("further pictures (SubIFDs)")
     unknown = sorted(tag for tag in tags if tag >= 32768 and tag not in _TIFF_KNOWN)
     if unknown:
         found.leave(f"its TIFF tags {', '.join(map(str, unknown[:20]))}")

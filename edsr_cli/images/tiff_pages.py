@@ -222,6 +222,13 @@ class Pages:
                 return
             yield below
 
+    @property
+    def holds_more(self) -> bool:
+        """Whether the page has further pictures of full resolution below it, not just overviews."""
+        return any(
+            below.place not in self._seen and _is_picture(below) for below in self._below(self.page)
+        )
+
     def _hidden(self, others: list[Directory]) -> Directory:
         """The picture of a file whose pages are all thumbnails and masks."""
         for directory in others:

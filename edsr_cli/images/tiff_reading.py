@@ -59,6 +59,8 @@ def decode_tiff(file: BinaryIO, name: str, max_pixels: int) -> Picture:
         notes.append("the file calls this picture a reduced one, and holds no other")
     if pages.count > 1:
         notes.append(f"only the first of {pages.count} frames or pages is used")
+    if pages.holds_more:
+        notes.append("left out: further pictures (SubIFDs)")
     return Picture(picture.pixels, picture.metadata, tuple(notes), "TIFF")
 
 

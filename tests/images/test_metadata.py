@@ -54,7 +54,7 @@ def test_exif_without_measure_is_dropped(place: str) -> None:
     image = opened(data)
     assert metadata.stored_orientation(image, io.BytesIO(data)) == 6
     image.load()
-    found, notes = metadata.collect(image, turned=True)
+    found, notes = metadata.collect(image, 6, io.BytesIO(data))
     assert found.exif is None
     assert notes == ["its EXIF data is far larger than is reasonable and was dropped"]
 

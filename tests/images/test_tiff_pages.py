@@ -80,6 +80,16 @@ def test_overviews_in_sub_directories_do_not_matter() -> None:
     assert (picture.pixels == BIG).all() and picture.notes == ()
 
 
+def test_a_picture_below_another_one_is_left_out_with_a_remark() -> None:
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        writer.write(BIG, subifds=1, photometric="rgb", metadata=None)
+        writer.write(BIG[::-1], photometric="rgb", metadata=None)
+    picture = decode(file.getvalue())
+    assert (picture.pixels == BIG).all()
+    assert picture.notes == ("left out: further pictures (SubIFDs)",)
+
+
 def test_a_picture_behind_a_thumbnail_is_found_in_its_sub_directory() -> None:
     file = io.BytesIO()
     with tifffile.TiffWriter(file) as writer:
