@@ -15,7 +15,7 @@ from edsr_cli.cli import interruption
 from edsr_cli.cli.terminal import Terminal
 from edsr_cli.inference import Upscaler
 from tests.cli.batches import OURS, paint, rows
-from tests.cli.conftest import PIXELS, finish, records, start
+from tests.cli.conftest import DEADLINE, PIXELS, finish, records, start
 from tests.jobs.nearest import read_back, repeated
 
 posix = pytest.mark.skipif(os.name == "nt", reason="about POSIX")
@@ -133,7 +133,7 @@ class Stopped:
 
     def stop(self):
         out = self.folder / "out"
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + DEADLINE
         while not self._is_writing(out) or not self._is_caught_writing(out):
             assert self.process.poll() is None, self.process.communicate()
             assert time.monotonic() < deadline

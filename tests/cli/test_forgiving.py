@@ -120,10 +120,12 @@ def test_nobody_hears_what_is_said(model, folder):
     with FULL.open("wb", buffering=0) as full, deaf() as pipe:
         processes = {
             "batch": start("batch", "in", "-m", model, "-j", "1", cwd=folder, stderr=full),
-            "upscale": start("upscale", "in/1.png", "-m", model, cwd=folder, stderr=pipe),
+            "upscale": start(
+                "upscale", "in/1.png", "-o", "out.png", "-m", model, cwd=folder, stderr=pipe
+            ),
             "usage": start("nonsense", cwd=folder, stderr=full),
         }
     codes = {name: finish(process).code for name, process in processes.items()}
     assert codes == {"batch": 1, "upscale": 0, "usage": 2}
     assert sorted(path.name for path in Path("in_x4").glob("*.png")) == ["1.png", "2.png", "3.png"]
-    assert Path("in/1_x4.png").exists()
+    assert Path("out.png").exists()

@@ -17,7 +17,7 @@ from edsr_cli.networks import edsr_baseline
 from edsr_cli.training.log import Log
 from edsr_cli.training.run import RunFolder
 from edsr_cli.training.trainer import Trainer
-from tests.cli.conftest import Run, finish, listing, start
+from tests.cli.conftest import DEADLINE, Run, finish, listing, start
 from tests.jobs.nearest import read_back
 from tests.training.conftest import picture
 
@@ -149,7 +149,7 @@ def test_a_stopped_training_goes_on_as_if_it_had_not(
 
 
 def _wait_for_updates(path: Path, count: int) -> None:
-    log, deadline = Log(path, (2,)), time.monotonic() + 100
+    log, deadline = Log(path, (2,)), time.monotonic() + DEADLINE
     while not any(row.update >= count for row in log.rows()):
         assert time.monotonic() < deadline, "the training does not get on"
         time.sleep(0.05)
