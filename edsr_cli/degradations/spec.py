@@ -121,15 +121,15 @@ _ITEM = re.compile(r"([a-z0-9]+)(?::([^@]*))?(?:@(.*))?")
 
 PHOTO = Spec(
     clean=0.2,
-    blur=Strength(0, 0.4, 0.5),
+    blur=Strength(0, 0.4, 0.35),
     filters=(Filter.BOX, Filter.BILINEAR, Filter.HAMMING, Filter.BICUBIC, Filter.LANCZOS),
-    filter_share=0.4,
-    noise=Strength(0, 12, 0.4),
-    shot=Strength(0, 12, 0.15),
+    filter_share=0.3,
+    noise=Strength(0, 10, 0.3),
+    shot=Strength(0, 10, 0.1),
     grey=0.4,
-    jpeg=Strength(25, 98, 0.75),
-    full_colour=0.35,
-    again=Strength(50, 95, 0.15),
+    jpeg=Strength(25, 95, 0.85),
+    full_colour=0.3,
+    again=Strength(50, 95, 0.1),
 )
 """Photographs as they are on the web and on telephones."""
 
