@@ -33,6 +33,7 @@ from edsr_cli.inference import Upscaler
 from edsr_cli.restoration.choice import STRENGTHS, choose
 
 JPEG_QUALITIES = (95, 90, 80, 70, 50, 30)
+_NOISES = ("noise:2", "noise:5", "noise:10")
 Image8 = NDArray[np.uint8]
 
 
@@ -150,11 +151,12 @@ def crop(path: Path, side: int, scale: int) -> Image8:
     return pixels[top : top + height, left : left + width]
 
 
-def networks(scale: int, device: str) -> list[Upscaler]:
+def networks(scale: int, device: str, precision: str) -> list[Upscaler]:
     """One for each strength."""
     plain, restoring = (load_network(name, scale).network for name in ("edsr-free", "edsr-photo"))
     return [
-        Upscaler(mixed(plain, restoring, strength), scale, device, "fp32") for strength in STRENGTHS
+        Upscaler(mixed(plain, restoring, strength), scale, device, precision)
+        for strength in STRENGTHS
     ]
 
 
@@ -179,10 +181,14 @@ def gains(hr: Image8, lr: Image8, upscalers: Sequence[Upscaler], scale: int) -> 
 
 
 def measure(
-    paths: Sequence[Path], scale: int, side: int, inner: int, device: str, only: Sequence[str]
+    paths: Sequence[Path],
+    scale: int,
+    side: int,
+    inner: int,
+    upscalers: Sequence[Upscaler],
+    only: Sequence[str],
 ) -> dict[str, dict[str, list[float]]]:
     """Gains by kind and picture."""
-    upscalers = networks(scale, device)
     found: dict[str, dict[str, list[float]]] = {}
     for path in paths:
         hr = crop(path, side, scale)
@@ -301,11 +307,42 @@ def report(gained: dict[str, Any], chosen: dict[str, Any], stated: dict[str, Any
         print()
 
 
+def plot(gained: dict[str, Any], chosen: dict[str, Any], path: Path) -> None:
+    """Draw what `edsr-free`, `edsr-photo` and `auto` gain: JPEG above, noise below, by scale."""
+    from matplotlib.figure import Figure
+
+    scales = sorted(gained)
+    figure = Figure(figsize=(4 * len(scales), 7), layout="constrained")
+    axes = figure.subplots(2, len(scales), squeeze=False, sharey="row")
+    for column, scale in enumerate(scales):
+        lines = {line.kind: line for line in compare(gained[scale], chosen[scale])}
+        for row, (codec, kinds_of) in enumerate(
+            (("JPEG quality", [f"jpeg:{q}" for q in JPEG_QUALITIES]), ("noise", _NOISES))
+        ):
+            known = [lines[kind] for kind in ("clean", *kinds_of) if kind in lines]
+            names = [line.kind.rpartition(":")[2] for line in known]
+            for label, values in (
+                ("edsr-free (--restore 0)", [line.fixed[0] for line in known]),
+                ("edsr-photo (--restore 1)", [line.fixed[-1] for line in known]),
+                ("auto", [line.auto for line in known]),
+            ):
+                axes[row][column].plot(names, values, ".-", label=label)
+            axes[row][column].axhline(0, color="black", linewidth=0.8)
+            axes[row][column].set_xlabel(codec)
+            axes[row][column].grid(alpha=0.3)
+        axes[0][column].set_title(scale)
+    for row in axes:
+        row[0].set_ylabel("dB of luma over bicubic interpolation")
+    axes[0][0].legend()
+    figure.savefig(path, dpi=100, metadata={"Software": None})
+
+
 def main() -> None:
     """Measure, choose, print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folders", type=Path, nargs="*", help="photographs; none with --gains")
     parser.add_argument("-o", "--output", type=Path, help="JSON to write")
+    parser.add_argument("--plot", type=Path, help="PNG to draw (needs matplotlib)")
     parser.add_argument("--gains", type=Path, nargs="+", help="JSON of before, to choose anew")
     parser.add_argument("--scales", type=int, nargs="+", default=[2, 4])
     parser.add_argument("--count", type=int, default=40, help="pictures, of all folders together")
@@ -314,6 +351,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=[""], help="kinds that begin with these")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", default="fp32", help="bf16 differs by 0.0001 dB in means")
     options = parser.parse_args()
     gained: dict[str, dict[str, dict[str, list[float]]]] = {}
     side = options.side
@@ -327,13 +365,20 @@ def main() -> None:
         paths = photographs(options.folders, options.count, options.seed)
         for scale in options.scales:
             gained[f"x{scale}"] = measure(
-                paths, scale, side, options.window, options.device, options.only
+                paths,
+                scale,
+                side,
+                options.window,
+                networks(scale, options.device, options.precision),
+                options.only,
             )
     chosen, stated = {}, {}
     for scale, of_scale in gained.items():
         paths = [Path(each) for each in of_scale["clean"]]
         chosen[scale], stated[scale] = choices(paths, int(scale[1:]), side, of_scale)
     report(gained, chosen, stated)
+    if options.plot:
+        plot(gained, chosen, options.plot)
     if options.output:
         content = {"side": side, "gains": gained, "auto": chosen}
         options.output.write_text(json.dumps(content, indent=1), "utf-8")
