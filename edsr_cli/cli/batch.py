@@ -79,7 +79,7 @@ def command(
         raise UsageError("--watch and --dry-run exclude each other.")
     terminal = Terminal.with_flags(quiet, verbose)
 
-    with interruption.held():
+    with terminal.starting(), interruption.held():
         from edsr_cli.checkpoints.stated import Stated
         from edsr_cli.images import DEFAULT_MAX_PIXELS, format_for
         from edsr_cli.inference.processors import use_threads

@@ -60,7 +60,7 @@ def command(
     """
     terminal = Terminal.with_flags(quiet, verbose)
 
-    with interruption.held():
+    with terminal.starting(), interruption.held():
         from edsr_cli.checkpoints.stated import Stated
         from edsr_cli.datasets.benchmark import find_benchmark
         from edsr_cli.degradations.pictures import CLEAN, picture_degradation

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from edsr_cli.cli.values import parse_count, parse_restore, parse_size, parse_tile
+from edsr_cli.cli.values import parse_count, parse_restore, parse_scale, parse_size, parse_tile
 
 
 class PrecisionName(StrEnum):
@@ -65,9 +65,9 @@ Scale = Annotated[
     typer.Option(
         "-s",
         "--scale",
-        min=2,
-        max=4,
-        help="2, 3 or 4. Default: 4, or that of a model file.",
+        metavar="2|3|4",
+        parser=parse_scale,
+        help="How many times to enlarge. Default: 4, or what a model file is for.",
         rich_help_panel=NETWORK,
     ),
 ]

@@ -109,6 +109,15 @@ class Terminal:
             package.propagate = before[1]
 
     @contextmanager
+    def starting(self) -> Iterator[None]:
+        """Show that the program is at work while it loads what it needs, on a terminal."""
+        if self.can_draw:
+            with self.console.status("Starting", spinner="line"):
+                yield
+        else:
+            yield
+
+    @contextmanager
     def progress(self, name: str, factor: int) -> Iterator["PictureProgress"]:
         """Progress of one picture: a bar on a terminal, a line now and then elsewhere.
 

@@ -73,7 +73,7 @@ def command(
     if resume and overwrite:
         raise UsageError("--resume and --overwrite exclude each other.")
     terminal = Terminal.with_flags(quiet, verbose)
-    with interruption.held():
+    with terminal.starting(), interruption.held():
         from edsr_cli.degradations.pictures import like
         from edsr_cli.degradations.reduction import UNKNOWN, Bicubic
         from edsr_cli.degradations.reduction import choose as reduction_of

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edsr_cli.cli.values import parse_betas, parse_duration
+from edsr_cli.cli.values import parse_betas, parse_duration, parse_scale
 from edsr_cli.training.choices import Autocast, Preset, Schedule
 
 _RECIPE, _RUN = "Recipe (default: the paper's)", "Run"
@@ -27,7 +27,13 @@ PresetName = Annotated[
 
 Scale = Annotated[
     int | None,
-    typer.Option("-s", "--scale", min=2, max=4, help="2, 3 or 4; not for MDSR."),
+    typer.Option(
+        "-s",
+        "--scale",
+        metavar="2|3|4",
+        parser=parse_scale,
+        help="How many times the network enlarges; not for MDSR, which does it all.",
+    ),
 ]
 
 Init = Annotated[
@@ -44,7 +50,10 @@ Init = Annotated[
 InitScale = Annotated[
     int | None,
     typer.Option(
-        "--init-scale", min=2, max=4, help="Which network of a MODEL. Default: as --scale."
+        "--init-scale",
+        metavar="2|3|4",
+        parser=parse_scale,
+        help="Which network of a MODEL. Default: as --scale.",
     ),
 ]
 

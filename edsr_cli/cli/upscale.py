@@ -9,7 +9,7 @@ from edsr_cli.cli import interruption, options
 from edsr_cli.cli.downloads import finder
 from edsr_cli.cli.json_lines import JsonLines
 from edsr_cli.cli.terminal import Terminal
-from edsr_cli.errors import ExitCode, UsageError
+from edsr_cli.errors import EdsrError, ExitCode, UsageError
 from edsr_cli.restoration.words import ASKED, describe
 
 if TYPE_CHECKING:
@@ -54,22 +54,30 @@ def command(
     """
     terminal = Terminal.with_flags(quiet, verbose)
 
-    with interruption.held():
-        from edsr_cli.checkpoints.loader import load_network
-        from edsr_cli.checkpoints.stated import Stated
-        from edsr_cli.images import DEFAULT_MAX_PIXELS
-        from edsr_cli.inference.processors import use_threads
-        from edsr_cli.jobs.naming import assign_outputs
-        from edsr_cli.jobs.upscale import Settings
-        from edsr_cli.restoration.networks import as_setting, find_restoration, make_upscaler
+    with terminal.starting():
+        with interruption.held():
+            from edsr_cli.jobs.inputs import sort_inputs
+            from edsr_cli.jobs.own_outputs import without_own
+        files, refused = sort_inputs(inputs)
+        files, own = without_own(files)
+        with interruption.held():
+            from edsr_cli.checkpoints.loader import load_network
+            from edsr_cli.checkpoints.stated import Stated
+            from edsr_cli.images import DEFAULT_MAX_PIXELS
+            from edsr_cli.inference.processors import use_threads
+            from edsr_cli.jobs.naming import assign_outputs
+            from edsr_cli.jobs.upscale import Settings
+            from edsr_cli.restoration.networks import as_setting, find_restoration, make_upscaler
 
     with terminal.log():
+        if own:
+            terminal.note(_left_out(own))
         use_threads(threads)
         stated = Stated(layout, value_range, mean_shift, residual_scale)
         find = finder(terminal, download)
         loaded = load_network(model, scale, stated, find)
         restoration = find_restoration(loaded, model, as_setting(restore), find)
-        tasks = assign_outputs(inputs, output, loaded.scale, format_name)
+        tasks = assign_outputs(files, output, loaded.scale, format_name)
         if compression is not None and any(task.output_format.name != "PNG" for task in tasks):
             raise UsageError("--compression is for PNG.")
         if tasks[0].destination is None and not dry_run:
@@ -84,7 +92,16 @@ def command(
             overwrite,
             compression,
         )
-        _run(terminal, tasks, upscaler, settings, dry_run, as_json)
+        _run(terminal, tasks, refused, upscaler, settings, dry_run, as_json)
+
+
+def _left_out(own: list[str]) -> str:
+    """A line about outputs that were named as inputs."""
+    more = f" and {len(own) - 3} more" if len(own) > 3 else ""
+    return (
+        f"Left out, because edsr has made them from pictures that are named too: "
+        f"{', '.join(own[:3])}{more}."
+    )
 
 
 def _check_stdout(as_json: bool) -> None:
@@ -102,21 +119,29 @@ def _check_stdout(as_json: bool) -> None:
 def _run(
     terminal: Terminal,
     tasks: "list[Task]",
+    refused: dict[str, EdsrError],
     upscaler: "Upscaler",
     settings: "Settings",
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    from edsr_cli.jobs.upscale import Job, exit_code
+    from edsr_cli.jobs.upscale import Job, exit_code, not_done
 
     results, lines = [], JsonLines(terminal)
-    for task in tasks:
+    for name, error in refused.items():
+        result = not_done(name, error, upscaler, settings)
+        results.append(result)
+        _report(terminal, result)
+        if as_json:
+            lines.write(result.to_dict())
+    for number, task in enumerate(tasks, start=1):
         interruption.check()
+        count = f"{number} of {len(tasks)}: " if len(tasks) > 1 else ""
         job = Job(task, upscaler, settings)
         if dry_run:
             result = job.plan()
         else:
-            with terminal.progress(task.source_name, upscaler.scale**2) as progress:
+            with terminal.progress(f"{count}{task.source_name}", upscaler.scale**2) as progress:
                 result = job.run(progress)
         results.append(result)
         _report(terminal, result)

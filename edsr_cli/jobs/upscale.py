@@ -27,7 +27,7 @@ from edsr_cli.jobs.streams import read_stdin, stdout
 from edsr_cli.restoration.choice import Choice
 from edsr_cli.restoration.networks import RestoringUpscaler, at_choice, choice_for
 
-__all__ = ["Job", "OutputExistsError", "Result", "Settings", "Status", "exit_code"]
+__all__ = ["Job", "OutputExistsError", "Result", "Settings", "Status", "exit_code", "not_done"]
 
 logger = logging.getLogger(__name__)
 
@@ -269,6 +269,20 @@ class Job:
                 check=check,
             )
         self.result.notes += remarks
+
+
+def not_done(name: str, error: EdsrError, upscaler: Upscaler, settings: Settings) -> Result:
+    """The result for an input that is refused before there is a task for it."""
+    return Result(
+        name,
+        "",
+        Status.FAILED,
+        settings.model,
+        str(upscaler.device),
+        upscaler.precision.value,
+        error=str(error),
+        exit_code=error.exit_code,
+    )
 
 
 def _shown(path: Path | None, stream: str) -> str:

@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from edsr_cli import __version__
 
 
@@ -25,3 +27,26 @@ def test_the_help_states_the_true_limits(edsr):
 
     text = re.sub(r"[│\s]+", " ", edsr("upscale", "--help").out.decode())
     assert f"Default: {DEFAULT_MAX_PIXELS // 10**6}M" in text
+
+
+@pytest.mark.parametrize(
+    ("word", "answer"),
+    [
+        ("photo.jpg", "edsr upscale photo.jpg"),
+        ("photo", "edsr upscale photo"),  # it exists
+        ("*.png", "edsr upscale *.png"),
+        ("folder", "edsr batch folder"),
+        ("two\nlines.png", r"edsr upscale two\nlines.png"),
+        ("upscal", "Did you mean upscale?"),
+        ("something", "Commands: upscale, batch"),
+    ],
+)
+def test_what_is_no_command_is_answered_with_what_was_meant(
+    edsr, tmp_path, monkeypatch, word, answer
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "photo").touch()
+    run = edsr(word, "-s", "2")
+    assert run.code == 2 and run.out == b"" and len(run.lines) == 1
+    assert answer in run.err and "There is no command" in run.err

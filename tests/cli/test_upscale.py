@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edsr_cli.cli.terminal import Terminal
 from tests.cli.conftest import PIXELS, listing, records
 from tests.jobs.nearest import NAME, read_back, repeated, save_nearest
 
@@ -212,3 +213,26 @@ def test_notes_of_reading_and_writing(upscale, photo):
         "clear.png: alpha channel dropped",
         "clear.png: its ICC profile is damaged and was dropped",
     ]
+
+
+def test_earlier_outputs_are_left_out(upscale, photo):
+    assert upscale(photo).code == 0
+    first = Path("photo_x4.png").read_bytes()
+    run = upscale(photo, "photo_x4.png", "--overwrite")
+    assert run.code == 0 and Path("photo_x4.png").read_bytes() == first
+    assert listing(Path()) == ["photo.png", "photo_x4.png"]
+    [line] = [line for line in run.lines if "Left out" in line]
+    assert "photo_x4.png" in line
+    # By itself it is an input like any other.
+    assert upscale("photo_x4.png").code == 0 and Path("photo_x4_x4.png").exists()
+
+
+def test_of_several_pictures_the_progress_tells_which(upscale, photo, monkeypatch):
+    seen, progress = [], Terminal.progress
+    monkeypatch.setattr(
+        Terminal, "progress", lambda self, name, by: seen.append(name) or progress(self, name, by)
+    )
+    Path("b.png").write_bytes(photo.read_bytes())
+    assert upscale(photo, "-o", "c.png").code == 0
+    assert upscale(photo, "b.png", "folder*", "-o", "new").code == 1
+    assert seen == ["photo.png", "1 of 2: photo.png", "2 of 2: b.png"]
