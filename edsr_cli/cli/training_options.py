@@ -160,7 +160,14 @@ Validate = Annotated[
 ]
 
 HeldOut = Annotated[
-    int, _option(_RUN, "--hold-out", "Pictures to hold out if there is no --validate.", min=0)
+    int | None,
+    _option(
+        _RUN,
+        "--hold-out",
+        "Pictures to hold out if there is no --validate. Default: 8, at most a quarter.",
+        metavar="N",
+        min=0,
+    ),
 ]
 
 ValidateEvery = Annotated[
