@@ -83,6 +83,8 @@ class Terminal:
         Raises:
             EdsrError: stdout cannot be written to.
         """
+        for column in table.columns:
+            column.overflow = "fold"  # rich would put an ellipsis for the rest of a long word
         width = None if sys.stdout is not None and sys.stdout.isatty() else 200
         with _stdout():
             Console(highlight=False, markup=False, width=width).print(table)
