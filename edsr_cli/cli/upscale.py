@@ -11,6 +11,7 @@ from edsr_cli.cli.json_lines import JsonLines
 from edsr_cli.cli.terminal import Terminal
 from edsr_cli.errors import EdsrError, ExitCode, UsageError
 from edsr_cli.restoration.words import ASKED, describe
+from edsr_cli.text import about
 
 if TYPE_CHECKING:
     from edsr_cli.inference import Tile, Upscaler
@@ -125,9 +126,11 @@ def _run(
     dry_run: bool,
     as_json: bool,
 ) -> None:
+    from edsr_cli.jobs import estimate
     from edsr_cli.jobs.upscale import Job, exit_code, not_done
 
     results, lines = [], JsonLines(terminal)
+    speed = estimate.speed(upscaler) if dry_run else None
     for name, error in refused.items():
         result = not_done(name, error, upscaler, settings)
         results.append(result)
@@ -139,22 +142,29 @@ def _run(
         count = f"{number} of {len(tasks)}: " if len(tasks) > 1 else ""
         job = Job(task, upscaler, settings)
         if dry_run:
-            result = job.plan()
+            result = job.plan(speed)
         else:
             with terminal.progress(f"{count}{task.source_name}", upscaler.scale**2) as progress:
                 result = job.run(progress)
         results.append(result)
-        _report(terminal, result)
+        if result.status == "planned":
+            words = estimate.in_words(result, task.output_format.name)
+            _report(terminal, result, f"; {words}")
+        else:
+            _report(terminal, result)
         if as_json:
             lines.write(result.to_dict())
     failed = sum(result.error is not None for result in results)
+    times = [result.plan["seconds"] for result in results if "seconds" in result.plan]
+    if len(times) > 1:
+        terminal.note(f"In all, the network takes {about(sum(times))}.")
     if failed and len(results) > 1:
         terminal.error(f"{failed} of {len(results)} pictures failed.")
     code = exit_code(results)
     raise typer.Exit(ExitCode.SOME_FAILED if lines.failed and code == ExitCode.DONE else code)
 
 
-def _report(terminal: Terminal, result: "Result") -> None:
+def _report(terminal: Terminal, result: "Result", estimates: str = "") -> None:
     for remark in result.notes:
         terminal.note(f"{result.input}: {remark}")
     if result.error is not None:
@@ -175,14 +185,13 @@ def _report(terminal: Terminal, result: "Result") -> None:
     columns, rows = ("rows", "columns") if plan["transposed"] else ("columns", "rows")
     cut = (
         f"{plan['panels']} panel(s) of {plan['panel_width']} {columns}, {plan['strips']} strip(s) "
-        f"of {plan['strip_rows']} {rows}, about {plan['memory_bytes'] / 1e6:.0f} MB, "
-        f"{plan['multiply_adds'] / 1e9:.1f} GMAC"
+        f"of {plan['strip_rows']} {rows}, {plan['multiply_adds'] / 1e9:.1f} GMAC"
     )
     made = f"{result.model} on {result.device} in {result.precision}"
     if result.status == "planned":
-        terminal.note(f"{line}; {made}; {cut}")
+        terminal.note(f"{line}; {made}; {cut}{estimates}")
         return
     terminal.note(
         f"{line} in {result.seconds:.1f} s ({width * height / result.seconds / 1e6:.2f} Mpixel/s)"
     )
-    terminal.detail(f"{made}; {cut}")
+    terminal.detail(f"{made}; {cut}, about {plan['memory_bytes'] / 1e6:.0f} MB")
