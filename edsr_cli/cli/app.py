@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from edsr_cli import __version__
-from edsr_cli.cli import batch, evaluate, fetch_weights, interruption, models, train, upscale
+from edsr_cli.cli import batch, evaluate, fetch_weights, help, interruption, models, train, upscale
 from edsr_cli.cli.forgiving import forgiving_stderr
 from edsr_cli.cli.terminal import Terminal
 from edsr_cli.errors import EdsrError, ExitCode, ThreadError, UsageError
@@ -18,6 +18,9 @@ from edsr_cli.text import did_you_mean, one_line
 
 class _Commands(TyperGroup):
     """The commands; a picture or folder in the place of one is answered with what was meant."""
+
+    def get_params(self, ctx: Any) -> Any:
+        return help.plain(super().get_params(ctx))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         word = args[0] if args else ""
@@ -45,12 +48,15 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("upscale")(upscale.command)
-app.command("batch")(batch.command)
-app.command("evaluate")(evaluate.command)
-app.command("train")(train.command)
-app.command("models")(models.command)
-app.command("fetch-weights")(fetch_weights.command)
+for _name, _function, _examples in (
+    ("upscale", upscale.command, help.UPSCALE),
+    ("batch", batch.command, help.BATCH),
+    ("evaluate", evaluate.command, help.EVALUATE),
+    ("train", train.command, help.TRAIN),
+    ("models", models.command, help.MODELS),
+    ("fetch-weights", fetch_weights.command, help.FETCH),
+):
+    app.command(_name, cls=help.PlainCommand, epilog=_examples)(_function)
 
 
 def _print_version(wanted: bool) -> None:

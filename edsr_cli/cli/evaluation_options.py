@@ -34,7 +34,6 @@ Scales = Annotated[
         parser=parse_scale,
         help="How many times to enlarge; may be given several times. Default: all that the model "
         "has.",
-        rich_help_panel=options.NETWORK,
     ),
 ]
 
@@ -46,7 +45,6 @@ RestoreScores = Annotated[
         callback=parse_restore,
         help="How much to restore compressed and noisy pictures; auto goes by the picture. "
         "Default: 0, since benchmarks measure the plain network.",
-        rich_help_panel=options.NETWORK,
     ),
 ]
 
