@@ -4,6 +4,8 @@ Everything is built by the project's own backend without the network, and instal
 virtual environments, which have no torch: none is needed to find and check the files.
 """
 
+import email
+import email.policy
 import os
 import re
 import subprocess
@@ -124,3 +126,23 @@ def test_the_version_is_the_packages(wheel):
     assert re.fullmatch(
         rf"edsr_cli-{re.escape(edsr_cli.__version__)}-py3-none-any\.whl", wheel.name
     )
+
+
+def test_what_an_index_is_told(wheel, repository):
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (each for each in archive.namelist() if each.endswith(".dist-info/METADATA"))
+        told = email.message_from_bytes(archive.read(name), policy=email.policy.default)
+    assert told["License-Expression"] == "MIT AND CC0-1.0"
+    assert told["Description-Content-Type"] == "text/markdown"
+    text = told.get_payload()
+    # Files beside the README are not there: they are named, not linked to.
+    targets = re.findall(r"\]\(([^)]*)\)", text)
+    assert targets and all(target.startswith(("https://", "#")) for target in targets)
+    headings = {
+        re.sub(r"[^a-z0-9 -]", "", line.lstrip("# ").lower()).replace(" ", "-")
+        for line in text.splitlines()
+        if line.startswith("#")
+    }
+    assert {target[1:] for target in targets if target.startswith("#")} <= headings
+    assert "`docs/metadata.md` in the source archive" in text
+    assert text.count("\n## ") == (repository / "README.md").read_text("utf-8").count("\n## ")

@@ -74,7 +74,7 @@ def load_network(
         path, checkpoint = _read_named(registry.find(model, scale), find)
     else:
         path = Path(model)
-        checkpoint = _read_path(path, stated)
+        checkpoint = _read_path(model, stated)
         scale = _choose_scale(checkpoint.config.scales, scale, path)
     state_dict, config = fold_residual_scale(checkpoint.state_dict, checkpoint.config)
     network = build(config)
@@ -90,13 +90,14 @@ def load_network(
     )
 
 
-def _read_path(path: Path, stated: Stated) -> Checkpoint:
+def _read_path(model: str | os.PathLike[str], stated: Stated) -> Checkpoint:
     """Read a file, the name of which may also be that of a model misspelt."""
+    path = Path(model)
     # Unlike Path.exists, lexists is false, not an error, for names that are too long.
     if not os.path.lexists(path) and path.suffix.lower() not in SUFFIXES:
         raise WeightsError(
-            f"There is no model and no file {str(path)!r}.",
-            f"Models: {', '.join(registry.names())}.",
+            f"There is no model and no file {os.fspath(model)!r}.",
+            registry.alternatives(str(path)),
         )
     return read_checkpoint(
         path, stated.layout, stated.value_range, stated.mean_shift, stated.residual_scale

@@ -13,6 +13,7 @@ from typing import Any
 from edsr_cli.checkpoints.bundled import REGISTRY_FILE, REINSTALL, weights_folder
 from edsr_cli.checkpoints.model_row import CANONICAL, NONE_STATED, ModelRow, Psnr, Source
 from edsr_cli.errors import WeightsError
+from edsr_cli.text import did_you_mean
 
 __all__ = [
     "CANONICAL",
@@ -22,6 +23,7 @@ __all__ = [
     "ModelRow",
     "Psnr",
     "Source",
+    "alternatives",
     "find",
     "names",
     "read_registry",
@@ -54,6 +56,11 @@ def scales(name: str) -> tuple[int, ...]:
     return tuple(sorted({scale for row in rows() if row.name == name for scale in row.scales}))
 
 
+def alternatives(name: str) -> str:
+    """What to say to somebody who has named a model that there is not."""
+    return f"{did_you_mean(name, names())} Models: {', '.join(names())}.".lstrip()
+
+
 def find(name: str, scale: int) -> ModelRow:
     """The row of a model at a scale.
 
@@ -65,7 +72,7 @@ def find(name: str, scale: int) -> ModelRow:
         if row.name == name and scale in row.scales:
             return row
     if name not in names():
-        raise WeightsError(f"There is no model {name!r}.", f"Models: {', '.join(names())}.")
+        raise WeightsError(f"There is no model {name!r}.", alternatives(name))
     offered = ", ".join(f"x{each}" for each in scales(name))
     raise WeightsError(f"Model {name!r} has no scale x{scale}.", f"It has {offered}.")
 

@@ -20,6 +20,7 @@ from edsr_cli.checkpoints.convention import (
 from edsr_cli.checkpoints.layouts import MEAN_KEYS, Layout
 from edsr_cli.checkpoints.model_row import CANONICAL
 from edsr_cli.errors import UsageError, WeightsError
+from edsr_cli.text import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class Stated:
         names = [each.name for each in layouts.LAYOUTS]
         if self.layout not in (None, CANONICAL, *names):
             raise UsageError(
-                f"There is no layout {self.layout!r}.", f"Layouts: {', '.join(names)}."
+                f"There is no layout {self.layout!r}.",
+                f"{did_you_mean(str(self.layout), names)} Layouts: {', '.join(names)}.".lstrip(),
             )
         if self.value_range not in (None, *VALUE_RANGES):
             raise UsageError(f"The value range must be 255 or 1, not {self.value_range:g}.")

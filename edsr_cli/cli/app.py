@@ -1,29 +1,62 @@
 """The application: its commands, and what holds for all of them."""
 
+import os
 import sys
-from typing import Annotated, NoReturn
+from pathlib import PurePath
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from edsr_cli import __version__
-from edsr_cli.cli import batch, evaluate, fetch_weights, interruption, models, train, upscale
+from edsr_cli.cli import batch, evaluate, fetch_weights, help, interruption, models, train, upscale
 from edsr_cli.cli.forgiving import forgiving_stderr
 from edsr_cli.cli.terminal import Terminal
-from edsr_cli.errors import EdsrError, ExitCode, ThreadError
+from edsr_cli.errors import EdsrError, ExitCode, ThreadError, UsageError
+from edsr_cli.text import did_you_mean, one_line
+
+
+class _Commands(TyperGroup):
+    """The commands; a picture or folder in the place of one is answered with what was meant."""
+
+    def get_params(self, ctx: Any) -> Any:
+        return help.plain(super().get_params(ctx))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        word = args[0] if args else ""
+        if word and not word.startswith("-") and self.get_command(ctx, word) is None:
+            raise UsageError(
+                f"There is no command {word!r}.", _meant(word, self.list_commands(ctx))
+            )
+        return super().resolve_command(ctx, args)
+
+
+def _meant(word: str, commands: list[str]) -> str:
+    shown = one_line(word)
+    if os.path.isdir(word):  # noqa: PTH112 - Path.is_dir fails for names that are too long
+        return f"To enlarge all pictures in the folder: edsr batch {shown}"
+    if os.path.lexists(word) or PurePath(word).suffix or set(word) & set("*?/\\"):
+        return f"To enlarge a picture: edsr upscale {shown}"
+    return f"{did_you_mean(word, commands)} Commands: {', '.join(commands)}.".lstrip()
+
 
 app = typer.Typer(
     name="edsr",
+    cls=_Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("upscale")(upscale.command)
-app.command("batch")(batch.command)
-app.command("evaluate")(evaluate.command)
-app.command("train")(train.command)
-app.command("models")(models.command)
-app.command("fetch-weights")(fetch_weights.command)
+for _name, _function, _examples in (
+    ("upscale", upscale.command, help.UPSCALE),
+    ("batch", batch.command, help.BATCH),
+    ("evaluate", evaluate.command, help.EVALUATE),
+    ("train", train.command, help.TRAIN),
+    ("models", models.command, help.MODELS),
+    ("fetch-weights", fetch_weights.command, help.FETCH),
+):
+    app.command(_name, cls=help.PlainCommand, epilog=_examples)(_function)
 
 
 def _print_version(wanted: bool) -> None:

@@ -33,24 +33,24 @@ if TYPE_CHECKING:
 def command(
     inputs: batch_options.Folders,
     output: batch_options.Mirror = None,
+    scale: options.Scale = None,
     format_name: batch_options.MirrorFormat = None,
-    recursive: batch_options.Recursive = True,
+    model: options.Model = "edsr-free",
+    restore: options.Restore = None,
+    ensemble: options.Ensemble = False,
     include: batch_options.Include = None,
     exclude: batch_options.Exclude = None,
+    recursive: batch_options.Recursive = True,
     resume: batch_options.Resume = True,
+    watch: batch_options.Watch = False,
+    dry_run: options.DryRun = False,
+    download: options.Download = False,
     checksum: batch_options.Checksum = False,
     fail_fast: batch_options.FailFast = False,
-    watch: batch_options.Watch = False,
-    compression: options.Compression = None,
-    scale: options.Scale = None,
-    model: options.Model = "edsr-free",
-    download: options.Download = False,
-    layout: options.Layout = None,
-    value_range: options.ValueRange = None,
-    mean_shift: options.MeanShift = None,
-    residual_scale: options.ResidualScale = None,
-    ensemble: options.Ensemble = False,
-    restore: options.Restore = None,
+    report: batch_options.Report = None,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
     device: batch_options.Devices = "auto",
     precision: options.Precision = options.PrecisionName.AUTO,
     workers: batch_options.Workers = None,
@@ -60,11 +60,11 @@ def command(
     batch_size: batch_options.BatchSize = None,
     tile: options.Tile = "auto",
     max_pixels: options.MaxPixels = None,
-    dry_run: options.DryRun = False,
-    as_json: options.AsJson = False,
-    report: batch_options.Report = None,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
+    compression: options.Compression = None,
+    layout: options.Layout = None,
+    value_range: options.ValueRange = None,
+    mean_shift: options.MeanShift = None,
+    residual_scale: options.ResidualScale = None,
 ) -> None:
     """Upscale folders of pictures.
 
@@ -79,7 +79,7 @@ def command(
         raise UsageError("--watch and --dry-run exclude each other.")
     terminal = Terminal.with_flags(quiet, verbose)
 
-    with interruption.held():
+    with terminal.starting(), interruption.held():
         from edsr_cli.checkpoints.stated import Stated
         from edsr_cli.images import DEFAULT_MAX_PIXELS, format_for
         from edsr_cli.inference.processors import use_threads

@@ -26,28 +26,28 @@ if TYPE_CHECKING:
 def command(
     datasets: evaluation_options.Datasets,
     scales: evaluation_options.Scales = None,
-    border: evaluation_options.Border = None,
     model: options.Model = "edsr-free",
-    download: options.Download = False,
-    layout: options.Layout = None,
-    value_range: options.ValueRange = None,
-    mean_shift: options.MeanShift = None,
-    residual_scale: options.ResidualScale = None,
-    ensemble: options.Ensemble = False,
     restore: evaluation_options.RestoreScores = "0",
+    ensemble: options.Ensemble = False,
+    degrade: evaluation_options.Degrade = None,
+    save: evaluation_options.Save = None,
+    overwrite: options.Overwrite = False,
+    plot: evaluation_options.Plot = None,
+    download: options.Download = False,
+    border: evaluation_options.Border = None,
+    as_json: evaluation_options.AsJsonScores = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
     device: options.Device = "auto",
     precision: options.Precision = options.PrecisionName.FP32,
     threads: options.Threads = None,
     max_memory: options.MaxMemory = None,
     tile: options.Tile = "auto",
     max_pixels: options.MaxPixels = None,
-    degrade: evaluation_options.Degrade = None,
-    plot: evaluation_options.Plot = None,
-    save: evaluation_options.Save = None,
-    overwrite: options.Overwrite = False,
-    as_json: evaluation_options.AsJsonScores = False,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
+    layout: options.Layout = None,
+    value_range: options.ValueRange = None,
+    mean_shift: options.MeanShift = None,
+    residual_scale: options.ResidualScale = None,
 ) -> None:
     """Measure how close upscaled pictures come to the originals: PSNR and SSIM.
 
@@ -60,7 +60,7 @@ def command(
     """
     terminal = Terminal.with_flags(quiet, verbose)
 
-    with interruption.held():
+    with terminal.starting(), interruption.held():
         from edsr_cli.checkpoints.stated import Stated
         from edsr_cli.datasets.benchmark import find_benchmark
         from edsr_cli.degradations.pictures import CLEAN, picture_degradation

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from edsr_cli.cli import options
-from edsr_cli.cli.values import parse_restore
+from edsr_cli.cli.values import parse_restore, parse_scale
 
 Datasets = Annotated[
     list[str],
@@ -30,10 +30,10 @@ Scales = Annotated[
     typer.Option(
         "-s",
         "--scale",
-        min=2,
-        max=4,
-        help="2, 3 or 4; may be given several times. Default: all that the model has.",
-        rich_help_panel=options.NETWORK,
+        metavar="2|3|4",
+        parser=parse_scale,
+        help="How many times to enlarge; may be given several times. Default: all that the model "
+        "has.",
     ),
 ]
 
@@ -45,7 +45,6 @@ RestoreScores = Annotated[
         callback=parse_restore,
         help="How much to restore compressed and noisy pictures; auto goes by the picture. "
         "Default: 0, since benchmarks measure the plain network.",
-        rich_help_panel=options.NETWORK,
     ),
 ]
 

@@ -7,6 +7,7 @@ import typer
 from edsr_cli.cli import models, options
 from edsr_cli.cli.downloads import Downloads
 from edsr_cli.cli.terminal import Terminal
+from edsr_cli.cli.values import parse_scale
 from edsr_cli.errors import ExitCode, UsageError, WeightsError
 
 if TYPE_CHECKING:
@@ -25,7 +26,13 @@ def command(
     everything: Annotated[bool, typer.Option("--all", help="Every model there is.")] = False,
     scale: Annotated[
         int | None,
-        typer.Option("-s", "--scale", min=2, max=4, help="Only this scale. Default: all."),
+        typer.Option(
+            "-s",
+            "--scale",
+            metavar="2|3|4",
+            parser=parse_scale,
+            help="Only this scale. Default: all.",
+        ),
     ] = None,
     list_only: Annotated[
         bool, typer.Option("--list", help="List the models, as edsr models does.")

@@ -32,7 +32,11 @@ def command(
             for values in model.to_dicts():
                 Terminal().json(values)
         return
-    table = Table("model", "scales", "size", "licence", "here", "PSNR in dB", box=None)
+    table = Table(box=None)
+    # The names are there to be copied, so they stay in one piece; the others may take more lines.
+    table.add_column("model", no_wrap=True, min_width=max(len(model.name) for model in listed))
+    for heading in ("scales", "size", "licence", "here", "PSNR in dB"):
+        table.add_column(heading)
     for model in listed:
         table.add_row(model.name, model.scales, model.size, model.licence, model.cached, model.psnr)
     Terminal().table(table)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from edsr_cli.cli.values import parse_count, parse_restore, parse_size, parse_tile
+from edsr_cli.cli.values import parse_count, parse_restore, parse_scale, parse_size, parse_tile
 
 
 class PrecisionName(StrEnum):
@@ -18,7 +18,7 @@ class PrecisionName(StrEnum):
 
 
 # Panels of the help page.
-NETWORK, MACHINE, MESSAGES = "Network", "Memory and speed", "Messages"
+OUTPUT, MACHINE, MESSAGES = "Details of the output", "Memory and speed", "Messages"
 WEIGHTS = "Weights from elsewhere, given as a file with -m"
 
 Inputs = Annotated[
@@ -55,6 +55,7 @@ Compression = Annotated[
         max=9,
         help="How hard to compress PNG: 9 is smallest and slowest. Default: as small as 6, as "
         "fast as 1.",
+        rich_help_panel=OUTPUT,
     ),
 ]
 
@@ -65,10 +66,9 @@ Scale = Annotated[
     typer.Option(
         "-s",
         "--scale",
-        min=2,
-        max=4,
-        help="2, 3 or 4. Default: 4, or that of a model file.",
-        rich_help_panel=NETWORK,
+        metavar="2|3|4",
+        parser=parse_scale,
+        help="How many times to enlarge. Default: 4, or what a model file is for.",
     ),
 ]
 
@@ -79,7 +79,6 @@ Model = Annotated[
         "--model",
         metavar="MODEL|FILE",
         help="A model's name, or a file with weights.",
-        rich_help_panel=NETWORK,
     ),
 ]
 
@@ -88,7 +87,6 @@ Download = Annotated[
     typer.Option(
         "--download",
         help="Fetch the model if it is not here; see edsr fetch-weights.",
-        rich_help_panel=NETWORK,
     ),
 ]
 
@@ -140,7 +138,6 @@ Ensemble = Annotated[
         "-x",
         "--ensemble",
         help="Average eight flipped and rotated views: better, eight times the work.",
-        rich_help_panel=NETWORK,
     ),
 ]
 
@@ -152,7 +149,6 @@ Restore = Annotated[
         callback=parse_restore,
         help="How much to restore compressed and noisy pictures: 0 for not at all, 1 for all; auto "
         "goes by the picture. Default: auto, for models that can do it.",
-        rich_help_panel=NETWORK,
     ),
 ]
 
@@ -171,6 +167,7 @@ Precision = Annotated[
     PrecisionName,
     typer.Option(
         "--precision",
+        metavar="|".join(PrecisionName),
         help="Number format of the residual blocks; auto is bf16 where it is fast, else fp32.",
         rich_help_panel=MACHINE,
     ),
@@ -227,9 +224,7 @@ MaxPixels = Annotated[
 
 DryRun = Annotated[
     bool,
-    typer.Option(
-        "-n", "--dry-run", help="Print the plan and do nothing.", rich_help_panel=MESSAGES
-    ),
+    typer.Option("-n", "--dry-run", help="Print the plan, with memory and time, and make nothing."),
 ]
 
 AsJson = Annotated[

@@ -83,6 +83,8 @@ class Terminal:
         Raises:
             EdsrError: stdout cannot be written to.
         """
+        for column in table.columns:
+            column.overflow = "fold"  # rich would put an ellipsis for the rest of a long word
         width = None if sys.stdout is not None and sys.stdout.isatty() else 200
         with _stdout():
             Console(highlight=False, markup=False, width=width).print(table)
@@ -107,6 +109,15 @@ class Terminal:
             package.removeHandler(handler)
             package.setLevel(before[0])
             package.propagate = before[1]
+
+    @contextmanager
+    def starting(self) -> Iterator[None]:
+        """Show that the program is at work while it loads what it needs, on a terminal."""
+        if self.can_draw:
+            with self.console.status("Starting", spinner="line"):
+                yield
+        else:
+            yield
 
     @contextmanager
     def progress(self, name: str, factor: int) -> Iterator["PictureProgress"]:

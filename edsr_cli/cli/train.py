@@ -1,6 +1,7 @@
 """`edsr train`."""
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,12 +22,16 @@ if TYPE_CHECKING:
 def command(
     data: training_options.Pictures,
     output: training_options.Folder,
-    preset_name: training_options.PresetName = Preset.EDSR_BASELINE,
     scale: training_options.Scale = None,
+    preset_name: training_options.PresetName = Preset.EDSR_BASELINE,
+    max_time: training_options.MaxTime = None,
     init: training_options.Init = None,
     init_scale: training_options.InitScale = None,
+    degrade: training_options.Degrade = None,
+    validate: training_options.Validate = None,
+    resume: training_options.Resume = False,
+    overwrite: training_options.Overwrite = False,
     updates: training_options.Updates = None,
-    max_time: training_options.MaxTime = None,
     batch: training_options.Batch = None,
     patch: training_options.Patch = None,
     learning_rate: training_options.LearningRate = None,
@@ -40,16 +45,12 @@ def command(
     clip: training_options.Clip = None,
     autocast: training_options.AutocastName = None,
     channels_last: training_options.ChannelsLast = None,
-    degrade: training_options.Degrade = None,
     shrink: training_options.Shrink = 1,
     seed: training_options.Seed = None,
-    validate: training_options.Validate = None,
-    held_out: training_options.HeldOut = 8,
+    held_out: training_options.HeldOut = None,
     validate_every: training_options.ValidateEvery = None,
     cache: training_options.Cache = None,
     cuda_graph: training_options.CudaGraph = True,
-    resume: training_options.Resume = False,
-    overwrite: training_options.Overwrite = False,
     name: training_options.Name = None,
     licence: training_options.Licence = "none stated",
     origin: training_options.Origin = "Trained with edsr train",
@@ -73,7 +74,7 @@ def command(
     if resume and overwrite:
         raise UsageError("--resume and --overwrite exclude each other.")
     terminal = Terminal.with_flags(quiet, verbose)
-    with interruption.held():
+    with terminal.starting(), interruption.held():
         from edsr_cli.degradations.pictures import like
         from edsr_cli.degradations.reduction import UNKNOWN, Bicubic
         from edsr_cli.degradations.reduction import choose as reduction_of
@@ -128,6 +129,7 @@ def command(
             network, start = random_network(config, recipe.seed), ""  # both come from the state
         else:
             network, start = _initial(terminal, config, recipe.seed, init, init_scale)
+        _describe_split(terminal, photos, learn, validate)
         data_summary = learn.summary() | {"held_out": len(photos.photos) - len(learn.photos)}
         if shrink > 1:
             data_summary["shrink"] = shrink
@@ -150,9 +152,11 @@ def command(
                 run.resume()
                 terminal.note(f"Going on after update {run.trainer.update:,}.")
             else:
-                run.start()
+                with _saving(terminal, run):
+                    run.start()
             _train(terminal, run)
             run.save_weights(name or output.resolve().name, licence, origin)
+            _compare(terminal, run)
             terminal.note(f"The weights are in {folder.weights}.")
 
 
@@ -167,20 +171,50 @@ def _describe(terminal: Terminal, photos: "Photos") -> None:
     )
 
 
+def _describe_split(
+    terminal: Terminal, photos: "Photos", learn: "Photos", folder: Path | None
+) -> None:
+    """Say what is learnt from, and what PSNR is measured on."""
+    from edsr_cli.images.source import display_name
+
+    chosen = {photo.name for photo in learn.photos}
+    held = [photo.name for photo in photos.photos if photo.name not in chosen]
+    if folder is not None:
+        rest = f"PSNR is measured on {display_name(folder)}"
+    elif held:
+        more = f" and {len(held) - 3} more" if len(held) > 3 else ""
+        rest = f"PSNR is measured on {len(held)} held out: {', '.join(held[:3])}{more}"
+    else:
+        rest = "none is held out, so no PSNR is measured; --validate or --hold-out would do that"
+    terminal.note(f"Learning from {len(learn.photos)}; {rest}.")
+
+
+def _compare(terminal: Terminal, run: "Run") -> None:
+    """Warn of a network that is worse than no network."""
+    from edsr_cli.training.validation import bicubic_psnr
+
+    simple = bicubic_psnr(run.pairs)
+    for scale, value in run.psnr.items():
+        if scale in simple and value < simple[scale]:
+            terminal.warning(
+                f"x{scale} has {value:.2f} dB, less than bicubic interpolation with "
+                f"{simple[scale]:.2f} dB: it has not learnt enough to be of use. Train it longer, "
+                "on more pictures, or start from a model with --init."
+            )
+
+
 def _validation(
     photos: "Photos",
     config: "NetworkConfig",
     folder: Path | None,
     degrade: "PictureDegradation",
-    count: int,
+    count: int | None,
 ) -> "tuple[Photos, Pairs]":
     """The pictures to learn from, and what to measure PSNR on."""
     from edsr_cli.training.validation import hold_out, pairs_in, pairs_of
 
     if folder is not None:
         return photos, {scale: pairs_in(folder, scale, degrade) for scale in config.scales}
-    if not count:
-        return photos, {}
     learn, held = hold_out(photos, count)
     return learn, {scale: pairs_of(held, scale) for scale in config.scales}
 
@@ -223,7 +257,7 @@ def _train(terminal: Terminal, run: "Run") -> None:
 
     steps = run.steps()
     try:
-        with TrainingProgress(terminal, run) as progress:
+        with _saving(terminal, run), TrainingProgress(terminal, run) as progress:
             while True:
                 with interruption.held():
                     step = next(steps, None)
@@ -237,6 +271,13 @@ def _train(terminal: Terminal, run: "Run") -> None:
             f"A batch does not fit in the memory of {run.trainer.device}.",
             "Use a smaller --batch or --patch, or --autocast bf16.",
         ) from error
+
+
+@contextmanager
+def _saving(terminal: Terminal, run: "Run") -> Iterator[None]:
+    """Save the state if a signal comes in the block, and say so."""
+    try:
+        yield
     except interruption.StoppedError:
         try:
             # The end of the block raises again for the signal that brought us here.

@@ -5,13 +5,14 @@ from typing import Annotated, Any
 
 import typer
 
-from edsr_cli.cli.values import parse_betas, parse_duration
+from edsr_cli.cli.values import parse_betas, parse_duration, parse_scale
 from edsr_cli.training.choices import Autocast, Preset, Schedule
 
-_RECIPE, _RUN = "Recipe (default: the paper's)", "Run"
+_RECIPE, _RUN = "Recipe (default: the paper's)", "Details of the run"
+_EVERYDAY = None  # the panel that comes first
 
 
-def _option(panel: str, flags: str, text: str, **more: Any) -> Any:
+def _option(panel: str | None, flags: str, text: str, **more: Any) -> Any:
     return typer.Option(*flags.split(), help=text, rich_help_panel=panel, **more)
 
 
@@ -22,12 +23,21 @@ Pictures = Annotated[
 Folder = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder of the run.")]
 
 PresetName = Annotated[
-    Preset, typer.Option("-p", "--preset", help="The network, as the paper has it.")
+    Preset,
+    typer.Option(
+        "-p", "--preset", metavar="|".join(Preset), help="The network, as the paper has it."
+    ),
 ]
 
 Scale = Annotated[
     int | None,
-    typer.Option("-s", "--scale", min=2, max=4, help="2, 3 or 4; not for MDSR."),
+    typer.Option(
+        "-s",
+        "--scale",
+        metavar="2|3|4",
+        parser=parse_scale,
+        help="How many times the network enlarges; not for MDSR, which does it all.",
+    ),
 ]
 
 Init = Annotated[
@@ -44,16 +54,19 @@ Init = Annotated[
 InitScale = Annotated[
     int | None,
     typer.Option(
-        "--init-scale", min=2, max=4, help="Which network of a MODEL. Default: as --scale."
+        "--init-scale",
+        metavar="2|3|4",
+        parser=parse_scale,
+        help="Which network of a MODEL. Default: as --scale.",
     ),
 ]
 
-Updates = Annotated[int | None, _option(_RECIPE, "--updates", "Updates in all.")]
+Updates = Annotated[int | None, _option(_RECIPE, "--updates", "Updates in all.", metavar="N")]
 
 MaxTime = Annotated[
     float | None,
     _option(
-        _RECIPE,
+        _EVERYDAY,
         "--max-time",
         "Stop after this wall time, such as 25m or 8h; the schedule is fitted to it.",
         metavar="TIME",
@@ -61,14 +74,18 @@ MaxTime = Annotated[
     ),
 ]
 
-Batch = Annotated[int | None, _option(_RECIPE, "--batch", "Patches in an update.")]
+Batch = Annotated[int | None, _option(_RECIPE, "--batch", "Patches in an update.", metavar="N")]
 
 Patch = Annotated[
-    int | None, _option(_RECIPE, "--patch", "Height and width of a patch in LR pixels.")
+    int | None,
+    _option(_RECIPE, "--patch", "Height and width of a patch in LR pixels.", metavar="N"),
 ]
 
 LearningRate = Annotated[
-    float | None, _option(_RECIPE, "--learning-rate --lr", "Learning rate of Adam.")
+    float | None,
+    _option(
+        _RECIPE, "--lr --learning-rate", "Learning rate of Adam; also --learning-rate.", metavar="X"
+    ),
 ]
 
 Betas = Annotated[
@@ -78,30 +95,46 @@ Betas = Annotated[
 ]
 
 Epsilon = Annotated[
-    float | None, _option(_RECIPE, "--epsilon", "What Adam adds to its divisor, in levels.")
+    float | None,
+    _option(_RECIPE, "--epsilon", "What Adam adds to its divisor, in levels.", metavar="X"),
 ]
 
 ScheduleName = Annotated[
-    Schedule | None, _option(_RECIPE, "--schedule", "How the learning rate falls.")
+    Schedule | None,
+    _option(_RECIPE, "--schedule", "How the learning rate falls.", metavar="|".join(Schedule)),
 ]
 
-DecayEvery = Annotated[int | None, _option(_RECIPE, "--decay-every", "Updates between two steps.")]
+DecayEvery = Annotated[
+    int | None, _option(_RECIPE, "--decay-every", "Updates between two steps.", metavar="N")
+]
 
-DecayFactor = Annotated[float | None, _option(_RECIPE, "--decay-factor", "Factor of a step.")]
+DecayFactor = Annotated[
+    float | None, _option(_RECIPE, "--decay-factor", "Factor of a step.", metavar="X")
+]
 
 Warmup = Annotated[
-    int | None, _option(_RECIPE, "--warmup", "Updates until the full learning rate.")
+    int | None, _option(_RECIPE, "--warmup", "Updates until the full learning rate.", metavar="N")
 ]
 
 Ema = Annotated[
     float | None,
-    _option(_RECIPE, "--ema", "Decay of a moving average of the weights, which is then used."),
+    _option(
+        _RECIPE,
+        "--ema",
+        "Decay of a moving average of the weights, which is then used.",
+        metavar="X",
+    ),
 ]
 
-Clip = Annotated[float | None, _option(_RECIPE, "--clip", "Cut the gradient's norm down to this.")]
+Clip = Annotated[
+    float | None, _option(_RECIPE, "--clip", "Cut the gradient's norm down to this.", metavar="X")
+]
 
 AutocastName = Annotated[
-    Autocast | None, _option(_RECIPE, "--autocast", "Number format of the convolutions.")
+    Autocast | None,
+    _option(
+        _RECIPE, "--autocast", "Number format of the convolutions.", metavar="|".join(Autocast)
+    ),
 ]
 
 ChannelsLast = Annotated[
@@ -116,10 +149,10 @@ ChannelsLast = Annotated[
 Degrade = Annotated[
     str | None,
     _option(
-        _RECIPE,
+        _EVERYDAY,
         "--degrade",
         "What LR patches suffer: clean (the paper's), photo, or steps such as "
-        "blur:0-0.4@0.5,noise:0-10,jpeg:30-98; unknown, to take the LR_unknown pictures of "
+        "noise:0-10,jpeg:30-98; unknown, to take the LR_unknown pictures of "
         "DATA, or unknown:PATH with a kernel's file, or pictures to estimate it by.",
         metavar="SPEC",
     ),
@@ -137,12 +170,12 @@ Shrink = Annotated[
     ),
 ]
 
-Seed = Annotated[int | None, _option(_RECIPE, "--seed", "Seed of all that is random.")]
+Seed = Annotated[int | None, _option(_RECIPE, "--seed", "Seed of all that is random.", metavar="N")]
 
 Validate = Annotated[
     Path | None,
     _option(
-        _RUN,
+        _EVERYDAY,
         "--validate",
         "Measure PSNR on this data set, as edsr evaluate reads it. Default: on pictures held "
         "out from the folder.",
@@ -151,11 +184,18 @@ Validate = Annotated[
 ]
 
 HeldOut = Annotated[
-    int, _option(_RUN, "--hold-out", "Pictures to hold out if there is no --validate.", min=0)
+    int | None,
+    _option(
+        _RUN,
+        "--hold-out",
+        "Pictures to hold out if there is no --validate. Default: 8, at most a quarter.",
+        metavar="N",
+        min=0,
+    ),
 ]
 
 ValidateEvery = Annotated[
-    int | None, _option(_RUN, "--validate-every", "Updates between two measurements.")
+    int | None, _option(_RUN, "--validate-every", "Updates between two measurements.", metavar="N")
 ]
 
 Cache = Annotated[
@@ -180,15 +220,24 @@ CudaGraph = Annotated[
 ]
 
 Resume = Annotated[
-    bool, _option(_RUN, "--resume", "Go on with the run in the folder; same options as then.")
+    bool, _option(_EVERYDAY, "--resume", "Go on with the run in the folder; same options as then.")
 ]
 
-Overwrite = Annotated[bool, _option(_RUN, "--overwrite", "Replace a run that is in the folder.")]
+Overwrite = Annotated[
+    bool, _option(_EVERYDAY, "--overwrite", "Replace a run that is in the folder.")
+]
 
-Name = Annotated[str | None, _option(_RUN, "--name", "Name of the model. Default: the folder's.")]
+Name = Annotated[
+    str | None, _option(_RUN, "--name", "Name of the model. Default: the folder's.", metavar="TEXT")
+]
 
 Origin = Annotated[
-    str, _option(_RUN, "--origin", "Who made the weights, in a sentence, for their metadata.")
+    str,
+    _option(
+        _RUN, "--origin", "Who made the weights, in a sentence, for their metadata.", metavar="TEXT"
+    ),
 ]
 
-Licence = Annotated[str, _option(_RUN, "--licence", "Licence of the weights, for their metadata.")]
+Licence = Annotated[
+    str, _option(_RUN, "--licence", "Licence of the weights, for their metadata.", metavar="TEXT")
+]

@@ -9,8 +9,9 @@ from edsr_cli.cli import interruption, options
 from edsr_cli.cli.downloads import finder
 from edsr_cli.cli.json_lines import JsonLines
 from edsr_cli.cli.terminal import Terminal
-from edsr_cli.errors import ExitCode, UsageError
+from edsr_cli.errors import EdsrError, ExitCode, UsageError
 from edsr_cli.restoration.words import ASKED, describe
+from edsr_cli.text import about
 
 if TYPE_CHECKING:
     from edsr_cli.inference import Tile, Upscaler
@@ -21,28 +22,28 @@ if TYPE_CHECKING:
 def command(
     inputs: options.Inputs,
     output: options.Output = None,
-    format_name: options.Format = None,
-    overwrite: options.Overwrite = False,
-    compression: options.Compression = None,
     scale: options.Scale = None,
+    format_name: options.Format = None,
     model: options.Model = "edsr-free",
-    download: options.Download = False,
-    layout: options.Layout = None,
-    value_range: options.ValueRange = None,
-    mean_shift: options.MeanShift = None,
-    residual_scale: options.ResidualScale = None,
-    ensemble: options.Ensemble = False,
     restore: options.Restore = None,
+    ensemble: options.Ensemble = False,
+    overwrite: options.Overwrite = False,
+    dry_run: options.DryRun = False,
+    download: options.Download = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
     device: options.Device = "auto",
     precision: options.Precision = options.PrecisionName.AUTO,
     threads: options.Threads = None,
     max_memory: options.MaxMemory = None,
     tile: options.Tile = "auto",
     max_pixels: options.MaxPixels = None,
-    dry_run: options.DryRun = False,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
+    compression: options.Compression = None,
+    layout: options.Layout = None,
+    value_range: options.ValueRange = None,
+    mean_shift: options.MeanShift = None,
+    residual_scale: options.ResidualScale = None,
 ) -> None:
     """Upscale pictures.
 
@@ -54,22 +55,30 @@ def command(
     """
     terminal = Terminal.with_flags(quiet, verbose)
 
-    with interruption.held():
-        from edsr_cli.checkpoints.loader import load_network
-        from edsr_cli.checkpoints.stated import Stated
-        from edsr_cli.images import DEFAULT_MAX_PIXELS
-        from edsr_cli.inference.processors import use_threads
-        from edsr_cli.jobs.naming import assign_outputs
-        from edsr_cli.jobs.upscale import Settings
-        from edsr_cli.restoration.networks import as_setting, find_restoration, make_upscaler
+    with terminal.starting():
+        with interruption.held():
+            from edsr_cli.jobs.inputs import sort_inputs
+            from edsr_cli.jobs.own_outputs import without_own
+        files, refused = sort_inputs(inputs)
+        files, own = without_own(files)
+        with interruption.held():
+            from edsr_cli.checkpoints.loader import load_network
+            from edsr_cli.checkpoints.stated import Stated
+            from edsr_cli.images import DEFAULT_MAX_PIXELS
+            from edsr_cli.inference.processors import use_threads
+            from edsr_cli.jobs.naming import assign_outputs
+            from edsr_cli.jobs.upscale import Settings
+            from edsr_cli.restoration.networks import as_setting, find_restoration, make_upscaler
 
     with terminal.log():
+        if own:
+            terminal.note(_left_out(own))
         use_threads(threads)
         stated = Stated(layout, value_range, mean_shift, residual_scale)
         find = finder(terminal, download)
         loaded = load_network(model, scale, stated, find)
         restoration = find_restoration(loaded, model, as_setting(restore), find)
-        tasks = assign_outputs(inputs, output, loaded.scale, format_name)
+        tasks = assign_outputs(files, output, loaded.scale, format_name)
         if compression is not None and any(task.output_format.name != "PNG" for task in tasks):
             raise UsageError("--compression is for PNG.")
         if tasks[0].destination is None and not dry_run:
@@ -84,7 +93,16 @@ def command(
             overwrite,
             compression,
         )
-        _run(terminal, tasks, upscaler, settings, dry_run, as_json)
+        _run(terminal, tasks, refused, upscaler, settings, dry_run, as_json)
+
+
+def _left_out(own: list[str]) -> str:
+    """A line about outputs that were named as inputs."""
+    more = f" and {len(own) - 3} more" if len(own) > 3 else ""
+    return (
+        f"Left out, because edsr has made them from pictures that are named too: "
+        f"{', '.join(own[:3])}{more}."
+    )
 
 
 def _check_stdout(as_json: bool) -> None:
@@ -102,34 +120,51 @@ def _check_stdout(as_json: bool) -> None:
 def _run(
     terminal: Terminal,
     tasks: "list[Task]",
+    refused: dict[str, EdsrError],
     upscaler: "Upscaler",
     settings: "Settings",
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    from edsr_cli.jobs.upscale import Job, exit_code
+    from edsr_cli.jobs import estimate
+    from edsr_cli.jobs.upscale import Job, exit_code, not_done
 
     results, lines = [], JsonLines(terminal)
-    for task in tasks:
-        interruption.check()
-        job = Job(task, upscaler, settings)
-        if dry_run:
-            result = job.plan()
-        else:
-            with terminal.progress(task.source_name, upscaler.scale**2) as progress:
-                result = job.run(progress)
+    speed = estimate.speed(upscaler) if dry_run else None
+    for name, error in refused.items():
+        result = not_done(name, error, upscaler, settings)
         results.append(result)
         _report(terminal, result)
         if as_json:
             lines.write(result.to_dict())
+    for number, task in enumerate(tasks, start=1):
+        interruption.check()
+        count = f"{number} of {len(tasks)}: " if len(tasks) > 1 else ""
+        job = Job(task, upscaler, settings)
+        if dry_run:
+            result = job.plan(speed)
+        else:
+            with terminal.progress(f"{count}{task.source_name}", upscaler.scale**2) as progress:
+                result = job.run(progress)
+        results.append(result)
+        if result.status == "planned":
+            words = estimate.in_words(result, task.output_format.name)
+            _report(terminal, result, f"; {words}")
+        else:
+            _report(terminal, result)
+        if as_json:
+            lines.write(result.to_dict())
     failed = sum(result.error is not None for result in results)
+    times = [result.plan["seconds"] for result in results if "seconds" in result.plan]
+    if len(times) > 1:
+        terminal.note(f"In all, the network takes {about(sum(times))}.")
     if failed and len(results) > 1:
         terminal.error(f"{failed} of {len(results)} pictures failed.")
     code = exit_code(results)
     raise typer.Exit(ExitCode.SOME_FAILED if lines.failed and code == ExitCode.DONE else code)
 
 
-def _report(terminal: Terminal, result: "Result") -> None:
+def _report(terminal: Terminal, result: "Result", estimates: str = "") -> None:
     for remark in result.notes:
         terminal.note(f"{result.input}: {remark}")
     if result.error is not None:
@@ -150,14 +185,13 @@ def _report(terminal: Terminal, result: "Result") -> None:
     columns, rows = ("rows", "columns") if plan["transposed"] else ("columns", "rows")
     cut = (
         f"{plan['panels']} panel(s) of {plan['panel_width']} {columns}, {plan['strips']} strip(s) "
-        f"of {plan['strip_rows']} {rows}, about {plan['memory_bytes'] / 1e6:.0f} MB, "
-        f"{plan['multiply_adds'] / 1e9:.1f} GMAC"
+        f"of {plan['strip_rows']} {rows}, {plan['multiply_adds'] / 1e9:.1f} GMAC"
     )
     made = f"{result.model} on {result.device} in {result.precision}"
     if result.status == "planned":
-        terminal.note(f"{line}; {made}; {cut}")
+        terminal.note(f"{line}; {made}; {cut}{estimates}")
         return
     terminal.note(
         f"{line} in {result.seconds:.1f} s ({width * height / result.seconds / 1e6:.2f} Mpixel/s)"
     )
-    terminal.detail(f"{made}; {cut}")
+    terminal.detail(f"{made}; {cut}, about {plan['memory_bytes'] / 1e6:.0f} MB")

@@ -24,6 +24,28 @@ def parse_size(text: str) -> int:
         raise typer.BadParameter(str(error)) from None
 
 
+def parse_scale(text: str) -> int:
+    """A factor to enlarge by: "2", "3" or "4".
+
+    Raises:
+        typer.BadParameter: it is another one; the text says how to come near it.
+    """
+    if text in ("2", "3", "4"):
+        return int(text)
+    try:
+        factor = float(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not 2, 3 or 4.") from None
+    advice = ""
+    if factor > 4:
+        advice = " For more, enlarge what comes out once more: by 2 and then by 4 is 8 times."
+    elif 1 < factor < 4:
+        advice = " For a size between, enlarge by more, and reduce what comes out in an editor."
+    raise typer.BadParameter(
+        f"{text!r}: these networks enlarge 2, 3 or 4 times, and nothing else.{advice}"
+    )
+
+
 def parse_restore(text: str | None) -> str | None:
     """Check a setting of --restore: "auto" or a number from 0 to 1.
 

@@ -290,6 +290,14 @@ def with_user_comment(exif: bytes | None, text: str) -> bytes | None:
     return bytes(writer.data)
 
 
+def text_of(exif: bytes, tag: int) -> str:
+    """A text in the first directory of EXIF data; empty where there is none, or it is damaged."""
+    try:
+        return _text(ExifWriter(exif), tag)
+    except (ValueError, struct.error, IndexError):
+        return ""
+
+
 def _text(writer: ExifWriter, tag: int) -> str:
     _, value = writer.get(FIRST, tag) or (0, b"")
     return value.split(b"\0")[0].decode("ascii", "replace").strip()

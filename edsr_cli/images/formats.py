@@ -24,6 +24,8 @@ class OutputFormat:
             of 4 bytes, or None where it does not matter.
         keeps: the kinds of metadata it can hold, in one way or another: "ICC profile", "EXIF data",
             "XMP data", "resolution", "texts" and "IPTC data".
+        encoder_bytes: memory that writing takes for each pixel, beside the pixels themselves, as
+            measured on photographs: Pillow's copy, and what the encoder needs.
     """
 
     name: str
@@ -32,6 +34,7 @@ class OutputFormat:
     max_pixels: int | None = None
     max_bytes: int | None = None
     keeps: frozenset[str] = _ALL
+    encoder_bytes: int = 4
 
     def can_hold(self, width: int, height: int) -> bool:
         """Whether a picture of such a size, in pixels, can be written and read again."""
@@ -66,13 +69,20 @@ class OutputFormat:
 PNG = OutputFormat("PNG", (".png",), max_side=_PILLOW_SIDE)
 # libjpeg stops at 65500, below the 65535 of the format.
 JPEG = OutputFormat("JPEG", (".jpg", ".jpeg"), max_side=65_500)
-WEBP = OutputFormat("WebP", (".webp",), max_side=16_383, keeps=_ALL - {"resolution"})
+WEBP = OutputFormat(
+    "WebP", (".webp",), max_side=16_383, keeps=_ALL - {"resolution"}, encoder_bytes=35
+)
 # Offsets grow to 64 bits (BigTIFF) where a file passes 4 GiB, so only the sizes have a limit.
-TIFF = OutputFormat("TIFF", (".tif", ".tiff"), max_side=2**32 - 1)
+TIFF = OutputFormat("TIFF", (".tif", ".tiff"), max_side=2**32 - 1, encoder_bytes=1)
 # libavif writes up to 65536 a side, but its decoder, which Pillow and browsers use, refuses more
 # than 32768 a side and more than 16384 x 16384 in all.
 AVIF = OutputFormat(
-    "AVIF", (".avif",), max_side=32_768, max_pixels=2**28, keeps=_ALL - {"resolution"}
+    "AVIF",
+    (".avif",),
+    max_side=32_768,
+    max_pixels=2**28,
+    keeps=_ALL - {"resolution"},
+    encoder_bytes=42,
 )
 # The header, of 54 bytes, counts the bytes of the file in 32 bits.
 BMP = OutputFormat(

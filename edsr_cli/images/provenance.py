@@ -1,9 +1,23 @@
 """What a written picture says about how it was made."""
 
+import re
+from pathlib import Path
+
+from PIL import Image
+
 from edsr_cli import __version__
+from edsr_cli.errors import PictureError
+from edsr_cli.images import exif_writing
+from edsr_cli.images.exif import strip_prefix
+from edsr_cli.images.guard import FORMATS, guarded
+from edsr_cli.images.picture import DEFAULT_MAX_PIXELS
+from edsr_cli.images.source import display_name, open_source
 from edsr_cli.text import one_line
 
 _LONGEST_NAME = 200
+_MAX_EXIF_BYTES = 2**20  # the record is one of the first things in what we write
+_SOFTWARE = 305
+_RECORD = re.compile(r"edsr [^ ,;]{1,40}, model [^;]{1,300}? x([234])(?= \(restore|;|$)")
 
 
 def provenance(model: str, scale: int, restore: float | None = None) -> str:
@@ -19,3 +33,32 @@ def provenance(model: str, scale: int, restore: float | None = None) -> str:
     name = one_line(model)[:_LONGEST_NAME].encode("ascii", "replace").decode()
     strength = "" if restore is None else f" (restore {restore:.4g})"
     return f"edsr {__version__}, model {name} x{scale}{strength}"
+
+
+def stated_record(path: Path) -> str | None:
+    """The record that a picture carries, as texts or EXIF data; None where there is none.
+
+    No pixels are decoded. Where several runs have left their records, all come, joined.
+    """
+    name = display_name(path)
+    try:
+        with open_source(path, name) as file, guarded(name, DEFAULT_MAX_PIXELS):
+            image = Image.open(file, formats=FORMATS)
+            values = [image.info.get("Software"), image.info.get("comment")]
+            if image.format == "TIFF":
+                values.append(getattr(image, "tag_v2", {}).get(_SOFTWARE))
+            elif isinstance(exif := image.info.get("exif"), bytes):
+                values.append(exif_writing.text_of(strip_prefix(exif[:_MAX_EXIF_BYTES]), _SOFTWARE))
+    except PictureError:
+        return None
+    for value in values:
+        if isinstance(value, bytes):
+            value = value.decode("latin-1")
+        if isinstance(value, str) and _RECORD.search(value):
+            return value
+    return None
+
+
+def scale_of(record: str) -> int:
+    """The factor of the last run that a record tells of."""
+    return int(_RECORD.findall(record)[-1])

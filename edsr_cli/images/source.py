@@ -145,7 +145,9 @@ def _check_kind(status: os.stat_result, name: str) -> None:
 
 
 def _is_a_folder(name: str) -> PictureError:
-    return PictureError(f"{name}: this is a folder, not a picture.", "Name the files in it.")
+    return PictureError(
+        f"{name}: this is a folder, not a picture.", "For all that is in it: edsr batch."
+    )
 
 
 def _cannot_open(path: Path, name: str, error: OSError | ValueError) -> PictureError:

@@ -151,6 +151,16 @@ class Upscaler:
         """Multiply-adds for each LR pixel."""
         return self._streams.get(ensemble, self.precision, False).multiply_adds
 
+    def weight_bytes(self, ensemble: bool = False) -> int:
+        """Memory for the weights: those of the network, and the copies that are computed with."""
+        count = sum(parameter.numel() for parameter in self.network.parameters())
+        return 4 * count * (9 if ensemble else 2)
+
+    def seconds(self, plan: Plan, speed: float, ensemble: bool = False) -> float:
+        """How long a plan takes, about, at so many multiply-adds a second."""
+        work = plan.height * plan.width * self.work_per_pixel(ensemble)
+        return work / speed * max(1.0, plan.slowdown)
+
     def upscale(
         self,
         pixels: Pixels,

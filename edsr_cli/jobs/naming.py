@@ -4,7 +4,7 @@ import os
 import sys
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edsr_cli.errors import UsageError
@@ -49,7 +49,9 @@ def assign_outputs(
         output: a file, a folder, "-" for standard output, or None: beside each input, and to
             standard output for standard input. A path is a folder if it is one, ends in a
             separator or has no suffix, or if there are several inputs.
-        scale: the upscaling factor, part of names that are made up: `{stem}_x{scale}.png`.
+        scale: the upscaling factor, part of names that are made up: `{stem}_x{scale}.png`. Where
+            that would be one name for several pictures (a.png and a.jpg), they keep their endings,
+            as in `edsr batch`: `a.png_x4.png`, `a.jpg_x4.png`.
         format_name: output format; None to go by the output's suffix, or PNG.
 
     Raises:
@@ -73,12 +75,36 @@ def assign_outputs(
             destination = Path(output)
             tasks.append(Task(source, destination, format_for(destination, format_name)))
             continue
-        stem = "stdin" if source is None else source.stem
         parent = folder if folder is not None else (source or Path()).parent
-        destination = parent / f"{stem}_x{scale}{default.suffixes[0]}"
+        stem = "stdin" if source is None else source.stem
+        destination = parent / _made_up(stem, scale, default)
         tasks.append(Task(source, destination, default))
+    if output is None or folder is not None:
+        tasks = _apart(tasks, scale)
     _refuse_conflicts(tasks)
     return tasks
+
+
+def _made_up(stem: str, scale: int, output_format: OutputFormat) -> str:
+    return f"{stem}_x{scale}{output_format.suffixes[0]}"
+
+
+def _apart(tasks: list[Task], scale: int) -> list[Task]:
+    """Give pictures that would have one output, and differ in their ending, outputs that do too."""
+    sharing: dict[str, list[Task]] = {}
+    for task in tasks:
+        assert task.destination is not None
+        sharing.setdefault(identity(task.destination), []).append(task)
+    result = []
+    for task in tasks:
+        assert task.destination is not None
+        others = sharing[identity(task.destination)]
+        names = {other.source.name for other in others if other.source is not None}
+        if len(names) > 1 and task.source is not None:
+            name = _made_up(task.source.name, scale, task.output_format)
+            task = replace(task, destination=task.destination.with_name(name))
+        result.append(task)
+    return result
 
 
 def _is_folder(output: str, inputs: Sequence[str]) -> bool:

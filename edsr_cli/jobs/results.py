@@ -50,7 +50,9 @@ class Result:
         input_size, output_size: (width, height) in pixels, if it got as far.
         seconds: time for the whole file, reading and writing included.
         plan: panels, strips, estimated memory (bytes) and work (multiply-adds). If it is
-            transposed, the picture's rows count as columns and the other way round.
+            transposed, the picture's rows count as columns and the other way round. "memory_bytes"
+            is for the network's rows; weights, pictures (what is read and what is made) and the
+            encoder come besides. "seconds", where it was planned only: for the network, about.
         restore, restore_reason: how much the picture is restored, 0 to 1, and why; None where the
             model has no second network for that.
         notes: remarks about the picture.
@@ -67,7 +69,7 @@ class Result:
     input_size: tuple[int, int] | None = None
     output_size: tuple[int, int] | None = None
     seconds: float = 0.0
-    plan: dict[str, int] = field(default_factory=dict)
+    plan: dict[str, float] = field(default_factory=dict)
     restore: float | None = None
     restore_reason: str | None = None
     notes: tuple[str, ...] = ()

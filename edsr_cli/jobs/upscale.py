@@ -27,7 +27,7 @@ from edsr_cli.jobs.streams import read_stdin, stdout
 from edsr_cli.restoration.choice import Choice
 from edsr_cli.restoration.networks import RestoringUpscaler, at_choice, choice_for
 
-__all__ = ["Job", "OutputExistsError", "Result", "Settings", "Status", "exit_code"]
+__all__ = ["Job", "OutputExistsError", "Result", "Settings", "Status", "exit_code", "not_done"]
 
 logger = logging.getLogger(__name__)
 
@@ -76,23 +76,39 @@ class Job:
             upscaler.precision.value,
         )
 
-    def plan(self) -> Result:
+    def plan(self, speed: float | None = None) -> Result:
         """What `run` would do; writes nothing. Does not raise.
 
-        It reads the picture's header only, unless how much to restore depends on its pixels.
+        It reads the picture's header only, unless how much to restore depends on its pixels. That
+        the output exists already is a remark, no failure.
+
+        Args:
+            speed: multiply-adds a second, to say how long it takes; None not to.
         """
 
         def work() -> None:
-            self.inspect(touch=False)
-            self._make_plan()
+            exists = self._inspect_for_plan()
+            self._make_plan(speed)
             if isinstance(self.upscaler, RestoringUpscaler):
                 if self.upscaler.restoration.fixed is None:
                     self.decode()
                     self._pixels = None
                 else:
                     self._remember(self.upscaler.restoration.fixed)
+            self.result.notes += exists
 
         return self._report(work, Status.PLANNED)
+
+    def _inspect_for_plan(self) -> tuple[str, ...]:
+        """`inspect`, with a remark instead of an error where there is an output already."""
+        destination = self.task.destination
+        try:
+            self.inspect(touch=False)
+        except OutputExistsError:
+            return (f"{self._output_name} exists already; to replace it, add --overwrite",)
+        if destination is not None and os.path.lexists(destination):
+            return (f"{self._output_name} exists already, and would be replaced",)
+        return ()
 
     def run(self, progress: Progress | None = None) -> Result:
         """Upscale the file. Does not raise, except when it is interrupted.
@@ -160,10 +176,11 @@ class Job:
         if task.destination is not None:
             self._check_destination(task.destination, touch)
 
-    def _make_plan(self) -> None:
+    def _make_plan(self, speed: float | None = None) -> None:
         assert self.result.input_size is not None
         width, height = self.result.input_size
         plan = self.upscaler.plan(height, width, self.settings.ensemble, self.settings.tile)
+        pixels = width * height * self.upscaler.scale**2
         self.result.plan = {
             "panels": len(plan.panels),
             "panel_width": plan.panel_width,
@@ -171,8 +188,14 @@ class Job:
             "strip_rows": plan.strip_rows,
             "transposed": plan.transposed,
             "memory_bytes": plan.bytes,
+            "weight_bytes": self.upscaler.weight_bytes(self.settings.ensemble),
+            "picture_bytes": self.pixel_bytes + 3 * pixels,
+            "encoder_bytes": self.task.output_format.encoder_bytes * pixels,
             "multiply_adds": plan.pixels * self.upscaler.work_per_pixel(self.settings.ensemble),
         }
+        if speed is not None:
+            seconds = self.upscaler.seconds(plan, speed, self.settings.ensemble)
+            self.result.plan["seconds"] = round(seconds, 3)
 
     def _check_destination(self, destination: Path, touch: bool) -> None:
         name = self._output_name
@@ -269,6 +292,20 @@ class Job:
                 check=check,
             )
         self.result.notes += remarks
+
+
+def not_done(name: str, error: EdsrError, upscaler: Upscaler, settings: Settings) -> Result:
+    """The result for an input that is refused before there is a task for it."""
+    return Result(
+        name,
+        "",
+        Status.FAILED,
+        settings.model,
+        str(upscaler.device),
+        upscaler.precision.value,
+        error=str(error),
+        exit_code=error.exit_code,
+    )
 
 
 def _shown(path: Path | None, stream: str) -> str:

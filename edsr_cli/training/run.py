@@ -198,6 +198,8 @@ class Run:
         self.subject, self.psnr = replace(self.subject, start=subject["start"]), psnr
         self.log.resume(self.trainer.update)
         self._recorded = max((row.update for row in self.log.rows()), default=0)
+        if not self.trainer.update and not self.psnr:  # it was stopped at its very beginning
+            self.psnr = self._validate()
 
     def steps(self) -> Iterator[Step]:
         """Make the updates that are left, each followed by what is due."""

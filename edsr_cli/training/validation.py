@@ -5,7 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from edsr_cli.datasets import bicubic
 from edsr_cli.datasets.benchmark import LoadedPair, find_benchmark, load_pair
 from edsr_cli.degradations.patches import Degradation, degrade_picture
 from edsr_cli.degradations.pictures import CLEAN, PictureDegradation
@@ -15,6 +17,7 @@ from edsr_cli.inference import Upscaler
 from edsr_cli.networks import EDSR, MDSR
 from edsr_cli.training.photos import Photos
 
+_HELD_OUT = 8  # pictures, unless the user says how many
 _LARGEST = 480  # HR pixels; of larger held-out pictures the middle is taken
 
 
@@ -22,14 +25,18 @@ Pairs = Mapping[int, Sequence[LoadedPair]]
 """Pictures with their LR versions, by scale."""
 
 
-def hold_out(photos: Photos, count: int) -> tuple[Photos, Photos]:
-    """Keep some pictures from training: `count` of them, evenly spread.
+def hold_out(photos: Photos, count: int | None = None) -> tuple[Photos, Photos]:
+    """Keep some pictures from training, evenly spread.
+
+    Args:
+        photos: all pictures.
+        count: how many; None for 8, but at most a quarter of them, so none of three.
 
     Returns:
         The pictures to learn from and those held out. At least one is left to learn from.
     """
     total = len(photos.photos)
-    count = min(count, total - 1)
+    count = min(_HELD_OUT, total // 4) if count is None else min(count, total - 1)
     kept = {(2 * i + 1) * total // (2 * count) for i in range(count)}
     learn = [photo for i, photo in enumerate(photos.photos) if i not in kept]
     held = [photo for i, photo in enumerate(photos.photos) if i in kept]
@@ -94,6 +101,21 @@ def validate(network: EDSR | MDSR, pairs: Pairs, device: str) -> dict[int, float
         values = []
         for pair in pictures:
             sr = to_uint8(upscaler.upscale(pair.lr, dtype="uint8").pixels)
-            values.append(psnr(sr, pair.hr, border=scale, channels=Channels.Y))
+            values.append(_psnr(sr, pair, scale))
         means[scale] = float(np.mean(values))
     return means
+
+
+def bicubic_psnr(pairs: Pairs) -> dict[int, float]:
+    """What bicubic interpolation has on the same pictures, measured as `validate` does."""
+    return {
+        scale: float(
+            np.mean([_psnr(bicubic.upscale(pair.lr, scale), pair, scale) for pair in some])
+        )
+        for scale, some in pairs.items()
+        if some
+    }
+
+
+def _psnr(sr: NDArray[np.uint8], pair: LoadedPair, scale: int) -> float:
+    return psnr(sr, pair.hr, border=scale, channels=Channels.Y)

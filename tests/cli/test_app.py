@@ -1,8 +1,14 @@
 """The program itself: version and help."""
 
 import re
+import shlex
+
+import pytest
+from typer.testing import CliRunner
 
 from edsr_cli import __version__
+from edsr_cli.cli import help
+from edsr_cli.cli.app import app
 
 
 def test_version_and_help(edsr):
@@ -25,3 +31,78 @@ def test_the_help_states_the_true_limits(edsr):
 
     text = re.sub(r"[│\s]+", " ", edsr("upscale", "--help").out.decode())
     assert f"Default: {DEFAULT_MAX_PIXELS // 10**6}M" in text
+
+
+@pytest.mark.parametrize(
+    ("word", "answer"),
+    [
+        ("photo.jpg", "edsr upscale photo.jpg"),
+        ("photo", "edsr upscale photo"),  # it exists
+        ("*.png", "edsr upscale *.png"),
+        ("folder", "edsr batch folder"),
+        ("two\nlines.png", r"edsr upscale two\nlines.png"),
+        ("upscal", "Did you mean upscale?"),
+        ("something", "Commands: upscale, batch"),
+    ],
+)
+def test_what_is_no_command_is_answered_with_what_was_meant(
+    edsr, tmp_path, monkeypatch, word, answer
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "photo").touch()
+    run = edsr(word, "-s", "2")
+    assert run.code == 2 and run.out == b"" and len(run.lines) == 1
+    assert answer in run.err and "There is no command" in run.err
+
+
+COMMANDS = {
+    "upscale": help.UPSCALE,
+    "batch": help.BATCH,
+    "evaluate": help.EVALUATE,
+    "train": help.TRAIN,
+    "models": help.MODELS,
+    "fetch-weights": help.FETCH,
+}
+
+
+def page(command):
+    """A help page as a terminal of 80 columns shows it."""
+    run = CliRunner().invoke(
+        app, [*command, "--help"], env={"COLUMNS": "80", "TERMINAL_WIDTH": "80", "NO_COLOR": "1"}
+    )
+    assert run.exit_code == 0
+    return run.output
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_in_words_and_has_examples(command):
+    text = page([command])
+    assert not re.search(r"<[a-zA-Z|]+(\[.*?\])?>", text), text
+    # The longer of two names is cut, and spelt out beside it.
+    assert "…" not in re.sub("--lr,--l[a-z-]*…", "", text), "something is cut"
+    assert "Examples" in text
+    options = set(re.findall(r"--?[a-z][a-z-]*", text.split("Examples")[0]))
+    for example in re.findall("`(.*?)`", COMMANDS[command]):
+        program, name, *arguments = shlex.split(example)
+        assert program == "edsr" and name in COMMANDS
+        if name == command:
+            assert {each for each in arguments if each.startswith("-")} <= options, example
+
+
+def test_help_of_the_whole_is_in_words():
+    assert "<" not in page([]) and "upscale" in page([])
+
+
+@pytest.mark.parametrize("command", ["upscale", "batch", "evaluate"])
+def test_everyday_options_come_first(command):
+    text = page([command])
+    everyday = ["--scale", "--model", "--overwrite"]
+    rare = ["--threads", "--tile", "--layout", "--residual-scale"]
+    assert max(map(text.index, everyday)) < min(map(text.index, rare))
+    assert text.index("--tile") < text.index("--layout")
+
+
+def test_the_learning_rate_is_found_by_its_short_name():
+    text = page(["train"])
+    assert re.search(r"│ +--lr,", text) and re.search(r"--learning-rate\.", text)

@@ -1,10 +1,15 @@
 """`edsr models`: what there is, and what is here."""
 
+import contextlib
 import json
+import os
 import re
 import subprocess
 import sys
 
+import pytest
+
+from edsr_cli.checkpoints import registry
 from edsr_cli.checkpoints.listing import markdown_table
 from tests.checkpoints.store.conftest import online, server, tiny, tiny_bytes, trusted
 
@@ -48,3 +53,29 @@ def test_a_fetched_model_is_listed(online):
     assert re.search(r"tiny +2 +\S+ MB +none stated +no", online.run("models").stdout)
     online.fetch()
     assert re.search(r"tiny +2 +\S+ MB +none stated +x2", online.run("models").stdout)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="about terminals of POSIX")
+@pytest.mark.parametrize("columns", [80, 50])
+def test_a_narrow_terminal_cuts_no_name(repository, tmp_path, columns):
+    import pty
+
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "edsr_cli", "models", "--cache-dir", str(tmp_path)],
+        cwd=repository,
+        stdout=slave,
+        env=os.environ | {"COLUMNS": str(columns), "TERM": "xterm", "NO_COLOR": "1"},
+    )
+    os.close(slave)
+    shown = b""
+    with contextlib.suppress(OSError):  # Linux says EIO when the other end is closed
+        while piece := os.read(master, 65536):
+            shown += piece
+    os.close(master)
+    assert process.wait() == 0
+    text = re.sub(r"\x1b\[[0-9;]*m", "", shown.decode())
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= columns and "…" not in text
+    first = {line.split()[0] for line in lines if line[1:2].strip()}
+    assert first - {"model"} == set(registry.names())

@@ -315,6 +315,7 @@ def test_a_terminal(tmp_path, model):
     assert run.code == 0, text
     assert read_back(io.BytesIO(run.out)).size == (1600, 1200)
     assert re.search(r"photo\.png.*100 %", text) and "Mpixel/s" in text
+    assert 0 <= text.find("Starting") < text.find("photo.png")
     assert "photo.png -> -: 400 x 300 -> 1600 x 1200 in " in text
     assert "nearest on cpu in " in text
     assert not re.search(r"\x1b\[[0-9;]*3[0-9][;m]", text)  # no colours

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from edsr_cli.checkpoints.canonical import read_canonical
+from edsr_cli.cli.interruption import StoppedError
 from edsr_cli.degradations.spec import PHOTO
 from edsr_cli.networks import edsr_baseline
 from edsr_cli.training.log import Log
@@ -312,3 +313,61 @@ def test_two_trainings_in_one_folder(edsr: Callable[..., Run], pictures: Path) -
     assert run.code == 2
     assert "Another training is at work in run." in run.err
     assert [path.suffix for path in Path("run").iterdir()] in ([], [".lock"])
+
+
+def test_of_few_pictures_most_are_learnt_from_and_that_is_said(
+    edsr: Callable[..., Run], pictures: Path
+) -> None:
+    options = ("-s", 2, "--updates", 1, "--patch", 8, "--batch", 1)
+    run = edsr("train", pictures, "-o", "three", *options)
+    assert run.code == 0, run.err
+    assert "Learning from 3; none is held out, so no PSNR is measured" in run.err
+    assert "bicubic" not in run.err
+    Image.fromarray(picture(3, 40, 52)).save(pictures / "3.png")
+    run = edsr("train", pictures, "-o", "four", *options)
+    assert run.code == 0, run.err
+    assert "Learning from 3; PSNR is measured on 1 held out: 2.png." in run.err
+    assert facts_of("four/weights.safetensors")["data"]["held_out"] == 1
+    run = edsr("train", pictures, "-o", "given", *options, "--validate", pictures)
+    assert "Learning from 4; PSNR is measured on pictures." in run.err
+
+
+def test_a_network_worse_than_bicubic_interpolation_is_warned_of(
+    edsr: Callable[..., Run], pictures: Path
+) -> None:
+    options = ("-s", 2, "--updates", 1, *QUICK)
+    run = edsr("train", pictures, "-o", "bad", *options)
+    assert run.code == 0 and Path("bad/weights.safetensors").exists()
+    assert "warning: x2 has " in run.err and "less than bicubic interpolation" in run.err
+    for file in pictures.iterdir():  # so simple that the network that is begun with is better
+        Image.fromarray(smooth()).save(file)
+    run = edsr("train", pictures, "-o", "good", *options, "--init", "edsr-free", "--lr", 1e-12)
+    assert run.code == 0 and "warning" not in run.err, run.err
+
+
+def smooth() -> np.ndarray[Any, Any]:
+    """A slope with an edge, on which edsr-free is better than bicubic interpolation."""
+    rows, columns = np.mgrid[:64, :64]
+    grey = np.where(rows + 2 * columns > 90, 200, 40).astype(np.uint8)
+    return np.repeat(grey[..., None], 3, axis=2)
+
+
+def test_ctrl_c_in_the_first_validation_saves_the_state(
+    edsr: Callable[..., Run], pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object) -> None:
+        raise StoppedError(signal.SIGINT)
+
+    options = ("train", pictures, "-o", "run", "-s", 2, "--updates", 2, *QUICK)
+    with monkeypatch.context() as patch:
+        patch.setattr("edsr_cli.training.run.validate", stopped)
+        run = edsr(*options)
+    assert run.code == 130 and "Stopped after update 0; " in run.err
+    assert Path("run/state.pt").exists() and not Path("run/weights.safetensors").exists()
+    run = edsr(*options, "--resume")
+    assert run.code == 0 and "Going on after update 0." in run.err
+    assert "Update 0: validation PSNR" in run.err
+    edsr(*options, "-o", "whole")
+    one, other = (read_canonical(Path(n, "weights.safetensors")) for n in ("run", "whole"))
+    for key, tensor in other.state_dict.items():
+        assert np.array_equal(one.state_dict[key], tensor), key

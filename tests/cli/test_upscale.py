@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edsr_cli.cli.terminal import Terminal
 from tests.cli.conftest import PIXELS, listing, records
 from tests.jobs.nearest import NAME, read_back, repeated, save_nearest
 
@@ -139,12 +140,14 @@ def test_a_failure_does_not_end_the_others(upscale, photo):
     assert listing(Path()) == ["a.png", "photo.png", "photo_x4.png", "z.png", "z_x4.png"]
 
 
-def test_a_dry_run(upscale, photo, no_work):
+def test_a_dry_run(upscale, photo, no_work, monkeypatch):
+    monkeypatch.setattr("edsr_cli.jobs.estimate.speed_of", lambda *_: 1e9)
     run = upscale(photo, "-n", "-o", "new/", "-t", "4")
     assert run.code == 0 and run.out == b""
     [line] = run.lines
     for words in ("photo.png -> new/photo_x4.png", "9 x 6 -> 36 x 24", f"{NAME} on cpu in ",
-                  "3 panel(s) of 4 columns", "MB", "GMAC"):  # fmt: skip
+                  "3 panel(s) of 4 columns", "GMAC", "memory: pictures 1 MB, network ",
+                  "writing PNG 1 MB", "the network takes less than 1 s"):  # fmt: skip
         assert words in line
     assert listing(Path()) == ["photo.png"]
     # A picture that is wider than high is streamed from left to right.
@@ -155,10 +158,43 @@ def test_a_dry_run(upscale, photo, no_work):
     assert upscale("-", "-n", "--json", "-o", "-", stdin=photo.read_bytes()).code == 0
     # What would fail is said.
     assert upscale("missing.png", "-n").code == 1
+    # An output that exists already is said, and in nobody's way.
     Path("photo_x4.png").touch()
-    assert upscale(photo, "-n").code == 1
-    assert upscale(photo, "-n", "--overwrite").code == 0
+    run = upscale(photo, "-n")
+    assert run.code == 0 and len(run.lines) == 2
+    assert "photo_x4.png exists already; to replace it, add --overwrite" in run.lines[0]
+    run = upscale(photo, "-n", "--overwrite")
+    assert run.code == 0 and "photo_x4.png exists already, and would be replaced" in run.lines[0]
+    run = upscale(photo, photo, "-n", "-o", "-")
+    assert run.code == 2
     assert listing(Path()) == ["photo.png", "photo_x4.png"]
+
+
+def test_a_dry_run_tells_all_memory_and_the_time(upscale, photo, monkeypatch, tmp_path):
+    monkeypatch.setattr("edsr_cli.jobs.estimate.speed_of", lambda *_: 2e6)
+    Image.new("RGB", (500, 200)).save("large.png")
+    plans = {}
+    for form in ("png", "webp", "avif", "tiff"):
+        [record] = records(upscale("large.png", "-n", "--json", "-f", form))
+        plans[form] = record["plan"]
+    assert plans["png"]["picture_bytes"] == 500 * 200 * 3 * (1 + 16)
+    assert plans["png"]["encoder_bytes"] == 500 * 200 * 16 * 4
+    assert plans["tiff"]["encoder_bytes"] < plans["png"]["encoder_bytes"]
+    assert plans["png"]["encoder_bytes"] < plans["webp"]["encoder_bytes"] / 8
+    assert plans["png"]["weight_bytes"] > 0
+    work = plans["png"]["multiply_adds"] / 2e6
+    assert work <= plans["png"]["seconds"] < 1.2 * work
+    run = upscale("large.png", photo, "-n")
+    assert run.code == 0 and len(run.lines) == 3
+    assert "In all, the network takes about" in run.lines[-1]
+
+
+def test_the_speed_is_measured_once_and_kept_in_the_cache_folder(upscale, photo, monkeypatch):
+    monkeypatch.setenv("EDSR_CACHE", "cache")
+    assert "the network takes" in upscale(photo, "-n").err
+    assert listing(Path()) == ["cache", "cache/.edsr", "cache/.edsr/speeds.json", "photo.png"]
+    monkeypatch.setattr("edsr_cli.inference.calibration._measure", None)
+    assert "the network takes" in upscale(photo, "-n").err
 
 
 def test_existing_outputs(upscale, photo):
@@ -212,3 +248,26 @@ def test_notes_of_reading_and_writing(upscale, photo):
         "clear.png: alpha channel dropped",
         "clear.png: its ICC profile is damaged and was dropped",
     ]
+
+
+def test_earlier_outputs_are_left_out(upscale, photo):
+    assert upscale(photo).code == 0
+    first = Path("photo_x4.png").read_bytes()
+    run = upscale(photo, "photo_x4.png", "--overwrite")
+    assert run.code == 0 and Path("photo_x4.png").read_bytes() == first
+    assert listing(Path()) == ["photo.png", "photo_x4.png"]
+    [line] = [line for line in run.lines if "Left out" in line]
+    assert "photo_x4.png" in line
+    # By itself it is an input like any other.
+    assert upscale("photo_x4.png").code == 0 and Path("photo_x4_x4.png").exists()
+
+
+def test_of_several_pictures_the_progress_tells_which(upscale, photo, monkeypatch):
+    seen, progress = [], Terminal.progress
+    monkeypatch.setattr(
+        Terminal, "progress", lambda self, name, by: seen.append(name) or progress(self, name, by)
+    )
+    Path("b.png").write_bytes(photo.read_bytes())
+    assert upscale(photo, "-o", "c.png").code == 0
+    assert upscale(photo, "b.png", "folder*", "-o", "new").code == 1
+    assert seen == ["photo.png", "1 of 2: photo.png", "2 of 2: b.png"]

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from edsr_cli.checkpoints import loader
-from tests.cli.conftest import listing, usage
+from tests.cli.conftest import listing, records, usage
 from tests.jobs.nearest import read_back
 
 
@@ -20,6 +20,15 @@ from tests.jobs.nearest import read_back
         (["photo.png", "--nonsense"], ["--nonsense"]),
         (["photo.png", "-s", "5"], ["--scale"]),
         (["photo.png", "-s", "1"], ["--scale"]),
+        (["photo.png", "-s", "2.5"], ["--scale", "2, 3 or 4 times", "reduce"]),
+        (["photo.png", "-s", "8"], ["--scale", "2, 3 or 4 times", "once more"]),
+        (["photo.png", "-s", "twice"], ["--scale", "'twice' is not 2, 3 or 4"]),
+        (["photo.png", "-s", "nan"], ["--scale", "'nan'"]),
+        (["https://example.org/a.png"], ["https://example.org/a.png: this is an address", "curl"]),
+        (["FTP://x", "."], ["FTP://x: this is an address"]),
+        (["*.jpg"], ["*.jpg: no file matches this pattern"]),
+        (["*.jpg", "img_[0-9]?.png"], ["*.jpg: no file matches this pattern"]),
+        (["."], [".: this is a folder", "edsr batch"]),
         (["photo.png", "-t", "0"], ["--tile", "'0'", "auto"]),
         (["photo.png", "-t", "9" * 5000], ["--tile", "auto"]),
         (["photo.png", "--max-memory", "5X"], ["--max-memory", "'5X'", "800M"]),
@@ -35,7 +44,7 @@ from tests.jobs.nearest import read_back
         (["photo.png", "-o", "-", "--json"], ["--json", "standard output", "-o"]),
         (["-", "--json"], ["--json", "standard output", "-o"]),
         (["photo.png", "photo.png"], ["photo.png and photo.png", "photo_x4.png"]),
-        (["photo.png", "sub/../photo.jpg"], ["photo.png and sub/../photo.jpg", "photo_x4.png"]),
+        (["photo.png", "./photo.png"], ["photo.png and photo.png", "photo_x4.png"]),
         (["photo.png", "-o", "photo.png"], ["photo.png is an input"]),
         (["photo.png", "-o", "photo.png", "--overwrite"], ["photo.png is an input"]),
         (["photo.png", "b.png", "-o", "c.png"], ["2 pictures", "c.png"]),
@@ -63,6 +72,9 @@ def test_unknown_models_and_bad_weights(edsr, photo, model, tmp_path, no_work):
     (tmp_path / "folder.pt").mkdir()
     for name, words in {
         "nonsense": ["'nonsense'", "edsr-free"],
+        "esdr": ["'esdr'", "Did you mean edsr?", "Models: "],
+        "EDSR-Fre": ["Did you mean edsr-free?"],
+        "https://example.org/a": ["'https://example.org/a'"],
         "missing.pt": ["missing.pt"],
         "damaged.safetensors": ["damaged.safetensors"],
         "words.pt": ["words.pt"],
@@ -137,3 +149,25 @@ def test_pixel_limits(upscale, photo):
     assert run.code == 1 and "--max-pixels" in run.err and "photo.png" in run.err
     assert upscale(photo, "--max-pixels", "54").code == 0
     assert upscale(photo, "--max-pixels", "1K", "--overwrite").code == 0
+
+
+def test_what_is_no_file_does_not_keep_others_from_being_done(upscale, photo):
+    run = upscale("*.jpg", "https://example.org//a.png", photo, ".", "--json")
+    assert run.code == 1 and Path("photo_x4.png").exists()
+    assert "*.jpg: no file matches this pattern." in run.err
+    assert "https://example.org//a.png: this is an address" in run.err
+    assert "3 of 4 pictures failed." in run.err
+    assert [each["status"] for each in records(run)] == ["failed"] * 3 + ["done"]
+
+
+def test_a_file_called_like_a_pattern_or_an_address_is_a_file(upscale, photo):
+    Path("a[1].png").write_bytes(photo.read_bytes())
+    Path("b[2].png").write_bytes(photo.read_bytes())
+    assert upscale("a[1].png").code == 0
+    assert listing(Path()) == ["a[1].png", "a[1]_x4.png", "b[2].png", "photo.png"]
+
+
+def test_pictures_that_differ_in_their_ending_are_done_in_one_call(upscale, photo):
+    Image.open(photo).save("photo.bmp")
+    assert upscale(photo, "photo.bmp").code == 0
+    assert listing(Path()) == ["photo.bmp", "photo.bmp_x4.png", "photo.png", "photo.png_x4.png"]

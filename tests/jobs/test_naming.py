@@ -64,6 +64,13 @@ def refused(inputs, output=None, form=None):
         (["a.png", STREAM], "new", None, [("new/a_x4.png", "PNG"), ("new/stdin_x4.png", "PNG")]),
         ([STREAM], "there", "jpg", [("there/stdin_x4.jpg", "JPEG")]),
         (["a.png"], "", None, [("a_x4.png", "PNG")]),
+        # Pictures that differ in their ending alone keep it.
+        (["x.png", "x.jpg"], None, None, [("x.png_x4.png", "PNG"), ("x.jpg_x4.png", "PNG")]),
+        (["a.png", "x.png", "sub/x.jpg", "x.gif"], None, "webp",
+         [("a_x4.webp", "WebP"), ("x.png_x4.webp", "WebP"), ("sub/x_x4.webp", "WebP"),
+          ("x.gif_x4.webp", "WebP")]),
+        (["x.png", "sub/x.jpg"], "new", None,
+         [("new/x.png_x4.png", "PNG"), ("new/x.jpg_x4.png", "PNG")]),
         # Standard output.
         ([STREAM], None, None, [(STREAM, "PNG")]),
         ([STREAM], STREAM, "webp", [(STREAM, "WebP")]),
@@ -95,7 +102,8 @@ def test_the_scale_is_part_of_the_name(scale):
     [
         (["a.png", "a.png"], None, None, ["a.png and a.png", "a_x4.png"]),
         (["a.png", "./a.png"], None, None, ["both", "a_x4.png"]),
-        (["a.png", "a.jpg"], None, None, ["a.png and a.jpg", "a_x4.png", "rename"]),
+        (["a.png", "a.jpg", "./a.png"], None, None, ["a.png and a.png", "both", "a.png_x4.png"]),
+        (["a.png", "a.jpg", "a.jpg_x4.png"], None, None, ["a.jpg_x4.png is an input"]),
         (["x/a.png", "y/a.png"], "new", None, ["x/a.png and y/a.png", "new/a_x4.png"]),
         ([STREAM, STREAM], "new", None, ["stdin_x4.png"]),
         ([STREAM, "stdin.jpg"], "new", None, ["stdin_x4.png"]),
@@ -151,7 +159,7 @@ def test_names_that_no_file_can_have(folder):
 
 
 def test_on_macos_names_that_differ_in_case_or_normal_form_are_one(monkeypatch):
-    names = ["Ä.png", unicodedata.normalize("NFD", "ä.jpg")]
+    names = ["Ä.png", unicodedata.normalize("NFD", "ä.png")]
     if os.name != "nt":
         monkeypatch.setattr("sys.platform", "linux")
         assert len(outputs(names)) == 2

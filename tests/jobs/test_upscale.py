@@ -77,8 +77,11 @@ def test_a_plan_needs_no_pixels(job, tmp_path, photo):
 def test_existing_outputs_stay_unless_overwritten(job, tmp_path):
     output = tmp_path / "photo_x4.png"
     output.write_bytes(b"old")
-    for result in (job().plan(), job().run()):
-        failed(result, f"{output}: the file exists already. To replace it, add --overwrite.")
+    failed(job().run(), f"{output}: the file exists already. To replace it, add --overwrite.")
+    # A plan is worth having all the same.
+    result = job().plan()
+    assert result.status is Status.PLANNED and result.plan["memory_bytes"] > 0
+    assert result.notes == (f"{output} exists already; to replace it, add --overwrite",)
     assert output.read_bytes() == b"old"
     assert job(overwrite=True).plan().status is Status.PLANNED
     assert output.read_bytes() == b"old"

@@ -68,6 +68,11 @@ def visible_files(folder: Path) -> list[tuple[Path, int]]:
     return found
 
 
+def speeds_file(folder: Path) -> Path:
+    """Where it is noted how fast devices are; neither the file nor the folder need exist."""
+    return folder / _WORK / "speeds.json"
+
+
 def work_folder(folder: Path, row: ModelRow) -> Path:
     """Create and return the folder for the parts of a row's downloads.
 

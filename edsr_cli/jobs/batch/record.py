@@ -64,7 +64,7 @@ class Record:
     output_bytes: int | None = None
     seconds: float = 0.0
     stages: dict[str, float] = field(default_factory=dict)
-    plan: dict[str, int] = field(default_factory=dict)
+    plan: dict[str, float] = field(default_factory=dict)
     restore: float | None = None
     restore_reason: str | None = None
     notes: tuple[str, ...] = ()

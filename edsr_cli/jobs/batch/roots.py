@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edsr_cli.errors import UsageError
 from edsr_cli.images.source import display_name
+from edsr_cli.jobs.inputs import address_error
 from edsr_cli.jobs.naming import identity
 
 
@@ -42,7 +43,9 @@ def assign_folders(
             an input lies in an output folder.
     """
     paths = [Path(name) for name in inputs]
-    for path in paths:
+    for name, path in zip(inputs, paths, strict=True):
+        if error := address_error(name):
+            raise error
         _check_input(path)
     if output is None:
         roots = [Root(path, _beside(path, scale)) for path in paths]

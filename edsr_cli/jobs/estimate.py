@@ -1,0 +1,37 @@
+"""What a dry run says of time and memory."""
+
+from edsr_cli.checkpoints.store.folder import cache_folder, speeds_file
+from edsr_cli.errors import EdsrError, WeightsError
+from edsr_cli.inference import Upscaler
+from edsr_cli.inference.calibration import speed_of
+from edsr_cli.jobs.results import Result
+from edsr_cli.text import about
+
+
+def speed(upscaler: Upscaler) -> float | None:
+    """Multiply-adds a second, kept in the cache folder; None where that cannot be found out."""
+    try:
+        file = speeds_file(cache_folder())
+    except WeightsError:  # there is no home folder
+        file = None
+    try:
+        return speed_of(upscaler, file)
+    except EdsrError:
+        return None
+
+
+def in_words(result: Result, output_format: str) -> str:
+    """Memory and time of a planned picture, for people."""
+    plan = result.plan
+    parts = (
+        ("pictures", plan["picture_bytes"]),
+        ("network", plan["memory_bytes"] + plan["weight_bytes"]),
+        (f"writing {output_format}", plan["encoder_bytes"]),
+    )
+    text = "memory: " + ", ".join(f"{name} {_megabytes(count)}" for name, count in parts)
+    seconds = plan.get("seconds")
+    return text if seconds is None else f"{text}; the network takes {about(seconds)}"
+
+
+def _megabytes(count: float) -> str:
+    return f"{max(1, round(count / 1e6)):,} MB"
