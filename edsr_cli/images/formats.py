@@ -24,6 +24,7 @@ class OutputFormat:
             of 4 bytes, or None where it does not matter.
         keeps: the kinds of metadata it can hold, in one way or another: "ICC profile", "EXIF data",
             "XMP data", "resolution", "texts" and "IPTC data".
+        alpha: whether it can hold transparency that all programs read.
     """
 
     name: str
@@ -32,6 +33,7 @@ class OutputFormat:
     max_pixels: int | None = None
     max_bytes: int | None = None
     keeps: frozenset[str] = _ALL
+    alpha: bool = True
 
     def can_hold(self, width: int, height: int) -> bool:
         """Whether a picture of such a size, in pixels, can be written and read again."""
@@ -65,7 +67,7 @@ class OutputFormat:
 
 PNG = OutputFormat("PNG", (".png",), max_side=_PILLOW_SIDE)
 # libjpeg stops at 65500, below the 65535 of the format.
-JPEG = OutputFormat("JPEG", (".jpg", ".jpeg"), max_side=65_500)
+JPEG = OutputFormat("JPEG", (".jpg", ".jpeg"), max_side=65_500, alpha=False)
 WEBP = OutputFormat("WebP", (".webp",), max_side=16_383, keeps=_ALL - {"resolution"})
 # Offsets grow to 64 bits (BigTIFF) where a file passes 4 GiB, so only the sizes have a limit.
 TIFF = OutputFormat("TIFF", (".tif", ".tiff"), max_side=2**32 - 1)
@@ -81,6 +83,7 @@ BMP = OutputFormat(
     max_side=_PILLOW_SIDE,
     max_bytes=2**32 - 1 - 54,
     keeps=frozenset(("resolution",)),
+    alpha=False,
 )
 
 FORMATS = (PNG, JPEG, WEBP, TIFF, AVIF, BMP)

@@ -70,7 +70,7 @@ def probe_psd(file: BinaryIO, name: str, max_pixels: int) -> PictureInfo:
     return PictureInfo(about.width, about.height, mode, "PSD", about.bits, 1)
 
 
-def decode_psd(file: BinaryIO, name: str, max_pixels: int) -> Picture:
+def decode_psd(file: BinaryIO, name: str, max_pixels: int, keep_alpha: bool = False) -> Picture:
     """Decode the merged picture to RGB pixels, as `edsr_cli.images.decode` does.
 
     Raises:
@@ -81,13 +81,13 @@ def decode_psd(file: BinaryIO, name: str, max_pixels: int) -> Picture:
     size = (about.width, about.height)
     metadata, notes = collect(_for_metadata(about), 1, file, size)
     samples = _to_samples(_read_channels(file, about, name), about, name)
-    pixels, profile, more = samples_to_rgb(samples, metadata.icc_profile, name)
+    pixels, profile, more, alpha = samples_to_rgb(samples, metadata.icc_profile, name, keep_alpha)
     if about.mode == _DUOTONE:
         more.insert(0, "the inks of its duotone are not applied: read as greyscale")
     if about.bits > 8 and pixels.dtype == np.uint8:
         more.insert(0, f"{about.bits}-bit colours read as 8-bit")
     metadata = replace(metadata, icc_profile=profile, size=size)
-    return Picture(pixels, metadata, tuple(more + notes), "PSD")
+    return Picture(pixels, metadata, tuple(more + notes), "PSD", alpha=alpha)
 
 
 def _read_document(file: BinaryIO, name: str, max_pixels: int) -> _Document:
