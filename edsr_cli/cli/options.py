@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from edsr_cli.cli.values import parse_count, parse_restore, parse_size, parse_tile
+from edsr_cli.cli.values import parse_alpha, parse_count, parse_restore, parse_size, parse_tile
 
 
 class PrecisionName(StrEnum):
@@ -55,6 +55,17 @@ Compression = Annotated[
         max=9,
         help="How hard to compress PNG: 9 is smallest and slowest. Default: as small as 6, as "
         "fast as 1.",
+    ),
+]
+
+Alpha = Annotated[
+    str,
+    typer.Option(
+        "--alpha",
+        metavar="drop|keep|COLOUR",
+        callback=parse_alpha,
+        help="What becomes of transparency: drop the alpha channel; keep it, enlarged beside the "
+        "colours; or lay the picture on a colour such as white or '#ff8000'.",
     ),
 ]
 
