@@ -118,13 +118,14 @@ def lay_on(pixels: Pixels, alpha: NDArray[Any], colour: tuple[int, ...]) -> None
 
 
 def spread(pixels: Pixels, alpha: NDArray[Any]) -> None:
-    """Give pixels (H, W, 3) where alpha (H, W) is 0 the colours of those around, in place.
+    """Give pixels (H, W, 3) where alpha (H, W) rounds to 0 the colours of those around, in place.
 
     Near the visible ones each takes the mean of its neighbours, one ring after the other; what is
     farther away takes means of larger and larger squares. A picture of which nothing is visible
     stays as it is.
     """
-    known = alpha > 0
+    # What will not be seen with 8 bits says nothing of colours either.
+    known = alpha > np.iinfo(alpha.dtype).max // 510
     if known.all() or not known.any():
         return
     for _ in range(_NEAR):

@@ -10,7 +10,7 @@ from edsr_cli.errors import PictureError
 from edsr_cli.images import icc
 from edsr_cli.images.alpha import DROPPED, UNCOVERED, uncovers
 from edsr_cli.images.picture import Pixels
-from edsr_cli.images.samples import Samples, opaque, to_8_bits
+from edsr_cli.images.samples import Samples, opaque, take_off_white, to_8_bits
 
 DAMAGED = "the file is damaged: parts of the picture may be wrong"
 """The remark on a file that could be decoded all the same."""
@@ -112,7 +112,12 @@ def samples_to_rgb(
     alpha = samples.alpha
     if alpha is not None and pixels.dtype == np.uint8:
         alpha = to_8_bits(alpha)
-    converted = _with_alpha(Converted(pixels, profile, notes, alpha), keep_alpha)
+    if samples.on_white and alpha is not None and keep_alpha:
+        pixels = pixels if pixels.flags.writeable else pixels.copy()
+        take_off_white(pixels, alpha)
+    converted = _with_alpha(
+        Converted(pixels, profile, notes, alpha), keep_alpha, as_seen=samples.on_white
+    )
     if samples.damaged:
         notes.insert(0, DAMAGED)
     return converted
@@ -138,14 +143,17 @@ def _sampled_colours_to_rgb(
     return _replicate(grey), profile if kept else None, notes
 
 
-def _with_alpha(converted: Converted, keep_alpha: bool) -> Converted:
-    """The same with alpha, or else with a remark if that changes what is seen."""
+def _with_alpha(converted: Converted, keep_alpha: bool, as_seen: bool = False) -> Converted:
+    """The same with alpha, or else with a remark if that changes what is seen.
+
+    `as_seen` says that the colours are as seen on white.
+    """
     pixels, alpha = converted.pixels, converted.alpha
     if alpha is None or keep_alpha:
         return converted
     # An alpha channel that says "opaque" everywhere is no loss.
     if not opaque(alpha):
-        converted.notes.insert(0, UNCOVERED if uncovers(pixels, alpha) else DROPPED)
+        converted.notes.insert(0, UNCOVERED if not as_seen and uncovers(pixels, alpha) else DROPPED)
     return converted._replace(alpha=None)
 
 

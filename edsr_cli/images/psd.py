@@ -19,7 +19,7 @@ from edsr_cli.images.colour import samples_to_rgb
 from edsr_cli.images.guard import check_pixels
 from edsr_cli.images.metadata import collect
 from edsr_cli.images.picture import Picture, PictureInfo
-from edsr_cli.images.samples import Samples
+from edsr_cli.images.samples import Samples, may_be_on_white
 from edsr_cli.images.segments import PACKBITS, unpack_bytes
 
 _BITMAP, _GREY, _INDEXED, _RGB, _CMYK, _DUOTONE, _LAB = 0, 1, 2, 3, 4, 8, 9
@@ -213,8 +213,12 @@ def _to_samples(raw: NDArray[np.uint8], about: _Document, name: str) -> Samples:
     if about.mode == _CMYK:  # 0 is all ink
         colours = np.iinfo(colours.dtype).max - colours
         return Samples("CMYK", colours, alpha, about.bits)
-    if about.mode in (_RGB, _LAB):
-        return Samples("RGB" if about.mode == _RGB else "LAB", colours, alpha, about.bits)
+    if about.mode == _RGB:
+        # Photoshop lays the merged picture on white, but not all programs do.
+        white = alpha is not None and may_be_on_white(colours, alpha)
+        return Samples("RGB", colours, alpha, about.bits, on_white=white)
+    if about.mode == _LAB:
+        return Samples("LAB", colours, alpha, about.bits)
     return Samples("GRAY", colours, alpha, about.bits)
 
 

@@ -154,6 +154,24 @@ def test_nonsense_for_a_transparent_colour_is_nothing() -> None:
         assert picture.alpha is None and picture.notes == ()
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+def test_photoshop_lays_its_merged_picture_on_white(bits: int) -> None:
+    factor = 257 if bits == 16 else 1
+    rgb, alpha = RGB.astype(np.uint16) * factor, ALPHA.astype(np.uint16) * factor
+    white = 255 * factor
+    part = alpha[..., None] / white
+    stored = np.rint(rgb * part + white * (1 - part)).astype(np.uint16)
+    data = psd([*planes(stored), alpha], COLOUR, bits, layers=-1)
+    picture = decode(data)
+    assert (picture.pixels == stored).all() and picture.notes == (DROPPED,)
+    kept = decode(data, keep_alpha=True)
+    assert kept.alpha is not None and (kept.alpha == alpha).all()
+    off = np.abs(kept.pixels.astype(float) - rgb) * part
+    assert off.max() <= 1  # as far as rounding has left anything
+    ground = applied(kept, "#ffffff").pixels
+    assert np.abs(ground.astype(int) - stored).max() <= 1
+
+
 # Remarks.
 
 
@@ -258,7 +276,7 @@ def test_one_colour_is_spread_over_everything(dtype: type, shape: tuple[int, int
     rng = np.random.default_rng(2)
     pixels = rng.integers(0, 256, (*shape, 3)).astype(dtype)
     alpha = np.zeros(shape, dtype)
-    alpha[-1, -1] = 1
+    alpha[-1, -1] = np.iinfo(dtype).max // 255
     pixels[-1, -1] = (250, 3, 77)
     spread(pixels, alpha)
     assert (pixels == (250, 3, 77)).all()
@@ -276,6 +294,13 @@ def test_what_is_visible_stays_and_its_neighbours_follow() -> None:
     assert (pixels[:, 10:18] == (200, 0, 0)).all() and (pixels[:, 22:30] == (0, 0, 200)).all()
     # In between it is the one, the other or a mean, never what was there.
     assert (pixels[..., 1] == 0).all() and (pixels.sum(axis=2) == 200).all()
+
+
+def test_what_is_seen_with_16_bits_only_has_no_say() -> None:
+    pixels, alpha = np.zeros((20, 20, 3), np.uint16), np.full((20, 20), 128, np.uint16)
+    pixels[5, 5], alpha[5, 5] = (65535, 60000, 9), 129
+    spread(pixels, alpha)
+    assert (pixels == (65535, 60000, 9)).all() and enlarged(alpha, 2).max() == 1
 
 
 def test_a_picture_of_nothing_and_one_of_everything_stay() -> None:
