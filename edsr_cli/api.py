@@ -20,8 +20,10 @@ from edsr_cli.arguments import (
 from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.checkpoints.stated import Stated
 from edsr_cli.images import decode, from_pil, to_pil
+from edsr_cli.images.alpha import DROP, UNCOVERED, alpha_setting, applied, enlarged
 from edsr_cli.images.provenance import provenance
 from edsr_cli.images.quality import Compression
+from edsr_cli.images.source import display_name
 from edsr_cli.inference import Pixels, Progress, Tile, Upscaler
 from edsr_cli.inference.processors import use_threads
 from edsr_cli.inference.transfer import check_pixels
@@ -126,6 +128,8 @@ class PictureUpscaler:
         ensemble: bool = ...,
         tile: Tile = ...,
         progress: Progress | None = ...,
+        *,
+        alpha: str = ...,
     ) -> Image: ...
 
     @overload
@@ -135,6 +139,8 @@ class PictureUpscaler:
         ensemble: bool = ...,
         tile: Tile = ...,
         progress: Progress | None = ...,
+        *,
+        alpha: str = ...,
     ) -> Pixels: ...
 
     def __call__(
@@ -143,6 +149,8 @@ class PictureUpscaler:
         ensemble: bool = False,
         tile: Tile = "auto",
         progress: Progress | None = None,
+        *,
+        alpha: str = "drop",
     ) -> Image | Pixels:
         """Upscale one picture.
 
@@ -154,39 +162,57 @@ class PictureUpscaler:
             tile: columns of a panel in LR pixels, "none" for one panel, "auto" to split only
                 where memory demands it. The result is the same.
             progress: called with the number of LR pixels that are done, and that there are.
+            alpha: what becomes of transparency: "drop"; "keep", enlarged beside the colours; or a
+                colour such as "white" or "#ff8000" to lay the picture on. Arrays have none.
 
         Returns:
             For an array, an array of the same type, (scale * H, scale * W, 3). Otherwise an RGB
-            PIL image whose `info` has the input's colour profile, EXIF, XMP and resolution, true
-            of the new size; the EXIF data names program, model and scale.
+            PIL image (RGBA if alpha was there and is kept) whose `info` has the input's colour
+            profile, EXIF, XMP and resolution, true of the new size; the EXIF data names program,
+            model and scale.
 
         Raises:
             PictureError: the file cannot be read as a picture.
-            ValueError, TypeError: it is none of these, or `tile` is no width.
+            ValueError, TypeError: it is none of these, `tile` is no width, or `alpha` no setting.
             DeviceMemoryError: the smallest piece of the work does not fit in memory.
         """
         check_tile(tile)
+        alpha = _checked_alpha(alpha)
         if isinstance(picture, np.ndarray):
             check_pixels(picture)
             upscaler = at_choice(self.upscaler, self._choice(picture))
             return upscaler.upscale(picture, ensemble, tile, progress=progress).pixels
         if isinstance(picture, (str, os.PathLike)):
-            decoded = decode(Path(picture))
+            decoded = decode(Path(picture), keep_alpha=alpha != DROP)
         elif isinstance(picture, Image):
-            decoded = from_pil(picture)
+            decoded = from_pil(picture, keep_alpha=alpha != DROP)
         else:
             raise TypeError(
                 "a picture must be a path, a PIL image or a NumPy array, not "
                 f"{type(picture).__name__}"
             )
+        if UNCOVERED in decoded.notes:
+            name = "the given image" if isinstance(picture, Image) else display_name(Path(picture))
+            logger.warning("%s: %s; alpha='keep' or alpha='white' does not.", name, UNCOVERED)
+        decoded = applied(decoded, alpha)
         choice = self._choice(decoded.pixels, decoded.compression)
         upscaler = at_choice(self.upscaler, choice)
         upscaled = upscaler.upscale(decoded.pixels, ensemble, tile, "uint8", progress)
         record = provenance(self.model, self.scale, choice.strength if choice else None)
-        return to_pil(upscaled.pixels, replace(decoded.metadata, software=record))
+        kept = None if decoded.alpha is None else enlarged(decoded.alpha, self.scale)
+        return to_pil(upscaled.pixels, replace(decoded.metadata, software=record), kept)
 
     def _choice(self, pixels: Pixels, stated: Compression | None = None) -> Choice | None:
         choice = choice_for(self.upscaler, pixels, stated)
         if choice is not None:
             logger.debug("The picture: %s.", describe(choice.strength, choice.reason))
         return choice
+
+
+def _checked_alpha(alpha: str) -> str:
+    """The setting that a text stands for; see `edsr_cli.images.alpha`."""
+    check_texts(alpha=alpha)
+    try:
+        return alpha_setting(alpha)
+    except ValueError as error:
+        raise ValueError(f"alpha: {error}") from None

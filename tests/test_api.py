@@ -311,3 +311,34 @@ def test_importing_the_package_is_quick(repository):
         [sys.executable, "-c", code], cwd=repository, capture_output=True, text=True, timeout=120
     )
     assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_alpha(upscaler, tmp_path, caplog):
+    image = Image.fromarray(PIXELS)
+    alpha = np.zeros(PIXELS.shape[:2], np.uint8)
+    alpha[4:, 5:] = 255
+    image.putalpha(Image.fromarray(alpha))
+    image.save(tmp_path / "clear.png")
+    for picture in (image, tmp_path / "clear.png"):
+        caplog.clear()
+        dropped = upscaler(picture)
+        assert dropped.mode == "RGB" and np.array_equal(np.asarray(dropped), repeated(PIXELS))
+        [record] = caplog.records
+        assert record.levelname == "WARNING" and "alpha='keep'" in record.message
+        caplog.clear()
+        kept = np.asarray(upscaler(picture, alpha="keep"))
+        assert kept.shape == (48, 80, 4) and not caplog.records
+        assert (kept[20:, 24:, 3] == 255).all() and (kept[:12, :, 3] == 0).all()
+        assert np.array_equal(kept[16:, 20:, :3], repeated(PIXELS)[16:, 20:])
+        laid = np.asarray(upscaler(picture, alpha="white"))
+        expected = np.where(alpha[..., None] > 0, PIXELS, 255).astype(np.uint8)
+        assert np.array_equal(laid, repeated(expected)) and not caplog.records
+    # Neither has any.
+    assert upscaler(image.convert("RGB"), alpha="keep").mode == "RGB"
+    assert np.array_equal(upscaler(PIXELS, alpha="keep"), repeated(PIXELS))
+
+
+@pytest.mark.parametrize(("value", "error"), [("whitish", ValueError), (1, TypeError)])
+def test_what_is_no_setting_of_alpha(upscaler, value, error):
+    with pytest.raises(error, match="alpha"):
+        upscaler(PIXELS, alpha=value)

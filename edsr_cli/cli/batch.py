@@ -61,6 +61,7 @@ def command(
     tile: options.Tile = "auto",
     max_pixels: options.MaxPixels = None,
     compression: options.Compression = None,
+    alpha: options.Alpha = "drop",
     layout: options.Layout = None,
     value_range: options.ValueRange = None,
     mean_shift: options.MeanShift = None,
@@ -82,6 +83,7 @@ def command(
     with terminal.starting(), interruption.held():
         from edsr_cli.checkpoints.stated import Stated
         from edsr_cli.images import DEFAULT_MAX_PIXELS, format_for
+        from edsr_cli.images.alpha import check_format
         from edsr_cli.inference.processors import use_threads
         from edsr_cli.jobs.batch.globs import Choice
         from edsr_cli.jobs.batch.limits import choose_limits
@@ -104,6 +106,7 @@ def command(
         output_format = format_for(None, format_name or "png")
         if compression is not None and output_format.name != "PNG":
             raise UsageError("--compression is for PNG.")
+        check_format(alpha, output_format)
         choice = Choice(include or (), exclude or ())
         stated = Stated(layout, value_range, mean_shift, residual_scale)
         name, upscalers = _load(
@@ -113,7 +116,7 @@ def command(
         roots = assign_folders(inputs, output, first.scale, recursive)
         columns: Tile = tile if not tile.isdigit() else int(tile)  # type: ignore[assignment]
         pixels = max_pixels or DEFAULT_MAX_PIXELS
-        settings = Settings(name, ensemble, columns, pixels, not resume, compression)
+        settings = Settings(name, ensemble, columns, pixels, not resume, compression, alpha)
         recipe = Recipe(
             name,
             weights_digest(*networks_of(first)),
@@ -122,6 +125,7 @@ def command(
             first.precision.value,
             output_format.name,
             restore_label(first),
+            alpha,
         )
         limits = choose_limits(upscalers, workers, max_queue, batch_size)
         folders = [root.folder for root in roots]
@@ -199,6 +203,7 @@ def _about(
         "device": ", ".join(describe(upscaler.device) for upscaler in upscalers),
         "precision": recipe.precision,
         "format": recipe.format,
+        "alpha": recipe.alpha,
     }
     folders = tuple(root.folder / root.prefix for root in roots)
     return About(tuple(root.path for root in roots), folders, settings, watch)

@@ -5,7 +5,14 @@ from typing import Annotated
 
 import typer
 
-from edsr_cli.cli.values import parse_count, parse_restore, parse_scale, parse_size, parse_tile
+from edsr_cli.cli.values import (
+    parse_alpha,
+    parse_count,
+    parse_restore,
+    parse_scale,
+    parse_size,
+    parse_tile,
+)
 
 
 class PrecisionName(StrEnum):
@@ -56,6 +63,17 @@ Compression = Annotated[
         help="How hard to compress PNG: 9 is smallest and slowest. Default: as small as 6, as "
         "fast as 1.",
         rich_help_panel=OUTPUT,
+    ),
+]
+
+Alpha = Annotated[
+    str,
+    typer.Option(
+        "--alpha",
+        metavar="drop|keep|COLOUR",
+        callback=parse_alpha,
+        help="What becomes of transparency: drop the alpha channel; keep it, enlarged beside the "
+        "colours; or lay the picture on a colour such as white or '#ff8000'.",
     ),
 ]
 

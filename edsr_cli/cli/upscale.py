@@ -40,6 +40,7 @@ def command(
     tile: options.Tile = "auto",
     max_pixels: options.MaxPixels = None,
     compression: options.Compression = None,
+    alpha: options.Alpha = "drop",
     layout: options.Layout = None,
     value_range: options.ValueRange = None,
     mean_shift: options.MeanShift = None,
@@ -48,7 +49,7 @@ def command(
     """Upscale pictures.
 
     Whatever the input (grey, palette, CMYK, 16-bit, with alpha), the output is 8-bit RGB with the
-    input's colour profile and metadata.
+    input's colour profile and metadata, and with alpha if you say so.
 
     **Exit codes**: 0 all done, 1 some files failed, 2 wrong usage, 3 weights missing or
     damaged, 4 out of memory, 130 interrupted.
@@ -65,6 +66,7 @@ def command(
             from edsr_cli.checkpoints.loader import load_network
             from edsr_cli.checkpoints.stated import Stated
             from edsr_cli.images import DEFAULT_MAX_PIXELS
+            from edsr_cli.images.alpha import check_format
             from edsr_cli.inference.processors import use_threads
             from edsr_cli.jobs.naming import assign_outputs
             from edsr_cli.jobs.upscale import Settings
@@ -81,6 +83,8 @@ def command(
         tasks = assign_outputs(files, output, loaded.scale, format_name)
         if compression is not None and any(task.output_format.name != "PNG" for task in tasks):
             raise UsageError("--compression is for PNG.")
+        for task in tasks:
+            check_format(alpha, task.output_format)
         if tasks[0].destination is None and not dry_run:
             _check_stdout(as_json)
         upscaler = make_upscaler(loaded, restoration, device, precision.value, max_memory)
@@ -92,6 +96,7 @@ def command(
             max_pixels or DEFAULT_MAX_PIXELS,
             overwrite,
             compression,
+            alpha,
         )
         _run(terminal, tasks, refused, upscaler, settings, dry_run, as_json)
 

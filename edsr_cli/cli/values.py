@@ -59,6 +59,22 @@ def parse_restore(text: str | None) -> str | None:
     raise typer.BadParameter(f"{text!r} is not auto or a number from 0 to 1.")
 
 
+def parse_alpha(text: str) -> str:
+    """Check a setting of --alpha: "drop", "keep" or a colour, which becomes "#rrggbb".
+
+    Raises:
+        typer.BadParameter: it is none of these.
+    """
+    if text in ("drop", "keep"):
+        return text
+    from edsr_cli.images.alpha import alpha_setting  # takes a while
+
+    try:
+        return alpha_setting(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}.") from None
+
+
 def parse_tile(text: str) -> str:
     """Check a panel width: "auto", "none" or a number of columns from 1.
 

@@ -1,13 +1,16 @@
 """Every kind of pixels to RGB, without touching the colours of those that are RGB already."""
 
+from typing import Any, NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from edsr_cli.errors import PictureError
 from edsr_cli.images import icc
+from edsr_cli.images.alpha import DROPPED, UNCOVERED, uncovers
 from edsr_cli.images.picture import Pixels
-from edsr_cli.images.samples import Samples, opaque, to_8_bits
+from edsr_cli.images.samples import Samples, opaque, take_off_white, to_8_bits
 
 DAMAGED = "the file is damaged: parts of the picture may be wrong"
 """The remark on a file that could be decoded all the same."""
@@ -17,35 +20,56 @@ _GREY16 = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 _MIN_IS_WHITE, _PHOTOMETRIC = 0, 262  # a TIFF tag and its value
 
 
+class Converted(NamedTuple):
+    """What has become of an image.
+
+    Attributes:
+        pixels: shape (H, W, 3), C-contiguous.
+        profile: the ICC profile that goes with them, or None.
+        notes: remarks on what was lost.
+        alpha: shape (H, W), of the pixels' type; None where there is none or it was dropped.
+    """
+
+    pixels: Pixels
+    profile: bytes | None
+    notes: list[str]
+    alpha: NDArray[Any] | None
+
+
 def to_rgb(
-    image: Image.Image, profile: bytes | None, bits: int, name: str
-) -> tuple[Pixels, bytes | None, list[str]]:
+    image: Image.Image, profile: bytes | None, bits: int, name: str, keep_alpha: bool = False
+) -> Converted:
     """Convert a loaded image to RGB pixels.
 
-    Alpha is dropped; the colours under it stay as stored. Greyscale of more than 8 bits becomes
-    uint16, everything else uint8. CMYK goes to sRGB through its profile if it has one that works,
-    greyscale through its own; RGB keeps its pixels and its profile.
+    The colours under alpha stay as stored. Greyscale of more than 8 bits becomes uint16, everything
+    else uint8. CMYK goes to sRGB through its profile if it has one that works, greyscale through
+    its own; RGB keeps its pixels and its profile.
 
     Args:
         image: the image, loaded, of any mode.
         profile: the ICC profile stored with it, or None.
         bits: bits per channel in the file.
         name: what to call it in messages.
-
-    Returns:
-        The pixels, shape (H, W, 3) and C-contiguous; the profile that goes with them, or None; and
-        remarks on what was lost.
+        keep_alpha: whether to give alpha, too, instead of a remark that it was dropped.
 
     Raises:
         PictureError: such pixels cannot be converted.
     """
-    notes: list[str] = []
     if image.mode == "F":
         raise PictureError(
             f"{name}: its pixels are floating-point numbers, which cannot be read.",
             "Save it with 8 or 16 bits per channel first.",
         )
-    image = _without_alpha(image, notes)
+    image, alpha = _apart(image, bits)
+    pixels, profile, notes = _colours_to_rgb(image, profile, bits, name)
+    return _with_alpha(Converted(pixels, profile, notes, alpha), keep_alpha)
+
+
+def _colours_to_rgb(
+    image: Image.Image, profile: bytes | None, bits: int, name: str
+) -> tuple[Pixels, bytes | None, list[str]]:
+    """`to_rgb` for an image without alpha."""
+    notes: list[str] = []
     base = _base(image.mode)
     space = _checked_space(profile, base, notes)
     if base == "GRAY":
@@ -69,8 +93,8 @@ def to_rgb(
 
 
 def samples_to_rgb(
-    samples: Samples, profile: bytes | None, name: str
-) -> tuple[Pixels, bytes | None, list[str]]:
+    samples: Samples, profile: bytes | None, name: str, keep_alpha: bool = False
+) -> Converted:
     """Convert samples to RGB pixels, as `to_rgb` does an image.
 
     RGB and greyscale of more than 8 bits become uint16, all else uint8.
@@ -79,24 +103,37 @@ def samples_to_rgb(
         samples: what a decoder of ours gave.
         profile: the ICC profile stored with them, or None.
         name: what to call the file in messages.
-
-    Returns:
-        See `to_rgb`.
+        keep_alpha: see `to_rgb`.
 
     Raises:
         PictureError: such pixels cannot be converted.
     """
-    notes = [DAMAGED] if samples.damaged else []
-    if samples.alpha is not None and not opaque(samples.alpha):
-        notes.append("alpha channel dropped")
+    pixels, profile, notes = _sampled_colours_to_rgb(samples, profile, name)
+    alpha = samples.alpha
+    if alpha is not None and pixels.dtype == np.uint8:
+        alpha = to_8_bits(alpha)
+    if samples.on_white and alpha is not None and keep_alpha:
+        pixels = pixels if pixels.flags.writeable else pixels.copy()
+        take_off_white(pixels, alpha)
+    converted = _with_alpha(
+        Converted(pixels, profile, notes, alpha), keep_alpha, as_seen=samples.on_white
+    )
+    if samples.damaged:
+        notes.insert(0, DAMAGED)
+    return converted
+
+
+def _sampled_colours_to_rgb(
+    samples: Samples, profile: bytes | None, name: str
+) -> tuple[Pixels, bytes | None, list[str]]:
+    notes: list[str] = []
     colours, space = samples.colours, samples.space
     if space in ("CMYK", "LAB"):
         colours = to_8_bits(colours)
         if space == "LAB":
             colours = colours ^ np.array([0, 0x80, 0x80], np.uint8)  # Pillow unpacks signed values
         image = Image.frombytes(space, colours.shape[1::-1], colours.tobytes())
-        pixels, profile, more = to_rgb(image, profile, samples.bits, name)
-        return pixels, profile, notes + more
+        return _colours_to_rgb(image, profile, samples.bits, name)
     kept = _checked_space(profile, space, notes)
     if space == "RGB":
         return np.ascontiguousarray(colours), profile if kept else None, notes
@@ -106,20 +143,65 @@ def samples_to_rgb(
     return _replicate(grey), profile if kept else None, notes
 
 
-def _without_alpha(image: Image.Image, notes: list[str]) -> Image.Image:
-    """The image without alpha or transparent colour, as mode 1, L, RGB or any that has none."""
+def _with_alpha(converted: Converted, keep_alpha: bool, as_seen: bool = False) -> Converted:
+    """The same with alpha, or else with a remark if that changes what is seen.
+
+    `as_seen` says that the colours are as seen on white.
+    """
+    pixels, alpha = converted.pixels, converted.alpha
+    if alpha is None or keep_alpha:
+        return converted
+    # An alpha channel that says "opaque" everywhere is no loss.
+    if not opaque(alpha):
+        converted.notes.insert(0, UNCOVERED if not as_seen and uncovers(pixels, alpha) else DROPPED)
+    return converted._replace(alpha=None)
+
+
+def _apart(image: Image.Image, bits: int) -> tuple[Image.Image, NDArray[Any] | None]:
+    """The image without alpha or transparent colour, of mode 1, L, RGB or any that has none.
+
+    And its alpha, (H, W), of the type that the pixels will have.
+    """
     if image.mode in ("RGBa", "La"):  # colours multiplied by alpha
         image = image.convert({"RGBa": "RGBA", "La": "LA"}[image.mode])
     if image.mode == "PA" or (image.mode == "P" and image.has_transparency_data):
         image = image.convert("RGBA")
     if image.mode in ("RGBA", "LA"):
-        # An alpha channel that says "opaque" everywhere is no loss.
-        if image.getchannel("A").getextrema()[0] != 255:
-            notes.append("alpha channel dropped")
-        return image.getchannel("L") if image.mode == "LA" else image.convert("RGB")
-    if "transparency" in image.info:
-        notes.append("transparent colour dropped")
-    return image.convert("L") if image.mode == "1" else image
+        colours = image.getchannel("L") if image.mode == "LA" else image.convert("RGB")
+        return colours, np.array(image.getchannel("A"))
+    clear = _transparent_colour(image, bits)
+    alpha = None if clear is None else _all_but(image, clear)
+    return image.convert("L") if image.mode == "1" else image, alpha
+
+
+def _transparent_colour(image: Image.Image, bits: int) -> tuple[int, ...] | None:
+    """The colour that is transparent, as the pixels have it; None for none."""
+    clear = image.info.get("transparency")
+    clear = clear if isinstance(clear, tuple | list) else (clear,)
+    expected = 3 if image.mode == "RGB" else 1 if _base(image.mode) == "GRAY" else 0
+    if image.mode == "1":
+        expected = 1
+    if len(clear) != expected or not all(isinstance(value, int) for value in clear):
+        return None
+    if image.format == "PNG" and image.mode == "L" and bits in (2, 4):
+        return (clear[0] * 255 // ((1 << bits) - 1),)  # as Pillow spreads the pixels
+    # Of colours of 16 bits Pillow has kept the upper half.
+    deep = image.mode == "RGB" and (max(clear) > 255 or (image.format == "PNG" and bits == 16))
+    return tuple(value >> 8 for value in clear) if deep else tuple(clear)
+
+
+def _all_but(image: Image.Image, clear: tuple[int, ...]) -> NDArray[Any]:
+    """Alpha (H, W) that is 0 where the image has a colour."""
+    dtype = np.uint16 if image.mode in _GREY16 else np.uint8
+    alpha = np.empty((image.height, image.width), dtype)
+    for top in range(0, image.height, _ROWS):
+        bottom = min(top + _ROWS, image.height)
+        rows = np.asarray(image.crop((0, top, image.width, bottom)))
+        rows = rows.astype(np.int64).reshape(*alpha[top:bottom].shape, -1)
+        if image.mode == "1":
+            rows *= 255
+        alpha[top:bottom] = (rows != np.array(clear)).any(axis=2) * np.iinfo(dtype).max
+    return alpha
 
 
 def _base(mode: str) -> str:

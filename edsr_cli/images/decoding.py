@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from edsr_cli.images.colour import DAMAGED, to_rgb
@@ -65,7 +66,11 @@ def probe(
 
 
 def decode(
-    source: Path | bytes, max_pixels: int = DEFAULT_MAX_PIXELS, *, name: str | None = None
+    source: Path | bytes,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    *,
+    name: str | None = None,
+    keep_alpha: bool = False,
 ) -> Picture:
     """Decode a picture to upright RGB pixels; of an animation or a document, the first frame.
 
@@ -74,6 +79,7 @@ def decode(
         max_pixels: the largest width times height that is accepted; larger pictures are refused
             before anything is decoded.
         name: what to call it in messages; by default the path, or "standard input".
+        keep_alpha: whether to give alpha, too, instead of a remark that it was dropped.
 
     Raises:
         PictureError: it cannot be read as a picture, or is too large.
@@ -81,14 +87,14 @@ def decode(
     name = display_name(source, name)
     with open_source(source, name) as file, guarded(name, max_pixels):
         if is_tiff(file):
-            return decode_tiff(file, name, max_pixels)
+            return decode_tiff(file, name, max_pixels, keep_alpha)
         if is_psd(file):
-            return decode_psd(file, name, max_pixels)
+            return decode_psd(file, name, max_pixels, keep_alpha)
         image = _open(source, file, name, max_pixels)
         orientation = stored_orientation(image, file)
         bits = bits_per_channel(image, file)
         compression = stated_compression(image, file)
-        picture = _to_picture(image, orientation, bits, name, file)
+        picture = _to_picture(image, orientation, bits, name, file, keep_alpha)
         notes = list(picture.notes)
         height, width = picture.pixels.shape[:2]
         if image.format in _JPEG and is_damaged(file, width * height):
@@ -100,10 +106,14 @@ def decode(
         return replace(picture, notes=tuple(notes), compression=compression)
 
 
-def from_pil(image: Image.Image) -> Picture:
+def from_pil(image: Image.Image, keep_alpha: bool = False) -> Picture:
     """Take a picture from Pillow, of any mode; it is turned upright where its EXIF data says so.
 
     The current frame is used. The image is loaded, or its file read, but otherwise left alone.
+
+    Args:
+        image: the image.
+        keep_alpha: whether to give alpha, too, instead of a remark that it was dropped.
 
     Raises:
         PictureError: it has no pixels, or of a kind that cannot be converted.
@@ -113,21 +123,30 @@ def from_pil(image: Image.Image) -> Picture:
     with guarded(name, limit):
         check_pixels(name, image.width, image.height, limit)
         if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tile and image.fp:
-            return decode_frame(image, name, limit)
+            return decode_frame(image, name, limit, keep_alpha)
         # A TIFF forgets its orientation when it is loaded, because it is turned then.
-        picture = _to_picture(image, stored_orientation(image), 16, name)
+        picture = _to_picture(image, stored_orientation(image), 16, name, None, keep_alpha)
         return replace(picture, compression=stated_compression(image))
 
 
-def to_pil(pixels: Pixels, metadata: Metadata = Metadata()) -> Image.Image:  # noqa: B008 - frozen
-    """A Pillow image of mode "RGB" with pixels of shape (H, W, 3) and metadata in its `info`.
+def to_pil(
+    pixels: Pixels,
+    metadata: Metadata = Metadata(),  # noqa: B008 - frozen
+    alpha: NDArray[np.uint8] | None = None,
+) -> Image.Image:
+    """A Pillow image with pixels of shape (H, W, 3) and metadata in its `info`.
+
+    Its mode is "RGB", or "RGBA" with alpha.
 
     Args:
         pixels: uint8 in 0..255, or uint16 in 0..65535, which is rounded to 8 bits.
         metadata: what to put into `info`, by Pillow's names, made true of these pixels. What has no
             name of its own there (texts, IPTC, the program) goes into EXIF and XMP.
+        alpha: shape (H, W); None for none.
     """
     image = Image.fromarray(to_uint8(pixels))
+    if alpha is not None:
+        image.putalpha(Image.fromarray(alpha))
     metadata, _ = fit(metadata, MEMORY, image.width, image.height)
     values = {
         "icc_profile": metadata.icc_profile,
@@ -152,7 +171,12 @@ def _open(source: Path | bytes, file: BinaryIO, name: str, max_pixels: int) -> I
 
 
 def _to_picture(
-    image: Image.Image, orientation: int, bits: int, name: str, file: BinaryIO | None = None
+    image: Image.Image,
+    orientation: int,
+    bits: int,
+    name: str,
+    file: BinaryIO | None = None,
+    keep_alpha: bool = False,
 ) -> Picture:
     if image.format == "TIFF":
         # Pillow turns it by its tag on loading, or else by its XMP, which it shall not.
@@ -166,15 +190,18 @@ def _to_picture(
         image.load()
     check_pixels(name, *image.size, image.width * image.height)
     metadata, notes = collect(image, orientation, file)
-    pixels, profile, colour_notes = to_rgb(image, metadata.icc_profile, bits, name)
+    pixels, profile, colour_notes, alpha = to_rgb(
+        image, metadata.icc_profile, bits, name, keep_alpha
+    )
     notes = colour_notes + notes
     if file is not None and bits > 8 and pixels.dtype == np.uint8:
         notes.insert(0, f"{bits}-bit colours read as 8-bit")
     if image.format != "TIFF":
         pixels = upright(pixels, orientation)
+        alpha = None if alpha is None else upright(alpha, orientation)
     height, width = pixels.shape[:2]
     metadata = replace(metadata, icc_profile=profile, size=(width, height))
-    return Picture(pixels, metadata, tuple(notes), image.format or "")
+    return Picture(pixels, metadata, tuple(notes), image.format or "", alpha=alpha)
 
 
 def _count_frames(image: Image.Image) -> int:

@@ -43,6 +43,13 @@ WEBP_EFFORT, WEBP_METHOD = 20, 2
 AVIF_QUALITY, AVIF_SPEED = 90, 8
 """Quality (0 to 100) and speed (0 to 10) for AVIF, without chroma subsampling."""
 
+# Lossy alpha would be neither opaque nor transparent anywhere, and colours under it may be needed
+# by whoever scales the picture next.
+_ALPHA_OPTIONS: dict[str, dict[str, Any]] = {
+    "WebP": {"exact": True},
+    "AVIF": {"codec": "aom", "advanced": {"alpha:lossless": "1"}},
+}
+
 _LONG_TEXT = 1024  # characters from which on a text in a PNG is compressed, as the format advises
 _EXTENSION_BYTES = 65400  # of extended XMP in one marker of a JPEG
 
@@ -53,6 +60,7 @@ def encode(
     metadata: Metadata,
     file: BinaryIO,
     compression: int | None = None,
+    alpha: NDArray[np.uint8] | None = None,
 ) -> tuple[str, ...]:
     """Write a picture to a binary file.
 
@@ -65,21 +73,26 @@ def encode(
         metadata: what to put beside the pixels.
         file: where to write; a pipe will do. It is neither flushed nor closed.
         compression: deflate level of PNG, 0 to 9; None for `PNG_STRATEGY`.
+        alpha: shape (H, W), which the pixels are not multiplied by; None for none.
 
     Returns:
         Remarks for the user on what the format cannot hold, one line each.
 
     Raises:
-        PictureError: the format cannot hold a picture of that size, or encoding fails.
+        PictureError: the format cannot hold a picture of that size, or alpha, or encoding fails.
         OSError: `file` cannot be written to.
     """
     data = to_uint8(pixels)
     height, width = data.shape[:2]
     output_format.check_size(width, height)
+    if alpha is not None and not output_format.alpha:
+        raise PictureError(
+            f"{output_format.name} cannot hold an alpha channel.", "Write it as PNG instead."
+        )
     metadata, notes = fit(metadata, output_format, width, height)
     try:
         with limits(DEFAULT_MAX_PIXELS):
-            notes += _write(data, output_format, metadata, file, compression)
+            notes += _write(data, output_format, metadata, file, compression, alpha)
     except EdsrError:
         raise
     except MemoryError as error:
@@ -107,6 +120,7 @@ def write_picture(
     compression: int | None = None,
     commit: Callable[[os.stat_result], None] | None = None,
     check: Callable[[], None] | None = None,
+    alpha: NDArray[np.uint8] | None = None,
 ) -> tuple[str, ...]:
     """Write a picture to a file that appears complete or not at all; see `atomic_write`.
 
@@ -120,6 +134,7 @@ def write_picture(
         commit: see `atomic_write`.
         check: called before each piece is written. What it raises ends the work, and passes
             unchanged if it is no `Exception`.
+        alpha: see `encode`.
 
     Returns:
         Remarks for the user on what the format cannot hold, one line each.
@@ -131,7 +146,7 @@ def write_picture(
     with atomic_write(path, overwrite, commit=commit) as file:
         target = file if check is None else cast(BinaryIO, _Checked(file, check))
         try:
-            return encode(pixels, output_format, metadata, target, compression)
+            return encode(pixels, output_format, metadata, target, compression, alpha)
         except PictureError as error:
             raise PictureError(f"{display_name(path)}: {error.message}", error.hint) from error
 
@@ -142,13 +157,14 @@ def _write(
     metadata: Metadata,
     file: BinaryIO,
     compression: int | None,
+    alpha: NDArray[np.uint8] | None,
 ) -> tuple[str, ...]:
     """Write what the format holds; remarks on what is found out only then."""
     if output_format.name == "TIFF":
         if file.seekable():
-            return write_tiff(data, metadata, file)
+            return write_tiff(data, metadata, file, alpha)
         with tempfile.TemporaryFile() as buffer:
-            notes = write_tiff(data, metadata, buffer)
+            notes = write_tiff(data, metadata, buffer, alpha)
             buffer.seek(0)
             shutil.copyfileobj(buffer, file)
         return notes
@@ -161,6 +177,9 @@ def _write(
     if metadata.dpi:
         options["dpi"] = metadata.dpi
     image = Image.fromarray(data)
+    if alpha is not None:
+        image.putalpha(Image.fromarray(alpha))
+        options |= _ALPHA_OPTIONS.get(output_format.name, {})
     if output_format.name == "AVIF" and metadata.hdr:
         made = io.BytesIO()
         image.save(made, output_format.name, **options)

@@ -26,6 +26,7 @@ class OutputFormat:
             "XMP data", "resolution", "texts" and "IPTC data".
         encoder_bytes: memory that writing takes for each pixel, beside the pixels themselves, as
             measured on photographs: Pillow's copy, and what the encoder needs.
+        alpha: whether it can hold transparency that all programs read.
     """
 
     name: str
@@ -35,6 +36,7 @@ class OutputFormat:
     max_bytes: int | None = None
     keeps: frozenset[str] = _ALL
     encoder_bytes: int = 4
+    alpha: bool = True
 
     def can_hold(self, width: int, height: int) -> bool:
         """Whether a picture of such a size, in pixels, can be written and read again."""
@@ -68,7 +70,7 @@ class OutputFormat:
 
 PNG = OutputFormat("PNG", (".png",), max_side=_PILLOW_SIDE)
 # libjpeg stops at 65500, below the 65535 of the format.
-JPEG = OutputFormat("JPEG", (".jpg", ".jpeg"), max_side=65_500)
+JPEG = OutputFormat("JPEG", (".jpg", ".jpeg"), max_side=65_500, alpha=False)
 WEBP = OutputFormat(
     "WebP", (".webp",), max_side=16_383, keeps=_ALL - {"resolution"}, encoder_bytes=35
 )
@@ -91,6 +93,7 @@ BMP = OutputFormat(
     max_side=_PILLOW_SIDE,
     max_bytes=2**32 - 1 - 54,
     keeps=frozenset(("resolution",)),
+    alpha=False,
 )
 
 FORMATS = (PNG, JPEG, WEBP, TIFF, AVIF, BMP)

@@ -1,6 +1,7 @@
 """What passes between decoding, upscaling and encoding: pixels, metadata and remarks."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,6 +80,8 @@ class Picture:
         source_format: the format of the file as Pillow calls it, such as "JPEG"; empty for a
             picture that never was a file.
         compression: what the file says about what its pixels lost; None for nothing.
+        alpha: shape (H, W), of the pixels' type, 0 where nothing is to be seen; the pixels are not
+            multiplied by it. None where there is none, or where it was not asked for.
     """
 
     pixels: Pixels
@@ -86,6 +89,7 @@ class Picture:
     notes: tuple[str, ...] = ()
     source_format: str = ""
     compression: Compression | None = None
+    alpha: NDArray[Any] | None = None
 
 
 @dataclass(frozen=True)

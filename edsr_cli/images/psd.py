@@ -19,7 +19,7 @@ from edsr_cli.images.colour import samples_to_rgb
 from edsr_cli.images.guard import check_pixels
 from edsr_cli.images.metadata import collect
 from edsr_cli.images.picture import Picture, PictureInfo
-from edsr_cli.images.samples import Samples
+from edsr_cli.images.samples import Samples, may_be_on_white
 from edsr_cli.images.segments import PACKBITS, unpack_bytes
 
 _BITMAP, _GREY, _INDEXED, _RGB, _CMYK, _DUOTONE, _LAB = 0, 1, 2, 3, 4, 8, 9
@@ -70,7 +70,7 @@ def probe_psd(file: BinaryIO, name: str, max_pixels: int) -> PictureInfo:
     return PictureInfo(about.width, about.height, mode, "PSD", about.bits, 1)
 
 
-def decode_psd(file: BinaryIO, name: str, max_pixels: int) -> Picture:
+def decode_psd(file: BinaryIO, name: str, max_pixels: int, keep_alpha: bool = False) -> Picture:
     """Decode the merged picture to RGB pixels, as `edsr_cli.images.decode` does.
 
     Raises:
@@ -81,13 +81,13 @@ def decode_psd(file: BinaryIO, name: str, max_pixels: int) -> Picture:
     size = (about.width, about.height)
     metadata, notes = collect(_for_metadata(about), 1, file, size)
     samples = _to_samples(_read_channels(file, about, name), about, name)
-    pixels, profile, more = samples_to_rgb(samples, metadata.icc_profile, name)
+    pixels, profile, more, alpha = samples_to_rgb(samples, metadata.icc_profile, name, keep_alpha)
     if about.mode == _DUOTONE:
         more.insert(0, "the inks of its duotone are not applied: read as greyscale")
     if about.bits > 8 and pixels.dtype == np.uint8:
         more.insert(0, f"{about.bits}-bit colours read as 8-bit")
     metadata = replace(metadata, icc_profile=profile, size=size)
-    return Picture(pixels, metadata, tuple(more + notes), "PSD")
+    return Picture(pixels, metadata, tuple(more + notes), "PSD", alpha=alpha)
 
 
 def _read_document(file: BinaryIO, name: str, max_pixels: int) -> _Document:
@@ -213,8 +213,12 @@ def _to_samples(raw: NDArray[np.uint8], about: _Document, name: str) -> Samples:
     if about.mode == _CMYK:  # 0 is all ink
         colours = np.iinfo(colours.dtype).max - colours
         return Samples("CMYK", colours, alpha, about.bits)
-    if about.mode in (_RGB, _LAB):
-        return Samples("RGB" if about.mode == _RGB else "LAB", colours, alpha, about.bits)
+    if about.mode == _RGB:
+        # Photoshop lays the merged picture on white, but not all programs do.
+        white = alpha is not None and may_be_on_white(colours, alpha)
+        return Samples("RGB", colours, alpha, about.bits, on_white=white)
+    if about.mode == _LAB:
+        return Samples("LAB", colours, alpha, about.bits)
     return Samples("GRAY", colours, alpha, about.bits)
 
 

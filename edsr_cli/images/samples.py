@@ -21,6 +21,7 @@ class Samples:
         alpha: shape (H, W), of the same type; None where there is none.
         bits: bits per channel in the file.
         damaged: whether the file is known to be damaged, though it could be decoded.
+        on_white: whether the colours, RGB, are those of the picture laid on white by its alpha.
     """
 
     space: Literal["GRAY", "RGB", "CMYK", "LAB"]
@@ -28,6 +29,7 @@ class Samples:
     alpha: NDArray[Any] | None
     bits: int
     damaged: bool = False
+    on_white: bool = False
 
 
 def full_range(values: NDArray[Any], bits: int) -> NDArray[Any]:
@@ -56,6 +58,24 @@ def divide_by_alpha(colours: NDArray[Any], alpha: NDArray[Any]) -> None:
         by = alpha[top : top + _ROWS, :, None].astype(np.uint64)
         divided = np.minimum((rows * np.uint64(white) + by // 2) // np.maximum(by, 1), white)
         np.copyto(rows, divided.astype(rows.dtype), where=by > 0)
+
+
+def take_off_white(colours: NDArray[Any], alpha: NDArray[Any]) -> None:
+    """Undo that colours (H, W, n) with alpha (H, W) were laid on white, in place."""
+    white = np.iinfo(colours.dtype).max
+    np.subtract(white, colours, out=colours)
+    divide_by_alpha(colours, alpha)
+    np.subtract(white, colours, out=colours)
+
+
+def may_be_on_white(colours: NDArray[Any], alpha: NDArray[Any]) -> bool:
+    """Whether all colours (H, W, n) are as light as white that shines through alpha (H, W)."""
+    white = int(np.iinfo(colours.dtype).max)
+    for top in range(0, len(colours), _ROWS):
+        dark = white - colours[top : top + _ROWS].min(axis=2).astype(np.int64)
+        if (dark > alpha[top : top + _ROWS].astype(np.int64) + white // 255).any():
+            return False
+    return True
 
 
 def to_8_bits(values: NDArray[Any]) -> NDArray[np.uint8]:

@@ -38,15 +38,22 @@ _MAKER_NOTE = 0x927C
 _ELSEWHERE = frozenset((EXIF_IFD, GPS_IFD, 0xA005, 33723, 34377, 34675, 37724, 50740, 50831, 50833))
 _NO_MAKER_NOTES = "BigTIFF cannot hold its maker notes: dropped"
 _DEFLATE, _RGB, _INTERLEAVED, _HORIZONTAL_DIFFERENCES, _INCH = 8, 2, 1, 2, 2
+_STRAIGHT_ALPHA = 2  # colours are not multiplied by it
 
 
-def write_tiff(pixels: NDArray[np.uint8], metadata: Metadata, file: BinaryIO) -> tuple[str, ...]:
+def write_tiff(
+    pixels: NDArray[np.uint8],
+    metadata: Metadata,
+    file: BinaryIO,
+    alpha: NDArray[np.uint8] | None = None,
+) -> tuple[str, ...]:
     """Write a TIFF file of RGB strips, compressed with deflate after horizontal differencing.
 
     Args:
         pixels: shape (H, W, 3).
         metadata: what to put beside them, as `fitting.fit` gives it.
         file: where to write; seekable, and written from its current position.
+        alpha: shape (H, W), which the pixels are not multiplied by; None for none.
 
     Returns:
         Remarks on what could not be kept, one line each.
@@ -57,7 +64,8 @@ def write_tiff(pixels: NDArray[np.uint8], metadata: Metadata, file: BinaryIO) ->
     """
     start = file.tell()
     height, width = pixels.shape[:2]
-    rows = max(1, min(height, _STRIP_BYTES // (3 * width)))
+    channels = 3 if alpha is None else 4
+    rows = max(1, min(height, _STRIP_BYTES // (channels * width)))
     tops = range(0, height, rows)
     exif = metadata.exif or b""
     order = byte_order(exif) if exif else "<"
@@ -68,28 +76,36 @@ def write_tiff(pixels: NDArray[np.uint8], metadata: Metadata, file: BinaryIO) ->
     # The directory comes first, where every reader finds it, but the sizes of the strips, and so
     # whether the file must be a BigTIFF, are known last: room is left for the larger kind.
     place = max(8, len(exif) + len(exif) % 2)
-    empty = _picture_fields("<", width, height, rows, [0] * len(tops), 0, big=True)
+    empty = _picture_fields("<", width, height, rows, [0] * len(tops), 0, True, channels)
     first = max(
         _BIG_HEADER_BYTES + len(_directory(wide + empty, "<", True, _BIG_HEADER_BYTES)),
         place + len(_directory(small + empty, order, False, place)),
     )
     first += first % 2
     file.write(bytes(first))
-    sizes = [_write_strip(file, pixels[top : top + rows]) for top in tops]
+    sizes = [_write_strip(file, _strip(pixels, alpha, top, rows)) for top in tops]
     big = first + sum(sizes) > CLASSIC_LIMIT
     file.seek(start)
     if big:
         file.write(struct.pack("<2sHHHQ", b"II", 43, 8, 0, _BIG_HEADER_BYTES))
-        entries = wide + _picture_fields("<", width, height, rows, sizes, first, big)
+        entries = wide + _picture_fields("<", width, height, rows, sizes, first, big, channels)
         file.write(_directory(entries, "<", True, _BIG_HEADER_BYTES))
     else:
         file.write((b"II" if order == "<" else b"MM") + struct.pack(order + "HL", 42, place))
         file.write(exif[8:].ljust(place - 8, b"\0"))
-        entries = small + _picture_fields(order, width, height, rows, sizes, first, big)
+        entries = small + _picture_fields(order, width, height, rows, sizes, first, big, channels)
         file.write(_directory(entries, order, False, place))
     file.seek(start + first + sum(sizes))
     lost = big and any(_maker_notes(field) for field in parts)
     return (_NO_MAKER_NOTES,) if lost else ()
+
+
+def _strip(
+    pixels: NDArray[np.uint8], alpha: NDArray[np.uint8] | None, top: int, rows: int
+) -> NDArray[np.uint8]:
+    """Rows of pixels, with alpha behind the colours."""
+    part = pixels[top : top + rows]
+    return part if alpha is None else np.dstack((part, alpha[top : top + rows]))
 
 
 def _write_strip(file: BinaryIO, rows: NDArray[np.uint8]) -> int:
@@ -101,7 +117,14 @@ def _write_strip(file: BinaryIO, rows: NDArray[np.uint8]) -> int:
 
 
 def _picture_fields(
-    order: str, width: int, height: int, rows: int, sizes: Sequence[int], first: int, big: bool
+    order: str,
+    width: int,
+    height: int,
+    rows: int,
+    sizes: Sequence[int],
+    first: int,
+    big: bool,
+    channels: int = 3,
 ) -> list[Field]:
     """What describes the strips, of `sizes` bytes one behind the other from the offset `first`."""
     offsets = list(itertools.accumulate(sizes[:-1], initial=first))
@@ -113,18 +136,20 @@ def _picture_fields(
         kind, layout = (_LONG8, "Q") if big else (LONG, "L")
         return Field(tag, kind, struct.pack(f"{order}{len(values)}{layout}", *values))
 
+    alpha = [short(338, _STRAIGHT_ALPHA)] if channels > 3 else []
     return [
         long(256, width),
         long(257, height),
-        short(258, 8, 8, 8),
+        short(258, *[8] * channels),
         short(259, _DEFLATE),
         short(262, _RGB),
         long(273, *offsets),
-        short(277, 3),
+        short(277, channels),
         long(278, rows),
         long(279, *sizes),
         short(284, _INTERLEAVED),
         short(317, _HORIZONTAL_DIFFERENCES),
+        *alpha,
     ]
 
 

@@ -3,13 +3,13 @@
 import struct
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 import numpy as np
 from PIL import Image, TiffImagePlugin
 
 from edsr_cli.images import segments
-from edsr_cli.images.colour import samples_to_rgb, to_rgb
+from edsr_cli.images.colour import Converted, samples_to_rgb, to_rgb
 from edsr_cli.images.metadata import collect
 from edsr_cli.images.picture import Picture, PictureInfo
 from edsr_cli.images.source import not_a_picture
@@ -42,7 +42,7 @@ def probe_tiff(file: BinaryIO, name: str, max_pixels: int) -> PictureInfo:
     return PictureInfo(width, height, layout.mode, "TIFF", layout.colour_bits, pages.count)
 
 
-def decode_tiff(file: BinaryIO, name: str, max_pixels: int) -> Picture:
+def decode_tiff(file: BinaryIO, name: str, max_pixels: int, keep_alpha: bool = False) -> Picture:
     """Decode the picture of a TIFF file to upright RGB pixels, as `edsr_cli.images.decode` does.
 
     Raises:
@@ -53,7 +53,7 @@ def decode_tiff(file: BinaryIO, name: str, max_pixels: int) -> Picture:
     if layout.method == segments.OLD_JPEG and not pages.for_pillow:
         raise refused(name, "it is compressed as JPEG of the old kind in a big-endian BigTIFF")
     image = _Header(_for_pillow(file, pages))
-    picture = _to_picture(image, file, pages.page, layout, name)
+    picture = _to_picture(image, file, pages.page, layout, name, keep_alpha)
     notes = list(picture.notes)
     if pages.only_reduced:
         notes.append("the file calls this picture a reduced one, and holds no other")
@@ -61,10 +61,12 @@ def decode_tiff(file: BinaryIO, name: str, max_pixels: int) -> Picture:
         notes.append(f"only the first of {pages.count} frames or pages is used")
     if pages.holds_more:
         notes.append("left out: further pictures (SubIFDs)")
-    return Picture(picture.pixels, picture.metadata, tuple(notes), "TIFF")
+    return replace(picture, notes=tuple(notes))
 
 
-def decode_frame(image: TiffImagePlugin.TiffImageFile, name: str, max_pixels: int) -> Picture:
+def decode_frame(
+    image: TiffImagePlugin.TiffImageFile, name: str, max_pixels: int, keep_alpha: bool = False
+) -> Picture:
     """Decode the current frame of a TIFF that Pillow has opened but not loaded.
 
     Raises:
@@ -75,25 +77,34 @@ def decode_frame(image: TiffImagePlugin.TiffImageFile, name: str, max_pixels: in
     order = "<" if image.tag_v2.prefix == b"II" else ">"
     file.seek(0)
     page = Directory(file, image.tag_v2.offset, order, big=file.read(4) in _MAGIC[2:])
-    return _to_picture(image, file, page, read_layout(page, name, max_pixels), name)
+    layout = read_layout(page, name, max_pixels)
+    return _to_picture(image, file, page, layout, name, keep_alpha)
 
 
 def _to_picture(
-    image: Image.Image, file: BinaryIO, page: Directory, layout: Layout, name: str
+    image: Image.Image,
+    file: BinaryIO,
+    page: Directory,
+    layout: Layout,
+    name: str,
+    keep_alpha: bool,
 ) -> Picture:
     size = (layout.width, layout.height)
     metadata, notes = collect(image, layout.orientation, file, size)
     if layout.method == segments.OLD_JPEG:
-        pixels, profile, more = _by_libtiff(image, metadata.icc_profile, name)
+        pixels, profile, more, alpha = _by_libtiff(image, metadata.icc_profile, name, keep_alpha)
     else:
         samples = read_pixels(file, page, layout, name)
-        pixels, profile, more = samples_to_rgb(samples, metadata.icc_profile, name)
+        pixels, profile, more, alpha = samples_to_rgb(
+            samples, metadata.icc_profile, name, keep_alpha
+        )
         pixels = upright(pixels, layout.orientation)
+        alpha = None if alpha is None else upright(alpha, layout.orientation)
     if layout.colour_bits > 8 and pixels.dtype == np.uint8:
         more.insert(0, f"{layout.colour_bits}-bit colours read as 8-bit")
     height, width = pixels.shape[:2]
     metadata = replace(metadata, icc_profile=profile, size=(width, height))
-    return Picture(pixels, metadata, tuple(more + notes), "TIFF")
+    return Picture(pixels, metadata, tuple(more + notes), "TIFF", alpha=alpha)
 
 
 def _open(file: BinaryIO, name: str, max_pixels: int) -> tuple[Pages, Layout]:
@@ -113,7 +124,9 @@ def _for_pillow(file: BinaryIO, pages: Pages) -> BinaryIO:
     return start
 
 
-def _by_libtiff(image: Image.Image, profile: bytes | None, name: str) -> Any:
+def _by_libtiff(
+    image: Image.Image, profile: bytes | None, name: str, keep_alpha: bool
+) -> Converted:
     """JPEG of the old kind, of which libtiff knows all the ways to store it wrongly."""
     # Pillow turns it by its tag on loading, or else by its XMP, which it shall not.
     xmp = image.info.pop("xmp", None)
@@ -122,7 +135,7 @@ def _by_libtiff(image: Image.Image, profile: bytes | None, name: str) -> Any:
     finally:
         if xmp is not None:
             image.info["xmp"] = xmp
-    return to_rgb(image, profile, 8, name)
+    return to_rgb(image, profile, 8, name, keep_alpha)
 
 
 class _Header(TiffImagePlugin.TiffImageFile):

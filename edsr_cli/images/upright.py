@@ -1,20 +1,20 @@
 """Pixels turned upright."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edsr_cli.images.picture import Pixels
+_Array = TypeVar("_Array", bound=NDArray[Any])
 
 
-def upright(pixels: Pixels, orientation: int) -> Pixels:
-    """Turn pixels of shape (H, W, 3) as an EXIF orientation from 1 to 8 asks for."""
+def upright(pixels: _Array, orientation: int) -> _Array:
+    """Turn pixels of shape (H, W, ...) as an EXIF orientation from 1 to 8 asks for."""
     view: NDArray[Any] = pixels
     if orientation >= 5:  # rows and columns are exchanged, before anything is flipped
-        view = view.transpose(1, 0, 2)
+        view = view.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):
         view = view[:, ::-1]
     if orientation in (3, 4, 7, 8):
         view = view[::-1]
-    return np.ascontiguousarray(view)
+    return np.ascontiguousarray(view)  # type: ignore[return-value]

@@ -29,6 +29,7 @@ class Settings:
         max_pixels: refuse inputs with more pixels than this.
         overwrite: replace outputs that exist.
         compression: deflate level of PNG, 0 to 9; None for what was found best.
+        alpha: "drop", "keep" or a colour as "#rrggbb"; see `edsr_cli.images.alpha`.
     """
 
     model: str
@@ -37,6 +38,7 @@ class Settings:
     max_pixels: int = DEFAULT_MAX_PIXELS
     overwrite: bool = False
     compression: int | None = None
+    alpha: str = "drop"
 
 
 @dataclass

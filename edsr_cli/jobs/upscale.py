@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from edsr_cli.errors import EdsrError, ExitCode, PictureError
 from edsr_cli.images import (
@@ -18,6 +21,7 @@ from edsr_cli.images import (
     probe,
     write_picture,
 )
+from edsr_cli.images.alpha import DROP, KEEP, UNCOVERED, WAYS_OUT, applied, enlarged
 from edsr_cli.images.provenance import provenance
 from edsr_cli.images.source import display_name
 from edsr_cli.inference import Pixels, Progress, Upscaled, Upscaler
@@ -67,6 +71,7 @@ class Job:
         self._output_name = _shown(task.destination, "standard output")
         self._metadata = Metadata()
         self._pixels: Pixels | None = None
+        self._alpha: NDArray[Any] | None = None  # of the input, where it is kept
         self.result = Result(
             task.source_name,
             task.destination_name,
@@ -92,7 +97,7 @@ class Job:
             if isinstance(self.upscaler, RestoringUpscaler):
                 if self.upscaler.restoration.fixed is None:
                     self.decode()
-                    self._pixels = None
+                    self._pixels = self._alpha = None
                 else:
                     self._remember(self.upscaler.restoration.fixed)
             self.result.notes += exists
@@ -167,7 +172,8 @@ class Job:
         if self._source is None:
             self._source = read_stdin(self.settings.max_pixels)
         info = probe(self._source, self.settings.max_pixels)
-        self.pixel_bytes = info.width * info.height * 3 * (2 if info.bits > 8 else 1)
+        channels = 4 if self.settings.alpha == KEEP else 3
+        self.pixel_bytes = info.width * info.height * channels * (2 if info.bits > 8 else 1)
         scale = self.upscaler.scale
         result.input_size = (info.width, info.height)
         result.output_size = (info.width * scale, info.height * scale)
@@ -226,12 +232,17 @@ class Job:
         """Read the pixels; they are kept until they are upscaled."""
         assert self._source is not None
         self.reading = True
-        picture = decode(self._source, self.settings.max_pixels)
+        alpha = self.settings.alpha
+        picture = decode(self._source, self.settings.max_pixels, keep_alpha=alpha != DROP)
+        picture = applied(picture, alpha)
         choice = choice_for(self.upscaler, picture.pixels, picture.compression)
         strength = choice.strength if choice else None
         record = provenance(self.settings.model, self.upscaler.scale, strength)
         self._pixels, self._metadata = picture.pixels, replace(picture.metadata, software=record)
-        self.result.notes = picture.notes
+        self._alpha = picture.alpha
+        self.result.notes = tuple(
+            f"{note}; {WAYS_OUT}" if note == UNCOVERED else note for note in picture.notes
+        )
         self._remember(choice)
 
     def _remember(self, choice: Choice | None) -> None:
@@ -273,10 +284,12 @@ class Job:
         task, settings = self.task, self.settings
         self.reading = False
         pixels, self._pixels = self.pixels, None
+        small, self._alpha = self._alpha, None
+        alpha = None if small is None else enlarged(small, self.upscaler.scale)
         if task.destination is None:
             with stdout() as file:
                 remarks = encode(
-                    pixels, task.output_format, self._metadata, file, settings.compression
+                    pixels, task.output_format, self._metadata, file, settings.compression, alpha
                 )
         else:
             with _explained(self._output_name):
@@ -290,6 +303,7 @@ class Job:
                 compression=settings.compression,
                 commit=commit,
                 check=check,
+                alpha=alpha,
             )
         self.result.notes += remarks
 

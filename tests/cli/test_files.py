@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edsr_cli.images.alpha import UNCOVERED, WAYS_OUT
 from tests.cli.conftest import finish, listing, start
 from tests.images import builders
 from tests.jobs.nearest import read_back, repeated
@@ -69,14 +70,14 @@ ODD = {
     "grey with alpha": Odd(
         saved(CLEAR.convert("LA"), "PNG"),
         pixels=rgb(GREY),
-        notes=("alpha channel dropped",),
+        notes=(f"{UNCOVERED}; {WAYS_OUT}",),
     ),
-    "alpha": Odd(saved(CLEAR, "PNG"), pixels=PIXELS, notes=("alpha channel dropped",)),
+    "alpha": Odd(saved(CLEAR, "PNG"), pixels=PIXELS, notes=(f"{UNCOVERED}; {WAYS_OUT}",)),
     "alpha that is opaque": Odd(saved(PICTURE.convert("RGBA"), "PNG"), pixels=PIXELS),
     "one bit": Odd(saved(GREY.convert("1"), "PNG"), pixels=rgb(GREY.convert("1"))),
     "palette": Odd(saved(PALETTE, "PNG"), pixels=rgb(PALETTE)),
     "palette with a transparent colour": Odd(
-        saved(PALETTE, "PNG", transparency=0), notes=("alpha channel dropped",)
+        saved(PALETTE, "PNG", transparency=0), notes=(f"{UNCOVERED}; {WAYS_OUT}",)
     ),
     "16-bit grey": Odd(
         builders.png(deep_grey(), builders.GREY),

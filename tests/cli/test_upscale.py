@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from edsr_cli.cli.terminal import Terminal
+from edsr_cli.images.alpha import UNCOVERED, WAYS_OUT
 from tests.cli.conftest import PIXELS, listing, records
 from tests.jobs.nearest import NAME, read_back, repeated, save_nearest
 
@@ -218,7 +219,7 @@ def test_quiet_and_verbose(upscale, photo):
     assert [line[:16] for line in quiet.lines] == ["error: bad.png: ", "error: 1 of 3 pi"]
     normal = upscale(photo, "clear.png", "bad.png", "--overwrite")
     assert len(normal.lines) == 5
-    assert "clear.png: alpha channel dropped" in normal.lines
+    assert f"clear.png: {UNCOVERED}; {WAYS_OUT}" in normal.lines
     verbose = upscale(photo, "clear.png", "bad.png", "--overwrite", "-v")
     assert set(normal.lines[-2:]) < set(verbose.lines)
     assert sum(f"{NAME} on cpu in " in line for line in verbose.lines) == 2
@@ -245,7 +246,7 @@ def test_notes_of_reading_and_writing(upscale, photo):
     run = upscale("clear.png", "-f", "jpg")
     assert run.code == 0
     assert run.lines[:2] == [
-        "clear.png: alpha channel dropped",
+        f"clear.png: {UNCOVERED}; {WAYS_OUT}",
         "clear.png: its ICC profile is damaged and was dropped",
     ]
 

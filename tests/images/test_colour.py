@@ -6,6 +6,7 @@ from PIL import Image
 
 from edsr_cli.errors import PictureError
 from edsr_cli.images import icc
+from edsr_cli.images.alpha import UNCOVERED
 from edsr_cli.images.colour import samples_to_rgb, to_rgb
 from edsr_cli.images.samples import Samples
 
@@ -20,7 +21,8 @@ def converted(
     image: Image.Image, profile: bytes | None = None, bits: int = 8
 ) -> tuple[np.ndarray, bytes | None, list[str]]:  # type: ignore[type-arg]
     image.load()
-    pixels, left, notes = to_rgb(image, profile, bits, "a.png")
+    pixels, left, notes, alpha = to_rgb(image, profile, bits, "a.png")
+    assert alpha is None
     assert pixels.shape == (image.height, image.width, 3) and pixels.flags.c_contiguous
     assert pixels.flags.writeable
     return pixels, left, notes
@@ -45,7 +47,7 @@ def test_rows_beyond_the_first_block() -> None:
 @pytest.mark.parametrize("alpha", [0, 1, 128])
 def test_colours_under_alpha_stay_as_stored(alpha: int) -> None:
     pixels, _, notes = converted(with_alpha(alpha))
-    assert (pixels == RGB).all() and notes == ["alpha channel dropped"]
+    assert (pixels == RGB).all() and notes == [UNCOVERED]
 
 
 def test_opaque_alpha_is_no_loss() -> None:
@@ -54,7 +56,7 @@ def test_opaque_alpha_is_no_loss() -> None:
 
 def test_premultiplied_colours_are_divided() -> None:
     pixels, _, notes = converted(with_alpha(128).convert("RGBa"))
-    assert np.abs(pixels.astype(int) - RGB).max() <= 2 and notes == ["alpha channel dropped"]
+    assert np.abs(pixels.astype(int) - RGB).max() <= 2 and notes == [UNCOVERED]
     grey = Image.fromarray(GREY)
     grey.putalpha(128)
     pixels, _, notes = converted(grey.convert("La"))
@@ -65,7 +67,7 @@ def test_grey_with_alpha() -> None:
     image = Image.fromarray(GREY)
     image.putalpha(7)
     pixels, _, notes = converted(image)
-    assert (pixels == GREY[..., None]).all() and notes == ["alpha channel dropped"]
+    assert (pixels == GREY[..., None]).all() and notes == [UNCOVERED]
 
 
 def test_palette_with_transparency() -> None:
@@ -76,7 +78,7 @@ def test_palette_with_transparency() -> None:
     assert converted(image)[0].tolist() == expected and not converted(image)[2]
     image.info["transparency"] = b"\x00\xff"
     assert converted(image)[0].tolist() == expected
-    assert converted(image)[2] == ["alpha channel dropped"]
+    assert converted(image)[2] == [UNCOVERED]
     del image.info["transparency"]
     assert converted(image.convert("PA"))[0].tolist() == expected
 
@@ -86,7 +88,7 @@ def test_transparent_colour() -> None:
         image.info["transparency"] = (0, 0, 0) if image.mode == "RGB" else 0
         pixels, _, notes = converted(image)
         assert (pixels == np.asarray(image).reshape(12, 20, -1)).all()
-        assert notes == ["transparent colour dropped"]
+        assert notes == [UNCOVERED]
 
 
 def test_bilevel_is_black_and_white() -> None:
@@ -143,18 +145,20 @@ def test_other_modes_go_through_pillow(mode: str) -> None:
 def test_samples_of_a_decoder_of_ours(dtype: type) -> None:
     factor = 1 if dtype is np.uint8 else 257
     rgb, alpha = RGB.astype(dtype) * dtype(factor), GREY.astype(dtype)
-    pixels, profile, notes = samples_to_rgb(
+    pixels, profile, notes, _ = samples_to_rgb(
         Samples("RGB", rgb, alpha, 8), icc.srgb_profile(), "a.tif"
     )
     assert (pixels == rgb).all() and pixels.dtype == dtype
-    assert profile == icc.srgb_profile() and notes == ["alpha channel dropped"]
+    assert profile == icc.srgb_profile() and notes == [UNCOVERED]
     opaque = np.full_like(alpha, np.iinfo(dtype).max)
     assert samples_to_rgb(Samples("RGB", rgb, opaque, 8), None, "a.tif")[2] == []
     linear = builders.grey_icc(builders.gamma_curve(1.0))
-    pixels, profile, notes = samples_to_rgb(Samples("GRAY", rgb[..., :1], None, 8), linear, "a.tif")
+    pixels, profile, notes, _ = samples_to_rgb(
+        Samples("GRAY", rgb[..., :1], None, 8), linear, "a.tif"
+    )
     assert pixels.dtype == dtype and profile == icc.srgb_profile()
     assert (pixels == icc.grey_to_srgb(linear, np.iinfo(dtype).max + 1)[rgb[..., :1]]).all()
-    pixels, profile, notes = samples_to_rgb(Samples("RGB", rgb, None, 8), linear, "a.tif")
+    pixels, profile, notes, _ = samples_to_rgb(Samples("RGB", rgb, None, 8), linear, "a.tif")
     assert (pixels == rgb).all() and profile is None and "dropped" in notes[0]
 
 

@@ -21,6 +21,7 @@ from edsr_cli.images import (
     to_pil,
 )
 from edsr_cli.images import exif as exif_data
+from edsr_cli.images.alpha import UNCOVERED
 
 from . import builders
 
@@ -185,7 +186,7 @@ def test_pictures_of_pillow() -> None:
     image.putalpha(9)
     image.info["dpi"] = (72, 72)
     picture = from_pil(image)
-    assert (picture.pixels == RGB).all() and picture.notes == ("alpha channel dropped",)
+    assert (picture.pixels == RGB).all() and picture.notes == (UNCOVERED,)
     assert picture.metadata.dpi == (72, 72) and picture.source_format == ""
     assert image.mode == "RGBA"  # left alone
     grey = Image.fromarray(np.array([[0, 65535]], np.uint16))

@@ -8,6 +8,7 @@ from PIL import Image
 
 from edsr_cli.errors import PictureError
 from edsr_cli.images import decode, icc, probe
+from edsr_cli.images.alpha import UNCOVERED
 
 from . import builders
 
@@ -140,7 +141,7 @@ def test_lab() -> None:
 
 @pytest.mark.parametrize("layers", [0, 3, -2])
 def test_transparency_is_remarked(layers: int) -> None:
-    note = "alpha channel dropped"
+    note = UNCOVERED
     assert (note in decode(psd([*planes(RGB), GREY], COLOUR, layers=layers)).notes) is True
     # Of several channels the first is transparency only if the layers say so: else it is a mask.
     picture = decode(psd([*planes(RGB), GREY, GREY], COLOUR, layers=layers))

@@ -13,6 +13,7 @@ from PIL import Image
 
 from edsr_cli.errors import PictureError
 from edsr_cli.images import decode
+from edsr_cli.images.alpha import DROPPED, UNCOVERED
 
 HEIGHT, WIDTH = 37, 45  # several strips and tiles, of which the last ones are cut
 _Y, _X = np.mgrid[:HEIGHT, :WIDTH]
@@ -211,7 +212,15 @@ def test_matrix(photometric: str, bits: int) -> None:
         assert np.abs(pixels - rgb).max() <= off, (cell, np.abs(pixels - rgb).max(), off)
         deep = bits == 16 and photometric in ("miniswhite", "minisblack", "rgb")
         assert (picture.pixels.dtype == np.uint16) == deep, cell
-        assert ("alpha channel dropped" in picture.notes) == bool(cell.alpha), cell
+        assert len({DROPPED, UNCOVERED} & set(picture.notes)) == bool(cell.alpha), cell
+        if cell.alpha:
+            kept = decode(data, name="a.tif", keep_alpha=True)
+            assert (kept.pixels == picture.pixels).all(), cell
+            assert not {DROPPED, UNCOVERED} & set(kept.notes), cell
+            expected = ALPHA * (picture.pixels.dtype.type(257) if deep else ALPHA.dtype.type(1))
+            assert kept.alpha is not None and kept.alpha.dtype == picture.pixels.dtype, cell
+            difference = np.abs(kept.alpha.astype(int) - expected).max()
+            assert difference <= (off if cell.method == "jpeg" else 0), (cell, difference)
         counts["right"] += 1
     print(photometric, bits, dict(counts))  # noqa: T201 - shown with pytest -s
     assert counts["right"] or counts["refused"]

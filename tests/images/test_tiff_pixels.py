@@ -12,6 +12,7 @@ from PIL import Image
 
 from edsr_cli.errors import PictureError
 from edsr_cli.images import decode, probe
+from edsr_cli.images.alpha import UNCOVERED
 
 from . import builders
 
@@ -131,7 +132,7 @@ def test_a_palette_with_alpha(dtype: type) -> None:
     samples = np.dstack([GREY, GREY]).astype(dtype)
     extra = [e(320, *table.ravel().tolist()), e(338, 2)]
     picture = decode(builders.tiff(samples, 3, extra=extra))
-    assert picture.notes == ("alpha channel dropped",)
+    assert picture.notes == (UNCOVERED,)
     shift = 8 if table.max() > 255 else 0
     assert (picture.pixels == (table >> shift).T[GREY]).all()
 

@@ -11,6 +11,7 @@ from PIL import Image, ImageCms
 from edsr_cli.errors import (
     ExitCode,
 )
+from edsr_cli.images.alpha import UNCOVERED, WAYS_OUT
 from edsr_cli.jobs.upscale import Result, Status, exit_code
 from tests.jobs.conftest import PIXELS, failed, listing
 from tests.jobs.nearest import NAME, read_back, repeated
@@ -100,7 +101,8 @@ def test_remarks_of_reading_and_of_writing_are_kept(job, tmp_path):
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
     image.save(tmp_path / "clear.png", icc_profile=profile.tobytes())
     result = job(tmp_path / "clear.png", form="bmp").run()
-    assert result.notes == ("alpha channel dropped", "BMP cannot hold the ICC profile: dropped")
+    remark = f"{UNCOVERED}; {WAYS_OUT}"
+    assert result.notes == (remark, "BMP cannot hold the ICC profile: dropped")
 
 
 class Stream:

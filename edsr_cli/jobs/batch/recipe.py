@@ -24,6 +24,7 @@ class Recipe:
         format: name of the output format.
         restore: how much pictures are restored, a number, or "auto" with the version of its
             thresholds; "0" for not at all.
+        alpha: what becomes of transparency: "drop", "keep" or a colour as "#rrggbb".
     """
 
     model: str
@@ -33,6 +34,7 @@ class Recipe:
     precision: str
     format: str
     restore: str = "0"
+    alpha: str = "drop"
 
     @property
     def identity(self) -> str:
@@ -40,6 +42,8 @@ class Recipe:
         values = {name: value for name, value in vars(self).items() if name != "model"}
         if self.restore == "0":
             del values["restore"]  # as if there were no such thing
+        if self.alpha == "drop":
+            del values["alpha"]  # what all outputs were made with that do not say
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_dict(self) -> dict[str, Any]:

@@ -84,7 +84,7 @@ class Engine:
         options = Settings(NAME, **settings)
         recipe = Recipe(
             NAME, weights_digest(self.upscalers[0].network), self.scale, options.ensemble, "fp32",
-            output_format.name,
+            output_format.name, alpha=options.alpha,
         )  # fmt: skip
         folders = [root.folder for root in roots]
         batch = Batch(self.upscalers, folders, options, recipe, limits, checksum, fail_fast)

@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from PIL import Image
 
 from edsr_cli.inference import Upscaler
 from edsr_cli.jobs.batch.scanning import MANIFEST
@@ -15,6 +16,7 @@ from tests.jobs.batch.engine import (
     paint_all,
     statuses,
 )
+from tests.jobs.nearest import read_back
 
 posix = pytest.mark.skipif(os.name == "nt", reason="about files of POSIX")
 pytestmark = pytest.mark.usefixtures("threads_end")
@@ -42,6 +44,20 @@ def test_other_options_and_models(engine, source, output, change):
     else:
         runs = [engine.run(ensemble=True), engine.run(ensemble=True), engine.run()]
     assert [statuses(run)[0][1] for run in runs] == ["done", "skipped", "done"]
+
+
+def test_another_setting_of_alpha(engine, source, output):
+    image = Image.new("RGBA", (6, 4), (9, 99, 199, 0))
+    source.mkdir(exist_ok=True)
+    image.save(source / "a.png")
+    modes, colours = [], []
+    for alpha in ("drop", "drop", "keep", "keep", "#ff0000", "#00ff00", "#00ff00", "drop"):
+        modes.append(statuses(engine.run(alpha=alpha))[0][1])
+        colours.append(read_back(output / "a.png").getpixel((3, 3)))
+    assert modes == ["done", "skipped", "done", "skipped", "done", "done", "skipped", "done"]
+    hidden, red, green = (9, 99, 199), (255, 0, 0), (0, 255, 0)
+    assert [c[:3] for c in colours] == [hidden] * 4 + [red, green, green, hidden]
+    assert [c[3:] for c in colours[2:4]] == [(0,), (0,)]
 
 
 def test_how_hard_it_is_compressed_does_not_count(engine, source, output):
