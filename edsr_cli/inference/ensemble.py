@@ -94,6 +94,7 @@ class Average(Node):
         self.networks = networks
         self.delay = networks[0].delay
         self.held_bytes = sum(network.held_bytes for network in networks)
+        self.copied_bytes = sum(network.copied_bytes for network in networks)
         self.work_bytes = max(network.work_bytes for network in networks)
         self.multiply_adds = sum(network.multiply_adds for network in networks)
 

@@ -35,6 +35,8 @@ class Node(ABC):
         delay: how many input rows beyond output row y the node must have seen to give row y,
             which is also how far to each side it looks: its receptive-field radius.
         held_bytes: bytes held between calls for each column of its input.
+        copied_bytes: bytes of what is held that are there twice for a moment in a call, for each
+            column of its input.
         work_bytes: largest number of bytes in use during a call, for each pixel of the strip,
             not counting what is held.
         multiply_adds: for each pixel of the node's input.
@@ -42,6 +44,7 @@ class Node(ABC):
 
     delay: int = 0
     held_bytes: int = 0
+    copied_bytes: int = 0
     work_bytes: int = 0
     multiply_adds: int = 0
 
@@ -215,8 +218,9 @@ class LongSkip(Node):
     def __init__(self, body: "Chain", features: int, precision: torch.dtype) -> None:
         self.body, self.precision = body, precision
         self.delay = body.delay
+        self.held_bytes = body.held_bytes + body.delay * features * 4
         # What waits is there twice while new rows are put behind it.
-        self.held_bytes = body.held_bytes + 2 * body.delay * features * 4
+        self.copied_bytes = body.delay * features * 4
         self.work_bytes = body.work_bytes + 3 * features * 4
         self.multiply_adds = body.multiply_adds
         self._waiting: Tensor | None = None
@@ -283,6 +287,7 @@ class Chain(Node):
         self.nodes: Sequence[Node] = tuple(nodes)
         self.delay = sum(node.delay for node in self.nodes)
         self.held_bytes = sum(node.held_bytes for node in self.nodes)
+        self.copied_bytes = sum(node.copied_bytes for node in self.nodes)
         self.work_bytes = max(node.work_bytes for node in self.nodes)
         area = 1  # pixels that a pixel of the chain's input has become
         for node in self.nodes:

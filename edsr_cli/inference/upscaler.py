@@ -128,7 +128,10 @@ class Upscaler:
         # Pixels of the output, in fp32: as they come, put together, and rounded; and summed up.
         output = (4 if ensemble else 3) * 3 * self.scale**2 * 4
         footprint = Footprint(
-            node.delay, count * node.held_bytes, count * node.work_bytes, count * output
+            node.delay,
+            count * (node.held_bytes + node.copied_bytes),
+            count * node.work_bytes,
+            count * output,
         )
         panel_width = {"auto": None, "none": width}[tile] if isinstance(tile, str) else int(tile)
         spare = 0
