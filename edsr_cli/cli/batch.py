@@ -85,6 +85,7 @@ def command(
         from edsr_cli.images import DEFAULT_MAX_PIXELS, format_for
         from edsr_cli.images.alpha import check_format
         from edsr_cli.inference.processors import use_threads
+        from edsr_cli.jobs import estimate
         from edsr_cli.jobs.batch.globs import Choice
         from edsr_cli.jobs.batch.limits import choose_limits
         from edsr_cli.jobs.batch.recipe import Recipe, weights_digest
@@ -140,9 +141,15 @@ def command(
                 listeners.append(stack.enter_context(Report(Path(report), about, not resume)))
             if watch:
                 terminal.note(f"Watching {_names(inputs)}, until Ctrl-C. {_where(roots, 'go to')}")
+            work = _WorkListener()
+            listeners += [work] if dry_run else []
             summary = _run(
                 terminal, batch, source, counting, listeners, first.scale, dry_run, as_json
             )
+        if work.multiply_adds:
+            speeds = [estimate.speed(upscaler) for upscaler in upscalers]
+            if speed := sum(filter(None, speeds)):
+                terminal.note(estimate.in_all(work.multiply_adds / speed))
         _finish(terminal, summary, roots, watch, lines.failed)
 
 
@@ -295,6 +302,22 @@ class _JsonListener:
 
     def ended(self, record: "Record") -> None:
         self._lines.write(record.to_dict())
+
+    def tick(self, state: "State") -> None:
+        pass
+
+    def finished(self, summary: "Summary") -> None:
+        pass
+
+
+class _WorkListener:
+    """A listener that adds up what a dry run has planned."""
+
+    def __init__(self) -> None:
+        self.multiply_adds = 0.0
+
+    def ended(self, record: "Record") -> None:
+        self.multiply_adds += record.plan.get("multiply_adds", 0) if record.plan else 0
 
     def tick(self, state: "State") -> None:
         pass

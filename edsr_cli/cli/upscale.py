@@ -11,7 +11,6 @@ from edsr_cli.cli.json_lines import JsonLines
 from edsr_cli.cli.terminal import Terminal
 from edsr_cli.errors import EdsrError, ExitCode, UsageError
 from edsr_cli.restoration.words import ASKED, describe
-from edsr_cli.text import about
 
 if TYPE_CHECKING:
     from edsr_cli.inference import Tile, Upscaler
@@ -162,7 +161,7 @@ def _run(
     failed = sum(result.error is not None for result in results)
     times = [result.plan["seconds"] for result in results if "seconds" in result.plan]
     if len(times) > 1:
-        terminal.note(f"In all, the network takes {about(sum(times))}.")
+        terminal.note(estimate.in_all(sum(times)))
     if failed and len(results) > 1:
         terminal.error(f"{failed} of {len(results)} pictures failed.")
     code = exit_code(results)

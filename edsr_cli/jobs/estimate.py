@@ -33,5 +33,10 @@ def in_words(result: Result, output_format: str) -> str:
     return text if seconds is None else f"{text}; the network takes {about(seconds)}"
 
 
+def in_all(seconds: float) -> str:
+    """A line about the time of several pictures."""
+    return f"In all, the network takes {about(seconds)}."
+
+
 def _megabytes(count: float) -> str:
     return f"{max(1, round(count / 1e6)):,} MB"

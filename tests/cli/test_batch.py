@@ -14,6 +14,7 @@ from PIL import Image
 from edsr_cli.inference import Upscaler
 from edsr_cli.jobs.batch.output import OutputFolder
 from edsr_cli.jobs.batch.scanning import MANIFEST
+from edsr_cli.text import about
 from tests.cli.batches import OURS, paint, rows
 from tests.cli.conftest import listing, on_terminal, records, usage
 from tests.jobs.nearest import NAME, read_back, repeated, save_nearest
@@ -109,8 +110,11 @@ def test_a_dry_run(batch, monkeypatch):
     paint("in/a.png", "in/b.png")
     Path("in/bad.png").touch()
     monkeypatch.setattr(Upscaler, "upscale", None)
+    monkeypatch.setattr("edsr_cli.jobs.estimate.speed_of", lambda *_: 10.0)
     run = batch("in", "-n", "--json")
     assert run.code == 1
+    work = sum(each["plan"]["multiply_adds"] for each in records(run) if each["plan"])
+    assert f"In all, the network takes {about(work / 10)}." in run.lines
     assert rows(run)["to do"] == "2" and rows(run)["failed"] == "1"
     assert sorted(record["status"] for record in records(run)) == ["failed", "planned", "planned"]
     assert [Path(name).name for name in listing(Path())] == ["in", "a.png", "b.png", "bad.png"]
