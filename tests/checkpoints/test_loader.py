@@ -97,7 +97,7 @@ def test_a_file_of_several_scales_has_4_as_its_default(tmp_path):
     ("model", "scale", "message"),
     [
         ("edsr-free", 5, r"'edsr-free' has no scale x5\. It has x2, x3, x4\."),
-        ("esdr", None, r"no model and no file 'esdr'\. Models: edsr-free"),
+        ("esdr", None, r"no model and no file 'esdr'\. Did you mean edsr\? Models: edsr-free"),
         ("none.pt", None, r"none\.pt: there is no such file"),
         ("none.safetensors", 2, r"none\.safetensors: there is no such file"),
     ],

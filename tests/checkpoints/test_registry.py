@@ -82,7 +82,8 @@ def test_what_restores_a_model_is_the_same_network_with_other_weights():
 
 def test_an_unknown_model_or_scale_lists_the_alternatives():
     with pytest.raises(
-        WeightsError, match=r"no model 'esdr'\. Models: edsr-free, edsr-photo, mdsr-free, e"
+        WeightsError,
+        match=r"no model 'esdr'\. Did you mean edsr\? Models: edsr-free, edsr-photo, m",
     ):
         registry.find("esdr", 4)
     with pytest.raises(WeightsError, match=r"'edsr-free' has no scale x8\. It has x2, x3, x4\."):
