@@ -55,9 +55,9 @@ THRESHOLDS = {
         {"JPEG": (98, 95, 90, 82), "WebP": (97, 91, 78, 43), "AVIF": (94, 81, 63, 54)},
         noise=(1.1, 1.6, 3.0, 4.5),
     ),
-    3: Thresholds(  # between its neighbours, as long as there is no second network to measure
-        {"JPEG": (97, 95, 90, 77), "WebP": (97, 91, 78, 36), "AVIF": (94, 81, 63, 47)},
-        noise=(1.1, 1.9, 2.8, 3.9),
+    3: Thresholds(
+        {"JPEG": (98, 95, 88, 65), "WebP": (98, 90, 79, 28), "AVIF": (92, 77, 59, 42)},
+        noise=(1.1, 1.7, 2.3, 2.8),
     ),
     4: Thresholds(
         {"JPEG": (97, 95, 90, 73), "WebP": (97, 91, 79, 30), "AVIF": (94, 81, 63, 41)},
