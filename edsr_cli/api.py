@@ -90,13 +90,18 @@ def load(
     if not isinstance(model, str | os.PathLike):
         raise TypeError(f"model must be a name or a path, not {type(model).__name__}")
     stated = Stated(layout, value_range, mean_shift, residual_scale)
-    if restore is not None and restore != "auto" and not 0 <= restore <= 1:
+    if restore is not None and restore != "auto" and not _is_strength(restore):
         raise ValueError(f"restore must be 'auto' or from 0 to 1, not {restore!r}")
     name = os.fspath(model)
     loaded = load_network(name, scale, stated)
     restoration = find_restoration(loaded, name, restore)
     upscaler = make_upscaler(loaded, restoration, device, precision, limit)
     return PictureUpscaler(upscaler, loaded.name)
+
+
+def _is_strength(value: object) -> bool:
+    is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    return is_number and bool(0 <= value <= 1)  # type: ignore[operator]
 
 
 class PictureUpscaler:

@@ -118,8 +118,9 @@ def command(
                     _run(terminal, benchmark, upscaler, mine, as_json) for benchmark in benchmarks
                 ]
         if plot:
-            plot_gain(summaries, Path(plot), overwrite)
-            terminal.note(f"The plot is in {display_name(Path(plot))}.")
+            drawn = plot_gain(summaries, Path(plot), overwrite)
+            where = f"The plot is in {display_name(Path(plot))}."
+            terminal.note(where if drawn else "There is nothing to plot.")
     codes = {result.exit_code for summary in summaries for result in summary.results}
     codes.discard(ExitCode.DONE)
     code = ExitCode.SOME_FAILED if len(codes) > 1 else next(iter(codes), ExitCode.DONE)

@@ -76,7 +76,7 @@ def command(
     terminal = Terminal.with_flags(quiet, verbose)
     with terminal.starting(), interruption.held():
         from edsr_cli.degradations.pictures import like
-        from edsr_cli.degradations.reduction import UNKNOWN, Bicubic
+        from edsr_cli.degradations.reduction import UNKNOWN, Bicubic, Given
         from edsr_cli.degradations.reduction import choose as reduction_of
         from edsr_cli.inference import devices
         from edsr_cli.inference.processors import use_threads
@@ -92,6 +92,10 @@ def command(
         use_threads(threads)
         config, recipe = preset(preset_name, scale)
         reduction, data = reduction_of(degrade or "", data, config.scales)
+        if shrink > 1 and isinstance(reduction, Given):
+            raise UsageError(
+                "--shrink does not go with LR pictures that are given.", "Leave it out."
+            )
         if reduction.identity != Bicubic().identity:
             degrade = f"{UNKNOWN}:{reduction.identity}"
         recipe = with_options(

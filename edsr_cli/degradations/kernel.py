@@ -6,9 +6,14 @@ weights that make LR from HR with the least squared error are the solution of a 
 """
 
 import hashlib
+import io
+import stat
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +27,7 @@ LARGEST = 63
 
 _LEAST_SHARE = 1e-6  # of the mean diagonal: keeps the system solvable where pictures are smooth
 _GREATEST_FILE = 1 << 20  # bytes
+_TINY = float(np.finfo(np.float64).tiny)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,9 +84,11 @@ def normalised(weights: NDArray[np.float64], name: str) -> Kernel:
         raise UsageError(f"{name}: a kernel is a square, not {weights.shape}.")
     if len(weights) > LARGEST:
         raise UsageError(f"{name}: a kernel has at most {LARGEST} x {LARGEST} weights.")
-    if not np.isfinite(weights).all() or not weights.sum() > 0:
+    with np.errstate(over="ignore"):
+        total = weights.sum()
+    if not np.isfinite(weights).all() or not _TINY < total < np.inf:
         raise UsageError(f"{name}: the weights of a kernel must be finite, with a sum above 0.")
-    return Kernel(weights / weights.sum())
+    return Kernel(weights / total)
 
 
 def read_kernel(path: Path) -> Kernel:
@@ -91,26 +99,57 @@ def read_kernel(path: Path) -> Kernel:
     """
     name = display_name(path)
     try:
-        if path.stat().st_size > _GREATEST_FILE:
-            raise UsageError(f"{name} is too large for a kernel.")
+        content = io.BytesIO(_content(path, name))
         if path.suffix.lower() == ".npy":
-            weights = np.load(path, allow_pickle=False)
+            weights = _read_array(content)
         elif path.suffix.lower() in (".txt", ".csv"):
             delimiter = "," if path.suffix.lower() == ".csv" else None
-            weights = np.loadtxt(path, delimiter=delimiter, ndmin=2)
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")  # of a file without numbers
+                weights = np.loadtxt(content, delimiter=delimiter, ndmin=2, encoding="utf-8")
         else:
-            with Image.open(path) as picture:
-                weights = np.asarray(
-                    picture if picture.mode.startswith("I") else picture.convert("L")
-                )
+            with Image.open(content) as picture:
+                if max(picture.size) > LARGEST:
+                    raise ValueError(f"it has {picture.width} x {picture.height} pixels")
+                grey = picture if picture.mode.startswith("I") else picture.convert("L")
+                weights = np.asarray(grey)
         return normalised(np.asarray(weights, np.float64), name)
+    except UnidentifiedImageError as error:
+        raise UsageError(f"{name} holds no kernel (not a picture).", _HINT) from error
     except OSError as error:
-        reason = "not a picture" if isinstance(error, UnidentifiedImageError) else error.strerror
+        reason = error.strerror or error
         raise UsageError(f"{name}: the kernel cannot be read ({reason}).", _HINT) from error
-    except (ValueError, EOFError, SyntaxError) as error:
+    except _DAMAGE as error:
         raise UsageError(f"{name} holds no kernel ({error}).", _HINT) from error
 
 
+def _content(path: Path, name: str) -> bytes:
+    """The bytes of a file that must be a plain one, and small."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise UsageError(f"{name} is not a file.", _HINT)
+    with path.open("rb") as file:
+        content = file.read(_GREATEST_FILE + 1)
+    if len(content) > _GREATEST_FILE:
+        raise UsageError(f"{name} is too large for a kernel.")
+    return content
+
+
+def _read_array(file: BinaryIO) -> NDArray[np.float64]:
+    """A kernel from NumPy's format; what its header claims is looked at before memory is taken."""
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else None
+    read = np.lib.format.read_array_header_2_0 if version == (2, 0) else read
+    if read is None:
+        raise ValueError(f"an array in version {version} of the format")
+    shape, _, kind = read(file)
+    if len(shape) != 2 or max(shape) > LARGEST or kind.kind not in "biuf":
+        raise ValueError(f"an array of shape {shape} and type {kind}")
+    file.seek(0)
+    return np.asarray(np.load(file, allow_pickle=False), np.float64)
+
+
+_DAMAGE = (ValueError, EOFError, SyntaxError, MemoryError, OverflowError, TokenError, UserWarning)
 _HINT = "Give a .npy file, text with a row of numbers a line, or a grey picture."
 
 

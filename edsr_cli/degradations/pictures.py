@@ -10,7 +10,6 @@ from edsr_cli.degradations.patches import Degradation, degrade_picture
 from edsr_cli.degradations.reduction import UNKNOWN, Bicubic, ByKernel, Reduction, by_kernel
 from edsr_cli.errors import UsageError
 from edsr_cli.images.quality import Compression
-from edsr_cli.images.source import display_name
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class PictureDegradation:
         """
         if self.lr == UNKNOWN and pair.lr is None:
             raise UsageError(
-                f"{display_name(pair.hr)}: there are no LR_unknown pictures for x{pair.scale}.",
+                f"there are no LR_unknown pictures for x{pair.scale}.",
                 "Give a kernel: unknown:PATH.",
             )
         lr, compression = loaded.lr, loaded.compression
@@ -65,9 +64,9 @@ def picture_degradation(text: str, scales: tuple[int, ...]) -> PictureDegradatio
     Raises:
         UsageError, PictureError: it cannot be understood, or its kernel cannot be had.
     """
-    name, _, path = text.partition(":")
+    name, colon, path = text.partition(":")
     if name == UNKNOWN:
-        if path:
+        if colon:
             return PictureDegradation(text, kernels=by_kernel(Path(path), scales))
         return PictureDegradation(text, lr=UNKNOWN)
     steps = spec.parse(text)

@@ -19,6 +19,7 @@ from edsr_cli.errors import PictureError, UsageError
 from edsr_cli.images import decode
 from edsr_cli.images.rounding import to_uint8
 from edsr_cli.images.source import display_name
+from edsr_cli.networks import SCALES
 
 UNKNOWN = "unknown"
 """The name of the second track's degradation."""
@@ -124,10 +125,10 @@ def choose(
     Raises:
         UsageError, PictureError: there are no such pictures, or no such kernel.
     """
-    name, _, path = text.partition(":")
+    name, colon, path = text.partition(":")
     if name != UNKNOWN:
         return Bicubic(), list(sources)
-    if path:
+    if colon:
         return by_kernel(Path(path), scales), list(sources)
     return given(sources, scales)
 
@@ -176,7 +177,7 @@ def by_kernel(path: Path, scales: tuple[int, ...]) -> ByKernel:
             )
         return ByKernel({scales[0]: read_kernel(path)})
     own = {scale: path / f"x{scale}.npy" for scale in scales}
-    if any(file.exists() for file in own.values()):
+    if any((path / f"x{scale}.npy").exists() for scale in SCALES):
         return ByKernel({scale: read_kernel(file) for scale, file in own.items()})
     return ByKernel({scale: _estimated(path, scale) for scale in scales})
 

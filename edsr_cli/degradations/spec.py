@@ -46,8 +46,8 @@ class Strength:
     share: float = 1.0
 
     def __str__(self) -> str:
-        span = f"{self.low:g}" if self.low == self.high else f"{self.low:g}-{self.high:g}"
-        return span + _share(self.share)
+        low, high = _text(self.low), _text(self.high)
+        return (low if low == high else f"{low}-{high}") + _share(self.share)
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,8 @@ _RANGES = {  # name: least and greatest value
     "jpeg": (1.0, 100.0),
     "again": (1.0, 100.0),
 }
+_DECIMAL = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
+_SPAN = re.compile(f"({_DECIMAL})(?:-({_DECIMAL}))?")
 _ITEM = re.compile(r"([a-z0-9]+)(?::([^@]*))?(?:@(.*))?")
 
 PHOTO = Spec(
@@ -142,8 +144,8 @@ def parse(text: str) -> Spec:
     Raises:
         UsageError: it cannot be understood; the message names the part.
     """
-    if text in NAMED:
-        return NAMED[text]
+    if text.strip().lower() in NAMED:
+        return NAMED[text.strip().lower()]
     spec, seen = Spec(), set[str]()
     for item in text.split(","):
         match = _ITEM.fullmatch(item.strip())
@@ -154,8 +156,14 @@ def parse(text: str) -> Spec:
             raise UsageError(f"The degradation {text!r} has {name} twice.")
         seen.add(name)
         spec = replace(spec, **_read(item, name, value, share))
-    if spec.again and not spec.jpeg:
-        raise UsageError("A second compression (again) needs a first (jpeg).")
+    for name, needs, is_idle in (
+        ("again", "jpeg", bool(spec.again and not spec.jpeg)),
+        ("444", "jpeg", bool(spec.full_colour and not spec.jpeg)),
+        ("grey", "noise or shot", bool(spec.grey and not (spec.noise or spec.shot))),
+        ("clean@SHARE", "other steps", spec.clean > 0 and spec.is_clean),
+    ):
+        if is_idle:
+            raise UsageError(f"The degradation {text!r}: {name} does nothing without {needs}.")
     return spec
 
 
@@ -173,26 +181,29 @@ def _read(item: str, name: str, value: str | None, share: str | None) -> dict[st
             raise UsageError(f"{item!r}: a filter is one of {names}.") from None
     if name not in _RANGES or not value:
         raise _misunderstood(item)
-    low, _, high = value.partition("-")
+    span = _SPAN.fullmatch(value)
+    if span is None:
+        raise UsageError(f"{item!r}: {value!r} is not a number, or a range such as 30-98.")
     least, greatest = _RANGES[name]
-    first = _number(item, low, least, greatest)
-    last = _number(item, high, least, greatest) if high else first
+    first = _number(item, span[1], least, greatest)
+    last = first if span[2] is None else _number(item, span[2], least, greatest)
     if last < first:
         raise UsageError(f"{item!r}: the range runs backwards.")
     return {name: Strength(first, last, part)}
 
 
 def _number(item: str, text: str, least: float, greatest: float) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise UsageError(f"{item!r}: {text!r} is not a number.") from None
+    if not re.fullmatch(_DECIMAL, text):
+        raise UsageError(f"{item!r}: {text!r} is not a number.")
+    value = float(text)
     if not least <= value <= greatest:
         raise UsageError(f"{item!r}: {text} is not from {least:g} to {greatest:g}.")
     return value
 
 
 def _misunderstood(item: str) -> UsageError:
+    if item.strip().lower() in (*NAMED, "unknown"):
+        return UsageError(f"{item.strip().lower()} stands alone, without other steps.")
     return UsageError(
         f"{item!r} is not a step of degradation.",
         "Give clean, photo, or steps such as blur:0-0.4@0.5,noise:0-10,jpeg:30-98,444@0.3.",
@@ -200,7 +211,12 @@ def _misunderstood(item: str) -> UsageError:
 
 
 def _share(share: float) -> str:
-    return "" if share == 1.0 else f"@{share:g}"
+    return "" if share == 1.0 else f"@{_text(share)}"
+
+
+def _text(number: float) -> str:
+    """A number in decimals, as it can be read again."""
+    return f"{number:.9f}".rstrip("0").rstrip(".")
 
 
 assert {field.name for field in fields(Spec)} >= _SHARES.keys() | _RANGES.keys()

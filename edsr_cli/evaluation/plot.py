@@ -60,13 +60,16 @@ def check_plot(degradations: Sequence[str], path: Path, overwrite: bool) -> None
         ) from error
 
 
-def plot_gain(summaries: Sequence[Summary], path: Path, overwrite: bool) -> None:
+def plot_gain(summaries: Sequence[Summary], path: Path, overwrite: bool) -> bool:
     """Draw a line for each data set and scale, as a PNG file.
 
     Args:
         summaries: of all data sets, scales and degradations; what is not compression is left out.
         path: the file.
         overwrite: replace a file that exists.
+
+    Returns:
+        Whether there was anything to draw.
 
     Raises:
         PictureError: the file exists already, or cannot be written.
@@ -79,6 +82,8 @@ def plot_gain(summaries: Sequence[Summary], path: Path, overwrite: bool) -> None
         if quality is not None and summary.scores and summary.bicubic:
             gain = summary.scores.psnr_y - summary.bicubic.psnr_y
             lines[f"{summary.benchmark.name} x{summary.scale}"].append((quality, gain))
+    if not lines:
+        return False
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
     for label, points in lines.items():
@@ -94,3 +99,4 @@ def plot_gain(summaries: Sequence[Summary], path: Path, overwrite: bool) -> None
     axes.grid(alpha=0.3)
     with atomic_write(path, overwrite=overwrite) as file:
         figure.savefig(file, format="png", dpi=120, metadata={"Software": None})
+    return True

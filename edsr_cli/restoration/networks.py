@@ -125,7 +125,7 @@ def find_restoration(
     if model in registry.names():
         restored_by = registry.find(model, loaded.scale).restored_by
     if not restored_by:
-        if setting is None:
+        if setting is None or setting == 0:  # the plain network is all there is
             return None
         raise UsageError(
             f"--restore: {model} has no second network for compressed and noisy pictures.",

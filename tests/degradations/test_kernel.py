@@ -1,5 +1,8 @@
 """Kernels: what they do, where they come from, and that pairs of pictures give them away."""
 
+import io
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -25,6 +28,20 @@ def plain(pixels, weights, scale):
 def kernel(size, seed=0):
     weights = np.random.default_rng(seed).uniform(0, 1, (size, size)) ** 4
     return normalised(weights, "test")
+
+
+def array(values):
+    """As a .npy file."""
+    file = io.BytesIO()
+    np.save(file, values)
+    return file.getvalue()
+
+
+def picture(pixels):
+    """As a .png file."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
@@ -94,6 +111,13 @@ def test_files(tmp_path):
         ("a.txt", b"0 0\n0 0"),
         ("a.txt", b"1 nan\n0 0"),
         ("a.png", b"no picture"),
+        ("a.txt", b""),
+        ("a.npy", array(np.full((3, 3), 1e308))),
+        ("a.npy", array(np.ones((3, 3), complex))),
+        ("a.npy", array(np.ones((2, 3, 3)))),
+        ("a.npy", array(np.ones((3, 3))).replace(b"(3, 3), ", b"(300000, 300000), ")),
+        ("a.npy", array(np.ones((3, 3))).replace(b"(3, 3), }", b"(50000     ")),
+        ("a.png", picture(np.zeros((200, 200), np.uint8))),
         ("missing.npy", None),
     ],
 )
@@ -113,3 +137,10 @@ def test_a_pickle_is_not_run(tmp_path):
 def test_one_that_is_too_large():
     with pytest.raises(UsageError, match="at most"):
         normalised(np.ones((65, 65)), "big")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "k.txt")
+    with pytest.raises(UsageError, match=r"k\.txt is not a file"):
+        read_kernel(tmp_path / "k.txt")

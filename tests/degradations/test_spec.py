@@ -1,5 +1,7 @@
 """Specifications of degradations: what can be written, and that it comes back as written."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,19 +21,20 @@ def strengths(draw, greatest):
 @st.composite
 def specs(draw):
     jpeg = draw(st.none() | strengths(100))
+    noise, shot = draw(st.none() | strengths(100)), draw(st.none() | strengths(100))
     filters = draw(st.lists(st.sampled_from(Filter), unique=True))
-    return Spec(
-        clean=draw(st.just(0.0) | st.integers(1, 99).map(lambda n: n / 100)),
+    spec = Spec(
         blur=draw(st.none() | strengths(4)),
         filters=tuple(filters),
         filter_share=draw(shares) if filters else 1.0,
-        noise=draw(st.none() | strengths(100)),
-        shot=draw(st.none() | strengths(100)),
-        grey=draw(st.just(0.0) | shares),
+        noise=noise,
+        shot=shot,
+        grey=draw(st.just(0.0) | shares) if noise or shot else 0.0,
         jpeg=jpeg,
-        full_colour=draw(st.just(0.0) | shares),
+        full_colour=draw(st.just(0.0) | shares) if jpeg else 0.0,
         again=draw(st.none() | strengths(100)) if jpeg else None,
     )
+    return spec if spec.is_clean else replace(spec, clean=draw(st.sampled_from([0.0, 0.2, 0.99])))
 
 
 @given(specs())
@@ -74,11 +77,19 @@ def test_what_is_made_from_hr():
         ("jpeg:90-50", "backwards"),
         ("jpeg:fine", "'fine' is not a number"),
         ("jpeg:50@2", "from 0 to 1"),
-        ("noise:nan", "from 0 to 100"),
+        ("noise:nan", "'nan' is not a number"),
+        ("noise:-5", "'-5' is not a number"),
+        ("noise:5-", "'5-' is not a number"),
+        ("noise:1e1", "'1e1' is not a number"),
+        ("jpeg:٥٠", "is not a number"),
+        ("444", "does nothing without jpeg"),
+        ("grey,jpeg:50", "does nothing without noise"),
+        ("clean@0.5", "does nothing without other steps"),
+        ("photo,jpeg:50", "photo stands alone"),
         ("noise:3,noise:4", "noise twice"),
         ("filter:nearest", "a filter is one of box"),
         ("filter:", "'filter:'"),
-        ("again:50", "needs a first"),
+        ("again:50", "does nothing without jpeg"),
         ("clean,,jpeg:3", "''"),
         ("jpeg:50;noise:3", "not a number"),
     ],
