@@ -63,6 +63,7 @@ def test_details_are_said_of_clean_pictures_and_scales_without_a_second_network(
 
 @pytest.mark.parametrize("command", ["upscale", "batch", "evaluate"])
 def test_settings_that_make_no_sense(edsr, files, command):
+    files = files / "bad.jpg" if command == "upscale" else files
     for setting in ("2", "-1", "often", "nan", "1e0", ""):
         usage(edsr(command, files, f"--restore={setting}"), "--restore", "auto")
     run = edsr(command, files, "-m", "mdsr-free", "-s", 2, "--restore", "auto")
