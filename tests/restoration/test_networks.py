@@ -89,8 +89,9 @@ def test_nothing_is_loaded_for_a_strength_of_0():
 
 @pytest.mark.parametrize("model", ["mdsr-free", "edsr-photo", "a file.pt"])
 def test_a_model_without_a_second_network_is_not_restored(model):
-    assert find_restoration(loaded(), model, None) is None
-    for setting in ("auto", 0.0, 0.5):
+    for setting in (None, 0.0):
+        assert find_restoration(loaded(), model, setting) is None
+    for setting in ("auto", 0.5):
         with pytest.raises(UsageError, match=r"--restore: .* has no second network.*edsr-free"):
             find_restoration(loaded(), model, setting)
 
