@@ -17,6 +17,7 @@ from edsr_cli.restoration.sampling import Colours
 
 _SHARE = 0.1  # of the blocks are looked at
 _FEWEST = 16
+_ENOUGH = 64  # blocks; the calmest of fewer need not be calm
 _GREATEST = 90.0  # levels; what is stronger is a pattern: dither, a checkerboard, line art
 _DARKEST, _BRIGHTEST = 3, 252  # what is beyond may be cut off, and its noise with it
 _V, _U = np.meshgrid(np.arange(8), np.arange(8), indexing="ij")
@@ -44,10 +45,10 @@ def noise_level(parts: Sequence[Colours]) -> float:
         parts: pieces of the picture, (H, W, 3).
     """
     blocks = _blocks(parts)
-    if len(blocks) * _SHARE < _FEWEST:  # the calmest of a few need not be calm
+    if len(blocks) < _ENOUGH:
         return 0.0
     luma = _energies(blocks @ _LUMA)
-    calm = np.argsort(luma[:, _LOW].sum(axis=1))[: int(len(luma) * _SHARE)]
+    calm = np.argsort(luma[:, _LOW].sum(axis=1))[: max(_FEWEST, int(len(luma) * _SHARE))]
     highest = luma[calm][:, _HIGHEST].mean()
     level = float(np.sqrt(highest)) / _LUMA_SHARE
     coloured = float(
