@@ -17,7 +17,7 @@ from edsr_cli.restoration.sampling import Colours
 
 _SHARE = 0.1  # of the blocks are looked at
 _FEWEST = 16
-_ENOUGH = 64  # blocks; the calmest of fewer need not be calm
+_ENOUGH = 64  # blocks of a picture; the calmest of fewer need not be calm
 _GREATEST = 90.0  # levels; what is stronger is a pattern: dither, a checkerboard, line art
 _DARKEST, _BRIGHTEST = 3, 252  # what is beyond may be cut off, and its noise with it
 _V, _U = np.meshgrid(np.arange(8), np.arange(8), indexing="ij")
@@ -45,7 +45,7 @@ def noise_level(parts: Sequence[Colours]) -> float:
         parts: pieces of the picture, (H, W, 3).
     """
     blocks = _blocks(parts)
-    if len(blocks) < _ENOUGH:
+    if len(blocks) < _FEWEST:
         return 0.0
     luma = _energies(blocks @ _LUMA)
     calm = np.argsort(luma[:, _LOW].sum(axis=1))[: max(_FEWEST, int(len(luma) * _SHARE))]
@@ -71,8 +71,8 @@ def _blocks(parts: Sequence[Colours]) -> NDArray[np.float32]:
         for place in places
     ]
     blocks = np.concatenate(stacks)
-    if not len(blocks):
-        return blocks
+    if len(blocks) < _ENOUGH:
+        return blocks[:0]
     least, most = blocks.min(axis=(1, 2, 3)), blocks.max(axis=(1, 2, 3))
     # What has one colour was filled with it: a border, or a drawing, which has no noise if there is
     # much of that.
