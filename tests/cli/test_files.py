@@ -264,7 +264,8 @@ def test_broken_files_are_refused_with_one_line(edsr, model, tmp_path, monkeypat
     make(tmp_path / "bad file.png")
     before = listing(tmp_path)
     run = edsr("upscale", "bad file.png", "-m", model)
-    assert run.code == 1 and run.out == b""
+    # A folder is no bad picture, but a wrong command, and nothing is started.
+    assert run.code == (2 if name == "folder" else 1) and run.out == b""
     [line] = run.lines
     assert line.startswith("error: bad file.png: ") and words in line and line.endswith(".")
     assert listing(tmp_path) == before
@@ -291,6 +292,8 @@ def test_all_of_them_in_one_call(model, tmp_path):
     assert run.code == 1
     assert [path for path in listing(tmp_path) if not path.startswith("out")] == before
     records = {record["input"]: record for record in map(json.loads, run.out.splitlines())}
+    # What cannot be a picture at all, the folder, is told before the work begins.
+    names.sort(key=lambda name: not (tmp_path / name).is_dir())
     assert list(records) == names
     lines = run.lines
     assert lines.pop() == f"error: {len(broken)} of {len(names)} pictures failed."

@@ -46,9 +46,10 @@ def recipe(monkeypatch):
     """Make recipes as the command does."""
     current = {}
 
-    def make(name, weights, *rest):
+    def make(name, weights, *rest, **more):
         upscaler = current["upscaler"]
-        return Recipe(name, weights_digest(*networks_of(upscaler)), *rest, restore_label(upscaler))
+        digest, label = weights_digest(*networks_of(upscaler)), restore_label(upscaler)
+        return Recipe(name, digest, *rest, label, **more)
 
     monkeypatch.setattr(module, "Recipe", make)
     return current
