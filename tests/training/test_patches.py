@@ -72,6 +72,14 @@ def test_every_scale_and_every_place_gets_its_turn(photos: Photos) -> None:
         assert corners.batch(number).hr.shape == (6, 3, 48, 48)
 
 
+def test_every_corner_that_fits_is_drawn(photos: Photos) -> None:
+    """Of 24 x 24 LR pixels, a patch of 23 has two rows and two columns to begin at."""
+    places = torch.cat([sampler(photos, (2,), 23).draw(n).tables["places"] for n in range(40)])
+    smallest = places[(places[:, 1] == 24) & (places[:, 3] == 48)]  # widths in LR and HR pixels
+    corners = {(top, left) for top, left in smallest[:, 4:6].tolist()}
+    assert corners == {(0, 0), (0, 1), (1, 0), (1, 1)}
+
+
 def test_degraded_patches_are_those_of_their_places(photos: Photos) -> None:
     spec = parse("jpeg:90,444")
     worse = Sampler(photos, (2,), 6, 7, seed=3, device=CPU, degradation=Degradation(spec))
