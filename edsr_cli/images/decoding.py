@@ -26,7 +26,7 @@ from edsr_cli.images.quality import stated_compression
 from edsr_cli.images.rounding import to_uint8
 from edsr_cli.images.source import display_name, not_a_picture, open_source
 from edsr_cli.images.tiff_reading import decode_frame, decode_tiff, is_tiff, probe_tiff
-from edsr_cli.images.upright import upright
+from edsr_cli.images.upright import load_as_stored, upright
 
 _JPEG = ("JPEG", "MPO")
 _OURS = ("TIFF", "PSD")  # decoded in modules of their own
@@ -179,13 +179,7 @@ def _to_picture(
     keep_alpha: bool = False,
 ) -> Picture:
     if image.format == "TIFF":
-        # Pillow turns it by its tag on loading, or else by its XMP, which it shall not.
-        xmp = image.info.pop("xmp", None)
-        try:
-            image.load()
-        finally:
-            if xmp is not None:
-                image.info["xmp"] = xmp
+        load_as_stored(image)
     else:
         image.load()
     check_pixels(name, *image.size, image.width * image.height)

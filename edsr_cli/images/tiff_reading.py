@@ -16,7 +16,7 @@ from edsr_cli.images.source import not_a_picture
 from edsr_cli.images.tiff_layout import Layout, read_layout, refused
 from edsr_cli.images.tiff_pages import Directory, FromPage, Pages, classic_copy
 from edsr_cli.images.tiff_pixels import read_pixels
-from edsr_cli.images.upright import upright
+from edsr_cli.images.upright import load_as_stored, upright
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
@@ -128,13 +128,7 @@ def _by_libtiff(
     image: Image.Image, profile: bytes | None, name: str, keep_alpha: bool
 ) -> Converted:
     """JPEG of the old kind, of which libtiff knows all the ways to store it wrongly."""
-    # Pillow turns it by its tag on loading, or else by its XMP, which it shall not.
-    xmp = image.info.pop("xmp", None)
-    try:
-        image.load()
-    finally:
-        if xmp is not None:
-            image.info["xmp"] = xmp
+    load_as_stored(image)
     return to_rgb(image, profile, 8, name, keep_alpha)
 
 
