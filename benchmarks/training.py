@@ -32,7 +32,7 @@ from torch import nn
 
 from edsr_cli.inference import devices
 from edsr_cli.inference.assembly import Precision
-from edsr_cli.networks import EDSR, MDSR, NetworkConfig, edsr_baseline, mdsr_baseline
+from edsr_cli.model.networks import EDSR, MDSR, NetworkConfig, edsr_baseline, mdsr_baseline
 from edsr_cli.training.choices import Autocast
 from edsr_cli.training.graphs import Recorder, settings
 from edsr_cli.training.initial import random_network

@@ -24,10 +24,10 @@ from edsr_cli.images.alpha import DROP, UNCOVERED, alpha_setting, applied, enlar
 from edsr_cli.images.provenance import provenance
 from edsr_cli.images.quality import Compression
 from edsr_cli.images.source import display_name
-from edsr_cli.inference import Pixels, Progress, Tile, Upscaler
+from edsr_cli.inference import Progress, Tile, Upscaler
 from edsr_cli.inference.processors import use_threads
-from edsr_cli.inference.transfer import check_pixels
 from edsr_cli.inference.upscaler import check_tile
+from edsr_cli.pixels.arrays import Pixels, check_pixels
 from edsr_cli.restoration.choice import Choice, Setting
 from edsr_cli.restoration.networks import at_choice, choice_for, find_restoration, make_upscaler
 from edsr_cli.restoration.words import describe

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
-    from edsr_cli.networks import EDSR, MDSR, NetworkConfig
+    from edsr_cli.model.networks import EDSR, MDSR, NetworkConfig
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -67,7 +67,7 @@ TINY = {
 @pytest.fixture(params=TINY.values(), ids=TINY.keys())
 def tiny_config(request: pytest.FixtureRequest) -> "NetworkConfig":
     """The hyper-parameters of a tiny network of each kind, one after the other."""
-    from edsr_cli.networks import NetworkConfig
+    from edsr_cli.model.networks import NetworkConfig
 
     return NetworkConfig(*request.param)
 
@@ -77,7 +77,7 @@ def tiny_network(tiny_config: "NetworkConfig") -> "EDSR | MDSR":
     """A network of `tiny_config`, the same weights every time, in eval mode without gradients."""
     import torch
 
-    from edsr_cli.networks import build
+    from edsr_cli.model.networks import build
 
     with torch.random.fork_rng():
         torch.manual_seed(0)

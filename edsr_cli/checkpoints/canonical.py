@@ -30,7 +30,7 @@ from edsr_cli.checkpoints.checkpoint import (
     fold_residual_scale,
 )
 from edsr_cli.errors import WeightsError
-from edsr_cli.networks import NetworkConfig
+from edsr_cli.model.networks import NetworkConfig
 
 FORMAT_VERSION = "1"
 LONGEST_HEADER = 10**7

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from edsr_cli.errors import WeightsError
-from edsr_cli.networks import NetworkConfig
+from edsr_cli.model.networks import NetworkConfig
 
 FLOAT_TYPES = (torch.float32, torch.float16, torch.bfloat16)
 

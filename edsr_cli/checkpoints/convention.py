@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from edsr_cli.checkpoints.checkpoint import fold_residual_scale
-from edsr_cli.networks import RGB_MEAN, RGB_RANGE, NetworkConfig
+from edsr_cli.model.networks import RGB_MEAN, RGB_RANGE, NetworkConfig
 
 VALUE_RANGES = (255.0, 1.0)
 MEAN_SHIFTS = (True, False)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from edsr_cli.checkpoints.layouts import Layout
 from edsr_cli.errors import WeightsError
-from edsr_cli.networks import SCALES, NetworkConfig
+from edsr_cli.model.networks import SCALES, NetworkConfig
 
 
 def infer_config(

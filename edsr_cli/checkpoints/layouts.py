@@ -7,15 +7,15 @@ without looking at a tensor. What the weights expect leaves no trace in keys: fi
 a picture of noise.
 
 The names of modules are given by rules from the official release's names, which are those of
-`edsr_cli.networks`, to the file's own. So everything that goes wrong with a file can be said in
-the file's own words.
+`edsr_cli.model.networks`, to the file's own. So everything that goes wrong with a file can be said
+in the file's own words.
 """
 
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from edsr_cli.networks import SCALES
+from edsr_cli.model.networks import SCALES
 
 MEAN_KEYS = ("sub_mean.weight", "sub_mean.bias", "add_mean.weight", "add_mean.bias")
 """The official keys of the two mean shifts."""
@@ -77,7 +77,7 @@ class Layout:
         """The file's key for an official one such as "body.0.body.2.weight".
 
         Args:
-            official: a key of `edsr_cli.networks`.
+            official: a key of `edsr_cli.model.networks`.
             scales: the network's scales, which `branches_by_scale` needs for keys of branches.
         """
         module, _, parameter = official.rpartition(".")

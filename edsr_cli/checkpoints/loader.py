@@ -12,7 +12,7 @@ from edsr_cli.checkpoints.reader import read_checkpoint
 from edsr_cli.checkpoints.stated import Stated
 from edsr_cli.checkpoints.tensor_file import SUFFIXES
 from edsr_cli.errors import UsageError, WeightsError
-from edsr_cli.networks import EDSR, MDSR, NetworkConfig, build
+from edsr_cli.model.networks import EDSR, MDSR, NetworkConfig, build
 
 __all__ = ["LoadedNetwork", "load_network", "read_checkpoint"]
 

@@ -6,7 +6,7 @@ between them works, and is of the same cost (Wang et al. 2018, arXiv 1809.00219,
 
 import torch
 
-from edsr_cli.networks import EDSR, MDSR, build
+from edsr_cli.model.networks import EDSR, MDSR, build
 
 
 def mixed(plain: EDSR | MDSR, restoring: EDSR | MDSR, strength: float) -> EDSR | MDSR:

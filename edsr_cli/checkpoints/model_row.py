@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from edsr_cli.networks import NetworkConfig
+    from edsr_cli.model.networks import NetworkConfig
 
 NONE_STATED = "none stated"
 """The licence of weights whose publisher names none."""
@@ -196,7 +196,7 @@ class ModelRow:
     @property
     def config(self) -> "NetworkConfig":
         """The hyper-parameters of the published network. Imports torch."""
-        from edsr_cli.networks import NetworkConfig
+        from edsr_cli.model.networks import NetworkConfig
 
         return NetworkConfig(
             self.architecture,

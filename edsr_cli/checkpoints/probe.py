@@ -27,7 +27,7 @@ from torch.nn import functional as F
 
 from edsr_cli.checkpoints.convention import Convention, to_canonical
 from edsr_cli.errors import WeightsError
-from edsr_cli.networks import MDSR, NetworkConfig, build
+from edsr_cli.model.networks import MDSR, NetworkConfig, build
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,6 @@ from edsr_cli.images.picture import (
     Metadata,
     Picture,
     PictureInfo,
-    Pixels,
 )
 
 __all__ = [
@@ -26,7 +25,6 @@ __all__ = [
     "OutputFormat",
     "Picture",
     "PictureInfo",
-    "Pixels",
     "TooLargeError",
     "atomic_write",
     "check_writable",

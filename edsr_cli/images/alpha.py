@@ -15,7 +15,8 @@ from PIL import Image, ImageColor
 
 from edsr_cli.errors import UsageError
 from edsr_cli.images.formats import FORMATS, OutputFormat
-from edsr_cli.images.picture import Picture, Pixels
+from edsr_cli.images.picture import Picture
+from edsr_cli.pixels.arrays import Pixels
 
 DROP, KEEP = "drop", "keep"
 """Settings; any other is a colour, see `alpha_setting`."""

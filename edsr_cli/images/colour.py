@@ -9,8 +9,8 @@ from PIL import Image
 from edsr_cli.errors import PictureError
 from edsr_cli.images import icc
 from edsr_cli.images.alpha import DROPPED, UNCOVERED, uncovers
-from edsr_cli.images.picture import Pixels
 from edsr_cli.images.samples import Samples, opaque, take_off_white, to_8_bits
+from edsr_cli.pixels.arrays import Pixels
 
 DAMAGED = "the file is damaged: parts of the picture may be wrong"
 """The remark on a file that could be decoded all the same."""

@@ -3,13 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from edsr_cli.images.quality import Compression
-
-Pixels = NDArray[np.uint8] | NDArray[np.uint16]
-"""RGB samples of shape (H, W, 3), uint8 in 0..255 or uint16 in 0..65535."""
+from edsr_cli.pixels.arrays import Pixels
 
 DEFAULT_MAX_PIXELS = 2**28
 """The largest picture that is read without being asked to, in pixels.

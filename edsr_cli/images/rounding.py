@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from edsr_cli.images.picture import Pixels
+from edsr_cli.pixels.arrays import Pixels
 
 _ROWS = 256  # rows at a time: rounding needs 32 bits a sample
 

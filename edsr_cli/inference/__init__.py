@@ -6,12 +6,10 @@ Knows nothing of files or picture formats; pictures are NumPy arrays of shape (H
 from edsr_cli.inference.assembly import Precision
 from edsr_cli.inference.ensemble import VIEWS, View
 from edsr_cli.inference.planning import Plan
-from edsr_cli.inference.transfer import Pixels
 from edsr_cli.inference.upscaler import Progress, Tile, Upscaled, Upscaler
 
 __all__ = [
     "VIEWS",
-    "Pixels",
     "Plan",
     "Precision",
     "Progress",

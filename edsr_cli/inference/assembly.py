@@ -9,7 +9,7 @@ from edsr_cli.inference.ensemble import VIEWS, Average, View, fold_view
 from edsr_cli.inference.streaming import Chain, Convolution, LongSkip, Node, PixelShuffle, Shift
 from edsr_cli.inference.streaming import ResidualBlock as StreamedBlock
 from edsr_cli.inference.tail import CollapsedTail, collapse
-from edsr_cli.networks import EDSR, MDSR, MeanShift, ResidualBlock, linear_tail
+from edsr_cli.model.networks import EDSR, MDSR, MeanShift, ResidualBlock, linear_tail
 
 
 class Precision(Enum):

@@ -9,11 +9,10 @@ split into vertical panels. A panel reads `radius` columns more than it writes o
 at the picture's edge, so its output is exact; these columns are the only ones computed twice.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 from edsr_cli.errors import DeviceMemoryError
+from edsr_cli.pixels.windows import Region
 
 SMALLEST_PANEL = 16
 """Columns below which a panel is not split further: its halo would be nearly all of the work."""
@@ -48,33 +47,6 @@ class Footprint:
         # brings out all rows that were held back.
         output = (rows + self.radius) * self.output_bytes
         return columns * (self.held_bytes + (rows + 4) * self.work_bytes + output)
-
-
-@dataclass(frozen=True)
-class Region:
-    """A rectangle of the picture, in LR pixels; `bottom` and `right` are exclusive."""
-
-    top: int
-    bottom: int
-    left: int
-    right: int
-
-    def grown(self, radius: int, height: int, width: int) -> "Region":
-        """This region and what its output depends on, clipped at the picture's edges."""
-        return Region(
-            max(0, self.top - radius),
-            min(height, self.bottom + radius),
-            max(0, self.left - radius),
-            min(width, self.right + radius),
-        )
-
-    def panels(self, width: int) -> Iterator["Region"]:
-        """Split into panels of nearly equal width, none wider than `width`, left to right."""
-        columns = self.right - self.left
-        count = -(-columns // width)
-        edges = [self.left + columns * i // count for i in range(count + 1)]
-        for left, right in pairwise(edges):
-            yield replace(self, left=left, right=right)
 
 
 @dataclass(frozen=True)

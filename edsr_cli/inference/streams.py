@@ -9,7 +9,7 @@ from edsr_cli.inference.assembly import Precision, collapse_tail, stream, stream
 from edsr_cli.inference.ensemble import TRANSPOSE, View, fold_view
 from edsr_cli.inference.streaming import Node
 from edsr_cli.inference.trouble import weights_must_fit
-from edsr_cli.networks import EDSR, MDSR
+from edsr_cli.model.networks import EDSR, MDSR
 
 KEPT = 2
 """Streamed forms that are kept: pictures of both orientations, or both number formats where one

@@ -13,12 +13,14 @@ import torch
 from edsr_cli.errors import DeviceMemoryError
 from edsr_cli.inference import devices, processors
 from edsr_cli.inference.assembly import Precision
-from edsr_cli.inference.planning import Footprint, Plan, Region, make_plan, smallest_plan
+from edsr_cli.inference.planning import Footprint, Plan, make_plan, smallest_plan
 from edsr_cli.inference.streaming import Node
 from edsr_cli.inference.streams import Streams
-from edsr_cli.inference.transfer import Pixels, check_pixels, download, empty_pixels, upload
+from edsr_cli.inference.transfer import download, upload
 from edsr_cli.inference.trouble import safer, smaller
-from edsr_cli.networks import EDSR, MDSR
+from edsr_cli.model.networks import EDSR, MDSR
+from edsr_cli.pixels.arrays import Pixels, check_pixels, empty_pixels
+from edsr_cli.pixels.windows import Region
 
 logger = logging.getLogger(__name__)
 

@@ -24,10 +24,11 @@ from edsr_cli.images import (
 from edsr_cli.images.alpha import DROP, KEEP, UNCOVERED, WAYS_OUT, applied, enlarged
 from edsr_cli.images.provenance import provenance
 from edsr_cli.images.source import display_name
-from edsr_cli.inference import Pixels, Progress, Upscaled, Upscaler
+from edsr_cli.inference import Progress, Upscaled, Upscaler
 from edsr_cli.jobs.naming import Task
 from edsr_cli.jobs.results import Result, Settings, Status, exit_code
 from edsr_cli.jobs.streams import read_stdin, stdout
+from edsr_cli.pixels.arrays import Pixels
 from edsr_cli.restoration.choice import Choice
 from edsr_cli.restoration.networks import RestoringUpscaler, at_choice, choice_for
 

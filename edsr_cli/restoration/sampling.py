@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from edsr_cli.images.picture import Pixels
+from edsr_cli.pixels.arrays import Pixels
 
 Colours = NDArray[np.float32]
 """RGB of shape (H, W, 3), 0..255."""

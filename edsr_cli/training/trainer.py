@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from edsr_cli.errors import EdsrError
-from edsr_cli.networks import EDSR, MDSR
+from edsr_cli.model.networks import EDSR, MDSR
 from edsr_cli.training.feed import Slot
 from edsr_cli.training.patches import Sampler
 from edsr_cli.training.recipe import Recipe

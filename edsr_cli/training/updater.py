@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from edsr_cli.networks import EDSR, MDSR, linear_tail
+from edsr_cli.model.networks import EDSR, MDSR, linear_tail
 from edsr_cli.training.choices import Autocast
 from edsr_cli.training.feed import Feed, Slot
 from edsr_cli.training.graphs import Recorder, Work, settings

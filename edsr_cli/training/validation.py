@@ -14,7 +14,7 @@ from edsr_cli.degradations.pictures import CLEAN, PictureDegradation
 from edsr_cli.evaluation.metrics import Channels, psnr
 from edsr_cli.images.rounding import to_uint8
 from edsr_cli.inference import Upscaler
-from edsr_cli.networks import EDSR, MDSR
+from edsr_cli.model.networks import EDSR, MDSR
 from edsr_cli.training.photos import Photos
 
 _HELD_OUT = 8  # pictures, unless the user says how many

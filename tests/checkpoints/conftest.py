@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from edsr_cli.checkpoints.canonical import save_canonical
-from edsr_cli.networks import NetworkConfig, build
+from edsr_cli.model.networks import NetworkConfig, build
 
 METADATA = {"name": "tiny", "licence": "CC0-1.0", "origin": "random"}
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from edsr_cli.checkpoints.canonical import read_canonical, save_canonical
 from edsr_cli.checkpoints.checkpoint import fold_residual_scale
 from edsr_cli.errors import ExitCode, WeightsError
-from edsr_cli.networks import NetworkConfig, build
+from edsr_cli.model.networks import NetworkConfig, build
 
 METADATA = {"name": "tiny", "licence": "CC0-1.0", "origin": "random"}
 

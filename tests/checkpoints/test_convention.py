@@ -10,7 +10,7 @@ from edsr_cli.checkpoints.convention import (
     mean_tensors,
     to_canonical,
 )
-from edsr_cli.networks import MDSR, RGB_MEAN, NetworkConfig, build
+from edsr_cli.model.networks import MDSR, RGB_MEAN, NetworkConfig, build
 
 ALL = [Convention(*each) for each in itertools.product(VALUE_RANGES, MEAN_SHIFTS, (1.0, 0.1, 0.3))]
 MEAN = torch.tensor(RGB_MEAN).view(1, 3, 1, 1)

@@ -9,7 +9,7 @@ from edsr_cli.checkpoints import layouts
 from edsr_cli.checkpoints.checkpoint import expected_shapes
 from edsr_cli.checkpoints.hyperparameters import infer_config
 from edsr_cli.errors import WeightsError
-from edsr_cli.networks import NetworkConfig
+from edsr_cli.model.networks import NetworkConfig
 
 FILE = Path("some.pt")
 OFFICIAL = layouts.find("official")

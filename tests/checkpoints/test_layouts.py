@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from edsr_cli.checkpoints import layouts
 from edsr_cli.checkpoints.checkpoint import expected_shapes
 from edsr_cli.checkpoints.layouts import LAYOUTS, detect, prefix_for
-from edsr_cli.networks import SCALES, NetworkConfig
+from edsr_cli.model.networks import SCALES, NetworkConfig
 from tests.checkpoints.published import EDSR_FILES, OfficialMdsr, SuperImageMdsr, prefixed
 
 SAME = {"official", "torchsr", "super-image"}

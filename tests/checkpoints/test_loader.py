@@ -10,7 +10,7 @@ from edsr_cli.checkpoints.canonical import save_canonical
 from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.checkpoints.stated import Stated
 from edsr_cli.errors import UsageError, WeightsError
-from edsr_cli.networks import NetworkConfig, build
+from edsr_cli.model.networks import NetworkConfig, build
 
 METADATA = {"name": "tiny", "licence": "MIT", "origin": "random"}
 

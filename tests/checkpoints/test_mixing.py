@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.checkpoints.mixing import mixed
-from edsr_cli.networks import NetworkConfig, build
+from edsr_cli.model.networks import NetworkConfig, build
 
 CONFIG = NetworkConfig("edsr", (2,), 2, 4)
 

@@ -18,7 +18,7 @@ from edsr_cli.checkpoints.convention import (
 from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.checkpoints.probe import LIMIT, MARGIN, find_convention, try_conventions
 from edsr_cli.errors import WeightsError
-from edsr_cli.networks import RGB_MEAN, NetworkConfig, build
+from edsr_cli.model.networks import RGB_MEAN, NetworkConfig, build
 
 ALL = [Convention(*each) for each in itertools.product(VALUE_RANGES, MEAN_SHIFTS, RESIDUAL_SCALES)]
 FILE = Path("some.pth")

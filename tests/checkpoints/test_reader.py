@@ -12,7 +12,7 @@ from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.checkpoints.reader import read_checkpoint
 from edsr_cli.errors import WeightsError
 from edsr_cli.inference import Upscaler
-from edsr_cli.networks import MDSR, RGB_MEAN, NetworkConfig, build
+from edsr_cli.model.networks import MDSR, RGB_MEAN, NetworkConfig, build
 from tests.checkpoints.published import (
     EDSR_FILES,
     ONE_OF_EACH,

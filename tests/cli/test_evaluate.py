@@ -218,7 +218,7 @@ def test_a_file_with_several_scales_is_read_once(edsr, here, monkeypatch):
 
     from edsr_cli.checkpoints import loader
     from edsr_cli.checkpoints.canonical import save_canonical
-    from edsr_cli.networks import NetworkConfig, build
+    from edsr_cli.model.networks import NetworkConfig, build
 
     config = NetworkConfig("mdsr", (2, 4), 2, 4)
     with torch.random.fork_rng():

@@ -14,7 +14,7 @@ from PIL import Image
 from edsr_cli.checkpoints.canonical import read_canonical
 from edsr_cli.cli.interruption import StoppedError
 from edsr_cli.degradations.spec import PHOTO
-from edsr_cli.networks import edsr_baseline
+from edsr_cli.model.networks import edsr_baseline
 from edsr_cli.training.log import Log
 from edsr_cli.training.run import RunFolder
 from edsr_cli.training.trainer import Trainer

@@ -10,7 +10,7 @@ import pytest
 from torch.profiler import ProfilerActivity, profile
 
 from edsr_cli.inference import Upscaler
-from edsr_cli.networks import NetworkConfig, build
+from edsr_cli.model.networks import NetworkConfig, build
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs the resource module")
 
@@ -19,7 +19,7 @@ import json, resource, sys
 import numpy as np
 from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.inference import Upscaler
-from edsr_cli.networks import NetworkConfig, build
+from edsr_cli.model.networks import NetworkConfig, build
 
 height, width, ensemble, bundled = json.loads(sys.argv[1])
 network = load_network("edsr-free", 2).network if bundled else build(

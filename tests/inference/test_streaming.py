@@ -8,7 +8,7 @@ from torch import nn
 
 from edsr_cli.inference.assembly import Precision, collapse_tail, stream
 from edsr_cli.inference.streaming import Chain, Convolution, Node, ResidualBlock
-from edsr_cli.networks import (
+from edsr_cli.model.networks import (
     MDSR,
     NetworkConfig,
     build,

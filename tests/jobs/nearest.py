@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edsr_cli.checkpoints.canonical import save_canonical
-from edsr_cli.networks import EDSR, NetworkConfig
+from edsr_cli.model.networks import EDSR, NetworkConfig
 
 NAME = "nearest"
 

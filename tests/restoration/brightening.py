@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from edsr_cli.checkpoints.loader import LoadedNetwork
-from edsr_cli.networks import EDSR
+from edsr_cli.model.networks import EDSR
 from edsr_cli.restoration.choice import Setting
 from edsr_cli.restoration.networks import Restoration, RestoringUpscaler
 from tests.jobs.nearest import NAME, nearest_network

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from edsr_cli.checkpoints.canonical import read_canonical
-from edsr_cli.networks import NetworkConfig, build
+from edsr_cli.model.networks import NetworkConfig, build
 
 ABOUT = ("--name", "tiny", "--licence", "CC0-1.0", "--origin", "random")
 

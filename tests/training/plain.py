@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from edsr_cli.networks import MDSR, NetworkConfig, linear_tail
+from edsr_cli.model.networks import MDSR, NetworkConfig, linear_tail
 from edsr_cli.training.choices import Autocast
 from edsr_cli.training.initial import random_network
 from edsr_cli.training.patches import Sampler

@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from edsr_cli.networks import EDSR, MDSR
+from edsr_cli.model.networks import EDSR, MDSR
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from edsr_cli.checkpoints.canonical import read_canonical
 from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.checkpoints.store.cached import cached_path, metadata, problem, seems_cached
 from edsr_cli.errors import WeightsError
-from edsr_cli.networks import NetworkConfig, build
+from edsr_cli.model.networks import NetworkConfig, build
 from tests.checkpoints.store.conftest import CONFIG, HUB_PATH
 from tests.checkpoints.store.server import Act, closed_port
 

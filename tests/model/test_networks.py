@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edsr_cli.networks import (
+from edsr_cli.model.networks import (
     SCALES,
     NetworkConfig,
     build,

@@ -1,0 +1,1 @@
+"""What EDSR and MDSR are: their configuration, their shapes, their networks."""

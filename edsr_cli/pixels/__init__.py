@@ -1,0 +1,1 @@
+"""Pictures in memory and windows on them: no files, no Pillow, no torch."""

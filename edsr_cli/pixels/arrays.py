@@ -1,0 +1,41 @@
+"""Pictures as NumPy arrays."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edsr_cli.errors import DeviceMemoryError
+
+Pixels = NDArray[np.uint8] | NDArray[np.uint16]
+"""RGB samples of shape (H, W, 3), uint8 in 0..255 or uint16 in 0..65535."""
+
+
+def check_pixels(pixels: Pixels) -> tuple[int, int]:
+    """Height and width of what should be a picture.
+
+    Raises:
+        TypeError, ValueError: it is not an array of the type or shape of `Pixels`.
+    """
+    if not isinstance(pixels, np.ndarray) or pixels.dtype not in (np.uint8, np.uint16):
+        kind = getattr(pixels, "dtype", type(pixels).__name__)
+        raise TypeError(f"a picture must be a uint8 or uint16 NumPy array, not {kind}")
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
+        raise ValueError(f"a picture must have the shape (height, width, 3), not {pixels.shape}")
+    return pixels.shape[0], pixels.shape[1]
+
+
+def empty_pixels(count: int, height: int, width: int, dtype: np.dtype[Any]) -> Pixels:
+    """An array for pictures, (count, height, width, 3).
+
+    Raises:
+        DeviceMemoryError: there is not enough memory.
+    """
+    try:
+        return np.empty((count, height, width, 3), dtype)
+    except MemoryError as error:
+        need = count * height * width * 3 * dtype.itemsize / 1e9
+        raise DeviceMemoryError(
+            f"The output, {width} x {height} pixels, needs {need:.1f} GB of memory.",
+            "Cut the picture into parts, take a smaller scale or a machine with more memory.",
+        ) from error

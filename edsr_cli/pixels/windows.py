@@ -1,0 +1,109 @@
+"""Windows on pictures: what is read, and what is written, a region at a time.
+
+The upscaler knows no more of a picture than this. Whether a region lies in memory, in a file that
+is mapped into it, or is decoded just now, is the business of who hands out the window.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from edsr_cli.pixels.arrays import Pixels, check_pixels
+
+
+@dataclass(frozen=True)
+class Region:
+    """A rectangle of a picture, in pixels; `bottom` and `right` are exclusive."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    def grown(self, radius: int, height: int, width: int) -> "Region":
+        """This region and what its output depends on, clipped at the picture's edges."""
+        return Region(
+            max(0, self.top - radius),
+            min(height, self.bottom + radius),
+            max(0, self.left - radius),
+            min(width, self.right + radius),
+        )
+
+    def panels(self, width: int) -> Iterator["Region"]:
+        """Split into panels of nearly equal width, none wider than `width`, left to right."""
+        columns = self.right - self.left
+        count = -(-columns // width)
+        edges = [self.left + columns * i // count for i in range(count + 1)]
+        for left, right in pairwise(edges):
+            yield replace(self, left=left, right=right)
+
+    def transposed(self) -> "Region":
+        """The same rectangle of the picture with rows for columns."""
+        return Region(self.left, self.right, self.top, self.bottom)
+
+
+class Readable(Protocol):
+    """A picture that can be read.
+
+    Attributes:
+        shape: (H, W, 3).
+        dtype: uint8 or uint16; samples take its full range.
+    """
+
+    @property
+    def shape(self) -> tuple[int, int, int]: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+    def read(self, region: Region) -> Pixels:
+        """A region, (h, w, 3); nobody writes to what comes back."""
+
+
+class Writable(Protocol):
+    """A picture that is being made.
+
+    Attributes:
+        shape: (H, W, 3).
+        dtype: uint8 or uint16; samples take its full range.
+        order: "any" where regions may come in any order and more than once; "rows" where they must
+            be of full width and come once each, from the top.
+    """
+
+    @property
+    def shape(self) -> tuple[int, int, int]: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+    @property
+    def order(self) -> Literal["any", "rows"]: ...
+
+    def write(self, region: Region, pixels: Pixels) -> None:
+        """Put pixels, (h, w, 3) of the window's type, where the region says."""
+
+
+class ArrayWindow:
+    """A whole picture in memory, or in a file mapped into it (`numpy.memmap`): read and written.
+
+    Args:
+        pixels: the picture, which is not copied.
+
+    Raises:
+        TypeError, ValueError: it is no picture; see `check_pixels`.
+    """
+
+    order: Literal["any"] = "any"
+
+    def __init__(self, pixels: Pixels) -> None:
+        height, width = check_pixels(pixels)
+        self.pixels, self.shape, self.dtype = pixels, (height, width, 3), pixels.dtype
+
+    def read(self, region: Region) -> Pixels:
+        return self.pixels[region.top : region.bottom, region.left : region.right]
+
+    def write(self, region: Region, pixels: Pixels) -> None:
+        self.pixels[region.top : region.bottom, region.left : region.right] = pixels

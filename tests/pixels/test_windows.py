@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edsr_cli.pixels.windows import ArrayWindow, Region
+
+
+@st.composite
+def regions(draw, height=40, width=50):
+    top, left = draw(st.integers(0, height - 1)), draw(st.integers(0, width - 1))
+    return Region(top, draw(st.integers(top + 1, height)), left, draw(st.integers(left + 1, width)))
+
+
+def random_picture(dtype, height=40, width=50):
+    return np.random.default_rng(3).integers(0, 256, (height, width, 3)).astype(dtype)
+
+
+@given(regions(), st.sampled_from([np.uint8, np.uint16]))
+def test_a_region_is_read_and_written_where_it_lies(region, dtype):
+    pixels = random_picture(dtype)
+    window, copy = ArrayWindow(pixels), ArrayWindow(np.zeros_like(pixels))
+    assert window.shape == (40, 50, 3) and window.dtype == dtype
+    copy.write(region, window.read(region))
+    inside = np.zeros((40, 50), bool)
+    inside[region.top : region.bottom, region.left : region.right] = True
+    assert np.array_equal(copy.pixels[inside], pixels[inside])
+    assert not copy.pixels[~inside].any()
+
+
+def test_a_file_mapped_into_memory_is_a_window_too(tmp_path):
+    pixels = random_picture(np.uint16)
+    mapped = np.memmap(tmp_path / "scratch", np.uint16, "w+", shape=pixels.shape)
+    ArrayWindow(mapped).write(Region(0, 40, 0, 50), pixels)
+    mapped.flush()
+    assert np.array_equal(np.fromfile(tmp_path / "scratch", np.uint16), pixels.ravel())
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (4, 4, 4), (0, 4, 3)])
+def test_what_is_no_picture_has_no_window(shape):
+    with pytest.raises(ValueError, match="picture must"):
+        ArrayWindow(np.zeros(shape, np.uint8))
+
+
+@given(regions())
+def test_turning_a_region_twice_changes_nothing(region):
+    turned = region.transposed()
+    assert (turned.top, turned.left) == (region.left, region.top)
+    assert turned.transposed() == region
