@@ -40,17 +40,17 @@ import numpy as np
 from PIL import Image
 from streaming import machine
 
+from edsr_cli.batch.globs import Choice
+from edsr_cli.batch.limits import choose_limits
+from edsr_cli.batch.recipe import Recipe, weights_digest
+from edsr_cli.batch.roots import assign_folders
+from edsr_cli.batch.run import Batch
+from edsr_cli.batch.scanning import Scanner
+from edsr_cli.batch.summary import Summary
 from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.images import decode, format_for
 from edsr_cli.images.rounding import to_uint8
 from edsr_cli.inference import Upscaler
-from edsr_cli.jobs.batch.globs import Choice
-from edsr_cli.jobs.batch.limits import choose_limits
-from edsr_cli.jobs.batch.recipe import Recipe, weights_digest
-from edsr_cli.jobs.batch.roots import assign_folders
-from edsr_cli.jobs.batch.run import Batch
-from edsr_cli.jobs.batch.scanning import Scanner
-from edsr_cli.jobs.batch.summary import Summary
 from edsr_cli.jobs.upscale import Settings
 
 MODEL = "edsr-free"

@@ -18,16 +18,16 @@ from edsr_cli.cli.terminal import Terminal
 from edsr_cli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from edsr_cli.batch.recipe import Recipe
+    from edsr_cli.batch.record import Record
+    from edsr_cli.batch.roots import Root
+    from edsr_cli.batch.run import Batch, Listener, State
+    from edsr_cli.batch.scanning import Scanner
+    from edsr_cli.batch.summary import Summary
+    from edsr_cli.batch.tasks import Item, Source
     from edsr_cli.checkpoints.stated import Stated
     from edsr_cli.inference import Tile, Upscaler
-    from edsr_cli.jobs.batch.recipe import Recipe
-    from edsr_cli.jobs.batch.record import Record
     from edsr_cli.jobs.batch.report import About
-    from edsr_cli.jobs.batch.roots import Root
-    from edsr_cli.jobs.batch.run import Batch, Listener, State
-    from edsr_cli.jobs.batch.scanning import Scanner
-    from edsr_cli.jobs.batch.summary import Summary
-    from edsr_cli.jobs.batch.tasks import Item, Source
 
 
 def command(
@@ -81,18 +81,18 @@ def command(
     terminal = Terminal.with_flags(quiet, verbose)
 
     with terminal.starting(), interruption.held():
+        from edsr_cli.batch.globs import Choice
+        from edsr_cli.batch.limits import choose_limits
+        from edsr_cli.batch.recipe import Recipe, weights_digest
+        from edsr_cli.batch.roots import assign_folders
+        from edsr_cli.batch.run import Batch
+        from edsr_cli.batch.scanning import Scanner
         from edsr_cli.checkpoints.stated import Stated
         from edsr_cli.images import DEFAULT_MAX_PIXELS, format_for
         from edsr_cli.images.alpha import check_format
         from edsr_cli.inference.processors import use_threads
         from edsr_cli.jobs import estimate
-        from edsr_cli.jobs.batch.globs import Choice
-        from edsr_cli.jobs.batch.limits import choose_limits
-        from edsr_cli.jobs.batch.recipe import Recipe, weights_digest
         from edsr_cli.jobs.batch.report import Report, check_path
-        from edsr_cli.jobs.batch.roots import assign_folders
-        from edsr_cli.jobs.batch.run import Batch
-        from edsr_cli.jobs.batch.scanning import Scanner
         from edsr_cli.jobs.upscale import Settings
         from edsr_cli.restoration.networks import networks_of, restore_label
 
@@ -189,7 +189,7 @@ def _sources(
     """Where tasks come from, and what to count them by."""
     if not watch:
         return scanner.walk(), scanner.walk()
-    from edsr_cli.jobs.batch.watching import Watcher
+    from edsr_cli.batch.watching import Watcher
 
     return Watcher(scanner, roots).tasks(), None
 

@@ -17,9 +17,9 @@ from edsr_cli.restoration.words import describe
 from edsr_cli.text import one_line
 
 if TYPE_CHECKING:
-    from edsr_cli.jobs.batch.record import Record
-    from edsr_cli.jobs.batch.run import State
-    from edsr_cli.jobs.batch.summary import Summary
+    from edsr_cli.batch.record import Record
+    from edsr_cli.batch.run import State
+    from edsr_cli.batch.summary import Summary
 
 _PLAIN_INTERVAL = 10.0  # seconds between lines where there is no terminal to draw on
 

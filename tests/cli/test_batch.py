@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edsr_cli.batch.output import OutputFolder
+from edsr_cli.batch.scanning import MANIFEST
 from edsr_cli.inference import Upscaler
-from edsr_cli.jobs.batch.output import OutputFolder
-from edsr_cli.jobs.batch.scanning import MANIFEST
 from edsr_cli.text import about
 from tests.cli.batches import OURS, paint, rows
 from tests.cli.conftest import listing, on_terminal, records, usage

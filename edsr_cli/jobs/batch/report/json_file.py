@@ -3,9 +3,9 @@
 import json
 from collections.abc import Iterator
 
+from edsr_cli.batch.summary import Summary
 from edsr_cli.jobs.batch.report.about import About
 from edsr_cli.jobs.batch.report.records import RecordFile
-from edsr_cli.jobs.batch.summary import Summary
 
 
 def json_report(about: About, summary: Summary, records: RecordFile) -> Iterator[str]:

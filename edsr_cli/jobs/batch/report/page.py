@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
 
+from edsr_cli.batch.summary import Summary
 from edsr_cli.jobs.batch.report import sections
 from edsr_cli.jobs.batch.report.about import About
 from edsr_cli.jobs.batch.report.markup import shown
 from edsr_cli.jobs.batch.report.previews import Preview
 from edsr_cli.jobs.batch.report.records import RecordFile
-from edsr_cli.jobs.batch.summary import Summary
 
 _BEGIN = """<!doctype html>
 <html lang="en">

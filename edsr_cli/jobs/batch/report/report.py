@@ -7,18 +7,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
+from edsr_cli.batch.record import Record
+from edsr_cli.batch.run import State
+from edsr_cli.batch.summary import Summary
 from edsr_cli.errors import EdsrError, UsageError
 from edsr_cli.files.own import beginning
 from edsr_cli.images import atomic_write, check_writable
 from edsr_cli.images.source import display_name
-from edsr_cli.jobs.batch.record import Record
 from edsr_cli.jobs.batch.report.about import About
 from edsr_cli.jobs.batch.report.json_file import json_report
 from edsr_cli.jobs.batch.report.page import page
 from edsr_cli.jobs.batch.report.previews import Previews
 from edsr_cli.jobs.batch.report.records import RecordFile
-from edsr_cli.jobs.batch.run import State
-from edsr_cli.jobs.batch.summary import Summary
 
 logger = logging.getLogger(__name__)
 

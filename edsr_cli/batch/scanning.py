@@ -1,0 +1,233 @@
+"""What is in the input folders, one folder at a time: nothing is opened, and little is held."""
+
+import hashlib
+import os
+import stat
+import sys
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from edsr_cli.batch.globs import Choice
+from edsr_cli.batch.roots import Root
+from edsr_cli.batch.tasks import BatchTask, Ignored, Item, Passed, Unlisted
+from edsr_cli.images import READ_SUFFIXES, OutputFormat
+from edsr_cli.jobs.naming import identity
+
+MANIFEST = ".edsr-manifest.jsonl"
+"""The file in an output folder that remembers what is done; a folder with one is no input."""
+
+UNREAD_SUFFIXES = frozenset(
+    (
+        ".3fr", ".ari", ".arw", ".bpg", ".cin", ".cr2", ".cr3", ".crw", ".dcr", ".dds", ".djvu",
+        ".dng", ".dpx", ".emf", ".eps", ".erf", ".exr", ".fff", ".fits", ".gpr", ".hdp", ".hdr",
+        ".heic", ".heics", ".heif", ".heifs", ".hif", ".icns", ".ico", ".iiq", ".jxl", ".jxr",
+        ".kdc", ".kra", ".mef", ".mos", ".mrw", ".nef", ".nrw", ".ora", ".orf", ".pef", ".pict",
+        ".psb", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".svg", ".svgz", ".wdp",
+        ".wmf", ".x3f", ".xbm", ".xcf", ".xpm",
+    )
+)  # fmt: skip
+"""Endings of pictures that cannot be read: their owner should be told that they were left out."""
+
+
+class Scanner:
+    """Finds the pictures in input folders.
+
+    A file is taken if its name has the ending of a format that can be read; nothing is opened.
+    Hidden files and folders are left out, and so is every output folder. Links to files count as
+    files. A link to a folder is followed if the folder lies elsewhere; no folder is entered twice,
+    so that links cannot lead round in circles.
+
+    Args:
+        roots: the input folders.
+        choice: the files to take.
+        output_format: the format to write, for the ending of the outputs' names.
+        recursive: whether to take what is in folders below.
+    """
+
+    def __init__(
+        self,
+        roots: Sequence[Root],
+        choice: Choice,
+        output_format: OutputFormat,
+        recursive: bool = True,
+    ) -> None:
+        self._roots, self._choice, self._recursive = tuple(roots), choice, recursive
+        self._format = output_format
+        self._outputs = {identity(root.folder) for root in roots}
+        self._insides = tuple(identity(root.path).rstrip(os.sep) + os.sep for root in roots)
+
+    def walk(self) -> Iterator[Item]:
+        """Everything in the input folders, folder by folder, each in the order of its names."""
+        entered: set[tuple[int, int]] = set()
+        for root in self._roots:
+            waiting = [root.path]
+            while waiting:
+                folder = waiting.pop()
+                below: list[Path] = []
+                yield from self._folder(root, folder, below, entered)
+                waiting += reversed(below)
+
+    def _folder(
+        self, root: Root, folder: Path, below: list[Path], entered: set[tuple[int, int]]
+    ) -> Iterator[Item]:
+        """The items of one folder; the folders in it are put into `below`."""
+        try:
+            status = folder.stat()
+            if (key := (status.st_dev, status.st_ino)) in entered:
+                yield Passed(folder, Ignored.REPEATED)
+                return
+            entered.add(key)
+            listing = _Listing.read(folder)
+        except OSError as error:
+            yield Unlisted(folder, error)
+            return
+        if folder != root.path and listing.is_output:
+            yield Passed(folder, Ignored.OUTPUTS)
+            return
+        outputs = listing.outputs(self._suffix)
+        for name in listing.files:
+            yield self._file(root, folder / name, outputs, name in listing.hidden)
+        for name in listing.folders:
+            why = self._why_not_enter(root, folder / name, name in listing.hidden)
+            if why is not None:
+                yield Passed(folder / name, why)
+            else:
+                below.append(folder / name)
+
+    def _why_not_enter(self, root: Root, folder: Path, hidden: bool = False) -> Ignored | None:
+        if hidden or folder.name.startswith("."):
+            return Ignored.HIDDEN
+        if not self._choice.enters_folder(folder.relative_to(root.path).as_posix()):
+            return Ignored.EXCLUDED
+        if identity(folder) in self._outputs:
+            return Ignored.OUTPUTS
+        if not self._recursive:
+            return Ignored.SUBFOLDER
+        if folder.is_symlink() and (identity(folder) + os.sep).startswith(self._insides):
+            return Ignored.REPEATED
+        return None
+
+    def _file(
+        self, root: Root, path: Path, outputs: dict[str, str], hidden: bool = False
+    ) -> BatchTask | Passed:
+        if hidden or path.name.startswith("."):
+            return Passed(path, Ignored.HIDDEN)
+        relative = path.relative_to(root.path)
+        if not self._choice.takes_file(relative.as_posix()):
+            return Passed(path, Ignored.EXCLUDED)
+        output = outputs.get(path.name)
+        if output is None:
+            unread = path.suffix.lower() in UNREAD_SUFFIXES
+            return Passed(path, Ignored.UNREAD if unread else Ignored.OTHER)
+        below = PurePath(root.prefix, relative)
+        return BatchTask(
+            path, root.folder / below.with_name(output), self._format, below.as_posix(), root.folder
+        )
+
+    @property
+    def _suffix(self) -> str:
+        return self._format.suffixes[0]
+
+
+@dataclass(frozen=True)
+class _Listing:
+    """The names in a folder, each list in order; everything that is no folder counts as a file."""
+
+    files: tuple[str, ...]
+    folders: tuple[str, ...]
+    hidden: frozenset[str]
+
+    @classmethod
+    def read(cls, folder: Path) -> "_Listing":
+        files: list[str] = []
+        folders: list[str] = []
+        hidden = set()
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                (folders if _is_folder(entry) else files).append(entry.name)
+                if _is_hidden(entry):
+                    hidden.add(entry.name)
+        return cls(tuple(sorted(files)), tuple(sorted(folders)), frozenset(hidden))
+
+    @property
+    def is_output(self) -> bool:
+        """Whether an earlier run, with whatever options, has written here."""
+        return MANIFEST in self.files
+
+    def outputs(self, suffix: str) -> dict[str, str]:
+        """The output's name for every picture here; see `name_outputs`."""
+        pictures = [
+            name
+            for name in self.files
+            if PurePath(name).suffix.lower() in READ_SUFFIXES and not name.startswith(".")
+        ]
+        return name_outputs(pictures, self.folders, suffix)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads in circles, say: it will fail as a file, with a reason
+        return False
+
+
+def _is_hidden(entry: os.DirEntry[str]) -> bool:
+    if entry.name.startswith("."):
+        return True
+    if sys.platform == "win32":
+        try:
+            attributes = entry.stat(follow_symlinks=False).st_file_attributes
+        except OSError:
+            return False
+        return bool(attributes & stat.FILE_ATTRIBUTE_HIDDEN)
+    return False
+
+
+def name_outputs(files: Iterable[str], folders: Iterable[str], suffix: str) -> dict[str, str]:
+    """Names of the outputs of the pictures in one folder: no two are the same.
+
+    An output has the picture's name with another ending: a.jpg becomes a.png. Pictures that would
+    become the same (a.jpg beside a.gif), or what a folder there is called, all keep their whole
+    names: a.jpg.png and a.gif.png. Those that even then differ in nothing but case, which some
+    file systems ignore, get eight digits made from the name as well.
+
+    The names depend on what is in the folder, not on its order, nor on what is chosen from it.
+
+    Args:
+        files: the pictures' names.
+        folders: names of the folders beside them, which will be there in the output too.
+        suffix: the ending of the outputs.
+    """
+    levels = dict.fromkeys(files, 0)
+    reserved = {_folded(name) for name in folders}
+    while True:
+        writers: dict[str, list[str]] = {}
+        for name, level in levels.items():
+            writers.setdefault(_folded(_output_name(name, level, suffix)), []).append(name)
+        crowded = [
+            name
+            for output, names in writers.items()
+            if len(names) > 1 or output in reserved
+            for name in names
+            if levels[name] == min(2, *(levels[other] for other in names)) < 2
+        ]
+        if not crowded:
+            return {name: _output_name(name, level, suffix) for name, level in levels.items()}
+        for name in crowded:
+            levels[name] += 1
+
+
+def _output_name(name: str, level: int, suffix: str) -> str:
+    if level == 0:
+        return PurePath(name).stem + suffix
+    if level == 1:
+        return name + suffix
+    digits = hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
+    return f"{name}.{digits}{suffix}"
+
+
+def _folded(name: str) -> str:
+    """Equal for names that are one file where case, or the form of accents, is ignored."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())

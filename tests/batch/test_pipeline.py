@@ -1,0 +1,247 @@
+"""The threads of a batch: several devices, pictures of one size, endless sources, and memory."""
+
+import os
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from edsr_cli.batch import pipeline as module
+from edsr_cli.batch.flow import Room
+from edsr_cli.batch.limits import Limits
+from edsr_cli.batch.record import Kind
+from edsr_cli.batch.steps import Steps
+from edsr_cli.errors import WeightsError
+from edsr_cli.inference import Upscaler
+from edsr_cli.jobs.upscale import Job
+from tests.batch.engine import LIMITS, Collect, Engine, StopAfter, contents, paint, whole
+
+pytestmark = pytest.mark.usefixtures("threads_end")
+
+
+def test_several_devices_share_the_work(engine, pixels, output, monkeypatch):
+    two = Engine(engine.source, devices=("cpu", "cpu"))
+    meeting, used = threading.Barrier(2), set()
+    upscale = Upscaler.upscale
+
+    def meet(upscaler, *arguments):
+        if len(used) < 2:
+            used.add(upscaler)
+            meeting.wait(20)  # both are at work at the same time
+        return upscale(upscaler, *arguments)
+
+    monkeypatch.setattr(Upscaler, "upscale", meet)
+    run = two.run()
+    assert run.summary.done == 8 and used == set(two.upscalers)
+    assert len(whole(output, pixels)) == 8
+    assert 0 < run.summary.load.busy_share <= 1
+
+
+def test_pictures_of_one_size_go_together(engine, output, monkeypatch):
+    """As many as are ready and allowed, and the files are those of one at a time."""
+    pixels = {}
+    for i in range(24):
+        pixels[f"{i}.png"] = paint(engine.source / f"{i}.png", 5 + i % 2, 7, i)
+    engine.run()
+    alone = contents(output)
+    sizes, first = [], threading.Event()
+    upscale_group = module.Pipeline._upscale_group
+    upscale_batch = Upscaler.upscale_batch
+
+    def count(upscaler, pictures, *arguments):
+        sizes.append(len(pictures))
+        assert len({picture.shape for picture in pictures}) == 1
+        return upscale_batch(upscaler, pictures, *arguments)
+
+    def wait(pipeline, loop, group):  # the first picture waits for the others
+        if not first.is_set():
+            while len(pipeline._ready) < 20:
+                time.sleep(0.001)
+            first.set()
+        upscale_group(pipeline, loop, group)
+
+    monkeypatch.setattr(Upscaler, "upscale_batch", count)
+    monkeypatch.setattr(module.Pipeline, "_upscale_group", wait)
+    run = engine.run(overwrite=True, limits=Limits(2, 1 << 20, 1 << 22, batch=4))
+    assert run.summary.done == 24
+    assert max(sizes) == 4 and sum(sizes) >= 20
+    assert contents(output) == alone
+
+
+def test_a_batch_that_fails_is_done_one_by_one(engine, pixels, output, monkeypatch):
+    upscale = Upscaler.upscale
+
+    def fail(*arguments):
+        raise RuntimeError("bug")
+
+    def sometimes(upscaler, picture, *arguments):
+        if np.array_equal(picture, pixels["3.png"]):
+            raise WeightsError("Not finite.")
+        return upscale(upscaler, picture, *arguments)
+
+    monkeypatch.setattr(Upscaler, "upscale_batch", fail)
+    monkeypatch.setattr(Upscaler, "upscale", sometimes)
+    run = engine.run(limits=Limits(2, 1 << 20, 1 << 22, batch=8))
+    assert run.summary.done == 7
+    assert run.by_name(engine.source)["3.png"].kind is Kind.WEIGHTS
+    assert len(whole(output, pixels)) == 7
+
+
+def test_a_cpu_takes_one_picture_at_a_time_unless_told_otherwise(engine, pixels, monkeypatch):
+    monkeypatch.setattr(Upscaler, "upscale_batch", None)
+    assert engine.run().summary.done == 8
+
+
+def test_the_switch_for_exact_convolutions_is_on_for_the_whole_run(engine, pixels, monkeypatch):
+    """It is one for the process: loops must not turn it off for each other."""
+    seen = []
+    write = Steps.write
+
+    def look(*arguments):
+        seen.append(torch.backends.cudnn.allow_tf32)
+        return write(*arguments)
+
+    monkeypatch.setattr(Steps, "write", look)
+    before = torch.backends.cudnn.allow_tf32
+    engine.run()
+    assert set(seen) == {False} and torch.backends.cudnn.allow_tf32 == before
+
+
+def test_a_source_may_go_on_for_ever_and_give_a_file_twice(engine, pixels, output, monkeypatch):
+    """The second time waits for the end of the first."""
+    batch, scanner = engine.parts()
+    tasks = list(scanner.walk())
+    listener = StopAfter(batch, 4)
+    at_work, most, lock = [], [], threading.Lock()
+    write = Steps.write
+
+    def slow(steps, work, check):
+        with lock:
+            at_work.append(work.task.source)
+            most.append(len(at_work) - len(set(at_work)))
+        time.sleep(0.05)
+        record = write(steps, work, check)
+        with lock:
+            at_work.remove(work.task.source)
+        return record
+
+    monkeypatch.setattr(Steps, "write", slow)
+
+    def source():
+        for task in (tasks[0], tasks[0], tasks[1]):
+            yield None
+            yield task
+        pixels["0.png"] = paint(tasks[0].source, seed=99)
+        yield tasks[0]
+        while True:
+            time.sleep(0.01)
+            yield None
+
+    summary = batch.run(source(), [listener])
+    assert max(most) == 0
+    statuses = [(record.input[-5:], record.status.value) for record in listener.records]
+    assert statuses.count(("0.png", "done")) >= 1 and ("1.png", "done") in statuses
+    assert summary.stopped == "interrupted" and summary.ended == 4
+    assert whole(output, pixels) == ["0.png", "1.png"]
+
+
+def test_a_source_is_read_only_a_little_ahead(engine, output, monkeypatch):
+    """So that nothing grows with the number of pictures."""
+    names = [f"{i:03}.png" for i in range(200)]
+    paint(engine.source / names[0])
+    for name in names[1:]:
+        os.link(engine.source / names[0], engine.source / name)
+    go_on = threading.Event()
+    upscale = Upscaler.upscale
+    monkeypatch.setattr(
+        Upscaler, "upscale", lambda *arguments: (go_on.wait(20), upscale(*arguments))[1]
+    )
+    fed = []
+
+    class Watch(Collect):
+        def tick(self, state):
+            fed.append(state.fed)
+            if len(fed) > 5:
+                go_on.set()
+
+    size = 6 * 9 * 3
+    run = engine.run(Watch(), limits=Limits(2, 10 * size, 40 * size))
+    assert run.summary.done == 200
+    # What waits to be decoded, what is being decoded, what waits for the device, and what is on it.
+    assert fed[4] == fed[5] <= module._AHEAD + 1 + 2 + 10 + 1
+
+
+@pytest.mark.parametrize("slow", ["upscale", "encode"])
+def test_memory_is_bounded_in_bytes(engine, output, monkeypatch, slow):
+    """Whichever stage is slow; one picture that is larger than the bound gets through alone."""
+    small, large = 3 * 20 * 20, 3 * 60 * 60
+    for i in range(20):
+        side = 60 if i == 7 else 20
+        paint(engine.source / f"{i:02}.png", side, side, i)
+    used, take = {}, Room.take
+
+    def look(room, size):
+        take(room, size)
+        used.setdefault(room.limit, []).append((room.used, size))
+
+    monkeypatch.setattr(Room, "take", look)
+    name = "upscale" if slow == "upscale" else "write"
+    owner = Upscaler if slow == "upscale" else Steps
+    original = getattr(owner, name)
+    monkeypatch.setattr(owner, name, lambda *arguments: (time.sleep(0.01), original(*arguments))[1])
+    limits = Limits(3, 4 * small, 5 * 4 * small)
+    run = engine.run(limits=limits)
+    assert run.summary.done == 20
+    decoded, upscaled = used[limits.decoded_bytes], used[limits.upscaled_bytes]
+    assert len(decoded) == len(upscaled) == 20
+    assert all(total <= limits.decoded_bytes or total == size == large for total, size in decoded)
+    assert all(
+        total <= limits.upscaled_bytes or total == size == 4 * large for total, size in upscaled
+    )
+    busiest = max(total for total, _ in (decoded if slow == "upscale" else upscaled))
+    assert busiest >= (4 if slow == "upscale" else 3) * small  # the bound was reached
+
+
+def test_the_device_never_waits_while_a_picture_is_ready(engine, pixels, monkeypatch):
+    """A picture that is slow to decode does not hold up those behind it."""
+    go_on, seen = threading.Event(), []
+    decode, upscale = Job.decode, Upscaler.upscale
+
+    def slow(job):
+        if job.task.source.name == "0.png":
+            assert go_on.wait(20)
+        decode(job)
+
+    def watch(*arguments):
+        seen.append(1)
+        if len(seen) == 7:
+            go_on.set()
+        return upscale(*arguments)
+
+    monkeypatch.setattr(Job, "decode", slow)
+    monkeypatch.setattr(Upscaler, "upscale", watch)
+    assert engine.run().summary.done == 8
+
+
+def test_how_it_is_going(engine, pixels, monkeypatch):
+    states = []
+
+    class Watch(Collect):
+        def tick(self, state):
+            states.append((state.loops[0].current, state.loops[0].progress, state.stopping))
+
+    upscale = Upscaler.upscale
+
+    def slow(upscaler, *arguments):
+        result = upscale(upscaler, *arguments)
+        time.sleep(0.1)
+        return result
+
+    monkeypatch.setattr(Upscaler, "upscale", slow)
+    run = engine.run(Watch(), limits=LIMITS)
+    assert run.states[-1][1:] == (8, 8, True)  # found, and counted by the other walk
+    assert [ended for ended, *_ in run.states] == sorted(ended for ended, *_ in run.states)
+    assert any(len(current) == 1 and progress == (54, 54) for current, progress, _ in states)
+    assert not any(stopping for *_, stopping in states)

@@ -1,0 +1,46 @@
+from dataclasses import replace
+
+import torch
+
+from edsr_cli.batch.recipe import Recipe, weights_digest
+from tests.jobs.nearest import nearest_network
+
+RECIPE = Recipe("m", "ab" * 32, 4, False, "fp32", "PNG")
+
+
+def test_everything_that_pixels_depend_on_counts():
+    others = [
+        replace(RECIPE, weights="cd" * 32),
+        replace(RECIPE, scale=2),
+        replace(RECIPE, ensemble=True),
+        replace(RECIPE, precision="bf16"),
+        replace(RECIPE, format="JPEG"),
+        replace(RECIPE, restore="0.5"),
+        replace(RECIPE, restore="auto 1"),
+        replace(RECIPE, alpha="keep"),
+        replace(RECIPE, alpha="#ffffff"),
+    ]
+    identities = {recipe.identity for recipe in (RECIPE, *others)}
+    assert len(identities) == 10 and all(len(text) == 16 for text in identities)
+
+
+def test_a_recipe_of_before_is_that_without_restoring_and_alpha():
+    """What was made when there was no such option need not be made again."""
+    assert RECIPE.restore == "0" and RECIPE.identity == "9b23201431e94451"
+    assert RECIPE.to_dict()["restore"] == "0" and RECIPE.to_dict()["alpha"] == "drop"
+
+
+def test_names_of_models_do_not_count():
+    renamed = replace(RECIPE, model="other")
+    assert renamed.identity == RECIPE.identity
+    assert renamed.to_dict()["model"] == "other"
+
+
+def test_the_digest_is_of_names_shapes_and_values():
+    network = nearest_network()
+    digest = weights_digest(network)
+    assert len(digest) == 64 and digest == weights_digest(nearest_network())
+    assert digest != weights_digest(nearest_network(2))
+    with torch.no_grad():
+        network.body[0].body[0].weight[0, 0, 0, 0] += 2**-20
+    assert weights_digest(network) != digest
