@@ -115,38 +115,13 @@ class Channel(Generic[T]):
 
     def get(self, timeout: float | None = None) -> T | None:
         """The next item; None at the end of all, or after `timeout` seconds without one."""
-        batch = self.get_batch(lambda item: 1, lambda first, other: False, timeout)
-        return batch[0] if batch else None
-
-    def get_batch(
-        self,
-        size: Callable[[T], int],
-        alike: Callable[[T, T], bool],
-        timeout: float | None = None,
-    ) -> list[T]:
-        """The next item and, without waiting for them, others that are like it.
-
-        Args:
-            size: how many there may be, given the first.
-            alike: whether another may go with the first.
-            timeout: seconds to wait for the first.
-
-        Returns:
-            At least one item; none at the end of all, or after `timeout` seconds without one.
-        """
         with self._changed:
             self._changed.wait_for(lambda: self._items or self.ended, timeout)
             if not self._items:
-                return []
-            first = self._items.popleft()
-            batch = [first]
-            most = size(first)
-            for item in list(self._items) if most > 1 else ():
-                if len(batch) < most and alike(first, item):
-                    self._items.remove(item)
-                    batch.append(item)
+                return None
+            item = self._items.popleft()
             self._changed.notify_all()
-            return batch
+            return item
 
     @property
     def ended(self) -> bool:

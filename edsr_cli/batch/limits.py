@@ -20,20 +20,17 @@ class Limits:
         workers: threads that decode, and as many that encode.
         decoded_bytes: what decoded pictures may take that wait for a device.
         upscaled_bytes: what upscaled pictures may take that wait for an encoder or are encoded.
-        batch: pictures of one size that are upscaled at once; None to leave it to the device.
     """
 
     workers: int
     decoded_bytes: int
     upscaled_bytes: int
-    batch: int | None = None
 
 
 def choose_limits(
     upscalers: Sequence[Upscaler],
     workers: int | None = None,
     queue_bytes: int | None = None,
-    batch: int | None = None,
 ) -> Limits:
     """Limits for a machine.
 
@@ -43,7 +40,6 @@ def choose_limits(
             them beside a GPU, a quarter where they do the upscaling, too.
         queue_bytes: memory for pictures between the stages; None for an amount that suits the
             devices, and at most a quarter of what is free.
-        batch: pictures of one size that are upscaled at once; None to leave it to the device.
     """
     types = [upscaler.device.type for upscaler in upscalers]
     if workers is None:
@@ -55,4 +51,4 @@ def choose_limits(
         wanted = sum(_DECODED_BYTES[kind] for kind in types) * (1 + growth)
         queue_bytes = min(wanted, devices.memory_budget(torch.device("cpu")) // 2)
     decoded = queue_bytes // (1 + growth)
-    return Limits(workers, decoded, queue_bytes - decoded, batch)
+    return Limits(workers, decoded, queue_bytes - decoded)

@@ -9,7 +9,6 @@ Both bounds are in bytes. Whatever happens to a picture, it ends as one record.
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,8 +20,6 @@ from edsr_cli.batch.steps import Steps, Work, unlisted
 from edsr_cli.batch.summary import Load
 from edsr_cli.batch.tasks import BatchTask, Passed, Source, Unlisted
 from edsr_cli.inference import Upscaler
-from edsr_cli.jobs.upscale import Settings
-from edsr_cli.restoration.networks import at_choice
 
 _AHEAD = 64  # tasks that the feeder is ahead of the decoders, and records of their reader
 
@@ -34,13 +31,13 @@ class Loop:
     Attributes:
         upscaler: it.
         load: how it has spent its time.
-        current: what is on it: names of the inputs.
-        progress: LR pixels that are done of them, and that there are.
+        current: what is on it: name of the input.
+        progress: LR pixels that are done of it, and that there are.
     """
 
     upscaler: Upscaler
     load: Load = field(default_factory=Load)
-    current: tuple[str, ...] = ()
+    current: str | None = None
     progress: tuple[int, int] = (0, 0)
 
 
@@ -51,7 +48,6 @@ class Pipeline:
         source: where tasks come from.
         steps: what is done to each picture.
         upscalers: one for each device; with the same network, scale and precision.
-        settings: for every picture.
         limits: see `Limits`.
         arriving: called with each task before work on it begins, in the feeder's thread.
 
@@ -66,12 +62,10 @@ class Pipeline:
         source: Source,
         steps: Steps,
         upscalers: Sequence[Upscaler],
-        settings: Settings,
         limits: Limits,
         arriving: Callable[[BatchTask], None] = lambda task: None,
     ) -> None:
         self._source, self._steps, self._arriving = source, steps, arriving
-        self._settings, self._limits = settings, limits
         self.results: Channel[Record | Passed] = Channel(_AHEAD)
         self.loops = [Loop(upscaler) for upscaler in upscalers]
         self.fed = 0
@@ -188,67 +182,36 @@ class Pipeline:
         loop = self.loops[number]
         while True:
             begin = time.perf_counter()
-            group = self._ready.get_batch(lambda work: self._batch_size(loop, work), _alike)
+            work = self._ready.get()
             loop.load.starved += time.perf_counter() - begin
-            if not group:
+            if work is None:
                 return
-            self._upscale_group(loop, group)
+            self._upscale_one(loop, work)
             begin = time.perf_counter()
-            for work in group:
-                if work.job.failure is not None:
-                    self._end(self._steps.failed(work), work.task)
-                else:
-                    self._upscaled_room.take(work.job.pixels.nbytes)
-                    self._upscaled.put(work)
+            if work.job.failure is not None:
+                self._end(self._steps.failed(work), work.task)
+            else:
+                self._upscaled_room.take(work.job.pixels.nbytes)
+                self._upscaled.put(work)
             loop.load.blocked += time.perf_counter() - begin
-            group.clear()  # or the next turn would keep their pixels
-            del work
+            del work  # or the next turn would keep its pixels
 
-    def _upscale_group(self, loop: Loop, group: list[Work]) -> None:
-        """Replace the pixels by upscaled ones; failures go to the jobs."""
-        loop.current = tuple(work.task.name for work in group)
-        loop.progress = (0, 0)
+    def _upscale_one(self, loop: Loop, work: Work) -> None:
+        """Replace the pixels by upscaled ones; a failure goes to the job."""
+        loop.current, loop.progress = work.task.name, (0, 0)
 
         def progress(done: int, total: int) -> None:
             self._check()
             loop.progress = (done, total)
 
         begin = time.perf_counter()
-        for work in group:
-            # The room is for those that wait; this one has been waited for.
-            self._decoded_room.give(work.job.pixel_bytes)
-            work.job.upscaler = loop.upscaler
-        if len(group) == 1 or not self._upscale_together(loop, group, progress):
-            for work in group:
-                work.job.attempt(lambda: work.job.upscale(progress))  # noqa: B023 - called at once
-        seconds = time.perf_counter() - begin
-        for work in group:
-            work.stages["upscale"] = seconds / len(group)
-        loop.load.busy += seconds
-        loop.current = ()
-
-    def _upscale_together(
-        self, loop: Loop, group: list[Work], progress: Callable[[int, int], None]
-    ) -> bool:
-        settings = self._settings
-        with suppress(Exception):  # then each by itself, to find out which one it is
-            pictures = at_choice(loop.upscaler, group[0].job.choice).upscale_batch(
-                [work.job.pixels for work in group],
-                settings.ensemble,
-                settings.tile,
-                "uint8",
-                progress,
-            )
-            for work, upscaled in zip(group, pictures, strict=True):
-                work.job.accept(upscaled)
-            return True
-        return False
-
-    def _batch_size(self, loop: Loop, work: Work) -> int:
-        if self._limits.batch is not None:
-            return self._limits.batch
-        height, width, _ = work.job.pixels.shape
-        return loop.upscaler.batch_size(height, width)
+        # The room is for those that wait; this one has been waited for.
+        self._decoded_room.give(work.job.pixel_bytes)
+        work.job.upscaler = loop.upscaler
+        work.job.attempt(lambda: work.job.upscale(progress))
+        work.stages["upscale"] = time.perf_counter() - begin
+        loop.load.busy += work.stages["upscale"]
+        loop.current = None
 
     def _encode(self, number: int) -> None:
         while (work := self._upscaled.get()) is not None:
@@ -256,9 +219,3 @@ class Pipeline:
             record = self._steps.write(work, self._check)
             self._upscaled_room.give(size)
             self._end(record, work.task)
-
-
-def _alike(first: Work, other: Work) -> bool:
-    a, b = first.job.pixels, other.job.pixels
-    strengths = first.job.result.restore, other.job.result.restore
-    return a.shape == b.shape and a.dtype == b.dtype and strengths[0] == strengths[1]

@@ -139,9 +139,7 @@ class Batch:
             def arriving(task: BatchTask) -> None:
                 folders[task.folder].tidy(task.destination.parent)
 
-            pipeline = Pipeline(
-                source, steps, self._upscalers, self._settings, self._limits, arriving
-            )
+            pipeline = Pipeline(source, steps, self._upscalers, self._limits, arriving)
             counter = stack.enter_context(_Counter(counting))
             self._drive(pipeline, listeners, summary, counter, begin)
         for listener in listeners:

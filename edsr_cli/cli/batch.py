@@ -57,7 +57,6 @@ def command(
     threads: options.Threads = None,
     max_memory: options.MaxMemory = None,
     max_queue: batch_options.MaxQueue = None,
-    batch_size: batch_options.BatchSize = None,
     tile: options.Tile = "auto",
     max_pixels: options.MaxPixels = None,
     compression: options.Compression = None,
@@ -128,7 +127,7 @@ def command(
             restore_label(first),
             alpha,
         )
-        limits = choose_limits(upscalers, workers, max_queue, batch_size)
+        limits = choose_limits(upscalers, workers, max_queue)
         folders = [root.folder for root in roots]
         batch = Batch(upscalers, folders, settings, recipe, limits, checksum, fail_fast, watch)
         scanner = Scanner(roots, choice, output_format, recursive)

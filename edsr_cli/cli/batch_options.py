@@ -114,18 +114,6 @@ MaxQueue = Annotated[
     ),
 ]
 
-BatchSize = Annotated[
-    int | None,
-    typer.Option(
-        "--batch-size",
-        metavar="N",
-        min=1,
-        help="Pictures of one size that are upscaled at once, if as many are ready. Default: on "
-        "a GPU, as many as keep it busy; on a CPU, 1.",
-        rich_help_panel=options.MACHINE,
-    ),
-]
-
 Report = Annotated[
     str | None,
     typer.Option(

@@ -151,8 +151,7 @@ def _running(state: "State") -> str:
         if loop.current:
             done, total = loop.progress
             share = f" {100 * done / total:.0f} %" if total else ""
-            more = f" and {len(loop.current) - 1} more" if len(loop.current) > 1 else ""
-            parts.append(f"{one_line(loop.current[0])}{more}{share}")
+            parts.append(f"{one_line(loop.current)}{share}")
     decoded, upscaled = state.waiting
     parts.append(f"{decoded} read and waiting, {upscaled} waiting to be written")
     return "; ".join(parts)

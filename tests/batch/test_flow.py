@@ -112,21 +112,6 @@ def test_a_closed_channel_gives_and_takes_nothing():
         channel.put("c")
 
 
-def test_batches_are_of_items_that_are_alike_and_there():
-    channel = Channel()
-    for item in (1, 21, 2, 3, 22, 4):
-        channel.put(item)
-
-    def take(size):
-        return channel.get_batch(lambda first: size, lambda a, b: a // 10 == b // 10)
-
-    assert take(3) == [1, 2, 3]
-    assert take(9) == [21, 22]
-    assert take(9) == [4]
-    channel.finish()
-    assert take(9) == []
-
-
 def test_the_last_of_a_crew_says_so():
     went, numbers, crashes = threading.Barrier(3), [], []
     done = threading.Event()

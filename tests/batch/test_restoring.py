@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edsr_cli.batch.limits import Limits
 from edsr_cli.batch.recipe import Recipe, weights_digest
 from edsr_cli.restoration.choice import THRESHOLDS
 from edsr_cli.restoration.networks import networks_of, restore_label
 from tests.batch import engine as module
-from tests.batch.engine import LIMITS, Engine, statuses
+from tests.batch.engine import Engine, statuses
 from tests.jobs.nearest import read_back, repeated
 from tests.restoration.brightening import ADDED, restoring_upscaler
 from tests.restoration.pictures import saved, scene
@@ -60,11 +59,8 @@ def run(engine, recipe, **options):
     return engine.run(**options)
 
 
-@pytest.mark.parametrize("batch", [None, 4])
-def test_each_picture_gets_its_own_strength(folder, tmp_path, recipe, batch):
-    limits = replace(LIMITS, batch=batch) if batch else LIMITS
-    assert isinstance(limits, Limits)
-    done = run(restoring_engine(folder), recipe, output=tmp_path / "out", limits=limits)
+def test_each_picture_gets_its_own_strength(folder, tmp_path, recipe):
+    done = run(restoring_engine(folder), recipe, output=tmp_path / "out")
     for name, record in done.by_name(folder).items():
         assert record.restore == STRENGTHS[name], name
         decoded = np.asarray(Image.open(folder / name).convert("RGB"))
