@@ -18,22 +18,79 @@ import json
 import os
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edsr_cli.batch.made import Made
-from edsr_cli.errors import EdsrError
 from edsr_cli.files.own import NotPlainError, open_plain
 from edsr_cli.files.sync import sync
 from edsr_cli.images import atomic_write
 from edsr_cli.images.source import display_name
+from edsr_cli.jobs.ledger import FileState, LedgerError
 
 _SPARE_LINES = 1000  # superseded lines for which a manifest is not worth rewriting
 _LINE_BYTES = 1 << 20  # more than any line of ours has, however long the names in it are
 
 
-class ManifestError(EdsrError):
-    """The manifest cannot be read or written, so nobody could tell what is done."""
+@dataclass(frozen=True)
+class Made:
+    """An output, made or about to appear.
+
+    Attributes:
+        output: its path below the output folder, with "/" between the parts.
+        input: the name of the task that it was made from.
+        source: the input when it was read.
+        result: the output when it was finished.
+        recipe: identity of the model and the options that it was made with.
+        sha256: of the input; None where nobody asked for it.
+        replaces: the file of ours that it replaced, if there was one.
+    """
+
+    output: str
+    input: str
+    source: FileState
+    result: FileState
+    recipe: str
+    sha256: str | None = None
+    replaces: FileState | None = None
+
+    def to_line(self) -> dict[str, Any]:
+        """JSON-ready values."""
+        values = {"event": "made"} | vars(self)
+        for name in ("source", "result", "replaces"):
+            state = getattr(self, name)
+            values[name] = None if state is None else [state.size, state.mtime_ns]
+        return values
+
+    @classmethod
+    def from_line(cls, values: dict[str, Any]) -> "Made":
+        """The inverse of `to_line`.
+
+        Raises:
+            KeyError, TypeError, ValueError: the line does not have such values.
+        """
+        texts = [values[name] for name in ("output", "input", "recipe")]
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError("not a text")
+        sha256, replaces = values["sha256"], values["replaces"]
+        if not (sha256 is None or isinstance(sha256, str)):
+            raise TypeError("not a digest")
+        return cls(
+            texts[0],
+            texts[1],
+            _state(values["source"]),
+            _state(values["result"]),
+            texts[2],
+            sha256,
+            None if replaces is None else _state(replaces),
+        )
+
+
+def _state(value: Any) -> FileState:
+    size, mtime_ns = value
+    if type(size) is not int or type(mtime_ns) is not int:
+        raise TypeError("not a state")
+    return FileState(size, mtime_ns)
 
 
 class Manifest:
@@ -45,10 +102,10 @@ class Manifest:
             exist counts as empty.
 
     Raises:
-        ManifestError: it cannot be opened or read.
+        LedgerError: it cannot be opened or read.
     """
 
-    def __init__(self, path: Path, writable: bool = True) -> None:
+    def __init__(self, path: Path, *, writable: bool = True) -> None:
         self.path, self._writable = path, writable
         self._lock, self._sync_lock = threading.Lock(), threading.Lock()
         self._offsets: dict[int, int] = {}
@@ -65,7 +122,7 @@ class Manifest:
         """Make sure that everything is on the disk, and close the file.
 
         Raises:
-            ManifestError: it cannot be written.
+            LedgerError: it cannot be written.
         """
         if self._descriptor < 0:
             return
@@ -95,7 +152,7 @@ class Manifest:
         Threads that come while the disk is busy share its next turn.
 
         Raises:
-            ManifestError: it cannot be written.
+            LedgerError: it cannot be written.
         """
         with self._explained():
             with self._lock:
@@ -108,7 +165,7 @@ class Manifest:
         """Add a line for people, which changes nothing.
 
         Raises:
-            ManifestError: it cannot be written.
+            LedgerError: it cannot be written.
         """
         with self._explained(), self._lock:
             self._append({"event": event} | values)
@@ -117,7 +174,7 @@ class Manifest:
         """Say once what the recipe of the lines to come is.
 
         Raises:
-            ManifestError: it cannot be written.
+            LedgerError: it cannot be written.
         """
         if identity not in self._recipes:
             self.remark("recipe", {"recipe": identity} | values)
@@ -190,7 +247,7 @@ class Manifest:
     def _compact(self) -> None:
         """Rewrite the file without lines that others have superseded, atomically."""
         kept = set(self._offsets.values())
-        with atomic_write(self.path, overwrite=True, error=ManifestError) as file:
+        with atomic_write(self.path, overwrite=True, error=LedgerError) as file:
             for offset, line in self._lines():
                 values = None if offset in kept else _parse(line)
                 if offset in kept or (values and values["event"] == "recipe"):
@@ -204,7 +261,7 @@ class Manifest:
 
 
 class _Explained:
-    """Turns failures of the file system into `ManifestError`."""
+    """Turns failures of the file system into `LedgerError`."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -214,13 +271,13 @@ class _Explained:
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, NotPlainError):
-            raise ManifestError(
+            raise LedgerError(
                 f"{display_name(self._path)}: the list of what is done cannot be kept there: "
                 f"{error.strerror}.",
                 "Move it away, or choose another output folder with -o.",
             ) from error
         if isinstance(error, OSError):
-            raise ManifestError(
+            raise LedgerError(
                 f"{display_name(self._path)}: the list of what is done cannot be kept "
                 f"({error.strerror}).",
                 "Make room there, or choose another output folder with -o.",

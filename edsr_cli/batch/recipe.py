@@ -3,12 +3,17 @@
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from edsr_cli.model.networks import EDSR, MDSR
+from edsr_cli.images import OutputFormat
+from edsr_cli.jobs.worker import Worker
+from edsr_cli.restoration.networks import networks_of, restore_label
+
+if TYPE_CHECKING:
+    from edsr_cli.model.networks import EDSR, MDSR
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """The model and the options that pixels depend on.
 
@@ -51,7 +56,22 @@ class Recipe:
         return dict(vars(self))
 
 
-def weights_digest(*networks: EDSR | MDSR) -> str:
+def recipe_of(worker: Worker, output_format: OutputFormat) -> Recipe:
+    """What a worker makes outputs of a format with."""
+    first = worker.upscalers[0]
+    return Recipe(
+        model=worker.model,
+        weights=weights_digest(*networks_of(first)),
+        scale=first.scale,
+        ensemble=worker.options.ensemble,
+        precision=first.precision.value,
+        format=output_format.name,
+        restore=restore_label(first),
+        alpha=worker.options.alpha,
+    )
+
+
+def weights_digest(*networks: "EDSR | MDSR") -> str:
     """SHA-256 of all weights of networks on the CPU, with their names and shapes."""
     digest = hashlib.sha256()
     for network in networks:

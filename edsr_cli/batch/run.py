@@ -4,24 +4,21 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from edsr_cli.batch.flow import start_thread
-from edsr_cli.batch.limits import Limits
-from edsr_cli.batch.output import OutputFolder
-from edsr_cli.batch.pipeline import Loop, Pipeline
+from edsr_cli.batch.ledger import FolderLedger
 from edsr_cli.batch.recipe import Recipe
-from edsr_cli.batch.record import ENDING, Kind, Record
-from edsr_cli.batch.steps import Steps, unlisted
-from edsr_cli.batch.summary import Load, Summary
-from edsr_cli.batch.tasks import BatchTask, Ignored, Item, Passed, Source
-from edsr_cli.inference import Upscaler, devices
-from edsr_cli.jobs.upscale import Settings, Status
-
-_TICK = 0.1  # seconds; also how promptly a request to stop is noticed
-_PATIENCE = 2.0  # seconds that a device gets to notice that it is to stop at once
+from edsr_cli.batch.scanning import BatchTask, Ignored, Item, Passed, Source, Unlisted
+from edsr_cli.batch.summary import Summary
+from edsr_cli.images.source import display_name
+from edsr_cli.jobs.executors import Executor, Serial
+from edsr_cli.jobs.flow import start_thread
+from edsr_cli.jobs.record import ENDING, Kind, Record, Status
+from edsr_cli.jobs.steps import kind_of
+from edsr_cli.jobs.threads import Limits, Loop, Threaded
+from edsr_cli.jobs.worker import Worker
 
 
 @dataclass(frozen=True)
@@ -67,9 +64,8 @@ class Batch:
     """One run over folders.
 
     Args:
-        upscalers: one for each device; with the same network, scale and precision.
+        worker: who does the work. Its ledger does not count: the run has one of its own.
         folders: the output folders of all tasks to come.
-        settings: for every picture.
         recipe: what outputs are made with.
         limits: how much is done at the same time.
         checksum: whether inputs are known by their content instead of size and time.
@@ -82,30 +78,33 @@ class Batch:
 
     def __init__(
         self,
-        upscalers: Sequence[Upscaler],
+        *,
+        worker: Worker,
         folders: Sequence[Path],
-        settings: Settings,
         recipe: Recipe,
         limits: Limits,
         checksum: bool = False,
         fail_fast: bool = False,
         watching: bool = False,
     ) -> None:
-        self._upscalers, self._paths = upscalers, dict.fromkeys(folders)
-        self._settings, self._recipe, self._limits = settings, recipe, limits
-        self._checksum, self._fail_fast, self._watching = checksum, fail_fast, watching
+        self._worker, self._folders, self._recipe = worker, folders, recipe
+        self._limits, self._checksum = limits, checksum
+        self._fail_fast, self._watching = fail_fast, watching
         self._asked: str | None = None
+        self._executor: Executor | None = None
         self.lingering = False
 
     def ask_to_stop(self, why: str = "interrupted") -> None:
         """Finish what is on a device or beyond, and begin nothing new.
 
-        It only sets a flag, so that a signal handler may call it.
+        It only sets flags, so that a signal handler may call it.
 
         Args:
             why: see `Summary.stopped`.
         """
         self._asked = self._asked or why
+        if self._executor is not None:
+            self._executor.stop()
 
     def run(
         self,
@@ -129,19 +128,29 @@ class Batch:
         summary = Summary()
         begin = time.perf_counter()
         with ExitStack() as stack:
-            folders = self._open(stack, writable=True)
-            for folder in folders.values():
-                folder.manifest.remember_recipe(self._recipe.identity, self._recipe.to_dict())
-            # It sets a switch of the whole process, which loops must not turn for each other.
-            stack.enter_context(devices.exact_convolutions())
-            steps = Steps(self._upscalers[0], self._settings, self._recipe, folders, self._checksum)
-
-            def arriving(task: BatchTask) -> None:
-                folders[task.folder].tidy(task.destination.parent)
-
-            pipeline = Pipeline(source, steps, self._upscalers, self._limits, arriving)
+            ledger = stack.enter_context(closing(self._open(writable=True)))
             counter = stack.enter_context(_Counter(counting))
-            self._drive(pipeline, listeners, summary, counter, begin)
+
+            def tick() -> None:
+                summary.seconds, summary.load = time.perf_counter() - begin, executor.load
+                state = State(
+                    summary,
+                    executor.fed,
+                    counter.total,
+                    counter.ended,
+                    executor.loops,
+                    executor.waiting,
+                    self._asked is not None,
+                )
+                for listener in listeners:
+                    listener.tick(state)
+
+            executor = Threaded(replace(self._worker, ledger=ledger), self._limits, tick=tick)
+            try:
+                self._drive(executor, source, listeners, summary)
+            finally:
+                self.lingering = executor.lingering
+            summary.seconds, summary.load = time.perf_counter() - begin, executor.load
         for listener in listeners:
             listener.finished(summary)
         return summary
@@ -154,105 +163,67 @@ class Batch:
         """
         summary = Summary()
         begin = time.perf_counter()
-        with ExitStack() as stack:
-            folders = self._open(stack, writable=False)
-            steps = Steps(self._upscalers[0], self._settings, self._recipe, folders, self._checksum)
-            for item in source:
-                if self._asked:
-                    break
-                if item is None:
-                    continue
-                result = steps.plan(item) if isinstance(item, BatchTask) else item
-                self._tell(
-                    result if isinstance(result, Passed | Record) else unlisted(result),
-                    listeners,
-                    summary,
-                )
-                if self._fail_fast and summary.failed:
-                    self.ask_to_stop("failure")
+        with closing(self._open(writable=False)) as ledger:
+            executor = Serial(replace(self._worker, ledger=ledger).plan)
+            self._drive(executor, source, listeners, summary)
         summary.seconds = time.perf_counter() - begin
-        summary.stopped = self._asked
         for listener in listeners:
             listener.finished(summary)
         return summary
 
-    def _open(self, stack: ExitStack, writable: bool) -> dict[Path, OutputFolder]:
-        return {
-            path: stack.enter_context(closing(OutputFolder(path, writable))) for path in self._paths
-        }
+    def _open(self, *, writable: bool) -> FolderLedger:
+        return FolderLedger(self._folders, self._recipe, checksum=self._checksum, writable=writable)
 
     def _drive(
-        self,
-        pipeline: Pipeline,
-        listeners: Sequence[Listener],
-        summary: Summary,
-        counter: "_Counter",
-        begin: float,
+        self, executor: Executor, source: Source, listeners: Sequence[Listener], summary: Summary
     ) -> None:
-        """Read the pipeline's results until there are no more."""
-        ticked = 0.0
-        try:
-            pipeline.start()
-            while not pipeline.results.ended:
-                if self._asked and summary.stopped is None:
-                    summary.stopped = self._asked
-                    pipeline.stop()
-                item = pipeline.results.get(timeout=_TICK)
-                if item is not None:
-                    self._tell(item, listeners, summary)
-                if summary.failed and self._fail_fast:
-                    self.ask_to_stop("failure")
-                now = time.perf_counter()
-                if now - ticked >= _TICK:
-                    ticked = now
-                    summary.seconds, summary.load = now - begin, _load(pipeline.loops)
-                    self._tick(pipeline, listeners, summary, counter)
-        except BaseException:
-            pipeline.abandon()
-            self.lingering = not pipeline.join(_PATIENCE)
-            raise
-        pipeline.join()
+        """Do all tasks, and count and tell what ends."""
+
+        def done(item: Record | Passed | Unlisted) -> None:
+            if isinstance(item, Passed):
+                summary.ignored[item.why] += 1
+                if item.why is Ignored.UNREAD:
+                    summary.unread[item.path.suffix.lower()] += 1
+                return
+            record = _unlisted(item) if isinstance(item, Unlisted) else item
+            if self._watching and record.kind is Kind.MISSING:
+                summary.ignored[Ignored.VANISHED] += 1
+                return
+            self._count(record, summary)
+            for listener in listeners:
+                listener.ended(record)
+
+        self._executor = executor
+        if self._asked:  # before there was one
+            executor.stop()
+        executor.run(source, done)
         summary.stopped = self._asked
-        summary.seconds, summary.load = time.perf_counter() - begin, _load(pipeline.loops)
 
-    def _tell(self, item: Record | Passed, listeners: Sequence[Listener], summary: Summary) -> None:
-        if isinstance(item, Passed):
-            summary.ignored[item.why] += 1
-            if item.why is Ignored.UNREAD:
-                summary.unread[item.path.suffix.lower()] += 1
+    def _count(self, record: Record, summary: Summary) -> None:
+        summary.add(record)
+        if record.status is not Status.FAILED:
             return
-        if self._watching and item.kind is Kind.MISSING:
-            summary.ignored[Ignored.VANISHED] += 1
-            return
-        summary.add(item)
-        if item.kind in ENDING and item.status is Status.FAILED:
-            assert item.kind is not None
-            self.ask_to_stop(item.kind.value)
-        for listener in listeners:
-            listener.ended(item)
+        if record.kind in ENDING:
+            assert record.kind is not None
+            self.ask_to_stop(record.kind.value)
+        elif self._fail_fast:
+            self.ask_to_stop("failure")
 
-    def _tick(
-        self,
-        pipeline: Pipeline,
-        listeners: Sequence[Listener],
-        summary: Summary,
-        counter: "_Counter",
-    ) -> None:
-        state = State(
-            summary,
-            pipeline.fed,
-            counter.total,
-            counter.ended,
-            pipeline.loops,
-            pipeline.waiting,
-            self._asked is not None,
-        )
-        for listener in listeners:
-            listener.tick(state)
+
+def _unlisted(item: Unlisted) -> Record:
+    """The record of a folder that cannot be listed."""
+    name = display_name(item.path)
+    reason = f"{name}: it cannot be listed ({item.error.strerror}). Check its permissions."
+    kind = kind_of(item.error, reading=True)
+    return Record(str(item.path), "", Status.FAILED, kind, reason, ended=time.time())
 
 
 class _Counter:
     """Counts tasks in a thread of its own.
+
+    The folders are walked twice for it, once ahead of the work. To walk them once, all that was
+    found would have to be held (about a gigabyte for a million pictures, or as much work on a
+    disk), and what arrives in a folder before its turn comes would be left out.
 
     Args:
         items: where to find them; None for nowhere.
@@ -282,11 +253,3 @@ class _Counter:
                 return
             self.total += isinstance(item, BatchTask)
         self.ended = True
-
-
-def _load(loops: Sequence[Loop]) -> Load:
-    return Load(
-        sum(loop.load.busy for loop in loops),
-        sum(loop.load.starved for loop in loops),
-        sum(loop.load.blocked for loop in loops),
-    )

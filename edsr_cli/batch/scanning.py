@@ -2,18 +2,20 @@
 
 import hashlib
 import os
+import re
 import stat
 import sys
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path, PurePath
 
-from edsr_cli.batch.globs import Choice
 from edsr_cli.batch.roots import Root
-from edsr_cli.batch.tasks import BatchTask, Ignored, Item, Passed, Unlisted
+from edsr_cli.errors import UsageError
 from edsr_cli.images import READ_SUFFIXES, OutputFormat
 from edsr_cli.jobs.naming import identity
+from edsr_cli.jobs.task import Task
 
 MANIFEST = ".edsr-manifest.jsonl"
 """The file in an output folder that remembers what is done; a folder with one is no input."""
@@ -29,6 +31,147 @@ UNREAD_SUFFIXES = frozenset(
     )
 )  # fmt: skip
 """Endings of pictures that cannot be read: their owner should be told that they were left out."""
+
+
+class Ignored(StrEnum):
+    """Why something in an input folder is no task; the values are for people."""
+
+    OTHER = "not pictures"
+    UNREAD = "pictures of formats that cannot be read"
+    HIDDEN = "hidden"
+    EXCLUDED = "left out by --include or --exclude"
+    OUTPUTS = "folders of outputs"
+    REPEATED = "links to folders that are taken anyway"
+    SUBFOLDER = "folders below (--no-recursive)"
+    VANISHED = "gone before they were read"  # while watching; otherwise that is a failure
+
+
+@dataclass(frozen=True)
+class BatchTask(Task):
+    """One picture to upscale.
+
+    Attributes:
+        source, destination: never standard input or output.
+        name: the input's path below its input folder, with "/" between the parts. Of several
+            input folders that share an output folder, their names come first.
+        folder: the output folder that the destination is in, which has the manifest.
+    """
+
+    source: Path
+    destination: Path
+    name: str
+    folder: Path
+
+    @property
+    def label(self) -> str:
+        return self.name
+
+    @property
+    def output_name(self) -> str:
+        """The output's path below the output folder, with "/" between the parts."""
+        return self.destination.relative_to(self.folder).as_posix()
+
+
+@dataclass(frozen=True)
+class Passed:
+    """Something that is no task, and why."""
+
+    path: Path
+    why: Ignored
+
+
+@dataclass(frozen=True)
+class Unlisted:
+    """A folder that cannot be listed, or a file that cannot be looked at."""
+
+    path: Path
+    error: OSError
+
+
+Item = BatchTask | Passed | Unlisted
+
+Source = Iterator[Item | None]
+"""Where tasks come from; it may go on for ever.
+
+It is read by one thread, a little ahead of the work. While there is nothing for now it gives None,
+at least once a second, so that the reader can see whether it is to stop.
+"""
+
+
+class Choice:
+    """The files to take.
+
+    A pattern with a "/" is about the whole path below the input folder, any other about the name
+    of a file or folder at any depth. "*" and "?" do not match a "/", "**" does, "[...]" is one of
+    a set. Case does not matter: who asks for *.jpg wants IMG_0001.JPG too.
+
+    Args:
+        include: take only files that match one of these; empty for all.
+        exclude: leave out files and folders that match one of these.
+
+    Raises:
+        UsageError: a pattern is empty.
+    """
+
+    def __init__(self, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> None:
+        self._include = [_matcher(pattern) for pattern in include]
+        self._exclude = [_matcher(pattern) for pattern in exclude]
+
+    def takes_file(self, path: str) -> bool:
+        """Whether a file is taken; `path` is below the input folder, with "/" between the parts."""
+        included = not self._include or any(matches(path) for matches in self._include)
+        return included and self.enters_folder(path)
+
+    def enters_folder(self, path: str) -> bool:
+        """Whether a folder is looked into."""
+        return not any(matches(path) for matches in self._exclude)
+
+
+def _matcher(pattern: str) -> Callable[[str], bool]:
+    normal = pattern.replace(os.sep, "/").strip("/")
+    if not normal:
+        raise UsageError(f"The pattern {pattern!r} matches nothing.", "Give one such as '*.jpg'.")
+    whole = "/" in normal
+    expression = re.compile(_translate(_composed(normal)), re.IGNORECASE | re.DOTALL)
+
+    def matches(path: str) -> bool:
+        text = path if whole else path.rpartition("/")[2]
+        return expression.fullmatch(_composed(text)) is not None
+
+    return matches
+
+
+def _composed(text: str) -> str:
+    """One form for what looks the same: macOS takes letters and their accents apart."""
+    return unicodedata.normalize("NFC", text)
+
+
+_TOKEN = re.compile(r"\*\*/|\*\*|\*|\?|\[!?+\]?+[^\]]*\]|.", re.DOTALL)
+_WILD = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+
+
+def _translate(pattern: str) -> str:
+    """A glob pattern as a regular expression."""
+    return "".join(_WILD.get(token) or _set(token) for token in _TOKEN.findall(pattern))
+
+
+def _set(token: str) -> str:
+    """A set in brackets, or a plain character, as a regular expression."""
+    if len(token) == 1:
+        return re.escape(token)
+    inner = token[1:-1]
+    negated = inner.startswith("!")
+    inner = inner.removeprefix("!")
+    # Everything is literal but a "-" between two characters that are in order.
+    parts = re.findall(r"(.)-(.)|(.)", inner, re.DOTALL)
+    ranges = [
+        re.escape(single) if single else f"{re.escape(low)}-{re.escape(high)}"
+        for low, high, single in parts
+        if single or low <= high
+    ]
+    if not ranges:  # such as [z-a]
+        return "[^/]" if negated else "(?!)"
+    return f"(?!/)[{'^' if negated else ''}{''.join(ranges)}]"
 
 
 class Scanner:
@@ -51,6 +194,7 @@ class Scanner:
         roots: Sequence[Root],
         choice: Choice,
         output_format: OutputFormat,
+        *,
         recursive: bool = True,
     ) -> None:
         self._roots, self._choice, self._recursive = tuple(roots), choice, recursive

@@ -5,40 +5,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from edsr_cli.batch.record import Kind, Record
-from edsr_cli.batch.tasks import Ignored
-from edsr_cli.jobs.upscale import Status
+from edsr_cli.batch.scanning import Ignored
+from edsr_cli.jobs.record import Kind, Record, Status
+from edsr_cli.jobs.threads import Load
 
 KEPT_FAILURES = 1000
 """Failures that a summary holds; the manifest has them all."""
-
-
-@dataclass
-class Load:
-    """How the devices spent their time, in seconds, added up over their loops.
-
-    Attributes:
-        busy: upscaling.
-        starved: waiting for a decoded picture.
-        blocked: waiting for room for an upscaled one.
-    """
-
-    busy: float = 0.0
-    starved: float = 0.0
-    blocked: float = 0.0
-
-    @property
-    def busy_share(self) -> float:
-        """Part of the time that the devices were busy, in 0..1."""
-        total = self.busy + self.starved + self.blocked
-        return self.busy / total if total else 0.0
-
-    @property
-    def bottleneck(self) -> str:
-        """The stage that the others wait for: "decode", "upscale" or "encode"."""
-        if self.busy >= self.starved + self.blocked:
-            return "upscale"
-        return "decode" if self.starved > self.blocked else "encode"
 
 
 @dataclass

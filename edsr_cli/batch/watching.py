@@ -17,8 +17,7 @@ from watchfiles import watch
 from watchfiles.main import FileChange
 
 from edsr_cli.batch.roots import Root
-from edsr_cli.batch.scanning import Scanner
-from edsr_cli.batch.tasks import BatchTask, Item, Source, Unlisted
+from edsr_cli.batch.scanning import BatchTask, Item, Scanner, Source, Unlisted
 
 logger = logging.getLogger(__name__)
 

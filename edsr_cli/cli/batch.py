@@ -19,15 +19,13 @@ from edsr_cli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from edsr_cli.batch.recipe import Recipe
-    from edsr_cli.batch.record import Record
     from edsr_cli.batch.roots import Root
     from edsr_cli.batch.run import Batch, Listener, State
-    from edsr_cli.batch.scanning import Scanner
+    from edsr_cli.batch.scanning import Item, Scanner, Source
     from edsr_cli.batch.summary import Summary
-    from edsr_cli.batch.tasks import Item, Source
-    from edsr_cli.checkpoints.stated import Stated
     from edsr_cli.inference import Tile, Upscaler
     from edsr_cli.jobs.batch.report import About
+    from edsr_cli.jobs.record import Record
 
 
 def command(
@@ -80,23 +78,21 @@ def command(
     terminal = Terminal.with_flags(quiet, verbose)
 
     with terminal.starting(), interruption.held():
-        from edsr_cli.batch.globs import Choice
-        from edsr_cli.batch.limits import choose_limits
-        from edsr_cli.batch.recipe import Recipe, weights_digest
+        from edsr_cli.batch.recipe import recipe_of
         from edsr_cli.batch.roots import assign_folders
         from edsr_cli.batch.run import Batch
-        from edsr_cli.batch.scanning import Scanner
+        from edsr_cli.batch.scanning import Choice, Scanner
         from edsr_cli.checkpoints.stated import Stated
         from edsr_cli.images import DEFAULT_MAX_PIXELS, format_for
         from edsr_cli.images.alpha import check_format
-        from edsr_cli.inference.processors import use_threads
         from edsr_cli.jobs import estimate
         from edsr_cli.jobs.batch.report import Report, check_path
-        from edsr_cli.jobs.upscale import Settings
-        from edsr_cli.restoration.networks import networks_of, restore_label
+        from edsr_cli.jobs.task import Options
+        from edsr_cli.jobs.threads import choose_limits
+        from edsr_cli.jobs.worker import WorkerSpec
+        from edsr_cli.restoration.networks import as_setting
 
     with terminal.log():
-        use_threads(threads)
         if report is not None:
             if dry_run:
                 terminal.note("A dry run writes no report.")
@@ -108,29 +104,39 @@ def command(
             raise UsageError("--compression is for PNG.")
         check_format(alpha, output_format)
         choice = Choice(include or (), exclude or ())
-        stated = Stated(layout, value_range, mean_shift, residual_scale)
-        name, upscalers = _load(
-            terminal, model, scale, stated, download, restore, device, precision.value, max_memory
-        )
-        first = upscalers[0]
-        roots = assign_folders(inputs, output, first.scale, recursive)
         columns: Tile = tile if not tile.isdigit() else int(tile)  # type: ignore[assignment]
-        pixels = max_pixels or DEFAULT_MAX_PIXELS
-        settings = Settings(name, ensemble, columns, pixels, not resume, compression, alpha)
-        recipe = Recipe(
-            name,
-            weights_digest(*networks_of(first)),
-            first.scale,
-            ensemble,
-            first.precision.value,
-            output_format.name,
-            restore_label(first),
-            alpha,
+        spec = WorkerSpec(
+            model=model,
+            scale=scale,
+            devices=tuple(name.strip() for name in device.split(",")),
+            precision=precision.value,
+            max_memory=max_memory,
+            threads=threads,
+            restore=as_setting(restore),
+            stated=Stated(layout, value_range, mean_shift, residual_scale),
+            options=Options(
+                ensemble=ensemble,
+                tile=columns,
+                max_pixels=max_pixels or DEFAULT_MAX_PIXELS,
+                overwrite=not resume,
+                compression=compression,
+                alpha=alpha,
+            ),
         )
-        limits = choose_limits(upscalers, workers, max_queue)
-        folders = [root.folder for root in roots]
-        batch = Batch(upscalers, folders, settings, recipe, limits, checksum, fail_fast, watch)
-        scanner = Scanner(roots, choice, output_format, recursive)
+        worker = spec.open(spec.load(finder(terminal, download)))
+        upscalers = worker.upscalers
+        roots = assign_folders(inputs, output, worker.scale, recursive)
+        recipe = recipe_of(worker, output_format)
+        batch = Batch(
+            worker=worker,
+            folders=[root.folder for root in roots],
+            recipe=recipe,
+            limits=choose_limits(upscalers, workers=workers, queue_bytes=max_queue),
+            checksum=checksum,
+            fail_fast=fail_fast,
+            watching=watch,
+        )
+        scanner = Scanner(roots, choice, output_format, recursive=recursive)
         source, counting = _sources(scanner, roots, watch)
         with ExitStack() as stack:
             lines = JsonLines(terminal)
@@ -143,43 +149,13 @@ def command(
             work = _WorkListener()
             listeners += [work] if dry_run else []
             summary = _run(
-                terminal, batch, source, counting, listeners, first.scale, dry_run, as_json
+                terminal, batch, source, counting, listeners, worker.scale, dry_run, as_json
             )
         if work.multiply_adds:
             speeds = [estimate.speed(upscaler) for upscaler in upscalers]
             if speed := sum(filter(None, speeds)):
                 terminal.note(estimate.in_all(work.multiply_adds / speed))
         _finish(terminal, summary, roots, watch, lines.failed)
-
-
-def _load(
-    terminal: Terminal,
-    model: str,
-    scale: int | None,
-    stated: "Stated",
-    download: bool,
-    restore: str | None,
-    device: str,
-    precision: str,
-    max_memory: int | None,
-) -> "tuple[str, list[Upscaler]]":
-    """The model's name, and an upscaler for each device."""
-    from edsr_cli.checkpoints.loader import load_network
-    from edsr_cli.restoration.networks import as_setting, find_restoration, make_upscaler
-
-    find = finder(terminal, download)
-    loaded = load_network(model, scale, stated, find)
-    restoration = find_restoration(loaded, model, as_setting(restore), find)
-    upscalers = [
-        make_upscaler(loaded, restoration, name.strip(), precision, max_memory)
-        for name in device.split(",")
-    ]
-    if len({upscaler.precision for upscaler in upscalers}) > 1:
-        raise UsageError(
-            "The devices would use different number formats, and so give different pictures.",
-            "Choose one with --precision.",
-        )
-    return loaded.name, upscalers
 
 
 def _sources(

@@ -17,9 +17,9 @@ from edsr_cli.restoration.words import describe
 from edsr_cli.text import one_line
 
 if TYPE_CHECKING:
-    from edsr_cli.batch.record import Record
     from edsr_cli.batch.run import State
     from edsr_cli.batch.summary import Summary
+    from edsr_cli.jobs.record import Record
 
 _PLAIN_INTERVAL = 10.0  # seconds between lines where there is no terminal to draw on
 
@@ -151,7 +151,7 @@ def _running(state: "State") -> str:
         if loop.current:
             done, total = loop.progress
             share = f" {100 * done / total:.0f} %" if total else ""
-            parts.append(f"{one_line(loop.current)}{share}")
+            parts.append(f"{one_line(loop.current.label)}{share}")
     decoded, upscaled = state.waiting
     parts.append(f"{decoded} read and waiting, {upscaled} waiting to be written")
     return "; ".join(parts)

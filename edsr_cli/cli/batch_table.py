@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from edsr_cli.batch.labels import FAILED, SKIPPED
+from edsr_cli.jobs.record import FAILED, SKIPPED
 
 if TYPE_CHECKING:
     from edsr_cli.batch.summary import Summary

@@ -13,9 +13,10 @@ from edsr_cli.errors import EdsrError, ExitCode, UsageError
 from edsr_cli.restoration.words import ASKED, describe
 
 if TYPE_CHECKING:
-    from edsr_cli.inference import Tile, Upscaler
-    from edsr_cli.jobs.naming import Task
-    from edsr_cli.jobs.upscale import Result, Settings
+    from edsr_cli.inference import Tile
+    from edsr_cli.jobs.record import Record
+    from edsr_cli.jobs.task import Task
+    from edsr_cli.jobs.worker import Worker
 
 
 def command(
@@ -57,47 +58,49 @@ def command(
 
     with terminal.starting():
         with interruption.held():
-            from edsr_cli.jobs.inputs import sort_inputs
-            from edsr_cli.jobs.own_outputs import without_own
+            from edsr_cli.jobs.inputs import sort_inputs, without_own
         files, refused = sort_inputs(inputs)
         files, own = without_own(files)
         with interruption.held():
-            from edsr_cli.checkpoints.loader import load_network
             from edsr_cli.checkpoints.stated import Stated
             from edsr_cli.images import DEFAULT_MAX_PIXELS
             from edsr_cli.images.alpha import check_format
-            from edsr_cli.inference.processors import use_threads
             from edsr_cli.jobs.naming import assign_outputs
-            from edsr_cli.jobs.upscale import Settings
-            from edsr_cli.restoration.networks import as_setting, find_restoration, make_upscaler
+            from edsr_cli.jobs.task import Options
+            from edsr_cli.jobs.worker import WorkerSpec
+            from edsr_cli.restoration.networks import as_setting
 
     with terminal.log():
         if own:
             terminal.note(_left_out(own))
-        use_threads(threads)
-        stated = Stated(layout, value_range, mean_shift, residual_scale)
-        find = finder(terminal, download)
-        loaded = load_network(model, scale, stated, find)
-        restoration = find_restoration(loaded, model, as_setting(restore), find)
-        tasks = assign_outputs(files, output, loaded.scale, format_name)
+        columns: Tile = tile if not tile.isdigit() else int(tile)  # type: ignore[assignment]
+        spec = WorkerSpec(
+            model=model,
+            scale=scale,
+            devices=(device,),
+            precision=precision.value,
+            max_memory=max_memory,
+            threads=threads,
+            restore=as_setting(restore),
+            stated=Stated(layout, value_range, mean_shift, residual_scale),
+            options=Options(
+                ensemble=ensemble,
+                tile=columns,
+                max_pixels=max_pixels or DEFAULT_MAX_PIXELS,
+                overwrite=overwrite,
+                compression=compression,
+                alpha=alpha,
+            ),
+        )
+        networks = spec.load(finder(terminal, download))
+        tasks = assign_outputs(files, output, networks[0].scale, format_name)
         if compression is not None and any(task.output_format.name != "PNG" for task in tasks):
             raise UsageError("--compression is for PNG.")
         for task in tasks:
             check_format(alpha, task.output_format)
         if tasks[0].destination is None and not dry_run:
             _check_stdout(as_json)
-        upscaler = make_upscaler(loaded, restoration, device, precision.value, max_memory)
-        columns: Tile = tile if not tile.isdigit() else int(tile)  # type: ignore[assignment]
-        settings = Settings(
-            loaded.name,
-            ensemble,
-            columns,
-            max_pixels or DEFAULT_MAX_PIXELS,
-            overwrite,
-            compression,
-            alpha,
-        )
-        _run(terminal, tasks, refused, upscaler, settings, dry_run, as_json)
+        _run(terminal, tasks, refused, spec.open(networks), dry_run, as_json)
 
 
 def _left_out(own: list[str]) -> str:
@@ -125,77 +128,79 @@ def _run(
     terminal: Terminal,
     tasks: "list[Task]",
     refused: dict[str, EdsrError],
-    upscaler: "Upscaler",
-    settings: "Settings",
+    worker: "Worker",
     dry_run: bool,
     as_json: bool,
 ) -> None:
     from edsr_cli.jobs import estimate
-    from edsr_cli.jobs.upscale import Job, exit_code, not_done
+    from edsr_cli.jobs.executors import Serial
+    from edsr_cli.jobs.record import exit_code
 
-    results, lines = [], JsonLines(terminal)
-    speed = estimate.speed(upscaler) if dry_run else None
-    for name, error in refused.items():
-        result = not_done(name, error, upscaler, settings)
-        results.append(result)
-        _report(terminal, result)
-        if as_json:
-            lines.write(result.to_dict())
-    for number, task in enumerate(tasks, start=1):
+    records: list[Record] = []
+    lines, begun = JsonLines(terminal), 0
+    speed = estimate.speed(worker.upscalers[0]) if dry_run else None
+
+    def life(task: "Task") -> "Record":
+        nonlocal begun
         interruption.check()
-        count = f"{number} of {len(tasks)}: " if len(tasks) > 1 else ""
-        job = Job(task, upscaler, settings)
+        begun += 1
         if dry_run:
-            result = job.plan(speed)
+            return worker.plan(task, speed=speed, forgiving=True)
+        count = f"{begun} of {len(tasks)}: " if len(tasks) > 1 else ""
+        with terminal.progress(f"{count}{task.source_name}", worker.scale**2) as progress:
+            return worker.complete(task, progress)
+
+    def done(record: "Record") -> None:
+        records.append(record)
+        if record.status == "planned":  # a run has one format
+            words = estimate.in_words(record, tasks[0].output_format.name)
+            _report(terminal, record, f"; {words}")
         else:
-            with terminal.progress(f"{count}{task.source_name}", upscaler.scale**2) as progress:
-                result = job.run(progress)
-        results.append(result)
-        if result.status == "planned":
-            words = estimate.in_words(result, task.output_format.name)
-            _report(terminal, result, f"; {words}")
-        else:
-            _report(terminal, result)
+            _report(terminal, record)
         if as_json:
-            lines.write(result.to_dict())
-    failed = sum(result.error is not None for result in results)
-    times = [result.plan["seconds"] for result in results if "seconds" in result.plan]
+            lines.write(record.to_short_dict())
+
+    for name, error in refused.items():
+        done(worker.refused(name, error))
+    Serial(life).run(tasks, done)
+    failed = sum(record.status == "failed" for record in records)
+    times = [record.plan["seconds"] for record in records if "seconds" in record.plan]
     if len(times) > 1:
         terminal.note(estimate.in_all(sum(times)))
-    if failed and len(results) > 1:
-        terminal.error(f"{failed} of {len(results)} pictures failed.")
-    code = exit_code(results)
+    if failed and len(records) > 1:
+        terminal.error(f"{failed} of {len(records)} pictures failed.")
+    code = exit_code(records)
     raise typer.Exit(ExitCode.SOME_FAILED if lines.failed and code == ExitCode.DONE else code)
 
 
-def _report(terminal: Terminal, result: "Result", estimates: str = "") -> None:
-    for remark in result.notes:
-        terminal.note(f"{result.input}: {remark}")
-    if result.error is not None:
-        terminal.error(result.error)
+def _report(terminal: Terminal, record: "Record", estimates: str = "") -> None:
+    for remark in record.notes:
+        terminal.note(f"{record.input}: {remark}")
+    if record.status == "failed":
+        terminal.error(record.reason or "")
         return
-    if result.restore is not None:
+    if record.restore is not None:
         say = (
-            terminal.note if result.restore and result.restore_reason != ASKED else terminal.detail
+            terminal.note if record.restore and record.restore_reason != ASKED else terminal.detail
         )
-        say(f"{result.input}: {describe(result.restore, result.restore_reason)}")
-    assert result.input_size and result.output_size
-    width, height = result.output_size
+        say(f"{record.input}: {describe(record.restore, record.restore_reason)}")
+    assert record.input_size and record.output_size
+    width, height = record.output_size
     line = (
-        f"{result.input} -> {result.output}: {result.input_size[0]} x {result.input_size[1]} -> "
+        f"{record.input} -> {record.output}: {record.input_size[0]} x {record.input_size[1]} -> "
         f"{width} x {height}"
     )
-    plan = result.plan
+    plan = record.plan
     columns, rows = ("rows", "columns") if plan["transposed"] else ("columns", "rows")
     cut = (
         f"{plan['panels']} panel(s) of {plan['panel_width']} {columns}, {plan['strips']} strip(s) "
         f"of {plan['strip_rows']} {rows}, {plan['multiply_adds'] / 1e9:.1f} GMAC"
     )
-    made = f"{result.model} on {result.device} in {result.precision}"
-    if result.status == "planned":
+    made = f"{record.model} on {record.device} in {record.precision}"
+    if record.status == "planned":
         terminal.note(f"{line}; {made}; {cut}{estimates}")
         return
     terminal.note(
-        f"{line} in {result.seconds:.1f} s ({width * height / result.seconds / 1e6:.2f} Mpixel/s)"
+        f"{line} in {record.seconds:.1f} s ({width * height / record.seconds / 1e6:.2f} Mpixel/s)"
     )
     terminal.detail(f"{made}; {cut}, about {plan['memory_bytes'] / 1e6:.0f} MB")

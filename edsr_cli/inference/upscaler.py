@@ -173,6 +173,8 @@ class Upscaler:
         tile: Tile = "auto",
         dtype: Literal["uint8", "uint16"] | None = None,
         progress: Progress | None = None,
+        *,
+        plan: Plan | None = None,
     ) -> Upscaled:
         """Upscale one picture.
 
@@ -187,6 +189,7 @@ class Upscaler:
                 split only where memory demands it.
             dtype: type of the output; None for that of the input.
             progress: see `Progress`.
+            plan: what `plan` gave for this size and these options; None to make it now.
 
         Raises:
             ValueError, TypeError: `pixels` is not such an array.
@@ -194,7 +197,7 @@ class Upscaler:
             WeightsError: the network's output is not finite even in fp32.
         """
         check_pixels(pixels)
-        return self._upscale(pixels[None], ensemble, tile, dtype, progress)[0]
+        return self._upscale(pixels[None], ensemble, tile, dtype, progress, plan)[0]
 
     def upscale_batch(
         self,
@@ -245,6 +248,7 @@ class Upscaler:
         tile: Tile,
         dtype: Literal["uint8", "uint16"] | None,
         progress: Progress | None,
+        plan: Plan | None = None,
     ) -> list[Upscaled]:
         """`upscale` for pictures of one size, (N, H, W, 3).
 
@@ -252,7 +256,7 @@ class Upscaler:
             _OneByOneError: there are several, and something is amiss.
         """
         count, height, width, _ = pixels.shape
-        plan = self.plan(height, width, ensemble, tile, count)
+        plan = plan or self.plan(height, width, ensemble, tile, count)
         self._warn_if_slow(plan, tile)
         precision = self.precision
         output = empty_pixels(

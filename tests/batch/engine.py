@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edsr_cli.batch.globs import Choice
-from edsr_cli.batch.limits import Limits
-from edsr_cli.batch.recipe import Recipe, weights_digest
-from edsr_cli.batch.record import Record
+from edsr_cli.batch.recipe import recipe_of
 from edsr_cli.batch.roots import assign_folders
 from edsr_cli.batch.run import Batch
-from edsr_cli.batch.scanning import Scanner
+from edsr_cli.batch.scanning import Choice, Scanner
 from edsr_cli.images import format_for
 from edsr_cli.inference import Upscaler
-from edsr_cli.jobs.upscale import Job, Settings
+from edsr_cli.jobs.record import Record
+from edsr_cli.jobs.task import Options
+from edsr_cli.jobs.threads import Limits
+from edsr_cli.jobs.worker import Worker
 from tests.jobs.nearest import NAME, nearest_network, read_back, repeated
 
 NAMES = [f"{i}.png" for i in range(8)]
@@ -81,14 +81,13 @@ class Engine:
             recursive,
         )
         output_format = format_for(None, form)
-        options = Settings(NAME, **settings)
-        recipe = Recipe(
-            NAME, weights_digest(self.upscalers[0].network), self.scale, options.ensemble, "fp32",
-            output_format.name, alpha=options.alpha,
+        worker = Worker(model=NAME, upscalers=self.upscalers, options=Options(**settings))
+        batch = Batch(
+            worker=worker, folders=[root.folder for root in roots],
+            recipe=recipe_of(worker, output_format), limits=limits, checksum=checksum,
+            fail_fast=fail_fast,
         )  # fmt: skip
-        folders = [root.folder for root in roots]
-        batch = Batch(self.upscalers, folders, options, recipe, limits, checksum, fail_fast)
-        return batch, Scanner(roots, Choice(include, exclude), output_format, recursive)
+        return batch, Scanner(roots, Choice(include, exclude), output_format, recursive=recursive)
 
     def run(self, *listeners, plan=False, **options):
         """Do a whole batch; gives what was collected."""
@@ -113,7 +112,7 @@ def statuses(run: Collect) -> list[tuple[str, str, str | None]]:
 def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make it an error to read or upscale a picture."""
     monkeypatch.setattr(Upscaler, "upscale", None)
-    monkeypatch.setattr(Job, "decode", None)
+    monkeypatch.setattr(Worker, "decode", None)
 
 
 def paint(path: Path, height: int = 6, width: int = 9, seed: int = 0) -> np.ndarray:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edsr_cli.batch.flow import AbandonedError, Channel, Crew, Room
+from edsr_cli.jobs.flow import AbandonedError, Channel, Crew, Room
 
 SOON = 0.05  # seconds after which something that waits is taken to wait
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edsr_cli.batch.globs import Choice
+from edsr_cli.batch.scanning import Choice
 from edsr_cli.errors import UsageError
 
 

@@ -1,5 +1,4 @@
-from edsr_cli.batch.labels import FAILED, SKIPPED
-from edsr_cli.batch.record import Kind
+from edsr_cli.jobs.record import FAILED, SKIPPED, Kind
 
 
 def test_every_kind_is_skipped_or_failed_and_has_a_label():

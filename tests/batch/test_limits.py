@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from edsr_cli.batch.limits import choose_limits
+from edsr_cli.jobs.threads import choose_limits
 
 
 def upscalers(*kinds, scale=4):

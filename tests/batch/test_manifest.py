@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edsr_cli.batch import manifest as module
-from edsr_cli.batch.made import FileState, Made
-from edsr_cli.batch.manifest import Manifest, ManifestError
+from edsr_cli.batch.manifest import FileState, LedgerError, Made, Manifest
 from edsr_cli.files import sync
 
 MADE = Made("a.png", "a.jpg", FileState(5, 10**18), FileState(7, 2 * 10**18), "0123456789abcdef")
@@ -255,8 +254,8 @@ def test_a_file_without_end_is_refused(path):
     with path.open("wb") as file:
         file.truncate(1 << 40)
     for writable in (True, False):
-        with pytest.raises(ManifestError, match=r"lines that no run has written.*Move it away"):
-            Manifest(path, writable)
+        with pytest.raises(LedgerError, match=r"lines that no run has written.*Move it away"):
+            Manifest(path, writable=writable)
 
 
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EIO])
@@ -281,7 +280,7 @@ def test_a_disk_that_is_full_when_it_is_to_be_closed(path, monkeypatch):
     manifest.remark("failed", {"reason": "no"})
     with monkeypatch.context() as patch:
         patch.setattr("os.fsync", fail)
-        with pytest.raises(ManifestError, match="No space left"):
+        with pytest.raises(LedgerError, match="No space left"):
             manifest.close()
 
 
@@ -309,7 +308,7 @@ def test_a_full_disk(path, monkeypatch):
         return count
 
     monkeypatch.setattr("os.write", limited)
-    with pytest.raises(ManifestError, match="No space left") as caught:
+    with pytest.raises(LedgerError, match="No space left") as caught:
         manifest.promise(MADE)
     assert caught.value.__cause__.errno == errno.ENOSPC
     assert str(path) in str(caught.value)
@@ -327,7 +326,7 @@ def test_a_full_disk(path, monkeypatch):
 
 def test_files_that_cannot_be_opened(tmp_path):
     for path in (tmp_path, tmp_path / "missing" / "manifest"):
-        with pytest.raises(ManifestError, match="cannot be kept"):
+        with pytest.raises(LedgerError, match="cannot be kept"):
             Manifest(path)
     assert found(tmp_path / "manifest", "a") == [None]
     assert list(tmp_path.iterdir()) == []

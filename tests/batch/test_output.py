@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from edsr_cli.batch.made import FileState
-from edsr_cli.batch.output import LOCK, OutputFolder, state_of
+from edsr_cli.batch.ledger import LOCK, OutputFolder, state_of
+from edsr_cli.batch.manifest import FileState
 from edsr_cli.batch.scanning import MANIFEST
 from edsr_cli.errors import EdsrError, PictureError, UsageError
 from tests.files.leftovers import abandoned
@@ -31,7 +31,7 @@ def test_a_reader_makes_nothing(tmp_path):
 HOLD = """
 import sys
 from pathlib import Path
-from edsr_cli.batch.output import OutputFolder
+from edsr_cli.batch.ledger import OutputFolder
 folder = OutputFolder(Path(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.read()
@@ -177,9 +177,9 @@ def test_links_and_pipes_in_the_place_of_its_files_are_refused(tmp_path, name, w
         make(out / name)
         if name == MANIFEST or writable:
             with pytest.raises(EdsrError, match=r"this is a (link|device or a pipe), not a file"):
-                OutputFolder(out, writable)
+                OutputFolder(out, writable=writable)
         else:
-            OutputFolder(out, writable).close()
+            OutputFolder(out, writable=writable).close()
         (out / name).unlink()
     assert mine.read_bytes() == lines
     assert not (tmp_path / "nowhere").exists()

@@ -5,14 +5,12 @@ import threading
 import time
 
 import pytest
-import torch
 
-from edsr_cli.batch import pipeline as module
-from edsr_cli.batch.flow import Room
-from edsr_cli.batch.limits import Limits
-from edsr_cli.batch.steps import Steps
 from edsr_cli.inference import Upscaler
-from edsr_cli.jobs.upscale import Job
+from edsr_cli.jobs import threads as module
+from edsr_cli.jobs.flow import Room
+from edsr_cli.jobs.threads import Limits
+from edsr_cli.jobs.worker import Worker
 from tests.batch.engine import LIMITS, Collect, Engine, StopAfter, paint, whole
 
 pytestmark = pytest.mark.usefixtures("threads_end")
@@ -23,11 +21,11 @@ def test_several_devices_share_the_work(engine, pixels, output, monkeypatch):
     meeting, used = threading.Barrier(2), set()
     upscale = Upscaler.upscale
 
-    def meet(upscaler, *arguments):
+    def meet(upscaler, *arguments, **options):
         if len(used) < 2:
             used.add(upscaler)
             meeting.wait(20)  # both are at work at the same time
-        return upscale(upscaler, *arguments)
+        return upscale(upscaler, *arguments, **options)
 
     monkeypatch.setattr(Upscaler, "upscale", meet)
     run = two.run()
@@ -36,40 +34,24 @@ def test_several_devices_share_the_work(engine, pixels, output, monkeypatch):
     assert 0 < run.summary.load.busy_share <= 1
 
 
-def test_the_switch_for_exact_convolutions_is_on_for_the_whole_run(engine, pixels, monkeypatch):
-    """It is one for the process: loops must not turn it off for each other."""
-    seen = []
-    write = Steps.write
-
-    def look(*arguments):
-        seen.append(torch.backends.cudnn.allow_tf32)
-        return write(*arguments)
-
-    monkeypatch.setattr(Steps, "write", look)
-    before = torch.backends.cudnn.allow_tf32
-    engine.run()
-    assert set(seen) == {False} and torch.backends.cudnn.allow_tf32 == before
-
-
 def test_a_source_may_go_on_for_ever_and_give_a_file_twice(engine, pixels, output, monkeypatch):
     """The second time waits for the end of the first."""
     batch, scanner = engine.parts()
     tasks = list(scanner.walk())
     listener = StopAfter(batch, 4)
     at_work, most, lock = [], [], threading.Lock()
-    write = Steps.write
+    write = Worker.write
 
-    def slow(steps, work, check):
+    def slow(worker, work, check):
         with lock:
             at_work.append(work.task.source)
             most.append(len(at_work) - len(set(at_work)))
         time.sleep(0.05)
-        record = write(steps, work, check)
+        write(worker, work, check)
         with lock:
             at_work.remove(work.task.source)
-        return record
 
-    monkeypatch.setattr(Steps, "write", slow)
+    monkeypatch.setattr(Worker, "write", slow)
 
     def source():
         for task in (tasks[0], tasks[0], tasks[1]):
@@ -98,7 +80,9 @@ def test_a_source_is_read_only_a_little_ahead(engine, output, monkeypatch):
     go_on = threading.Event()
     upscale = Upscaler.upscale
     monkeypatch.setattr(
-        Upscaler, "upscale", lambda *arguments: (go_on.wait(20), upscale(*arguments))[1]
+        Upscaler,
+        "upscale",
+        lambda *arguments, **options: (go_on.wait(20), upscale(*arguments, **options))[1],
     )
     fed = []
 
@@ -109,7 +93,9 @@ def test_a_source_is_read_only_a_little_ahead(engine, output, monkeypatch):
                 go_on.set()
 
     size = 6 * 9 * 3
-    run = engine.run(Watch(), limits=Limits(2, 10 * size, 40 * size))
+    run = engine.run(
+        Watch(), limits=Limits(workers=2, decoded_bytes=10 * size, upscaled_bytes=40 * size)
+    )
     assert run.summary.done == 200
     # What waits to be decoded, what is being decoded, what waits for the device, and what is on it.
     assert fed[4] == fed[5] <= module._AHEAD + 1 + 2 + 10 + 1
@@ -130,10 +116,14 @@ def test_memory_is_bounded_in_bytes(engine, output, monkeypatch, slow):
 
     monkeypatch.setattr(Room, "take", look)
     name = "upscale" if slow == "upscale" else "write"
-    owner = Upscaler if slow == "upscale" else Steps
+    owner = Upscaler if slow == "upscale" else Worker
     original = getattr(owner, name)
-    monkeypatch.setattr(owner, name, lambda *arguments: (time.sleep(0.01), original(*arguments))[1])
-    limits = Limits(3, 4 * small, 5 * 4 * small)
+    monkeypatch.setattr(
+        owner,
+        name,
+        lambda *arguments, **options: (time.sleep(0.01), original(*arguments, **options))[1],
+    )
+    limits = Limits(workers=3, decoded_bytes=4 * small, upscaled_bytes=5 * 4 * small)
     run = engine.run(limits=limits)
     assert run.summary.done == 20
     decoded, upscaled = used[limits.decoded_bytes], used[limits.upscaled_bytes]
@@ -149,20 +139,20 @@ def test_memory_is_bounded_in_bytes(engine, output, monkeypatch, slow):
 def test_the_device_never_waits_while_a_picture_is_ready(engine, pixels, monkeypatch):
     """A picture that is slow to decode does not hold up those behind it."""
     go_on, seen = threading.Event(), []
-    decode, upscale = Job.decode, Upscaler.upscale
+    decode, upscale = Worker.decode, Upscaler.upscale
 
-    def slow(job):
-        if job.task.source.name == "0.png":
+    def slow(worker, work):
+        if work.task.source.name == "0.png":
             assert go_on.wait(20)
-        decode(job)
+        decode(worker, work)
 
-    def watch(*arguments):
+    def watch(*arguments, **options):
         seen.append(1)
         if len(seen) == 7:
             go_on.set()
-        return upscale(*arguments)
+        return upscale(*arguments, **options)
 
-    monkeypatch.setattr(Job, "decode", slow)
+    monkeypatch.setattr(Worker, "decode", slow)
     monkeypatch.setattr(Upscaler, "upscale", watch)
     assert engine.run().summary.done == 8
 
@@ -172,12 +162,14 @@ def test_how_it_is_going(engine, pixels, monkeypatch):
 
     class Watch(Collect):
         def tick(self, state):
-            states.append((state.loops[0].current, state.loops[0].progress, state.stopping))
+            current = state.loops[0].current
+            label = current and current.label
+            states.append((label, state.loops[0].progress, state.stopping))
 
     upscale = Upscaler.upscale
 
-    def slow(upscaler, *arguments):
-        result = upscale(upscaler, *arguments)
+    def slow(upscaler, *arguments, **options):
+        result = upscale(upscaler, *arguments, **options)
         time.sleep(0.1)
         return result
 

@@ -7,15 +7,15 @@ import time
 
 import pytest
 
-from edsr_cli.batch.limits import Limits
-from edsr_cli.batch.manifest import Manifest, ManifestError
-from edsr_cli.batch.output import OutputFolder
-from edsr_cli.batch.record import Kind
-from edsr_cli.batch.steps import Steps
+from edsr_cli import images
+from edsr_cli.batch.ledger import FolderLedger, OutputFolder
+from edsr_cli.batch.manifest import Manifest
 from edsr_cli.errors import DeviceMemoryError, PictureError, ThreadError, WeightsError
 from edsr_cli.inference import Upscaler
-from edsr_cli.jobs import upscale as upscale_module
-from edsr_cli.jobs.upscale import Status
+from edsr_cli.jobs.ledger import LedgerError
+from edsr_cli.jobs.record import Kind, Status
+from edsr_cli.jobs.threads import Limits
+from edsr_cli.jobs.worker import Worker
 from tests.batch.engine import (
     Collect,
     contents,
@@ -46,11 +46,11 @@ def test_threads_that_cannot_be_started_are_the_reason(engine, pixels, output, m
 
 
 FAULTS = {
-    "probe": (upscale_module, "probe"),
-    "check_writable": (upscale_module, "check_writable"),
-    "decode": (upscale_module, "decode"),
+    "probe": (images, "probe"),
+    "check_writable": (images, "check_writable"),
+    "decode": (images, "decode"),
     "upscale": (Upscaler, "upscale"),
-    "encode": (upscale_module, "write_picture"),
+    "encode": (images, "write_picture"),
     "look": (OutputFolder, "check"),
     "find": (Manifest, "find"),
 }
@@ -83,7 +83,7 @@ def test_a_fault_in_any_stage_is_one_failed_record(
         return original(*arguments, **options)
 
     monkeypatch.setattr(owner, name, sometimes)
-    run = engine.run(limits=Limits(1, 1 << 20, 1 << 20))
+    run = engine.run(limits=Limits(workers=1, decoded_bytes=1 << 20, upscaled_bytes=1 << 20))
     failures = [record for record in run.records if record.status is Status.FAILED]
     assert len(run.records) == 8
     assert len(failures) == 2
@@ -107,10 +107,10 @@ MISTAKES = [
     *(
         (owner, name, kind)
         for owner, name in [
-            (Steps, "examine"),
-            (Steps, "decode"),
-            (Steps, "write"),
-            (Steps, "put_on_record"),
+            (Worker, "examine"),
+            (Worker, "decode"),
+            (Worker, "write"),
+            (FolderLedger, "close_account"),
             (OutputFolder, "tidy"),
         ]
         for kind in (Unforeseen, KeyError)
@@ -183,7 +183,10 @@ def test_a_full_disk_stops_the_run(engine, pixels, output, monkeypatch, number):
     monkeypatch.setattr(
         Upscaler,
         "upscale",
-        lambda *arguments, original=Upscaler.upscale: (time.sleep(0.02), original(*arguments))[1],
+        lambda *arguments, original=Upscaler.upscale, **options: (
+            time.sleep(0.02),
+            original(*arguments, **options),
+        )[1],
     )
 
     def full(file, data):
@@ -208,7 +211,7 @@ def test_a_manifest_that_cannot_be_written_stops_the_run(engine, pixels, output,
     """What is made without being recorded would be somebody else's."""
 
     def fail(manifest, made):
-        raise ManifestError("It is gone.") from OSError(errno.EIO, "I/O error")
+        raise LedgerError("It is gone.") from OSError(errno.EIO, "I/O error")
 
     monkeypatch.setattr(Manifest, "promise", fail)
     run = engine.run()

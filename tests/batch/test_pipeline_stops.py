@@ -5,10 +5,10 @@ import time
 
 import pytest
 
-from edsr_cli.batch.pipeline import Pipeline
+from edsr_cli import images
 from edsr_cli.inference import Upscaler
-from edsr_cli.jobs import upscale as upscale_module
-from edsr_cli.jobs.upscale import Job
+from edsr_cli.jobs.threads import Threaded
+from edsr_cli.jobs.worker import Worker
 from tests.batch.engine import Collect, StopAfter, contents, whole
 
 pytestmark = pytest.mark.usefixtures("threads_end")
@@ -18,7 +18,12 @@ def test_asked_to_stop_it_finishes_what_is_at_work(engine, pixels, output, monke
     """And what is not begun stays for the next run."""
     upscale = Upscaler.upscale
     monkeypatch.setattr(
-        Upscaler, "upscale", lambda *arguments: (time.sleep(0.05), upscale(*arguments))[1]
+        Upscaler,
+        "upscale",
+        lambda *arguments, **options: (
+            time.sleep(0.05),
+            upscale(*arguments, **options),
+        )[1],
     )
     batch, scanner = engine.parts()
     listener = StopAfter(batch, 2)
@@ -46,7 +51,12 @@ def test_the_first_failure_can_stop_the_run(engine, pixels, monkeypatch):
     (engine.source / "00.png").touch()
     upscale = Upscaler.upscale
     monkeypatch.setattr(
-        Upscaler, "upscale", lambda *arguments: (time.sleep(0.05), upscale(*arguments))[1]
+        Upscaler,
+        "upscale",
+        lambda *arguments, **options: (
+            time.sleep(0.05),
+            upscale(*arguments, **options),
+        )[1],
     )
     run = engine.run(fail_fast=True)
     assert run.summary.stopped == "failure"
@@ -68,14 +78,14 @@ def test_broken_off_in_the_middle_of_a_stage(engine, pixels, output, monkeypatch
     monkeypatch.setattr("edsr_cli.inference.planning._GOOD_ROWS", 1)
     monkeypatch.setattr("edsr_cli.inference.devices.STRIP_PIXELS", {"cpu": 1})
     owner, name = {
-        "decode": (Job, "decode"),
+        "decode": (Worker, "decode"),
         "upscale": (Upscaler, "_run"),
-        "encode": (upscale_module, "write_picture"),
+        "encode": (images, "write_picture"),
     }[stage]
     original = getattr(owner, name)
 
-    abandon = Pipeline.abandon
-    monkeypatch.setattr(Pipeline, "abandon", lambda self: (abandon(self), abandoned.set()))
+    abandon = Threaded._abandon
+    monkeypatch.setattr(Threaded, "_abandon", lambda self: (abandon(self), abandoned.set()))
 
     def in_the_middle():
         """No stage gets to its end before the run is broken off, however slow that is."""
@@ -117,14 +127,14 @@ def test_broken_off_in_the_middle_of_a_stage(engine, pixels, output, monkeypatch
 
 def test_a_device_that_does_not_listen_is_left_behind(engine, pixels, output, monkeypatch):
     """Its thread ends by itself; who broke off the run need not wait for that."""
-    monkeypatch.setattr("edsr_cli.batch.run._PATIENCE", 0.05)
+    monkeypatch.setattr("edsr_cli.jobs.threads._PATIENCE", 0.05)
     reached, go_on = threading.Event(), threading.Event()
     upscale = Upscaler.upscale
 
-    def stuck(*arguments):
+    def stuck(*arguments, **options):
         reached.set()
         assert go_on.wait(20)
-        return upscale(*arguments)
+        return upscale(*arguments, **options)
 
     monkeypatch.setattr(Upscaler, "upscale", stuck)
 

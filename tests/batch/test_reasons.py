@@ -3,12 +3,11 @@ import os
 
 import pytest
 
-from edsr_cli.batch.manifest import ManifestError
-from edsr_cli.batch.reasons import kind_of
-from edsr_cli.batch.record import Kind
 from edsr_cli.errors import DeviceMemoryError, PictureError, UsageError, WeightsError
 from edsr_cli.images import TooLargeError
-from edsr_cli.jobs.upscale import OutputExistsError
+from edsr_cli.jobs.ledger import LedgerError
+from edsr_cli.jobs.record import Kind
+from edsr_cli.jobs.steps import OutputExistsError, kind_of
 
 
 def system(code):
@@ -37,8 +36,8 @@ def system(code):
         (DeviceMemoryError("x"), RuntimeError(), Kind.MEMORY, Kind.MEMORY),
         (MemoryError(), None, Kind.MEMORY, Kind.MEMORY),
         (WeightsError("x"), None, Kind.WEIGHTS, Kind.WEIGHTS),
-        (ManifestError("x"), system(errno.EIO), Kind.MANIFEST, Kind.MANIFEST),
-        (ManifestError("x"), system(errno.ENOSPC), Kind.DISK_FULL, Kind.DISK_FULL),
+        (LedgerError("x"), system(errno.EIO), Kind.MANIFEST, Kind.MANIFEST),
+        (LedgerError("x"), system(errno.ENOSPC), Kind.DISK_FULL, Kind.DISK_FULL),
         (UsageError("x"), None, Kind.UNREADABLE, Kind.OUTPUT),
         (system(errno.EACCES), None, Kind.PERMISSION, Kind.PERMISSION),
         (KeyError("bug"), None, Kind.UNEXPECTED, Kind.UNEXPECTED),

@@ -5,7 +5,9 @@ import torch
 from edsr_cli.batch.recipe import Recipe, weights_digest
 from tests.jobs.nearest import nearest_network
 
-RECIPE = Recipe("m", "ab" * 32, 4, False, "fp32", "PNG")
+RECIPE = Recipe(
+    model="m", weights="ab" * 32, scale=4, ensemble=False, precision="fp32", format="PNG"
+)
 
 
 def test_everything_that_pixels_depend_on_counts():

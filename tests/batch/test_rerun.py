@@ -138,9 +138,9 @@ def test_a_file_that_appears_meanwhile_stays(engine, source, output, monkeypatch
     paint(source / "a.png")
     upscale = Upscaler.upscale
 
-    def slow(*arguments):
+    def slow(*arguments, **options):
         (output / "a.png").write_bytes(b"theirs")
-        return upscale(*arguments)
+        return upscale(*arguments, **options)
 
     monkeypatch.setattr(Upscaler, "upscale", slow)
     assert statuses(engine.run()) == [("a.png", "failed", "exists")]

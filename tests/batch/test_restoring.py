@@ -6,10 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edsr_cli.batch.recipe import Recipe, weights_digest
 from edsr_cli.restoration.choice import THRESHOLDS
-from edsr_cli.restoration.networks import networks_of, restore_label
-from tests.batch import engine as module
 from tests.batch.engine import Engine, statuses
 from tests.jobs.nearest import read_back, repeated
 from tests.restoration.brightening import ADDED, restoring_upscaler
@@ -40,27 +37,8 @@ def restoring_engine(folder, setting="auto"):
     return made
 
 
-@pytest.fixture(autouse=True)
-def recipe(monkeypatch):
-    """Make recipes as the command does."""
-    current = {}
-
-    def make(name, weights, *rest, **more):
-        upscaler = current["upscaler"]
-        digest, label = weights_digest(*networks_of(upscaler)), restore_label(upscaler)
-        return Recipe(name, digest, *rest, label, **more)
-
-    monkeypatch.setattr(module, "Recipe", make)
-    return current
-
-
-def run(engine, recipe, **options):
-    recipe["upscaler"] = engine.upscalers[0]
-    return engine.run(**options)
-
-
-def test_each_picture_gets_its_own_strength(folder, tmp_path, recipe):
-    done = run(restoring_engine(folder), recipe, output=tmp_path / "out")
+def test_each_picture_gets_its_own_strength(folder, tmp_path):
+    done = restoring_engine(folder).run(output=tmp_path / "out")
     for name, record in done.by_name(folder).items():
         assert record.restore == STRENGTHS[name], name
         decoded = np.asarray(Image.open(folder / name).convert("RGB"))
@@ -72,28 +50,28 @@ def test_each_picture_gets_its_own_strength(folder, tmp_path, recipe):
     assert done.summary.to_dict()["restored"] == {"1": 2, "0.75": 1}
 
 
-def test_a_second_run_skips_all_and_another_setting_makes_them_again(folder, tmp_path, recipe):
+def test_a_second_run_skips_all_and_another_setting_makes_them_again(folder, tmp_path):
     options = {"output": tmp_path / "out"}
-    run(restoring_engine(folder), recipe, **options)
-    again = run(restoring_engine(folder), recipe, **options)
+    restoring_engine(folder).run(**options)
+    again = restoring_engine(folder).run(**options)
     assert {status for _, status, _ in statuses(again)} == {"skipped"}
-    other = run(restoring_engine(folder, 0.5), recipe, **options)
+    other = restoring_engine(folder, 0.5).run(**options)
     assert {status for _, status, _ in statuses(other)} == {"done"}
-    back = run(restoring_engine(folder, 0.5), recipe, **options)
+    back = restoring_engine(folder, 0.5).run(**options)
     assert {status for _, status, _ in statuses(back)} == {"skipped"}
 
 
-def test_new_thresholds_make_pictures_again(folder, tmp_path, recipe, monkeypatch):
+def test_new_thresholds_make_pictures_again(folder, tmp_path, monkeypatch):
     options = {"output": tmp_path / "out"}
-    run(restoring_engine(folder), recipe, **options)
+    restoring_engine(folder).run(**options)
     others = THRESHOLDS | {2: replace(THRESHOLDS[2], noise=(1, 2, 3, 4))}
     monkeypatch.setattr("edsr_cli.restoration.choice.THRESHOLDS", others)
-    again = run(restoring_engine(folder), recipe, **options)
+    again = restoring_engine(folder).run(**options)
     assert {status for _, status, _ in statuses(again)} == {"done"}
 
 
-def test_a_plan_says_what_would_be_chosen(folder, tmp_path, recipe):
-    planned = run(restoring_engine(folder), recipe, output=tmp_path / "out", plan=True)
+def test_a_plan_says_what_would_be_chosen(folder, tmp_path):
+    planned = restoring_engine(folder).run(output=tmp_path / "out", plan=True)
     found = {name: record.restore for name, record in planned.by_name(folder).items()}
     assert found == STRENGTHS
     assert not (tmp_path / "out").exists()

@@ -7,14 +7,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from edsr_cli.batch.output import OutputFolder
-from edsr_cli.batch.record import Kind
-from edsr_cli.batch.scanning import MANIFEST
-from edsr_cli.batch.tasks import Ignored
+from edsr_cli import images
+from edsr_cli.batch.ledger import OutputFolder
+from edsr_cli.batch.scanning import MANIFEST, Ignored
 from edsr_cli.errors import UsageError
 from edsr_cli.inference import Upscaler
-from edsr_cli.jobs import upscale as job_module
-from edsr_cli.jobs.upscale import Job, Status
+from edsr_cli.jobs.record import Kind, Status
+from edsr_cli.jobs.worker import Worker
 from tests.batch.engine import (
     contents,
     is_upscaled,
@@ -191,14 +190,14 @@ def test_each_file_is_its_own_world(engine, source, output, monkeypatch):
 
 def test_a_picture_that_vanishes(engine, source, monkeypatch):
     paint_all(source, ["a.png", "b.png"])
-    decode = Job.decode
+    decode = Worker.decode
 
-    def vanish(job):
-        if job.task.source.name == "a.png":
-            job.task.source.unlink()
-        decode(job)
+    def vanish(worker, work):
+        if work.task.source.name == "a.png":
+            work.task.source.unlink()
+        decode(worker, work)
 
-    monkeypatch.setattr(Job, "decode", vanish)
+    monkeypatch.setattr(Worker, "decode", vanish)
     assert statuses(engine.run()) == [("a.png", "failed", "missing"), ("b.png", "done", None)]
 
 
@@ -208,10 +207,10 @@ def test_an_output_folder_that_goes_away_is_not_made_again(engine, source, outpu
     paint_all(source, ["a.png", "b.png", "c.png"])
     upscale = Upscaler.upscale
 
-    def unplug(*arguments):
+    def unplug(*arguments, **options):
         if output.exists():
             output.rename(output.with_name("away"))
-        return upscale(*arguments)
+        return upscale(*arguments, **options)
 
     monkeypatch.setattr(Upscaler, "upscale", unplug)
     run = engine.run()
@@ -225,13 +224,13 @@ def test_an_output_folder_that_goes_away_is_not_made_again(engine, source, outpu
 def test_an_output_folder_that_goes_away_under_our_hands(engine, source, output, monkeypatch, step):
     """It was there a moment ago: what fails then is not the picture's fault."""
     paint_all(source, ["a.png"])
-    real = getattr(job_module, step)
+    real = getattr(images, step)
 
     def unplug(*arguments, **options):
         output.rename(output.with_name("away"))
         return real(*arguments, **options)
 
-    monkeypatch.setattr(job_module, step, unplug)
+    monkeypatch.setattr(images, step, unplug)
     (record,) = engine.run().records
     assert record.kind is Kind.OUTPUT and "the output folder has gone" in record.reason
     assert not output.exists()

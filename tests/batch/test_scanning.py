@@ -8,10 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edsr_cli.batch.globs import Choice
 from edsr_cli.batch.roots import assign_folders
-from edsr_cli.batch.scanning import MANIFEST, UNREAD_SUFFIXES, Scanner, name_outputs
-from edsr_cli.batch.tasks import BatchTask, Ignored, Passed, Unlisted
+from edsr_cli.batch.scanning import (
+    MANIFEST,
+    UNREAD_SUFFIXES,
+    BatchTask,
+    Choice,
+    Ignored,
+    Passed,
+    Scanner,
+    Unlisted,
+    name_outputs,
+)
 from edsr_cli.images import READ_SUFFIXES, format_for
 
 posix = pytest.mark.skipif(os.name == "nt", reason="about names and links of POSIX")
@@ -32,7 +40,7 @@ def touch(*names):
 
 def walk(*inputs, output=None, include=(), exclude=(), form="png", recursive=True):
     roots = assign_folders(inputs or ["in"], output, 4, recursive)
-    scanner = Scanner(roots, Choice(include, exclude), format_for(None, form), recursive)
+    scanner = Scanner(roots, Choice(include, exclude), format_for(None, form), recursive=recursive)
     return list(scanner.walk())
 
 

@@ -4,10 +4,9 @@ from dataclasses import FrozenInstanceError
 import pytest
 
 from edsr_cli.batch import summary as module
-from edsr_cli.batch.record import Kind, Record
+from edsr_cli.batch.scanning import Ignored
 from edsr_cli.batch.summary import Load, Summary
-from edsr_cli.batch.tasks import Ignored
-from edsr_cli.jobs.upscale import Status
+from edsr_cli.jobs.record import Kind, Record, Status
 
 
 def done(**values):

@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edsr_cli.batch.record import Kind
-from edsr_cli.batch.tasks import BatchTask, Ignored
+from edsr_cli.batch.scanning import BatchTask, Ignored
 from edsr_cli.images import decode
 from edsr_cli.images.source import display_name
-from edsr_cli.jobs.upscale import Status
+from edsr_cli.jobs.record import Kind, Status
 from tests.batch.engine import Collect, Engine, contents, is_upscaled
 from tests.images import builders
 

@@ -7,9 +7,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from edsr_cli.batch.made import FileState, Made
-from edsr_cli.batch.record import Kind
-from edsr_cli.batch.verdict import Verdict, Wanted, judge
+from edsr_cli.batch.ledger import Verdict, Wanted, judge
+from edsr_cli.batch.manifest import FileState, Made
+from edsr_cli.jobs.record import Kind
 
 SECOND = 10**9
 SOURCE, OLD, NEW = (FileState(size, size * 100 * SECOND) for size in (1, 2, 3))
@@ -137,7 +137,7 @@ class Folder(RuleBasedStateMachine):
     )
     def run_once(self, killed, force):
         wanted = Wanted("in", self.source, self.recipe)
-        verdict = judge(wanted, self.output, self.line, force)
+        verdict = judge(wanted, self.output, self.line, overwrite=force)
         if verdict.skip is not None:
             assert not force
             assert verdict.skip is (Kind.EDITED if self.owner == "user" else Kind.COMPLETE)

@@ -8,10 +8,8 @@ from pathlib import Path
 import pytest
 
 from edsr_cli.batch import watching
-from edsr_cli.batch.globs import Choice
 from edsr_cli.batch.roots import assign_folders
-from edsr_cli.batch.scanning import Scanner
-from edsr_cli.batch.tasks import BatchTask, Unlisted
+from edsr_cli.batch.scanning import BatchTask, Choice, Scanner, Unlisted
 from edsr_cli.batch.watching import Watcher
 from edsr_cli.images import format_for
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from edsr_cli.batch.output import LOCK
+from edsr_cli.batch.ledger import LOCK
 from edsr_cli.batch.scanning import MANIFEST
 from tests.cli.conftest import PIXELS
 

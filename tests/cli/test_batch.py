@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edsr_cli.batch.output import OutputFolder
+from edsr_cli.batch.ledger import OutputFolder
 from edsr_cli.batch.scanning import MANIFEST
 from edsr_cli.inference import Upscaler
 from edsr_cli.text import about

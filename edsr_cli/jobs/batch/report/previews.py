@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edsr_cli.batch.record import Record
 from edsr_cli.images import decode, to_pil
 from edsr_cli.images.icc import to_srgb
 from edsr_cli.images.picture import Metadata
-from edsr_cli.jobs.upscale import Status
+from edsr_cli.jobs.record import Record, Status
 from edsr_cli.pixels.arrays import Pixels
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
-from edsr_cli.batch.record import Record
+from edsr_cli.jobs.record import Record
 
 
 class RecordFile:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
-from edsr_cli.batch.record import Record
 from edsr_cli.batch.run import State
 from edsr_cli.batch.summary import Summary
 from edsr_cli.errors import EdsrError, UsageError
@@ -19,6 +18,7 @@ from edsr_cli.jobs.batch.report.json_file import json_report
 from edsr_cli.jobs.batch.report.page import page
 from edsr_cli.jobs.batch.report.previews import Previews
 from edsr_cli.jobs.batch.report.records import RecordFile
+from edsr_cli.jobs.record import Record
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from edsr_cli.batch.labels import FAILED, SKIPPED
 from edsr_cli.batch.summary import Summary
 from edsr_cli.jobs.batch.report.about import About
 from edsr_cli.jobs.batch.report.markup import link, path, shown, table, tile
@@ -19,7 +18,7 @@ from edsr_cli.jobs.batch.report.wording import (
     significant,
     size,
 )
-from edsr_cli.jobs.upscale import Status
+from edsr_cli.jobs.record import FAILED, SKIPPED, Status
 from edsr_cli.text import one_line
 
 UNFOLDED = 50

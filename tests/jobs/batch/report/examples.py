@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from edsr_cli.batch.record import Kind, Record
 from edsr_cli.batch.summary import Summary
 from edsr_cli.jobs.batch.report import About, Report
-from edsr_cli.jobs.upscale import Status
+from edsr_cli.jobs.record import Kind, Record, Status
 
 ABOUT = About((Path("in"),), (Path("in_x4"),), {"model": "edsr-free", "scale": "x4"})
 

@@ -9,14 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edsr_cli.batch.record import Kind, Record
+from edsr_cli.batch.scanning import Ignored
 from edsr_cli.batch.summary import Load, Summary
-from edsr_cli.batch.tasks import Ignored
 from edsr_cli.errors import EdsrError, UsageError
 from edsr_cli.jobs.batch.report import About, Report, check_path
 from edsr_cli.jobs.batch.report.records import RecordFile
 from edsr_cli.jobs.batch.report.sections import LISTED, UNFOLDED
-from edsr_cli.jobs.upscale import Status
+from edsr_cli.jobs.record import Kind, Record, Status
 from tests.jobs.batch.report.examples import (
     ABOUT,
     Page,

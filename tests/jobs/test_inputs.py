@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from edsr_cli.images.provenance import provenance, scale_of, stated_record
-from edsr_cli.jobs.own_outputs import without_own
+from edsr_cli.jobs.inputs import without_own
 
 SUFFIXES = [".png", ".jpg", ".webp", ".tif", ".avif", ".bmp"]
 
@@ -18,7 +18,7 @@ def folder(tmp_path, monkeypatch):
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_outputs_of_every_format_are_left_out_beside_their_sources(job, photo, suffix):
     output = f"photo_x4{suffix}"
-    assert job(destination=output).run().error is None
+    assert job(destination=output).run().reason is None
     assert without_own(["photo.png", output]) == (["photo.png"], [output])
     assert without_own([output, "./photo.png", "-"]) == (["./photo.png", "-"], [output])
     # Alone, or without its own source, it is what somebody wants to be enlarged again.
@@ -29,9 +29,9 @@ def test_outputs_of_every_format_are_left_out_beside_their_sources(job, photo, s
 
 
 def test_an_output_of_an_output_and_names_with_both_endings(job, photo):
-    assert job(destination="photo_x4.png").run().error is None
-    assert job("photo_x4.png", "photo_x4_x4.png").run().error is None
-    assert job(destination="photo.png_x4.png").run().error is None
+    assert job(destination="photo_x4.png").run().reason is None
+    assert job("photo_x4.png", "photo_x4_x4.png").run().reason is None
+    assert job(destination="photo.png_x4.png").run().reason is None
     names = ["photo.png", "photo.png_x4.png", "photo_x4.png", "photo_x4_x4.png"]
     assert without_own(names) == (names[:1], names[1:])
     assert without_own(names[2:]) == (names[2:3], names[3:])
@@ -45,7 +45,7 @@ def test_others_pictures_of_such_names_are_kept(photo, suffix):
 
 
 def test_the_scale_must_be_that_of_the_name(job, photo, folder):
-    assert job(destination="photo_x2.png").run().error is None
+    assert job(destination="photo_x2.png").run().reason is None
     assert without_own(["photo.png", "photo_x2.png"])[1] == []
 
 
