@@ -21,7 +21,7 @@ from edsr_cli.files.own import beginning
 from edsr_cli.files.temporary import remove_abandoned
 from edsr_cli.images import atomic_write
 from edsr_cli.images.source import display_name
-from edsr_cli.inference import devices
+from edsr_cli.inference.engines.torch import devices
 from edsr_cli.model.networks import NetworkConfig
 from edsr_cli.training.log import Log, Row, is_plot, is_record, plot
 from edsr_cli.training.recipe import Recipe

@@ -1,10 +1,11 @@
 """The linear tail as one convolution, in training.
 
-Behind the body, EDSR and MDSR have no activation (see `edsr_cli.inference.tail`), so that the
-upsampler and the last convolution act as one convolution of 5 x 5 whose kernel is a function of
-their weights. Here that function is differentiated: the loss's gradient with respect to the kernel
-is carried back to the weights, and they are given the gradient that the plain tail would give them.
-The feature maps at high resolution, where at x4 half of an update's time goes, are never made.
+Behind the body, EDSR and MDSR have no activation, so that the upsampler and the last convolution
+act as one convolution of 5 x 5 (see `edsr_cli.inference.engines.torch.tail`) whose kernel is a
+function of their weights. Here that function is differentiated: the loss's gradient with respect to
+the kernel is carried back to the weights, and they are given the gradient that the plain tail would
+give them. The feature maps at high resolution, where at x4 half of an update's time goes, are never
+made.
 
 The outermost ring of (low resolution) pixels, where the padding of the inner convolutions is
 within reach, takes the plain tail.
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edsr_cli.inference.tail import RADIUS
+from edsr_cli.inference.engines.torch.costs import TAIL_RADIUS as RADIUS
 
 _NEEDED = RADIUS + 1  # rows (columns) that the outermost row (column) depends on
 
