@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from edsr_cli.errors import EdsrError
-from edsr_cli.images import atomic_write
+from edsr_cli.files.atomic import atomic_write
 from edsr_cli.inference.upscaler import Upscaler
 
 _ENOUGH = 0.4  # seconds of work after which a figure is believed
