@@ -4,7 +4,8 @@ from torch import nn
 
 from edsr_cli.inference.assembly import collapse_tail
 from edsr_cli.inference.tail import CollapsedTail, collapse
-from edsr_cli.model.networks import Upsampler, build, convolution, edsr_baseline
+from edsr_cli.model.config import edsr_baseline
+from edsr_cli.model.networks import Upsampler, build, convolution
 from tests.exact import run
 
 
