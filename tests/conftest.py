@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
-    from edsr_cli.model.networks import EDSR, MDSR, NetworkConfig
+    from edsr_cli.model.config import NetworkConfig
+    from edsr_cli.model.networks import EDSR, MDSR
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -67,7 +68,7 @@ TINY = {
 @pytest.fixture(params=TINY.values(), ids=TINY.keys())
 def tiny_config(request: pytest.FixtureRequest) -> "NetworkConfig":
     """The hyper-parameters of a tiny network of each kind, one after the other."""
-    from edsr_cli.model.networks import NetworkConfig
+    from edsr_cli.model.config import NetworkConfig
 
     return NetworkConfig(*request.param)
 

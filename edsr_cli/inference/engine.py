@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from edsr_cli.inference.planning import Footprint
+from edsr_cli.model.config import NetworkConfig
 from edsr_cli.pixels.arrays import Pixels
 from edsr_cli.pixels.windows import Region
 
 if TYPE_CHECKING:
-    from edsr_cli.model.networks import EDSR, MDSR, NetworkConfig
+    from edsr_cli.model.networks import EDSR, MDSR
 
 
 class Precision(Enum):
@@ -142,7 +143,7 @@ class Engine(Protocol):
         """Bytes that a user's limit on memory leaves for rows of features."""
 
     def footprint(
-        self, config: "NetworkConfig", scale: int, precision: Precision, ensemble: bool
+        self, config: NetworkConfig, scale: int, precision: Precision, ensemble: bool
     ) -> Footprint:
         """What a network costs."""
 

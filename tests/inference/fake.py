@@ -11,7 +11,7 @@ import numpy as np
 
 from edsr_cli.inference.engine import Device, NotFiniteError, OutOfMemoryError, Precision
 from edsr_cli.inference.planning import Footprint
-from edsr_cli.model.networks import NetworkConfig
+from edsr_cli.model.config import NetworkConfig
 from edsr_cli.pixels.windows import Region
 
 CONFIG = NetworkConfig("edsr", (2,), 1, 1)

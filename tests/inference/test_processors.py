@@ -70,7 +70,8 @@ FORK = """
 import os, signal, sys
 import numpy as np, torch
 from edsr_cli.inference import Upscaler
-from edsr_cli.model.networks import NetworkConfig, build
+from edsr_cli.model.config import NetworkConfig
+from edsr_cli.model.networks import build
 torch.manual_seed(0)
 torch.set_num_threads(2)
 upscaler = Upscaler(build(NetworkConfig("edsr", (2,), 2, 16)), 2, "cpu", "fp32")

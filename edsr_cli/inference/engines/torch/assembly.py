@@ -14,8 +14,9 @@ from edsr_cli.inference.engines.torch.streaming import (
     Shift,
     StreamedBlock,
 )
-from edsr_cli.inference.engines.torch.tail import CollapsedTail, collapse
+from edsr_cli.inference.engines.torch.tail import CollapsedTail
 from edsr_cli.model.networks import EDSR, MDSR, MeanShift, ResidualBlock, linear_tail
+from edsr_cli.model.tail import collapsed
 
 DTYPES = {
     Precision.FP32: torch.float32,
@@ -91,8 +92,8 @@ def stream_ensemble(
 
 
 def collapse_tail(network: EDSR | MDSR, scale: int) -> nn.Sequential:
-    """The network's tail at a scale as one convolution and pixel shuffle; see `collapse`."""
-    return collapse(linear_tail(network, scale), scale)
+    """The network's tail at a scale as one convolution and pixel shuffle; see `collapsed`."""
+    return collapsed(linear_tail(network, scale), scale)
 
 
 def _shift(mean_shift: MeanShift) -> Shift:

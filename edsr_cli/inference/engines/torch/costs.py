@@ -7,16 +7,10 @@ picture can be planned before anything is loaded.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from edsr_cli.inference.engine import Precision
 from edsr_cli.inference.planning import Footprint
-
-if TYPE_CHECKING:
-    from edsr_cli.model.networks import NetworkConfig
-
-TAIL_RADIUS = 2
-"""How far the collapsed tail of any scale looks, in LR pixels."""
+from edsr_cli.model.config import TAIL_RADIUS, NetworkConfig
 
 _VIEWS = 8  # of the self-ensemble
 _SINGLE = 4  # bytes of an fp32 number, in which everything but the residual blocks is
@@ -124,7 +118,7 @@ def average(costs: Sequence[Cost]) -> Cost:
     )
 
 
-def of_network(config: "NetworkConfig", scale: int, precision: Precision, ensemble: bool) -> Cost:
+def of_network(config: NetworkConfig, scale: int, precision: Precision, ensemble: bool) -> Cost:
     """A network with its tail collapsed, as `assembly.stream` makes it.
 
     Args:
@@ -145,9 +139,7 @@ def of_network(config: "NetworkConfig", scale: int, precision: Precision, ensemb
     return average(_VIEWS * [chain(parts)]) if ensemble else chain(parts)
 
 
-def footprint(
-    config: "NetworkConfig", scale: int, precision: Precision, ensemble: bool
-) -> Footprint:
+def footprint(config: NetworkConfig, scale: int, precision: Precision, ensemble: bool) -> Footprint:
     """What a plan is made from; arguments as for `of_network`."""
     cost = of_network(config, scale, precision, ensemble)
     return Footprint(

@@ -14,6 +14,7 @@ from edsr_cli.inference import memory, processors
 from edsr_cli.inference.engine import Device, NotFiniteError, Precision
 from edsr_cli.inference.engines.torch import costs, hardware
 from edsr_cli.inference.planning import Footprint
+from edsr_cli.model.config import NetworkConfig
 from edsr_cli.pixels.arrays import Pixels
 from edsr_cli.pixels.windows import Region
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     import torch
 
     from edsr_cli.inference.engines.torch.streaming import Node
-    from edsr_cli.model.networks import EDSR, MDSR, NetworkConfig
+    from edsr_cli.model.networks import EDSR, MDSR
 
 STRIP_PIXELS = {"cpu": 1 << 15, "mps": 1 << 18, "cuda": 1 << 19}
 """Pixels in a strip: on a CPU as many as its caches like, on a GPU enough to keep it busy."""
@@ -86,7 +87,7 @@ class TorchEngine:
         return limit - min(limit // 3, 4 << 20) if device.type == "cpu" else limit
 
     def footprint(
-        self, config: "NetworkConfig", scale: int, precision: Precision, ensemble: bool
+        self, config: NetworkConfig, scale: int, precision: Precision, ensemble: bool
     ) -> Footprint:
         return costs.footprint(config, scale, precision, ensemble)
 

@@ -7,7 +7,8 @@ from torch import nn
 from edsr_cli.inference.engine import Precision
 from edsr_cli.inference.engines.torch import costs
 from edsr_cli.inference.engines.torch.assembly import on_device, stream
-from edsr_cli.model.networks import NetworkConfig, build, edsr, edsr_baseline, mdsr, mdsr_baseline
+from edsr_cli.model.config import NetworkConfig, edsr, edsr_baseline, mdsr, mdsr_baseline
+from edsr_cli.model.networks import build
 from tests.exact import ARCHITECTURES
 
 EVERY_NETWORK = [

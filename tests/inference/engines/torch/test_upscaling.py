@@ -12,7 +12,8 @@ from edsr_cli.errors import DeviceMemoryError, WeightsError
 from edsr_cli.inference import Precision, Upscaler
 from edsr_cli.inference.engines.torch.ensemble import VIEWS
 from edsr_cli.inference.engines.torch.streaming import Convolution
-from edsr_cli.model.networks import NetworkConfig, build
+from edsr_cli.model.config import NetworkConfig
+from edsr_cli.model.networks import build
 from tests.exact import CASES, exact_network, exact_picture, plain
 
 
@@ -253,7 +254,8 @@ LOW_ON_MEMORY = """
 import logging, resource, sys
 import numpy as np, torch
 from edsr_cli.inference import Upscaler
-from edsr_cli.model.networks import NetworkConfig, build
+from edsr_cli.model.config import NetworkConfig
+from edsr_cli.model.networks import build
 logging.basicConfig(level=logging.WARNING, format="%(message)s")
 torch.manual_seed(0)
 torch.set_num_threads(1)
