@@ -78,12 +78,12 @@ def test_the_system_has_a_way() -> None:
 WRITE = """
 import sys
 from pathlib import Path
-from edsr_cli.errors import PictureError
+from edsr_cli.errors import FileError
 from edsr_cli.files.atomic import atomic_write
 try:
     with atomic_write(Path(sys.argv[1])) as file:
         file.write(b"content")
-except PictureError as error:
+except FileError as error:
     print(error)
 """
 

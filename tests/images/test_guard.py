@@ -1,3 +1,4 @@
+import errno
 import subprocess
 import sys
 import threading
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from edsr_cli.errors import PictureError, UsageError
+from edsr_cli.errors import Kind, PictureError, UsageError
 from edsr_cli.images import guard
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,6 +71,21 @@ def test_every_exception_becomes_one_line(error: Exception, words: str) -> None:
     assert words in caught.value.message and caught.value.message.startswith("a.png: ")
     assert caught.value.hint and "\n" not in str(caught.value)
     assert caught.value.__cause__ is error
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (MemoryError(), Kind.MEMORY),
+        (OSError(errno.EACCES, "Permission denied"), Kind.PERMISSION),
+        (OSError(errno.EINVAL, "Invalid argument"), None),
+        (KeyError(3), None),
+    ],
+)
+def test_what_is_behind_an_error_tells_its_kind(error: Exception, kind: Kind | None) -> None:
+    with pytest.raises(PictureError) as caught, guard.guarded("a.png", 9):
+        raise error
+    assert caught.value.kind is kind
 
 
 def test_our_own_errors_and_ctrl_c_pass() -> None:
