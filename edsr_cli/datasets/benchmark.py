@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from edsr_cli.datasets import bicubic
 from edsr_cli.errors import PictureError, UsageError
+from edsr_cli.files.names import display_name
+from edsr_cli.files.walk import Listing
 from edsr_cli.images import DEFAULT_MAX_PIXELS, READ_SUFFIXES, decode
 from edsr_cli.images.quality import Compression
 from edsr_cli.images.rounding import to_uint8
-from edsr_cli.images.source import display_name
 
 _DIV2K_MARGIN = 6  # pixels of border beside `scale`, in EDSR-PyTorch's calc_psnr
 _DIV2K_HR = re.compile("DIV2K_(valid|train)_HR")
@@ -188,18 +189,12 @@ def _existing(folder: Path) -> Path | None:
 def _pictures(folder: Path) -> list[Path]:
     """The files in a folder that are called pictures, by name; none of the folders below it."""
     try:
-        files = sorted(folder.iterdir())
+        listing = Listing.read(folder)
     except OSError as error:
         raise UsageError(
             f"{display_name(folder)} cannot be read ({error.strerror}).", "Check its permissions."
         ) from error
-    return [
-        file
-        for file in files
-        if file.suffix.lower() in READ_SUFFIXES
-        and not file.name.startswith(".")
-        and not file.is_dir()
-    ]
+    return [folder / name for name in listing.shown if Path(name).suffix.lower() in READ_SUFFIXES]
 
 
 def _read(

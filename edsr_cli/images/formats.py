@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edsr_cli.errors import UsageError
+from edsr_cli.files.names import display_name
 from edsr_cli.images.guard import TooLargeError
-from edsr_cli.images.source import display_name
 
 _ALL = frozenset(("ICC profile", "EXIF data", "XMP data", "resolution", "texts", "IPTC data"))
 _PILLOW_SIDE = 2**29 - 2  # the widest image that Pillow can hold
