@@ -167,7 +167,7 @@ def checked_canonical(tensors: Weights, metadata: Mapping[str, str], path: Path)
         )
     for key in REQUIRED_METADATA:
         if not strings.get(key):
-            raise WeightsError(f"{path}: its metadata have no {key!r}.")
+            raise WeightsError(f"its metadata have no {key!r}.", about=path)
     config = _config(strings.pop("config", ""), path)
     return Checkpoint(config, checked_tensors(tensors, config, path), strings)
 
@@ -181,7 +181,7 @@ def _tensor(
         upper = content[begin:end].view("<u2").astype(np.uint32)
         return (upper << 16).view(np.float32).reshape(shape)
     if kind not in _TYPES:
-        raise WeightsError(f"{path}: tensor {key!r} is of type {kind}, not a float.")
+        raise WeightsError(f"tensor {key!r} is of type {kind}, not a float.", about=path)
     found: NDArray[Any] = content[begin:end].view(_TYPES[kind])
     return found.reshape(shape)
 
@@ -205,11 +205,12 @@ def _config(text: str, path: Path) -> NetworkConfig:
     try:
         config = NetworkConfig.from_dict(json.loads(text))
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
-        raise WeightsError(f"{path}: its metadata describe no network ({error}).") from error
+        raise WeightsError(f"its metadata describe no network ({error}).", about=path) from error
     if config.residual_scale != 1.0:
         raise WeightsError(
-            f"{path}: its metadata give residual_scale {config.residual_scale}, which should be"
-            " folded into the tensors."
+            f"its metadata give residual_scale {config.residual_scale}, which should be"
+            " folded into the tensors.",
+            about=path,
         )
     return config
 

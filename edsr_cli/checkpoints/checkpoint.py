@@ -105,12 +105,12 @@ def take_tensors(
     for official, key, shape in wanted:
         # Checked one by one: a damaged file may ask for billions of blocks.
         if key not in tensors:
-            raise WeightsError(f"{path}: tensor {key!r} is missing.")
+            raise WeightsError(f"tensor {key!r} is missing.", about=path)
         found[official] = _checked(tensors[key], f"{path}: tensor {key!r}", shape)
         used.add(key)
     for key in tensors:
         if key not in used:
-            raise WeightsError(f"{path}: tensor {key!r} is not part of this network.")
+            raise WeightsError(f"tensor {key!r} is not part of this network.", about=path)
     return found
 
 
@@ -143,7 +143,7 @@ def check_readable(path: Path) -> None:
             if not file.read(1):
                 raise WeightsError(f"{path} is empty.")
     except FileNotFoundError as error:
-        raise WeightsError(f"{path}: there is no such file.") from error
+        raise WeightsError("there is no such file.", about=path) from error
     except (OSError, ValueError) as error:  # ValueError: no file can have this name
         reason = getattr(error, "strerror", None) or error
         raise WeightsError(f"{path} cannot be read: {reason}.") from error

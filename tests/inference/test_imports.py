@@ -15,14 +15,14 @@ class Weights:
 
 use_threads(1)
 try:
-    from edsr_cli.model.config import NetworkConfig, edsr_baseline
+    from edsr_cli.model.config import edsr_baseline
 except ImportError:
     pass
 else:
     Weights.config = edsr_baseline(4)
     upscaler = Upscaler(Weights(), 4, "cpu", "auto", 100_000_000)
     assert upscaler.plan(1000, 2000).transposed
-    assert upscaler.plan(1000, 2000, rows_only=True).bytes > 0
+    assert upscaler.plan(1000, 200, rows_only=True).bytes > 0
     assert upscaler.work_per_pixel(True) > 0
     assert "edsr 16 x 64, x4" in _name(upscaler)
 assert "torch" not in sys.modules
