@@ -23,7 +23,7 @@ from edsr_cli.errors import (
 if TYPE_CHECKING:
     from edsr_cli.api import PictureUpscaler, load
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "DeviceMemoryError",

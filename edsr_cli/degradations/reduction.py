@@ -19,7 +19,7 @@ from edsr_cli.errors import PictureError, UsageError
 from edsr_cli.files.names import display_name
 from edsr_cli.images import decode
 from edsr_cli.images.rounding import to_uint8
-from edsr_cli.model.networks import SCALES
+from edsr_cli.model.config import SCALES
 
 UNKNOWN = "unknown"
 """The name of the second track's degradation."""

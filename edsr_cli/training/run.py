@@ -22,7 +22,8 @@ from edsr_cli.files.names import display_name
 from edsr_cli.files.own import beginning
 from edsr_cli.files.temporary import remove_abandoned
 from edsr_cli.inference import devices
-from edsr_cli.model.networks import NetworkConfig
+from edsr_cli.model.config import NetworkConfig
+from edsr_cli.model.networks import tensors_of
 from edsr_cli.training.log import Log, Row, is_plot, is_record, plot
 from edsr_cli.training.recipe import Recipe
 from edsr_cli.training.state import (
@@ -283,7 +284,7 @@ class Run:
         metadata = {"name": name, "licence": licence, "origin": origin}
         save_canonical(
             self.folder.weights,
-            self.trainer.result().state_dict(),
+            tensors_of(self.trainer.result()),
             self.subject.config,
             metadata | {"training": json.dumps(facts, sort_keys=True)},
         )

@@ -121,7 +121,7 @@ def test_whatever_the_file_system_lacks_there_is_a_whole_file_or_none(
         env=os.environ | {"PYTHONPATH": str(repository)} | poor.environment(library, **calls),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
     )
     assert done.returncode == (-signal.SIGKILL if killed else 0), done.stderr
     assert said in done.stdout and bool(said) == bool(done.stdout)

@@ -103,7 +103,7 @@ def test_formats_that_run_programs_are_not_read() -> None:
 
 def test_errors_logged_by_pillow_do_not_reach_stderr(capfd: pytest.CaptureFixture[str]) -> None:
     code = "import edsr_cli.images, logging; logging.getLogger('PIL.X').error('details')"
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=600)
     assert capfd.readouterr().err == ""
 
 

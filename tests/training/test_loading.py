@@ -234,13 +234,13 @@ def test_a_disk_that_fills_up_is_said(
     arguments = [sys.executable, "-c", FILL, folder, tmp_path / "cache"]
     environment = os.environ | {"PYTHONPATH": str(repository)} | added
     full = subprocess.run(
-        arguments, env=environment, capture_output=True, text=True, timeout=120,
+        arguments, env=environment, capture_output=True, text=True, timeout=600,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)),
     )  # fmt: skip
     assert full.returncode == 0, full.stderr
     assert "the cache cannot be written (File too large)" in full.stdout
     assert not list(tmp_path.rglob("*.bin"))
-    again = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=120)
+    again = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=600)
     assert again.stdout == "4 pictures\n", again.stderr
 
 
