@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from edsr_cli.inference import Tile, Upscaler
     from edsr_cli.jobs.batch.recipe import Recipe
     from edsr_cli.jobs.batch.record import Record
-    from edsr_cli.jobs.batch.report import About
     from edsr_cli.jobs.batch.roots import Root
     from edsr_cli.jobs.batch.run import Batch, Listener, State
     from edsr_cli.jobs.batch.scanning import Scanner
     from edsr_cli.jobs.batch.summary import Summary
     from edsr_cli.jobs.batch.tasks import Item, Source
+    from edsr_cli.report import About
 
 
 def command(
@@ -89,11 +89,11 @@ def command(
         from edsr_cli.jobs.batch.globs import Choice
         from edsr_cli.jobs.batch.limits import choose_limits
         from edsr_cli.jobs.batch.recipe import Recipe, weights_digest
-        from edsr_cli.jobs.batch.report import Report, check_path
         from edsr_cli.jobs.batch.roots import assign_folders
         from edsr_cli.jobs.batch.run import Batch
         from edsr_cli.jobs.batch.scanning import Scanner
         from edsr_cli.jobs.upscale import Settings
+        from edsr_cli.report import Report, check_path
         from edsr_cli.restoration.networks import networks_of, restore_label
 
     with terminal.log():
@@ -198,7 +198,7 @@ def _about(
     roots: "Sequence[Root]", recipe: "Recipe", upscalers: "Sequence[Upscaler]", watch: bool
 ) -> "About":
     """What a report says about the run."""
-    from edsr_cli.jobs.batch.report import About
+    from edsr_cli.report import About
 
     settings = {
         "model": recipe.model,
