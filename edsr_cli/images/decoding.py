@@ -22,11 +22,11 @@ from edsr_cli.images.picture import (
 )
 from edsr_cli.images.psd import decode_psd, is_psd, probe_psd
 from edsr_cli.images.quality import stated_compression
-from edsr_cli.images.rounding import to_uint8
 from edsr_cli.images.source import display_name, not_a_picture, open_source
 from edsr_cli.images.tiff_reading import decode_frame, decode_tiff, is_tiff, probe_tiff
-from edsr_cli.images.upright import load_as_stored, upright
-from edsr_cli.pixels.arrays import Pixels
+from edsr_cli.images.upright import load_as_stored
+from edsr_cli.pixels.arrays import Pixels, upright
+from edsr_cli.pixels.depth import to_uint8
 
 _JPEG = ("JPEG", "MPO")
 _OURS = ("TIFF", "PSD")  # decoded in modules of their own

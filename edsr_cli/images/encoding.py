@@ -20,10 +20,10 @@ from edsr_cli.images.fitting import JPEG_XMP_BYTES, fit
 from edsr_cli.images.formats import OutputFormat
 from edsr_cli.images.guard import limits
 from edsr_cli.images.picture import DEFAULT_MAX_PIXELS, Metadata, Text
-from edsr_cli.images.rounding import to_uint8
 from edsr_cli.images.source import display_name
 from edsr_cli.images.tiff import write_tiff
 from edsr_cli.pixels.arrays import Pixels
+from edsr_cli.pixels.depth import to_uint8
 
 # zlib's strategy that looks for nothing but runs of equal bytes: the filters of PNG have already
 # taken out what a photograph repeats. On photographs enlarged x4 it makes files as small as level 7

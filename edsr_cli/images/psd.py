@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from PIL import Image, PsdImagePlugin
 
 from edsr_cli.errors import PictureError
-from edsr_cli.images.colour import samples_to_rgb
+from edsr_cli.images.colour import Samples, samples_to_rgb
 from edsr_cli.images.guard import check_pixels
 from edsr_cli.images.metadata import collect
 from edsr_cli.images.picture import Picture, PictureInfo
-from edsr_cli.images.samples import Samples, may_be_on_white
 from edsr_cli.images.segments import PACKBITS, unpack_bytes
+from edsr_cli.pixels.alpha import may_be_on_white
 
 _BITMAP, _GREY, _INDEXED, _RGB, _CMYK, _DUOTONE, _LAB = 0, 1, 2, 3, 4, 8, 9
 _COLOURS = {_BITMAP: 1, _GREY: 1, _INDEXED: 1, _RGB: 3, _CMYK: 4, _DUOTONE: 1, _LAB: 3}

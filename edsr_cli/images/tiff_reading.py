@@ -16,7 +16,8 @@ from edsr_cli.images.source import not_a_picture
 from edsr_cli.images.tiff_layout import Layout, read_layout, refused
 from edsr_cli.images.tiff_pages import Directory, FromPage, Pages, classic_copy
 from edsr_cli.images.tiff_pixels import read_pixels
-from edsr_cli.images.upright import load_as_stored, upright
+from edsr_cli.images.upright import load_as_stored
+from edsr_cli.pixels.arrays import upright
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 

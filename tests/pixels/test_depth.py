@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from edsr_cli.images.rounding import to_uint8
+from edsr_cli.pixels.depth import to_uint8
 
 
 def test_every_value_is_rounded_to_the_nearest() -> None:
