@@ -8,22 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
-from edsr_cli.images.colour import DAMAGED, to_rgb
-from edsr_cli.images.depth import bits_per_channel
-from edsr_cli.images.fitting import MEMORY, fit
+from edsr_cli.images.codecs.jpeg import is_damaged
+from edsr_cli.images.codecs.other import bits_per_channel
+from edsr_cli.images.codecs.psd import decode_psd, is_psd, probe_psd
+from edsr_cli.images.codecs.tiff import decode_frame, decode_tiff, is_tiff, probe_tiff
+from edsr_cli.images.colour.conversion import DAMAGED, to_rgb
 from edsr_cli.images.guard import FORMATS, FORMATS_BY_SUFFIX, check_pixels, guarded
-from edsr_cli.images.jpeg_damage import is_damaged
-from edsr_cli.images.metadata import collect, stored_orientation
+from edsr_cli.images.metadata.collecting import collect, stored_orientation
+from edsr_cli.images.metadata.fitting import MEMORY, fit
 from edsr_cli.images.picture import (
     DEFAULT_MAX_PIXELS,
     Metadata,
     Picture,
     PictureInfo,
 )
-from edsr_cli.images.psd import decode_psd, is_psd, probe_psd
 from edsr_cli.images.quality import stated_compression
 from edsr_cli.images.source import display_name, not_a_picture, open_source
-from edsr_cli.images.tiff_reading import decode_frame, decode_tiff, is_tiff, probe_tiff
 from edsr_cli.images.upright import load_as_stored
 from edsr_cli.pixels.arrays import Pixels, upright
 from edsr_cli.pixels.depth import to_uint8

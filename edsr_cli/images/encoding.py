@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
 from edsr_cli.errors import EdsrError, PictureError
-from edsr_cli.images import iptc, xmp
 from edsr_cli.images.atomic import atomic_write
-from edsr_cli.images.fitting import JPEG_XMP_BYTES, fit
+from edsr_cli.images.codecs.tiff_writing import write_tiff
 from edsr_cli.images.formats import OutputFormat
 from edsr_cli.images.guard import limits
+from edsr_cli.images.metadata import iptc, xmp
+from edsr_cli.images.metadata.fitting import JPEG_XMP_BYTES, fit
 from edsr_cli.images.picture import DEFAULT_MAX_PIXELS, Metadata, Text
 from edsr_cli.images.source import display_name
-from edsr_cli.images.tiff import write_tiff
 from edsr_cli.pixels.arrays import Pixels
 from edsr_cli.pixels.depth import to_uint8
 

@@ -3,7 +3,7 @@
 import struct
 from typing import BinaryIO
 
-from edsr_cli.images import containers
+from edsr_cli.images.codecs import boxes as containers
 
 CodePoints = tuple[int, int, int, int]
 """Primaries, transfer characteristics, matrix and full range of H.273."""

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
-from edsr_cli.images.av1 import base_q_index
-from edsr_cli.images.vp8 import quantiser_indices
+from edsr_cli.images.codecs.avif import base_q_index
+from edsr_cli.images.codecs.webp import quantiser_indices
 
 _HEADER_BYTES = 1 << 16  # of a WebP or AVIF file, more than enough for where the index is
 

@@ -13,14 +13,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from edsr_cli.errors import EdsrError, ExitCode, PictureError
-from edsr_cli.images import (
-    Metadata,
-    check_writable,
-    decode,
-    encode,
-    probe,
-    write_picture,
-)
+from edsr_cli.images import Metadata, check_writable, decode, encode, probe, write_picture
 from edsr_cli.images.alpha import DROP, KEEP, UNCOVERED, WAYS_OUT, applied, enlarged
 from edsr_cli.images.provenance import provenance
 from edsr_cli.images.source import display_name

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edsr_cli.images.depth import bits_per_channel
+from edsr_cli.images.codecs.other import bits_per_channel
 
 from . import builders
 

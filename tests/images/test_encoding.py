@@ -9,9 +9,11 @@ import pytest
 from PIL import Image
 
 from edsr_cli.errors import PictureError
-from edsr_cli.images import FORMATS, Metadata, decode, encode, fitting, formats, icc, write_picture
-from edsr_cli.images import exif as exif_data
+from edsr_cli.images import FORMATS, Metadata, decode, encode, formats, write_picture
+from edsr_cli.images.colour import icc
 from edsr_cli.images.formats import OutputFormat
+from edsr_cli.images.metadata import exif as exif_data
+from edsr_cli.images.metadata import fitting
 
 from . import builders
 
@@ -251,7 +253,7 @@ def test_ctrl_c_while_encoding(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Image.Image, "save", interrupt)
-    monkeypatch.setattr("edsr_cli.images.tiff._write_strip", interrupt)
+    monkeypatch.setattr("edsr_cli.images.codecs.tiff_writing._write_strip", interrupt)
     with pytest.raises(KeyboardInterrupt):
         write_picture(path, RGB, output_format, Metadata(), overwrite=True)
     assert list(tmp_path.iterdir()) == [path] and path.read_bytes() == b"old"

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from edsr_cli.images import exif as exif_data
-from edsr_cli.images import exif_writing
-from edsr_cli.images.exif_writing import FIRST, ExifWriter
+from edsr_cli.images.metadata import exif as exif_data
+from edsr_cli.images.metadata import exif_writing
+from edsr_cli.images.metadata.exif_writing import FIRST, ExifWriter
 from edsr_cli.images.provenance import provenance
 
 from . import builders, rich

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edsr_cli.images import Metadata, decode, encode, fitting, formats, iptc, xmp
-from edsr_cli.images import exif as exif_data
+from edsr_cli.images import Metadata, decode, encode, formats
 from edsr_cli.images.formats import OutputFormat
+from edsr_cli.images.metadata import exif as exif_data
+from edsr_cli.images.metadata import fitting, iptc, xmp
 from edsr_cli.images.picture import Text
 from edsr_cli.images.provenance import provenance
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from edsr_cli.images import decode
-from edsr_cli.images.jpeg_damage import is_damaged
+from edsr_cli.images.codecs.jpeg import is_damaged
 
 from . import builders
 

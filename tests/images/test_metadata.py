@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin, TiffImagePlugin
 
-from edsr_cli.images import decode, metadata
+from edsr_cli.images import decode
 from edsr_cli.images.guard import limits
+from edsr_cli.images.metadata import collecting as metadata
 
 from . import builders, rich
 

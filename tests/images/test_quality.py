@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from edsr_cli.images import decode, from_pil
-from edsr_cli.images.av1 import base_q_index
+from edsr_cli.images.codecs.avif import base_q_index
+from edsr_cli.images.codecs.webp import quantiser_indices
 from edsr_cli.images.quality import (
     Compression,
     avif_quality,
@@ -16,7 +17,6 @@ from edsr_cli.images.quality import (
     table_quality,
     webp_quality,
 )
-from edsr_cli.images.vp8 import quantiser_indices
 from tests.restoration.pictures import saved, scene
 
 SCENE = scene(96, 120)

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from edsr_cli.errors import PictureError
-from edsr_cli.images import FORMATS, Metadata, colour_spaces, decode, encode, formats, from_pil, icc
+from edsr_cli.images import FORMATS, Metadata, decode, encode, formats, from_pil
+from edsr_cli.images.colour import icc
+from edsr_cli.images.colour import spaces as colour_spaces
 
 from . import builders
 

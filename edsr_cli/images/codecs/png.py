@@ -30,8 +30,12 @@ import numpy as np
 from PIL import Image
 
 from edsr_cli.errors import PictureError
-from edsr_cli.images import colour_numbers, colour_spaces, containers, icc, nclx
-from edsr_cli.images.colour_spaces import ColourSpace
+from edsr_cli.images import nclx
+from edsr_cli.images.codecs import boxes as containers
+from edsr_cli.images.colour import icc
+from edsr_cli.images.colour import spaces as colour_spaces
+from edsr_cli.images.colour import stated as colour_numbers
+from edsr_cli.images.colour.spaces import ColourSpace
 from edsr_cli.images.guard import MAX_PNG_CHUNK_BYTES
 from edsr_cli.images.nclx import CodePoints
 

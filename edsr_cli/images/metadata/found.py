@@ -22,8 +22,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
-from edsr_cli.images import containers, iptc
+from edsr_cli.images.codecs import boxes as containers
 from edsr_cli.images.guard import MAX_PNG_CHUNK_BYTES
+from edsr_cli.images.metadata import iptc
 from edsr_cli.images.picture import Text
 
 _MAX_TEXTS, _MAX_TEXT_BYTES = 10_000, 2**25

@@ -12,12 +12,18 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from edsr_cli.images import icc, iptc, xmp, xmp_truth
-from edsr_cli.images.exif import with_size
-from edsr_cli.images.exif_writing import joined_record, scaled, with_software, with_user_comment
+from edsr_cli.images.colour import icc
 from edsr_cli.images.formats import OutputFormat
+from edsr_cli.images.metadata import iptc, xmp, xmp_truth
+from edsr_cli.images.metadata.exif import with_size
+from edsr_cli.images.metadata.exif_writing import (
+    joined_record,
+    scaled,
+    with_software,
+    with_user_comment,
+)
+from edsr_cli.images.metadata.xmp import DC, OWN, XMP_BASIC, Name, Property
 from edsr_cli.images.picture import Metadata, Text
-from edsr_cli.images.xmp import DC, OWN, XMP_BASIC, Name, Property
 
 JPEG_MARKER_BYTES = 65533
 """Most bytes that a marker of a JPEG can hold."""

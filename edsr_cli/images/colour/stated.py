@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from edsr_cli.images import colour_spaces
-from edsr_cli.images import exif as exif_data
-from edsr_cli.images.colour_spaces import ColourSpace
+from edsr_cli.images.colour import spaces as colour_spaces
+from edsr_cli.images.colour.spaces import ColourSpace
+from edsr_cli.images.metadata import exif as exif_data
 
 WHITE_POINT, PRIMARIES, TRANSFER = 0x13E, 0x13F, 0x12D
 INTEROP_INDEX, ADOBE_INDEX = 0x0001, b"R03"

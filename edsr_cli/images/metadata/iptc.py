@@ -9,8 +9,8 @@ import re
 import struct
 from collections.abc import Sequence
 
-from edsr_cli.images import xmp
-from edsr_cli.images.xmp import DC, IPTC_CORE, PHOTOSHOP, XMP_BASIC, Name, Property
+from edsr_cli.images.metadata import xmp
+from edsr_cli.images.metadata.xmp import DC, IPTC_CORE, PHOTOSHOP, XMP_BASIC, Name, Property
 
 IPTC_RESOURCE, _DIGEST_RESOURCE = 0x0404, 0x0425
 _MARK = 0x1C

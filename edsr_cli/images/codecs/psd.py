@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from PIL import Image, PsdImagePlugin
 
 from edsr_cli.errors import PictureError
-from edsr_cli.images.colour import Samples, samples_to_rgb
+from edsr_cli.images.codecs.segments import PACKBITS, unpack_bytes
+from edsr_cli.images.colour.conversion import Samples, samples_to_rgb
 from edsr_cli.images.guard import check_pixels
-from edsr_cli.images.metadata import collect
+from edsr_cli.images.metadata.collecting import collect
 from edsr_cli.images.picture import Picture, PictureInfo
-from edsr_cli.images.segments import PACKBITS, unpack_bytes
 from edsr_cli.pixels.alpha import may_be_on_white
 
 _BITMAP, _GREY, _INDEXED, _RGB, _CMYK, _DUOTONE, _LAB = 0, 1, 2, 3, 4, 8, 9

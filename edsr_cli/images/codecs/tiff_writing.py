@@ -19,9 +19,9 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from edsr_cli.images.exif import EXIF_IFD, GPS_IFD, LONG, SHORT, Field, byte_order, fields
-from edsr_cli.images.exif_writing import directory_of
-from edsr_cli.images.metadata import DESCRIPTIVE_TAGS
+from edsr_cli.images.metadata.collecting import DESCRIPTIVE_TAGS
+from edsr_cli.images.metadata.exif import EXIF_IFD, GPS_IFD, LONG, SHORT, Field, byte_order, fields
+from edsr_cli.images.metadata.exif_writing import directory_of
 from edsr_cli.images.picture import Metadata
 
 CLASSIC_LIMIT = 2**32

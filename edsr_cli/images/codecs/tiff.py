@@ -8,14 +8,14 @@ from typing import BinaryIO, cast
 import numpy as np
 from PIL import Image, TiffImagePlugin
 
-from edsr_cli.images import segments
-from edsr_cli.images.colour import Converted, samples_to_rgb, to_rgb
-from edsr_cli.images.metadata import collect
+from edsr_cli.images.codecs import segments
+from edsr_cli.images.codecs.tiff_layout import Layout, read_layout, refused
+from edsr_cli.images.codecs.tiff_pages import Directory, FromPage, Pages, classic_copy
+from edsr_cli.images.codecs.tiff_pixels import read_pixels
+from edsr_cli.images.colour.conversion import Converted, samples_to_rgb, to_rgb
+from edsr_cli.images.metadata.collecting import collect
 from edsr_cli.images.picture import Picture, PictureInfo
 from edsr_cli.images.source import not_a_picture
-from edsr_cli.images.tiff_layout import Layout, read_layout, refused
-from edsr_cli.images.tiff_pages import Directory, FromPage, Pages, classic_copy
-from edsr_cli.images.tiff_pixels import read_pixels
 from edsr_cli.images.upright import load_as_stored
 from edsr_cli.pixels.arrays import upright
 

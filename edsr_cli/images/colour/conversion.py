@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edsr_cli.errors import PictureError
-from edsr_cli.images import icc
 from edsr_cli.images.alpha import DROPPED, UNCOVERED
+from edsr_cli.images.colour import icc
 from edsr_cli.pixels.alpha import opaque, take_off_white, uncovers
 from edsr_cli.pixels.arrays import Pixels
 from edsr_cli.pixels.depth import to_8_bits

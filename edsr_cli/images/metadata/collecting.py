@@ -6,12 +6,13 @@ from typing import Any, BinaryIO
 
 from PIL import Image
 
-from edsr_cli.images import exif as exif_data
-from edsr_cli.images import exif_writing, texts, xmp
-from edsr_cli.images.colour_numbers import INTEROP_INDEX
+from edsr_cli.images.codecs.png import stated_colour
+from edsr_cli.images.colour.stated import INTEROP_INDEX
+from edsr_cli.images.metadata import exif as exif_data
+from edsr_cli.images.metadata import exif_writing, xmp
+from edsr_cli.images.metadata import found as texts
+from edsr_cli.images.metadata.xmp_truth import Turn, upright
 from edsr_cli.images.picture import Metadata
-from edsr_cli.images.stated_colour import stated_colour
-from edsr_cli.images.xmp_truth import Turn, upright
 
 # The tags of a TIFF file that describe the picture rather than how it is stored: programs, names of
 # document and page, description, make, model, date, artist, computer, rating, copyright, print
