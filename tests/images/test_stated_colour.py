@@ -412,3 +412,12 @@ def test_no_cut_does_more_than_refuse(name: str, tmp_path: Path) -> None:
             decode(path)
         except PictureError:
             continue
+
+
+def test_a_tga_without_an_extension_area_states_nothing(tmp_path: Path) -> None:
+    """Its pixels are no gamma: Pillow writes a footer that points to no area."""
+    data = builders.saved(Image.fromarray(np.full((20, 30, 3), (70, 80, 90), np.uint8)), "TGA")
+    assert data.endswith(b"TRUEVISION-XFILE.\0")
+    path = tmp_path / "picture.tga"
+    path.write_bytes(data)
+    assert decode(path).metadata.icc_profile is None

@@ -322,7 +322,10 @@ def _tga(file: BinaryIO, own: bytes | None) -> Stated:
         footer = file.read(26)
         if footer[8:24] != b"TRUEVISION-XFILE":
             return Stated()
-        file.seek(struct.unpack_from("<L", footer)[0])
+        (place,) = struct.unpack_from("<L", footer)
+        if not place:
+            return Stated()
+        file.seek(place)
         area = file.read(495)
     above, below = struct.unpack_from("<2H", area, 478)
     if not above or not below or above == below:  # below 0: not used; 1: no correction
