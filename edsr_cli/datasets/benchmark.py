@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from edsr_cli.errors import PictureError, UsageError
 from edsr_cli.images import DEFAULT_MAX_PIXELS, READ_SUFFIXES, decode
-from edsr_cli.images.quality import Compression
+from edsr_cli.images.picture import Compression
 from edsr_cli.images.source import display_name
 from edsr_cli.pixels import resize
 from edsr_cli.pixels.depth import to_uint8

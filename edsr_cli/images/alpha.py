@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor
 
 from edsr_cli.errors import UsageError
-from edsr_cli.images.formats import FORMATS, OutputFormat
-from edsr_cli.images.picture import Picture
+from edsr_cli.images.picture import OutputFormat, Picture
 from edsr_cli.pixels.alpha import lay_on, spread
+from edsr_cli.pixels.windows import ArrayWindow
 
 DROP, KEEP = "drop", "keep"
 """Settings; any other is a colour, see `alpha_setting`."""
@@ -61,6 +61,8 @@ def check_format(setting: str, output_format: OutputFormat) -> None:
     Raises:
         UsageError: that is what is asked for.
     """
+    from edsr_cli.images.formats import FORMATS  # made of codecs, which remark on alpha
+
     if setting == KEEP and not output_format.alpha:
         able = [entry.name for entry in FORMATS if entry.alpha]
         raise UsageError(
@@ -88,9 +90,9 @@ def applied(picture: Picture, setting: str) -> Picture:
     pixels = picture.pixels if picture.pixels.flags.writeable else picture.pixels.copy()
     if setting == KEEP:
         spread(pixels, picture.alpha)
-        return replace(picture, pixels=pixels)
+        return replace(picture, window=ArrayWindow(pixels))
     lay_on(pixels, picture.alpha, ImageColor.getrgb(setting)[:3])
-    return replace(picture, pixels=pixels, alpha=None)
+    return replace(picture, window=ArrayWindow(pixels), alpha=None)
 
 
 def enlarged(alpha: NDArray[Any], scale: int) -> NDArray[np.uint8]:

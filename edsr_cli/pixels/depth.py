@@ -10,6 +10,11 @@ from edsr_cli.pixels.arrays import Pixels
 _ROWS = 256  # rows at a time: rounding needs 32 bits a sample
 
 
+def dtype_of(bits: int) -> np.dtype[Any]:
+    """The type of samples of so many bits: uint8 for up to 8, uint16 for up to 16."""
+    return np.dtype(np.uint8 if bits <= 8 else np.uint16)
+
+
 def full_range(values: NDArray[Any], bits: int) -> NDArray[Any]:
     """Numbers of 1 to 16 bits spread over all of uint8 (up to 8 bits) or uint16, rounded."""
     white, full = (1 << bits) - 1, 255 if bits <= 8 else 65535

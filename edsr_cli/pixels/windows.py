@@ -107,3 +107,11 @@ class ArrayWindow:
 
     def write(self, region: Region, pixels: Pixels) -> None:
         self.pixels[region.top : region.bottom, region.left : region.right] = pixels
+
+
+def whole(picture: Readable) -> Pixels:
+    """All of a picture as one array; not a copy where it is one already."""
+    if isinstance(picture, ArrayWindow):
+        return picture.pixels
+    height, width = picture.shape[:2]
+    return picture.read(Region(0, height, 0, width))

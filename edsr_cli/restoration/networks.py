@@ -10,7 +10,7 @@ from edsr_cli.checkpoints import registry, store
 from edsr_cli.checkpoints.loader import LoadedNetwork, load_network
 from edsr_cli.checkpoints.mixing import mixed
 from edsr_cli.errors import UsageError
-from edsr_cli.images.quality import Compression
+from edsr_cli.images.picture import Compression
 from edsr_cli.inference import Upscaler
 from edsr_cli.model.networks import EDSR, MDSR
 from edsr_cli.pixels.arrays import Pixels

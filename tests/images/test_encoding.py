@@ -10,10 +10,10 @@ from PIL import Image
 
 from edsr_cli.errors import PictureError
 from edsr_cli.images import FORMATS, Metadata, decode, encode, formats, write_picture
+from edsr_cli.images.codecs import jpeg
 from edsr_cli.images.colour import icc
-from edsr_cli.images.formats import OutputFormat
 from edsr_cli.images.metadata import exif as exif_data
-from edsr_cli.images.metadata import fitting
+from edsr_cli.images.picture import OutputFormat
 
 from . import builders
 
@@ -105,8 +105,8 @@ def test_what_is_lost_is_remarked() -> None:
 
 def test_metadata_of_the_largest_size_that_jpeg_takes() -> None:
     exif = builders.exif(orientation=None, thumbnail=False)
-    exif += bytes(fitting.JPEG_MARKER_BYTES - 6 - len(exif))
-    xmp = b"<x>".ljust(fitting.JPEG_XMP_BYTES - 4, b"y") + b"</x>"
+    exif += bytes(jpeg.MARKER_BYTES - 6 - len(exif))
+    xmp = b"<x>".ljust(jpeg.XMP_BYTES - 4, b"y") + b"</x>"
     profile = icc.srgb_profile() + bytes(200_000)
     data, notes = encoded(formats.JPEG, Metadata(profile, exif, xmp))
     assert notes == ()

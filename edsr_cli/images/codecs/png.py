@@ -1,127 +1,217 @@
-"""What a file says about its colours, in whatever way its format has, as an ICC profile.
+"""PNG.
 
-Profiles that Pillow finds are taken as they are. All else becomes a profile that says the same;
-what no profile can say, the transfer functions of HDR, is kept as the code points of H.273.
-
-    PNG        cICP, iCCP, sRGB, gAMA and cHRM, the first of them (PNG 3rd edition, 11.3.2)
-    JPEG       ICC profile; EXIF
-    WebP       ICC profile; EXIF
-    AVIF       ICC profile; nclx; EXIF
-    TIFF       ICC profile; white point, primaries and transfer function; EXIF
-    JPEG 2000  ICC profile or enumerated colour space
-    BMP        the header's endpoints and gamma, or the profile behind the pixels
-    GIF        ICC profile in an application extension
-    PSD        ICC profile
-    QOI        linear or not
-    TGA        gamma
-
-EXIF says it by the interoperability index R03 or the unofficial colour space 2, both of which are
-Adobe RGB, or by white point, primaries and gamma. What only XMP states does not count: no viewer
-pays heed to it.
+What Pillow does not tell: the depth; chunks about colours and how they go together; texts, IPTC and
+EXIF in the way of ImageMagick; EXIF behind the pixels.
 """
 
 import struct
 import zlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, BinaryIO
 
-import numpy as np
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
-from edsr_cli.errors import PictureError
-from edsr_cli.images import nclx
-from edsr_cli.images.codecs import boxes as containers
-from edsr_cli.images.colour import icc
-from edsr_cli.images.colour import spaces as colour_spaces
-from edsr_cli.images.colour import stated as colour_numbers
-from edsr_cli.images.colour.spaces import ColourSpace
+from edsr_cli.images.codecs import Codec, bits_in_header
+from edsr_cli.images.codecs.boxes import MAX_PART_BYTES, MAX_PARTS
+from edsr_cli.images.colour import icc, spaces
+from edsr_cli.images.colour.spaces import Stated, made, stated_points
 from edsr_cli.images.guard import MAX_PNG_CHUNK_BYTES
-from edsr_cli.images.nclx import CodePoints
+from edsr_cli.images.metadata import (
+    C2PA,
+    MASTERING,
+    MAX_EXIF_BYTES,
+    XMP_KEYWORD,
+    Found,
+    exif_of,
+    iptc,
+    orientation_of,
+)
+from edsr_cli.images.picture import Metadata, OutputFormat, OutputOptions, Places, Text
+from edsr_cli.images.source import kept_position
+
+OUTPUT = OutputFormat(
+    "PNG",
+    (".png",),
+    max_side=2**29 - 2,  # the widest image that Pillow can hold
+    places=Places(texts="all", iptc="text", hdr="beside"),
+)
+
+# zlib's strategy that looks for nothing but runs of equal bytes: the filters of PNG have already
+# taken out what a photograph repeats. On photographs enlarged x4 it makes files as small as level 7
+# in less time than level 1, and on text files 1 % larger; see benchmarks/encoding.py.
+PNG_STRATEGY = 3  # Z_RLE
+"""How PNG is compressed where no level is asked for."""
+
+_LONG_TEXT = 1024  # characters from which on a text in a PNG is compressed, as the format advises
+_MAX_TOTAL_BYTES = 2**27  # of chunks that are looked at
+
+# Chunks that are about how the old file stores pixels, when it did so, or its animation; or that
+# other modules look after.
+_WITHOUT_LOSS = frozenset(
+    (b"IHDR", b"PLTE", b"IEND", b"tRNS", b"bKGD", b"hIST", b"sBIT", b"sPLT", b"tIME", b"pHYs",
+     b"acTL", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cICP",
+     b"eXIf", b"tEXt", b"zTXt", b"iTXt", b"iDOT", b"vpAg", b"orNT", b"CgBI")
+)  # fmt: skip
+_WORDS = {
+    **dict.fromkeys((b"mDCV", b"mDCv", b"cLLI", b"cLLi"), MASTERING),
+    b"caBX": C2PA,
+    b"gdAT": "a gain map (HDR)",
+    b"mkBF": "Fireworks' layers",
+}
 
 
-@dataclass(frozen=True)
-class Stated:
-    """What a file states about its colours.
+class Png(Codec):
+    """See the module."""
 
-    Attributes:
-        profile: an ICC profile, its own or one that says the same as it does; None for sRGB, or
-            where it does not say.
-        hdr: code points of a space that no profile can describe: its transfer is PQ or HLG.
-        notes: remarks on what could not be used.
-    """
+    names = ("PNG",)
+    output = OUTPUT
 
-    profile: bytes | None = None
-    hdr: CodePoints | None = None
-    notes: tuple[str, ...] = ()
+    def bits(self, image: Image.Image, file: BinaryIO) -> int:
+        # IHDR: 8 bytes signature, 4 length, 4 name, 4 width, 4 height, then depth and colour type.
+        # In a palette picture the depth is that of the indices; the colours always have 8 bits.
+        return bits_in_header(file, lambda header: 8 if header[25] == 3 else header[24])
+
+    def orientation(self, image: Image.Image, file: BinaryIO | None = None) -> int:
+        data = exif_of(image)
+        return orientation_of(_late_exif(file) if data is None and file is not None else data)
+
+    def texts(self, image: Image.Image, file: BinaryIO | None, found: Found) -> None:
+        if file is not None:
+            _find_texts(file, found)
+            return
+        for keyword, value in (getattr(image, "text", None) or {}).items():
+            if not keyword.startswith("Raw profile type ") and keyword != XMP_KEYWORD:
+                found.add(keyword, str(value))
+        super().texts(image, file, found)
+
+    def colour(self, image: Image.Image, file: BinaryIO | None, own: bytes | None) -> Stated:
+        return _stated(image, file, own)
+
+    def pillow_options(
+        self, metadata: Metadata, options: OutputOptions, alpha: bool
+    ) -> dict[str, Any]:
+        chunks = PngImagePlugin.PngInfo()
+        if metadata.hdr:
+            chunks.add(b"cICP", bytes(metadata.hdr))
+        if metadata.xmp:
+            chunks.add_itxt(XMP_KEYWORD, metadata.xmp.decode("utf-8", "replace"))
+        for text in metadata.texts:
+            _add_text(chunks, text)
+        level = options.compression
+        if level is None:
+            return {"compress_level": 1, "compress_type": PNG_STRATEGY, "pnginfo": chunks}
+        return {"compress_level": level, "pnginfo": chunks}
 
 
-def stated_colour(image: Image.Image, file: BinaryIO | None, exif: bytes | None) -> Stated:
-    """What the file of an image says about its colours.
+CODEC = Png()
 
-    Args:
-        image: the image, opened; its `info` has the profile that Pillow found.
-        file: the file it was opened from, if there is one; its position is kept.
-        exif: its EXIF data, if any.
 
-    Raises:
-        PictureError: it states colours that Pillow reads wrongly.
-    """
-    found = image.info.get("icc_profile")
-    own = found if isinstance(found, bytes) and found else None
-    if image.mode in ("CMYK", "LAB"):  # what follows is about RGB
-        return Stated(own)
-    form = image.format or ""
+def chunks_of(file: BinaryIO) -> list[tuple[bytes, bytes]]:
+    """Name and content of the chunks of a PNG, in order, without those of pixels."""
+    found: list[tuple[bytes, bytes]] = []
+    total = 0
+    with kept_position(file):
+        file.seek(8)
+        while len(found) < MAX_PARTS and len(header := file.read(8)) == 8:
+            length, name = struct.unpack(">L4s", header)
+            total += 0 if name == b"IDAT" else length
+            unwanted = name in (b"IDAT", b"fdAT", b"fcTL")
+            if unwanted or length > MAX_PART_BYTES or total > _MAX_TOTAL_BYTES:
+                file.seek(length + 4, 1)
+                continue
+            data = file.read(length)
+            if name == b"IEND" or len(data) < length:
+                break
+            found.append((name, data))
+            file.seek(4, 1)
+    return found
+
+
+def _find_texts(file: BinaryIO, found: Found) -> None:
+    unknown = []
+    for name, data in chunks_of(file):
+        if name in (b"tEXt", b"zTXt", b"iTXt"):
+            keyword, text, language = _text_of(name, data)
+            if keyword.startswith("Raw profile type "):
+                _take_profile(keyword[17:].strip().lower(), text, found)
+            elif keyword != XMP_KEYWORD:
+                found.add(keyword or "Comment", text, language)
+        elif name not in _WITHOUT_LOSS:
+            kind = name.decode("ascii", "replace")
+            unknown.append(_WORDS.get(name, f"its PNG chunk {kind!r}"))
+    found.leave(*unknown[:20])
+
+
+def _text_of(name: bytes, data: bytes) -> tuple[str, str, str]:
+    """Keyword, text and language; no text where it is damaged."""
+    word, _, rest = data.partition(b"\0")
+    keyword, language = word.decode("latin-1"), b""
     try:
-        if form in _READERS:
-            stated = _READERS[form](image, file, own)
-        elif form in _FILE_READERS and file is not None:
-            stated = _FILE_READERS[form](file, own)
+        if name == b"zTXt":
+            return keyword, _inflated(rest[1:]).decode("latin-1"), ""
+        if name == b"iTXt":
+            packed = rest[:1] == b"\1"
+            language, _, rest = rest[2:].partition(b"\0")
+            text = rest.partition(b"\0")[2]
+            text = _inflated(text) if packed else text
+            return keyword, text.decode("utf-8", "replace"), language.decode("latin-1")
+    except zlib.error:
+        return keyword, "", ""
+    return keyword, rest.decode("latin-1"), ""
+
+
+def _inflated(data: bytes) -> bytes:
+    return zlib.decompressobj().decompress(data, MAX_PNG_CHUNK_BYTES)
+
+
+def _take_profile(kind: str, text: str, found: Found) -> None:
+    """A profile as hexadecimal digits behind a line with its name and one with its length."""
+    try:
+        data = bytes.fromhex("".join(text.strip().split("\n")[2:]))
+    except ValueError:
+        found.notes.append(f"its profile {kind[:40]!r} is damaged and was dropped")
+        return
+    if kind in ("iptc", "8bim"):
+        found.iptc = iptc.find(iptc.photoshop_resources(data)) or (
+            data if iptc.data_sets(data) else None
+        )
+    elif kind == "xmp":
+        found.xmp = data
+    elif kind in ("exif", "app1"):  # Pillow finds the first; the second is the whole marker
+        if data.startswith(b"http://ns.adobe.com/xap/1.0/\0"):
+            found.xmp = data[29:]
         else:
-            stated = Stated(own)
-    except (struct.error, IndexError):  # cut short: as if it did not say
-        stated = Stated(own)
-    if stated.profile is None and stated.hdr is None and exif and not _is_explicit(image, file):
-        try:
-            space = colour_numbers.from_exif(exif)
-            return replace(stated, profile=space.profile() if space else None)
-        except ValueError:
-            return stated  # what it says makes no sense
-    return stated
+            found.exif = data
+    else:
+        found.leave(f"its profile {kind[:40]!r}")
 
 
-def _is_explicit(image: Image.Image, file: BinaryIO | None) -> bool:
-    """Whether the format itself has said "sRGB", so that EXIF has no say."""
-    return image.format == "AVIF" and file is not None and nclx.code_points(file) is not None
-
-
-def _made(space: ColourSpace | None, what: str) -> Stated:
-    """A profile for a colour space, or a remark where it makes none."""
+def _late_exif(file: BinaryIO) -> bytes | None:
+    """The eXIf chunk, also where it follows the pixels and Pillow has not seen it yet."""
+    position = file.tell()
     try:
-        return Stated(space.profile() if space else None)
-    except ValueError:
-        return Stated(notes=(f"{what} make no sense: dropped",))
+        file.seek(8)
+        while len(header := file.read(8)) == 8:
+            length, name = struct.unpack(">L4s", header)
+            if name == b"eXIf":
+                return file.read(min(length, MAX_EXIF_BYTES))
+            if name == b"IEND":
+                return None
+            file.seek(length + 4, 1)
+        return None
+    finally:
+        file.seek(position)
 
 
-def _from_code_points(points: CodePoints, own: bytes | None, what: str) -> Stated:
-    primaries, transfer = points[:2]
-    if transfer in (colour_spaces.PQ, colour_spaces.HLG) and primaries < 256:
-        return Stated(own, (primaries, transfer, 0, 1))  # of pixels that are RGB in full range
-    try:
-        space = colour_spaces.from_code_points(primaries, transfer)
-    except ValueError:
-        return Stated(own, notes=(f"its {what} {primaries}/{transfer} is unknown: dropped",))
-    return Stated(space.profile() if space else None)
-
-
-def _png(image: Image.Image, file: BinaryIO | None, own: bytes | None) -> Stated:
+def _stated(image: Image.Image, file: BinaryIO | None, own: bytes | None) -> Stated:
+    """The first of cICP, iCCP, sRGB, gAMA and cHRM (PNG 3rd edition, 11.3.2)."""
     chunks = _png_statements(image, file)
     notes: tuple[str, ...] = ()
     if own is None and b"iCCP" in chunks:  # behind the pixels, where it should not be
-        own = _inflated(chunks[b"iCCP"])
+        own = _profile(chunks[b"iCCP"])
         notes = () if own else ("its ICC profile is damaged and was dropped",)
     if len(data := chunks.get(b"cICP", b"")) == 4:
-        stated = _from_code_points((data[0], data[1], data[2], data[3]), own, "cICP")
+        stated = stated_points((data[0], data[1], data[2], data[3]), own, "cICP")
         if not stated.notes:
             if data[2] != 0 or data[3] == 0:
                 notes += ("its cICP chunk states a video signal, which was read as RGB",)
@@ -141,7 +231,7 @@ def _png_statements(image: Image.Image, file: BinaryIO | None) -> dict[bytes, by
     """The chunks of a PNG; without its file, those about colours that Pillow has kept."""
     chunks: dict[bytes, bytes] = {}
     if file is not None:
-        for name, data in containers.png_chunks(file):
+        for name, data in chunks_of(file):
             chunks.setdefault(name, data)
         return chunks
     info = image.info
@@ -162,23 +252,21 @@ def _png_numbers(chunks: dict[bytes, bytes]) -> Stated:
     if len(data := chunks.get(b"gAMA", b"")) == 4:
         (value,) = struct.unpack(">L", data)
         try:
-            curve = colour_spaces.gamma_curve(100_000 / value if value else 0)
+            curve = spaces.gamma_curve(100_000 / value if value else 0)
         except ValueError:
             return Stated(notes=("its gAMA chunk makes no sense: dropped",))
         options["curves"] = (curve,) * 3
         words.append(f"gamma {100_000 / value:.4g}")
     if len(data := chunks.get(b"cHRM", b"")) == 32:
-        white, *points = colour_numbers.pairs(
-            [value / 100_000 for value in struct.unpack(">8L", data)]
-        )
+        white, *points = spaces.pairs([value / 100_000 for value in struct.unpack(">8L", data)])
         options |= {"primaries": points, "white": white}
         words.append("primaries of cHRM")
     if not options:
         return Stated()
-    return _made(colour_spaces.srgb_with(", ".join(words), **options), "its gAMA and cHRM chunks")
+    return made(spaces.srgb_with(", ".join(words), **options), "its gAMA and cHRM chunks")
 
 
-def _inflated(data: bytes) -> bytes | None:
+def _profile(data: bytes) -> bytes | None:
     _, _, compressed = data.partition(b"\0")
     try:
         return zlib.decompressobj().decompress(compressed[1:], MAX_PNG_CHUNK_BYTES) or None
@@ -186,168 +274,19 @@ def _inflated(data: bytes) -> bytes | None:
         return None
 
 
-def _jpeg(image: Image.Image, file: BinaryIO | None, own: bytes | None) -> Stated:
-    """A profile whose pieces are not where or what Pillow expects."""
-    if own is not None:
-        return Stated(own)
-    pieces: dict[int, bytes] = {}
-    count = 0
-    for name, data in getattr(image, "applist", ()):
-        if name == "APP2" and data.startswith(b"ICC_PROFILE\0") and len(data) > 14:
-            pieces.setdefault(data[12], data[14:])
-            count = max(count, data[13])
-    if not pieces:
-        return Stated()
-    profile = b"".join(data for _, data in sorted(pieces.items()))
-    # The numbers of the pieces are wrong in some files; the profile says how long it is.
-    if len(profile) >= 128 and struct.unpack_from(">L", profile)[0] == len(profile):
-        return Stated(profile)
-    return Stated(notes=("its ICC profile is incomplete and was dropped",))
-
-
-def _avif(file: BinaryIO, own: bytes | None) -> Stated:
-    if own is not None:  # it overrides nclx
-        return Stated(own)
-    points = nclx.code_points(file)
-    return _from_code_points(points, None, "nclx") if points else Stated()
-
-
-def _jpeg2000(file: BinaryIO, own: bytes | None) -> Stated:
-    for box in containers.find_boxes(file, b"jp2h", b"colr"):
-        data = box.read(file)
-        method = data[0]
-        if method in (2, 3):
-            return Stated(data[3:])
-        if method == 5 and len(data) >= 10:
-            primaries, transfer, matrix, full = struct.unpack_from(">3HB", data, 3)
-            return _from_code_points((primaries, transfer, matrix, full >> 7), own, "colour box")
-        if method != 1:
-            continue
-        (space,) = struct.unpack_from(">L", data, 3)
-        if space in (14, 19):
-            raise PictureError(
-                "its colours are CIE Lab or CIE Jab in JPEG 2000, which cannot be read.",
-                "Convert it to PNG first.",
-            )
-        if space == 21:
-            return _made(colour_spaces.ROMM_RGB, "its colours")
-        if space in (0, 12, 16, 17, 18):
-            return Stated(own)
-        return Stated(own, notes=(f"its JPEG 2000 colour space {space} was read as sRGB",))
-    return Stated(own)
-
-
-def _bmp(file: BinaryIO, own: bytes | None) -> Stated:
-    """The colour space in the headers of version 4 and 5 (BITMAPV4HEADER, BITMAPV5HEADER)."""
-    with containers.kept_position(file):
-        file.seek(14)
-        header = file.read(124)
-        (size,) = struct.unpack_from("<L", header)
-        if size not in (108, 124):
-            return Stated(own)
-        kind = header[56:60][::-1]
-        if kind == b"sRGB":
-            return Stated(icc.srgb_profile())
-        if kind == b"MBED" and size == 124:
-            place, length = struct.unpack_from("<2L", header, 112)
-            file.seek(14 + place)
-            data = file.read(min(length, containers.MAX_PART_BYTES))
-            return (
-                Stated(data)
-                if len(data) == length and data
-                else Stated(notes=("its ICC profile is damaged and was dropped",))
-            )
-        if kind == b"LINK":
-            return Stated(notes=("its colour profile is in another file: not read",))
-    if kind != b"\0\0\0\0":
-        return Stated()
-    values = np.array(struct.unpack_from("<9l", header, 60)).reshape(3, 3) / 2**30
-    gammas = [value / 65536 for value in struct.unpack_from("<3L", header, 96)]
-    if not values.any():  # the usual way to say nothing
-        return Stated()
-    return _made(_calibrated(values, gammas), "its endpoints and gamma")
-
-
-def _calibrated(endpoints: Any, gammas: Sequence[float]) -> ColourSpace | None:
-    """Of endpoints, a row for each primary: chromaticities, or XYZ that add up to white."""
-    sums = endpoints.sum(axis=1)
-    options: dict[str, Any] = {}
-    if (np.abs(sums) > 1e-6).all():
-        options["primaries"] = list(zip(*(endpoints[:, :2].T / sums).tolist(), strict=True))
-        if np.abs(sums - 1).max() > 0.01:
-            light = endpoints.sum(axis=0)
-            options["white"] = tuple(light[:2] / light.sum())
+def _add_text(chunks: PngImagePlugin.PngInfo, text: Text) -> None:
+    """Add a text in the oldest kind of chunk that holds it; long ones are compressed."""
+    keyword = " ".join(text.keyword.encode("latin-1", "replace").decode("latin-1").split())
+    keyword = "".join(c for c in keyword if c.isprintable())[:79].strip() or "Comment"
+    value = text.value.replace("\0", "")
+    long = len(value) > _LONG_TEXT
+    try:
+        value.encode("latin-1")
+    except UnicodeEncodeError:
+        value = value.encode("utf-8", "replace").decode()
+        chunks.add_itxt(keyword, value, text.language, "", zip=long)
+        return
+    if text.language:
+        chunks.add_itxt(keyword, value, text.language, "", zip=long)
     else:
-        options["primaries"] = [(0.0, 0.0)] * 3  # which makes no sense
-    try:
-        if all(gammas):
-            options["curves"] = tuple(colour_spaces.gamma_curve(gamma) for gamma in gammas)
-    except ValueError:
-        options["primaries"] = [(0.0, 0.0)] * 3
-    return colour_spaces.srgb_with("calibrated RGB", **options)
-
-
-def _tiff(image: Image.Image, file: BinaryIO | None, own: bytes | None) -> Stated:
-    if own is not None:
-        return Stated(own)
-    tags: Any = getattr(image, "tag_v2", {})
-    white, primaries, transfer = (
-        colour_numbers.tag_numbers(tags.get(tag))
-        for tag in (colour_numbers.WHITE_POINT, colour_numbers.PRIMARIES, colour_numbers.TRANSFER)
-    )
-    return _made(
-        colour_numbers.from_numbers(white, primaries, transfer), "its primaries and white point"
-    )
-
-
-def _gif(file: BinaryIO, own: bytes | None) -> Stated:
-    for name, data in containers.gif_extensions(file):
-        if name == b"ICCRGBG1012" and data:
-            return Stated(data)
-    return Stated(own)
-
-
-def _qoi(file: BinaryIO, own: bytes | None) -> Stated:
-    with containers.kept_position(file):
-        file.seek(13)
-        linear = file.read(1) == b"\1"
-    return _made(colour_spaces.LINEAR_SRGB, "its colours") if linear else Stated()
-
-
-def _tga(file: BinaryIO, own: bytes | None) -> Stated:
-    """The gamma in the extension area of a TGA 2.0."""
-    with containers.kept_position(file):
-        end = file.seek(0, 2)
-        file.seek(max(0, end - 26))
-        footer = file.read(26)
-        if footer[8:24] != b"TRUEVISION-XFILE":
-            return Stated()
-        (place,) = struct.unpack_from("<L", footer)
-        if not place:
-            return Stated()
-        file.seek(place)
-        area = file.read(495)
-    above, below = struct.unpack_from("<2H", area, 478)
-    if not above or not below or above == below:  # below 0: not used; 1: no correction
-        return Stated()
-    try:
-        curve = colour_spaces.gamma_curve(above / below)
-    except ValueError:
-        return Stated(notes=("its gamma makes no sense: dropped",))
-    return _made(colour_spaces.srgb_with(f"gamma {above / below:.4g}", (curve,) * 3), "its gamma")
-
-
-_READERS: dict[str, Callable[[Image.Image, BinaryIO | None, bytes | None], Stated]] = {
-    "PNG": _png,
-    "JPEG": _jpeg,
-    "MPO": _jpeg,
-    "TIFF": _tiff,
-}
-_FILE_READERS: dict[str, Callable[[BinaryIO, bytes | None], Stated]] = {
-    "AVIF": _avif,
-    "JPEG2000": _jpeg2000,
-    "BMP": _bmp,
-    "GIF": _gif,
-    "QOI": _qoi,
-    "TGA": _tga,
-}
+        chunks.add_text(keyword, value, zip=long)
