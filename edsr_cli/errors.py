@@ -1,6 +1,6 @@
 """What can go wrong, as the user sees it: one line, one hint, one exit code."""
 
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 
 class ExitCode(IntEnum):
@@ -12,6 +12,25 @@ class ExitCode(IntEnum):
     WEIGHTS = 3  # weights are missing, damaged or of a kind that cannot be used
     OUT_OF_MEMORY = 4  # not even the smallest piece of the work fits in memory
     INTERRUPTED = 130  # Ctrl-C (128 + SIGINT, as shells report it)
+
+
+class Kind(StrEnum):
+    """Why a file was skipped or has failed, for grouping; the record's reason has the details."""
+
+    COMPLETE = "complete"  # skipped: its output is up to date
+    EDITED = "edited"  # skipped: its output was up to date, and somebody has changed it since
+    UNREADABLE = "unreadable"  # no picture, damaged, cut short, or not a file at all
+    TOO_LARGE = "too-large"  # more pixels than are allowed, or than the output format can hold
+    PERMISSION = "permission"
+    MISSING = "missing"  # it vanished, or a link leads nowhere
+    NAME = "name"  # the system cannot take the name, for the input or for the output
+    EXISTS = "exists"  # there is an output that this program has not made
+    OUTPUT = "output"  # the output cannot be written for another reason
+    DISK_FULL = "disk-full"
+    MANIFEST = "manifest"  # that it is done could not be recorded
+    MEMORY = "memory"
+    WEIGHTS = "weights"  # the network's output is not finite
+    UNEXPECTED = "unexpected"
 
 
 class EdsrError(Exception):

@@ -65,7 +65,7 @@ def save_canonical(
             cannot be written.
     """
     # Only who writes needs it; reading weights should not wait for the picture libraries.
-    from edsr_cli.images.atomic import atomic_write
+    from edsr_cli.files.atomic import atomic_write
 
     missing = [key for key in REQUIRED_METADATA if not metadata.get(key)]
     if missing or any(key in metadata for key in _OWN_METADATA):

@@ -179,7 +179,7 @@ def _describe_split(
     terminal: Terminal, photos: "Photos", learn: "Photos", folder: Path | None
 ) -> None:
     """Say what is learnt from, and what PSNR is measured on."""
-    from edsr_cli.images.source import display_name
+    from edsr_cli.files.names import display_name
 
     chosen = {photo.name for photo in learn.photos}
     held = [photo.name for photo in photos.photos if photo.name not in chosen]

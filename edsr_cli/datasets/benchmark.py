@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edsr_cli.errors import PictureError, UsageError
+from edsr_cli.files.names import display_name
+from edsr_cli.files.walk import Listing
 from edsr_cli.images import DEFAULT_MAX_PIXELS, READ_SUFFIXES, decode
 from edsr_cli.images.picture import Compression
-from edsr_cli.images.source import display_name
 from edsr_cli.pixels import resize
 from edsr_cli.pixels.depth import to_uint8
 
@@ -188,18 +189,12 @@ def _existing(folder: Path) -> Path | None:
 def _pictures(folder: Path) -> list[Path]:
     """The files in a folder that are called pictures, by name; none of the folders below it."""
     try:
-        files = sorted(folder.iterdir())
+        listing = Listing.read(folder)
     except OSError as error:
         raise UsageError(
             f"{display_name(folder)} cannot be read ({error.strerror}).", "Check its permissions."
         ) from error
-    return [
-        file
-        for file in files
-        if file.suffix.lower() in READ_SUFFIXES
-        and not file.name.startswith(".")
-        and not file.is_dir()
-    ]
+    return [folder / name for name in listing.shown if Path(name).suffix.lower() in READ_SUFFIXES]
 
 
 def _read(

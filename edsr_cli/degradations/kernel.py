@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from edsr_cli.errors import PictureError, UsageError
-from edsr_cli.images.source import display_name
+from edsr_cli.files.names import display_name
 
 LARGEST = 63
 """HR pixels that a kernel may be wide: what is wider is hardly meant as one."""

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from edsr_cli.datasets.benchmark import find_benchmark, load_pair
 from edsr_cli.degradations.kernel import Kernel, estimate, read_kernel
 from edsr_cli.errors import PictureError, UsageError
+from edsr_cli.files.names import display_name
 from edsr_cli.images import decode
-from edsr_cli.images.source import display_name
 from edsr_cli.model.networks import SCALES
 from edsr_cli.pixels import resize
 from edsr_cli.pixels.depth import to_uint8

@@ -14,10 +14,10 @@ from edsr_cli.errors import EdsrError, ExitCode, PictureError
 from edsr_cli.evaluation.metrics import SSIM_WINDOW
 from edsr_cli.evaluation.saving import check_destination, destination
 from edsr_cli.evaluation.scores import Scores, measure
+from edsr_cli.files.names import display_name
 from edsr_cli.images import DEFAULT_MAX_PIXELS, Metadata, write_picture
 from edsr_cli.images.formats import PNG
 from edsr_cli.images.provenance import provenance
-from edsr_cli.images.source import display_name
 from edsr_cli.inference import Progress, Tile, Upscaler
 from edsr_cli.pixels import resize
 from edsr_cli.pixels.depth import to_uint8

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edsr_cli.datasets.benchmark import Benchmark, Pair
 from edsr_cli.errors import PictureError, UsageError
-from edsr_cli.images.source import display_name
+from edsr_cli.files.names import display_name
 
 
 def destination(folder: Path, benchmark: Benchmark, pair: Pair) -> Path:

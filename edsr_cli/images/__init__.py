@@ -9,7 +9,6 @@ What is to be known of each format is in `codecs`, what is the same for all in `
 `metadata`.
 """
 
-from edsr_cli.images.atomic import atomic_write, check_writable
 from edsr_cli.images.decoding import OpenPicture, decode, from_pil, open_picture, probe
 from edsr_cli.images.encoding import PictureWriter, create_picture, encode, to_pil, write_picture
 from edsr_cli.images.formats import FORMATS, format_for
@@ -35,8 +34,6 @@ __all__ = [
     "PictureInfo",
     "PictureWriter",
     "TooLargeError",
-    "atomic_write",
-    "check_writable",
     "create_picture",
     "decode",
     "encode",

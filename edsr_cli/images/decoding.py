@@ -8,12 +8,13 @@ from pathlib import Path
 
 from PIL import Image, TiffImagePlugin
 
+from edsr_cli.files.names import display_name
 from edsr_cli.images.codecs import Opened
 from edsr_cli.images.codecs.tiff import decode_frame
 from edsr_cli.images.formats import codec_of, open_file
 from edsr_cli.images.guard import check_pixels, guarded
 from edsr_cli.images.picture import DEFAULT_MAX_PIXELS, Picture, PictureInfo
-from edsr_cli.images.source import display_name, open_source
+from edsr_cli.images.source import open_source
 
 
 class OpenPicture:

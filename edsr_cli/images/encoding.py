@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edsr_cli.errors import EdsrError, PictureError
-from edsr_cli.images.atomic import atomic_write
+from edsr_cli.files.atomic import atomic_write
+from edsr_cli.files.names import display_name
 from edsr_cli.images.codecs import Encoder
 from edsr_cli.images.formats import codec_for
 from edsr_cli.images.guard import limits
 from edsr_cli.images.metadata.fitting import MEMORY, fit
 from edsr_cli.images.picture import DEFAULT_MAX_PIXELS, Metadata, OutputFormat, OutputOptions
-from edsr_cli.images.source import display_name
 from edsr_cli.pixels.arrays import Pixels
 from edsr_cli.pixels.depth import to_uint8
 from edsr_cli.pixels.windows import Region

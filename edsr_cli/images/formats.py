@@ -6,6 +6,7 @@ from typing import BinaryIO
 from PIL import Image, UnidentifiedImageError
 
 from edsr_cli.errors import UsageError
+from edsr_cli.files.names import display_name
 from edsr_cli.images.codecs import (
     Codec,
     Opened,
@@ -21,7 +22,7 @@ from edsr_cli.images.codecs import (
 from edsr_cli.images.guard import FORMATS as READ_FORMATS
 from edsr_cli.images.guard import FORMATS_BY_SUFFIX, check_pixels
 from edsr_cli.images.picture import OutputFormat
-from edsr_cli.images.source import display_name, not_a_picture
+from edsr_cli.images.source import not_a_picture
 
 _OWN: tuple[Codec, ...] = (tiff.CODEC, psd.CODEC)  # whose pixels Pillow does not decode
 _CODECS: tuple[Codec, ...] = (

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from edsr_cli.errors import PictureError
-from edsr_cli.text import one_line
 
 # Beginnings of files: where, which bytes, and what such a file is called. The first group are
 # formats that are read, so a file that begins like this and yet cannot be opened is damaged.
@@ -51,13 +50,6 @@ _NOT_READ = (
     (0, b"v/1\x01", "OpenEXR"),
     (0, b"#?R", "Radiance HDR"),
 )
-
-
-def display_name(source: Path | bytes, name: str | None = None) -> str:
-    """The name of a source for messages, in one line whatever characters a file name has."""
-    if name is None:
-        name = str(source) if isinstance(source, Path) else "standard input"
-    return one_line(name)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from edsr_cli.errors import EdsrError
-from edsr_cli.images import atomic_write
+from edsr_cli.files.atomic import atomic_write
 from edsr_cli.inference import devices
 from edsr_cli.inference.upscaler import Upscaler
 

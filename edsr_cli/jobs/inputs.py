@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 
 from edsr_cli.errors import EdsrError, PictureError, UsageError
-from edsr_cli.images.source import display_name
+from edsr_cli.files.names import display_name
 from edsr_cli.jobs.naming import STREAM
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]{1,15}://", re.IGNORECASE)

@@ -13,10 +13,17 @@ from typing import Any
 from numpy.typing import NDArray
 
 from edsr_cli.errors import EdsrError, ExitCode, PictureError
-from edsr_cli.images import Metadata, check_writable, decode, encode, probe, write_picture
+from edsr_cli.files.atomic import check_writable
+from edsr_cli.files.names import display_name
+from edsr_cli.images import (
+    Metadata,
+    decode,
+    encode,
+    probe,
+    write_picture,
+)
 from edsr_cli.images.alpha import DROP, KEEP, UNCOVERED, WAYS_OUT, applied, enlarged
 from edsr_cli.images.provenance import provenance
-from edsr_cli.images.source import display_name
 from edsr_cli.inference import Progress, Upscaled, Upscaler
 from edsr_cli.jobs.naming import Task
 from edsr_cli.jobs.results import Result, Settings, Status, exit_code

@@ -23,10 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edsr_cli.errors import PictureError
+from edsr_cli.files.atomic import atomic_write
 from edsr_cli.files.lock import Lock
+from edsr_cli.files.names import display_name
 from edsr_cli.files.own import check_plain
-from edsr_cli.images import atomic_write
-from edsr_cli.images.source import display_name
 from edsr_cli.training.photos import Photo, Photos
 
 logger = logging.getLogger(__name__)

@@ -1,6 +1,5 @@
 """From folders of pictures to the arrays that batches are cut from."""
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -11,8 +10,9 @@ from numpy.typing import NDArray
 
 from edsr_cli.degradations.reduction import Bicubic, Reduction
 from edsr_cli.errors import PictureError, UsageError
+from edsr_cli.files.names import display_name
+from edsr_cli.files.walk import files_below
 from edsr_cli.images import READ_SUFFIXES, decode, probe
-from edsr_cli.images.source import display_name
 from edsr_cli.inference import processors
 from edsr_cli.pixels.depth import to_uint8
 from edsr_cli.pixels.resize import downscale
@@ -38,12 +38,11 @@ def find_pictures(sources: Sequence[Path]) -> list[tuple[str, Path]]:
             continue
         if not source.is_dir():
             raise UsageError(f"There is no folder {display_name(source)}.", "Check the name.")
-        for folder, folders, files in os.walk(source):
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            for name in sorted(files):
-                path = Path(folder, name)
-                if not name.startswith(".") and path.suffix.lower() in READ_SUFFIXES:
-                    found.append((path.relative_to(source).as_posix(), path))
+        found += [
+            (path.relative_to(source).as_posix(), path)
+            for path in files_below(source)
+            if path.suffix.lower() in READ_SUFFIXES
+        ]
     if not found:
         names = ", ".join(display_name(source) for source in sources)
         raise UsageError(f"There are no pictures in {names}.", "Check the name.")

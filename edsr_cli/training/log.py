@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edsr_cli.errors import PictureError
+from edsr_cli.files.atomic import atomic_write
+from edsr_cli.files.names import display_name
 from edsr_cli.files.own import beginning
-from edsr_cli.images import atomic_write
-from edsr_cli.images.source import display_name
 
 _HEADER = ("update", "seconds", "learning_rate", "loss")
 _SOFTWARE = "edsr train"  # in the plot, by which it is known

@@ -16,11 +16,11 @@ import torch
 
 from edsr_cli.checkpoints.canonical import save_canonical
 from edsr_cli.errors import EdsrError, UsageError, WeightsError
+from edsr_cli.files.atomic import atomic_write
 from edsr_cli.files.lock import BusyError, Lock
+from edsr_cli.files.names import display_name
 from edsr_cli.files.own import beginning
 from edsr_cli.files.temporary import remove_abandoned
-from edsr_cli.images import atomic_write
-from edsr_cli.images.source import display_name
 from edsr_cli.inference import devices
 from edsr_cli.model.networks import NetworkConfig
 from edsr_cli.training.log import Log, Row, is_plot, is_record, plot

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from edsr_cli.errors import WeightsError
-from edsr_cli.images.source import display_name
+from edsr_cli.files.names import display_name
 from edsr_cli.inference import devices
 from edsr_cli.training.trainer import Trainer
 

@@ -5,7 +5,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edsr_cli import networks
 from edsr_cli.checkpoints.checkpoint import (
     check_readable,
     checked_tensors,
@@ -13,6 +12,7 @@ from edsr_cli.checkpoints.checkpoint import (
     fold_residual_scale,
 )
 from edsr_cli.errors import WeightsError
+from edsr_cli.model import networks
 
 FILE = Path("some.file")
 

@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from edsr_cli import networks
 from edsr_cli.checkpoints import layouts
 from edsr_cli.checkpoints.checkpoint import expected_shapes
 from edsr_cli.checkpoints.hyperparameters import infer_config
 from edsr_cli.errors import WeightsError
+from edsr_cli.model import networks
 from edsr_cli.model.networks import NetworkConfig
 
 FILE = Path("some.pt")

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from edsr_cli import networks
 from edsr_cli.errors import UsageError
+from edsr_cli.model import networks
 from edsr_cli.training.choices import Autocast, Preset, Schedule
 from edsr_cli.training.recipe import Recipe, preset, with_options
 

@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from edsr_cli.errors import EdsrError
+from edsr_cli.files.atomic import atomic_write
+from edsr_cli.files.disk import sync
+from edsr_cli.files.names import display_name
 from edsr_cli.files.own import NotPlainError, open_plain
-from edsr_cli.files.sync import sync
-from edsr_cli.images import atomic_write
-from edsr_cli.images.source import display_name
 from edsr_cli.jobs.batch.made import Made
 
 _SPARE_LINES = 1000  # superseded lines for which a manifest is not worth rewriting

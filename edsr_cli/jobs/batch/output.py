@@ -7,8 +7,8 @@ from pathlib import Path
 
 from edsr_cli.errors import EdsrError, PictureError, UsageError
 from edsr_cli.files.lock import BusyError, Lock
+from edsr_cli.files.names import display_name
 from edsr_cli.files.temporary import remove_abandoned
-from edsr_cli.images.source import display_name
 from edsr_cli.jobs.batch.made import FileState
 from edsr_cli.jobs.batch.manifest import Manifest
 from edsr_cli.jobs.batch.scanning import MANIFEST

@@ -1,12 +1,11 @@
 """Errors sorted into kinds."""
 
-import errno
 from collections.abc import Iterator
 
-from edsr_cli.errors import DeviceMemoryError, EdsrError, WeightsError
+from edsr_cli.errors import DeviceMemoryError, EdsrError, Kind, WeightsError
+from edsr_cli.files.reasons import kind_of_system_error
 from edsr_cli.images import TooLargeError
 from edsr_cli.jobs.batch.manifest import ManifestError
-from edsr_cli.jobs.batch.record import Kind
 from edsr_cli.jobs.upscale import OutputExistsError
 
 _CLASSES: tuple[tuple[type[BaseException], Kind], ...] = (
@@ -18,20 +17,6 @@ _CLASSES: tuple[tuple[type[BaseException], Kind], ...] = (
     (ManifestError, Kind.MANIFEST),
 )
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-
-_CODES = {
-    errno.EACCES: Kind.PERMISSION,
-    errno.EPERM: Kind.PERMISSION,
-    errno.EROFS: Kind.PERMISSION,
-    errno.ENAMETOOLONG: Kind.NAME,
-    errno.EILSEQ: Kind.NAME,
-    errno.EEXIST: Kind.EXISTS,
-    errno.ENOMEM: Kind.MEMORY,
-}
-
-_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ESTALE)
-
 
 def kind_of(error: BaseException, reading: bool) -> Kind:
     """The kind of a failure, by the error and by what is behind it.
@@ -41,17 +26,17 @@ def kind_of(error: BaseException, reading: bool) -> Kind:
         reading: whether the input was concerned, not the output.
     """
     chain = list(_chain(error))
-    if any(isinstance(cause, OSError) and cause.errno in _FULL for cause in chain):
+    kinds = [
+        kind_of_system_error(each, reading) if isinstance(each, OSError) else None for each in chain
+    ]
+    if Kind.DISK_FULL in kinds:
         return Kind.DISK_FULL
-    for cause in chain:
+    for cause, of_system in zip(chain, kinds, strict=True):
         for known, kind in _CLASSES:
             if isinstance(cause, known):
                 return kind
-        code = cause.errno if isinstance(cause, OSError) else None
-        if code in _CODES:
-            return _CODES[code]
-        if code in _GONE and reading:
-            return Kind.MISSING
+        if of_system is not None:
+            return of_system
     if not isinstance(error, (EdsrError, OSError)):
         return Kind.UNEXPECTED
     return Kind.UNREADABLE if reading else Kind.OUTPUT

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edsr_cli.errors import UsageError
-from edsr_cli.images.source import display_name
+from edsr_cli.files.names import display_name
 from edsr_cli.jobs.inputs import address_error
 from edsr_cli.jobs.naming import identity
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from edsr_cli.errors import Kind
 from edsr_cli.inference import Upscaler, devices
 from edsr_cli.jobs.batch.flow import start_thread
 from edsr_cli.jobs.batch.limits import Limits
 from edsr_cli.jobs.batch.output import OutputFolder
 from edsr_cli.jobs.batch.pipeline import Loop, Pipeline
 from edsr_cli.jobs.batch.recipe import Recipe
-from edsr_cli.jobs.batch.record import ENDING, Kind, Record
+from edsr_cli.jobs.batch.record import ENDING, Record
 from edsr_cli.jobs.batch.steps import Steps, unlisted
 from edsr_cli.jobs.batch.summary import Load, Summary
 from edsr_cli.jobs.batch.tasks import BatchTask, Ignored, Item, Passed, Source

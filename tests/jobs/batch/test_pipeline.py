@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from edsr_cli.errors import WeightsError
+from edsr_cli.errors import Kind, WeightsError
 from edsr_cli.inference import Upscaler
 from edsr_cli.jobs.batch import pipeline as module
 from edsr_cli.jobs.batch.flow import Room
 from edsr_cli.jobs.batch.limits import Limits
-from edsr_cli.jobs.batch.record import Kind
 from edsr_cli.jobs.batch.steps import Steps
 from edsr_cli.jobs.upscale import Job
 from tests.jobs.batch.engine import LIMITS, Collect, Engine, StopAfter, contents, paint, whole

@@ -7,13 +7,12 @@ import time
 
 import pytest
 
-from edsr_cli.errors import DeviceMemoryError, PictureError, ThreadError, WeightsError
+from edsr_cli.errors import DeviceMemoryError, Kind, PictureError, ThreadError, WeightsError
 from edsr_cli.inference import Upscaler
 from edsr_cli.jobs import upscale as upscale_module
 from edsr_cli.jobs.batch.limits import Limits
 from edsr_cli.jobs.batch.manifest import Manifest, ManifestError
 from edsr_cli.jobs.batch.output import OutputFolder
-from edsr_cli.jobs.batch.record import Kind
 from edsr_cli.jobs.batch.steps import Steps
 from edsr_cli.jobs.upscale import Status
 from tests.jobs.batch.engine import (
@@ -177,7 +176,7 @@ def test_a_listener_that_fails_ends_the_run(engine, pixels, output, method):
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_stops_the_run(engine, pixels, output, monkeypatch, number):
-    from edsr_cli.images import atomic
+    from edsr_cli.files import atomic
 
     write, calls = atomic._RawFile.write, []
     monkeypatch.setattr(

@@ -3,11 +3,10 @@ import os
 
 import pytest
 
-from edsr_cli.errors import DeviceMemoryError, PictureError, UsageError, WeightsError
+from edsr_cli.errors import DeviceMemoryError, Kind, PictureError, UsageError, WeightsError
 from edsr_cli.images import TooLargeError
 from edsr_cli.jobs.batch.manifest import ManifestError
 from edsr_cli.jobs.batch.reasons import kind_of
-from edsr_cli.jobs.batch.record import Kind
 from edsr_cli.jobs.upscale import OutputExistsError
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from types import TracebackType
 
 from edsr_cli.errors import EdsrError, UsageError
+from edsr_cli.files.atomic import atomic_write, check_writable
+from edsr_cli.files.names import display_name
 from edsr_cli.files.own import beginning
-from edsr_cli.images import atomic_write, check_writable
-from edsr_cli.images.source import display_name
 from edsr_cli.jobs.batch.record import Record
 from edsr_cli.jobs.batch.report.about import About
 from edsr_cli.jobs.batch.report.json_file import json_report

@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from edsr_cli.errors import PictureError, WeightsError
-from edsr_cli.files import renaming
-from edsr_cli.images import atomic
-from edsr_cli.images.atomic import atomic_write, check_writable
+from edsr_cli.files import atomic, disk
+from edsr_cli.files.atomic import atomic_write, check_writable
 
 posix = pytest.mark.skipif(os.name == "nt", reason="about permissions and links of POSIX")
 
@@ -75,7 +74,7 @@ def no_links(number: int) -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "link", fail)
-        patch.setattr(renaming, "_system_function", lambda: None)
+        patch.setattr(disk, "_system_function", lambda: None)
         yield
 
 
@@ -109,7 +108,7 @@ def test_of_many_writers_one_wins(way: str, tmp_path: Path) -> None:
     threads = [threading.Thread(target=work, args=[number]) for number in range(8)]
     with pytest.MonkeyPatch.context() as patch:
         if way != "rename":
-            patch.setattr(renaming, "_system_function", lambda: None)
+            patch.setattr(disk, "_system_function", lambda: None)
         if way == "look":
             patch.setattr(os, "link", _unsupported)
         for thread in threads:

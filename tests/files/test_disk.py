@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edsr_cli.files import renaming
-from edsr_cli.files.renaming import rename_new
+from edsr_cli.files import disk
+from edsr_cli.files.disk import rename_new, sync
 from tests.cli.conftest import finish, start
 from tests.files import poor
 from tests.jobs.nearest import read_back, repeated, save_nearest
@@ -27,7 +27,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param != "the system's":
         if os.name == "nt":
             pytest.skip("Windows has one way")
-        monkeypatch.setattr(renaming, "_system_function", lambda: None)
+        monkeypatch.setattr(disk, "_system_function", lambda: None)
     if request.param == "looking":
 
         def fail(*_: object) -> None:
@@ -72,14 +72,14 @@ def test_what_cannot_be(way: str, tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform not in ("linux", "darwin"), reason="about these two")
 def test_the_system_has_a_way() -> None:
     """Otherwise the tests above would have tried another."""
-    assert renaming._system_function() is not None
+    assert disk._system_function() is not None
 
 
 WRITE = """
 import sys
 from pathlib import Path
 from edsr_cli.errors import PictureError
-from edsr_cli.images import atomic_write
+from edsr_cli.files.atomic import atomic_write
 try:
     with atomic_write(Path(sys.argv[1])) as file:
         file.write(b"content")
@@ -151,3 +151,56 @@ def test_a_batch_that_is_killed_there_goes_on(library: Path, tmp_path: Path) -> 
         "the disk does not confirm what is written there (Invalid argument). The files are "
         "complete, but a power cut might damage the last ones.",
     ]
+
+
+@pytest.fixture
+def descriptor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(disk, "_warned", set())
+    number = os.open(tmp_path / "file", os.O_RDWR | os.O_CREAT)
+    os.write(number, b"content" * 1000)
+    yield number
+    os.close(number)
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def fail(_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fail)
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM])
+def test_where_it_is_not_there_one_warning_is_enough(
+    descriptor, tmp_path, monkeypatch, caplog, number
+) -> None:
+    failing(monkeypatch, number)
+    for _ in range(3):
+        sync(descriptor, tmp_path / "file")
+    [message] = caplog.messages
+    assert message.startswith(f"{tmp_path}: the disk does not confirm")
+    assert os.strerror(number) in message
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_an_error(descriptor, tmp_path, monkeypatch, caplog, number) -> None:
+    failing(monkeypatch, number)
+    with pytest.raises(OSError, match=os.strerror(number)):
+        sync(descriptor, tmp_path / "file")
+    assert not caplog.messages
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="cannot read past the memory")
+@pytest.mark.parametrize("begin", [0, 6000])
+def test_a_disk_that_reports_a_failure_is_believed_if_the_content_is_not_there(
+    descriptor, tmp_path, monkeypatch, caplog, begin
+) -> None:
+    failing(monkeypatch, errno.EIO)
+    sync(descriptor, tmp_path / "file", begin)  # it is there
+    assert len(caplog.messages) == 1
+
+    def lose(number: int, *_: int) -> None:
+        os.pwrite(number, b"?", 6500)
+
+    monkeypatch.setattr(os, "posix_fadvise", lose)
+    with pytest.raises(OSError, match="Input/output error"):
+        sync(descriptor, tmp_path / "file", begin)

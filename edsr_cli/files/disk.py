@@ -1,7 +1,9 @@
-"""Giving a finished file a name that must be free."""
+"""The last steps of writing a file: bringing it to the disk, and a name that must be free."""
 
 import ctypes
 import errno
+import hashlib
+import logging
 import os
 import sys
 import threading
@@ -11,17 +13,26 @@ from functools import cache
 from pathlib import Path
 
 from edsr_cli.files.lock import lock_descriptor
+from edsr_cli.files.reasons import FULL
+from edsr_cli.text import one_line
+
+logger = logging.getLogger(__name__)
 
 # What is said where a file system cannot do something, or does not let us.
 _UNSUPPORTED = (
-    errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK,
-    errno.EINVAL, errno.ENOTTY,
+    errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL,
+    errno.ENOTTY,
 )  # fmt: skip
+_NO_RENAMING = (*_UNSUPPORTED, errno.EMLINK)
+_NO_SYNC = (*_UNSUPPORTED, errno.EROFS)
+_PIECE = 1 << 20
 
 _AT_FDCWD = -100
 _LINUX_NOREPLACE, _MACOS_EXCLUSIVE = 1, 4
 
 _one_at_a_time = threading.Lock()
+_warned: set[int] = set()
+_warning = threading.Lock()
 
 
 def rename_new(source: Path, target: Path) -> None:
@@ -45,7 +56,7 @@ def rename_new(source: Path, target: Path) -> None:
         try:
             way(source, target)
         except OSError as problem:
-            if problem.errno not in _UNSUPPORTED:
+            if problem.errno not in _NO_RENAMING:
                 raise
         else:
             return
@@ -110,3 +121,64 @@ def _lock_folder(folder: Path) -> int | None:
     while lock_descriptor(descriptor) is False and time.monotonic() < end:
         time.sleep(0.005)
     return descriptor
+
+
+def sync(descriptor: int, path: Path, begin: int = 0) -> None:
+    """Return when what was written to a file is on the disk.
+
+    Where the file system cannot say so, as on some network and FUSE mounts, there is one warning
+    for each of them, and the work goes on: the file is complete, only a power cut might still lose
+    it. If the disk reports that it has failed to write, the file is read again, past what is still
+    in memory, and what is there decides.
+
+    Args:
+        descriptor: the file, open for reading and writing.
+        path: its name, for the warning.
+        begin: where what has to be read again begins, in bytes.
+
+    Raises:
+        OSError: the disk is full, or what was written is not there.
+    """
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno in FULL:
+            raise
+        if error.errno not in _NO_SYNC and not _reads_back(descriptor, begin):
+            raise
+        _warn(descriptor, path, error)
+
+
+def _reads_back(descriptor: int, begin: int) -> bool:
+    """Whether a file has the same content in memory and on the disk, as far as one can find out."""
+    if sys.platform == "win32" or not hasattr(os, "posix_fadvise"):
+        return False
+    try:
+        in_memory = _digest(descriptor, begin)
+        # A write that has failed leaves its pages marked as written, so that they can be dropped.
+        os.posix_fadvise(descriptor, begin, 0, os.POSIX_FADV_DONTNEED)
+        return _digest(descriptor, begin) == in_memory
+    except OSError:
+        return False
+
+
+def _digest(descriptor: int, place: int) -> bytes:
+    digest = hashlib.sha256()
+    while piece := os.pread(descriptor, _PIECE, place):
+        digest.update(piece)
+        place += len(piece)
+    return digest.digest()
+
+
+def _warn(descriptor: int, path: Path, error: OSError) -> None:
+    device = os.fstat(descriptor).st_dev
+    with _warning:
+        if device in _warned:
+            return
+        _warned.add(device)
+    logger.warning(
+        "%s: the disk does not confirm what is written there (%s). The files are complete, but a "
+        "power cut might damage the last ones.",
+        one_line(str(path.parent)),
+        error.strerror,
+    )

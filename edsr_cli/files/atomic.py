@@ -10,28 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from edsr_cli.errors import EdsrError, PictureError
-from edsr_cli.files.renaming import rename_new
-from edsr_cli.files.sync import sync
+from edsr_cli.files.disk import rename_new, sync
+from edsr_cli.files.names import display_name
+from edsr_cli.files.reasons import why_not_written
 from edsr_cli.files.temporary import create
-from edsr_cli.images.source import display_name
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 _BUFFER_BYTES = 2**20
-
-_REASONS = {
-    errno.ENOSPC: ("the disk is full", "Make room, or write somewhere else."),
-    errno.EDQUOT: ("the quota of the disk is used up", "Make room, or write somewhere else."),
-    errno.EFBIG: ("the file grows larger than is allowed here", "Write it somewhere else."),
-    errno.EROFS: ("the disk is read-only", "Write it somewhere else."),
-    errno.EACCES: ("no permission to write there", "Write it somewhere else."),
-    errno.EPERM: ("no permission to write there", "Write it somewhere else."),
-    errno.ENOENT: ("its folder does not exist", "Create the folder first."),
-    errno.ENOTDIR: ("its folder is not a folder", "Check the name."),
-    errno.ENAMETOOLONG: ("the name is too long", "Choose a shorter name."),
-    errno.EISDIR: ("there is a folder of that name", "Choose another name."),
-}
 
 _GONE = "its temporary file has been removed meanwhile"
 
@@ -245,7 +232,5 @@ def _explain(problem: OSError, name: str, error: type[EdsrError]) -> EdsrError:
         return error(f"{name}: the file exists already.", "Use --overwrite to replace it.")
     if problem.strerror == _GONE:
         return error(f"{name}: it cannot be written: {_GONE}.", "Try again.")
-    reason, hint = _REASONS.get(
-        problem.errno or 0, (problem.strerror or str(problem), "Write it somewhere else.")
-    )
+    reason, hint = why_not_written(problem)
     return error(f"{name}: it cannot be written: {reason}.", hint)
