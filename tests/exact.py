@@ -9,7 +9,8 @@ import torch
 
 from edsr_cli.inference.assembly import collapse_tail, stream, stream_ensemble
 from edsr_cli.inference.streaming import Node
-from edsr_cli.model.networks import EDSR, MDSR, NetworkConfig, build
+from edsr_cli.model.config import NetworkConfig
+from edsr_cli.model.networks import EDSR, MDSR, build
 
 ARCHITECTURES = [
     *(NetworkConfig("edsr", (scale,), 2, 6, 0.5) for scale in (2, 3, 4)),

@@ -13,7 +13,8 @@ from edsr_cli.training.choices import Preset
 
 if TYPE_CHECKING:
     from edsr_cli.degradations.pictures import PictureDegradation
-    from edsr_cli.model.networks import EDSR, MDSR, NetworkConfig
+    from edsr_cli.model.config import NetworkConfig
+    from edsr_cli.model.networks import EDSR, MDSR
     from edsr_cli.training.photos import Photos
     from edsr_cli.training.run import Run
     from edsr_cli.training.validation import Pairs

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from edsr_cli.errors import EdsrError, PictureError
+from edsr_cli.errors import EdsrError, Kind, PictureError
 from edsr_cli.files.atomic import atomic_write
 from edsr_cli.files.names import display_name
 from edsr_cli.images.codecs import Encoder
@@ -83,6 +83,7 @@ class PictureWriter:
             raise PictureError(
                 f"there is not enough memory to write {width} x {height} pixels as {name}.",
                 "Write it as TIFF, which needs the least.",
+                kind=Kind.MEMORY,
             ) from error
         except Exception as error:
             if isinstance(error, OSError) and error.errno is not None:
@@ -197,12 +198,14 @@ def write_picture(
         PictureError: the file exists and may not be replaced, cannot be written, or the picture
             does not fit into the format. Nothing is left behind.
     """
-    with atomic_write(path, overwrite, commit=commit) as file:
+    with atomic_write(path, overwrite, PictureError, commit) as file:
         target = file if check is None else cast(BinaryIO, _Checked(file, check))
         try:
             return encode(pixels, output_format, metadata, target, compression, alpha)
         except PictureError as error:
-            raise PictureError(f"{display_name(path)}: {error.message}", error.hint) from error
+            raise PictureError(
+                error.message, error.hint, about=display_name(path), kind=error.kind
+            ) from error
 
 
 def to_pil(

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from edsr_cli.inference.ensemble import VIEWS, Average, View, fold_view
 from edsr_cli.inference.streaming import Chain, Convolution, LongSkip, Node, PixelShuffle, Shift
 from edsr_cli.inference.streaming import ResidualBlock as StreamedBlock
-from edsr_cli.inference.tail import CollapsedTail, collapse
+from edsr_cli.inference.tail import CollapsedTail
 from edsr_cli.model.networks import EDSR, MDSR, MeanShift, ResidualBlock, linear_tail
+from edsr_cli.model.tail import collapsed
 
 
 class Precision(Enum):
@@ -81,8 +82,8 @@ def stream_ensemble(
 
 
 def collapse_tail(network: EDSR | MDSR, scale: int) -> nn.Sequential:
-    """The network's tail at a scale as one convolution and pixel shuffle; see `collapse`."""
-    return collapse(linear_tail(network, scale), scale)
+    """The network's tail at a scale as one convolution and pixel shuffle; see `collapsed`."""
+    return collapsed(linear_tail(network, scale), scale)
 
 
 def _shift(mean_shift: MeanShift) -> Shift:

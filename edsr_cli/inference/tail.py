@@ -1,15 +1,4 @@
-"""The linear tail of EDSR and MDSR as one convolution.
-
-Behind the body these networks have no activation: the upsampler (one or two convolutions with
-pixel shuffles) and the last convolution are linear. So one output pixel is a weighted sum of the
-features around it, and the whole tail is a single 5 x 5 convolution at low resolution, from F to
-3 * scale^2 channels, and one pixel shuffle. For F = 64 that is 1/8 of the tail's multiply-adds at
-x2 and 1/10 at x4, and no feature map at high resolution is ever made.
-
-The kernel is the tail's impulse response. It holds wherever the padding of the tail's inner
-convolutions is out of reach, which is everywhere but on the outermost ring of pixels of the (low
-resolution) picture; there the plain tail is run, on the few rows or columns it needs.
-"""
+"""The collapsed tail of EDSR and MDSR in a streamed network; see `edsr_cli.model.tail`."""
 
 import copy
 from typing import Self
@@ -19,9 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edsr_cli.inference.streaming import Node, RowBuffer
-
-RADIUS = 2
-"""How far the tail of any scale looks, in LR pixels."""
+from edsr_cli.model.tail import RADIUS
 
 _NEEDED = RADIUS + 1  # rows (columns) that the outermost row (column) depends on
 
@@ -31,7 +18,7 @@ class CollapsedTail(Node):
 
     Args:
         tail: the plain modules in order, convolutions and pixel shuffles only.
-        collapsed: what `collapse` makes of them.
+        collapsed: what `edsr_cli.model.tail.collapsed` makes of them.
     """
 
     delay = RADIUS
@@ -92,35 +79,3 @@ class CollapsedTail(Node):
 
     def _plain(self, rows: Tensor) -> Tensor:
         return self.tail(rows.contiguous(memory_format=torch.channels_last))
-
-
-def collapse(tail: nn.Sequential, scale: int) -> nn.Sequential:
-    """The convolution and pixel shuffle that equal a linear tail away from the picture's border.
-
-    The kernel is computed in float64 on the CPU, so that it is as good as rounding allows.
-
-    Args:
-        tail: convolutions and pixel shuffles, (N, F, H, W) to (N, 3, scale * H, scale * W), whose
-            outputs depend on features up to `RADIUS` pixels away.
-        scale: see above.
-
-    Returns:
-        A convolution from F to 3 * scale^2 channels with kernel size 2 * RADIUS + 1, in the
-        precision and on the device of the tail, and a pixel shuffle by `scale`.
-    """
-    parameter = next(tail.parameters())
-    features, outputs = parameter.shape[1], 3 * scale * scale
-    size, centre = 2 * RADIUS + 1, slice(RADIUS * scale, (RADIUS + 1) * scale)
-    with torch.inference_mode(False), torch.enable_grad():
-        exact = copy.deepcopy(tail).cpu().double()
-        # Row i of the kernel is the gradient of output i of the middle pixel: one copy of the
-        # field for each output, so that a single backward pass gives them all.
-        fields = torch.zeros(outputs, features, size, size, dtype=torch.float64, requires_grad=True)
-        pixels = F.pixel_unshuffle(exact(fields)[:, :, centre, centre], scale).flatten(1).diagonal()
-        (weight,) = torch.autograd.grad(pixels.sum(), fields)
-        convolution = nn.Conv2d(features, outputs, size, padding=RADIUS)
-        convolution.to(parameter).requires_grad_(False)
-        convolution.weight.copy_(weight)
-        assert convolution.bias is not None
-        convolution.bias.copy_(pixels.detach())
-    return nn.Sequential(convolution, nn.PixelShuffle(scale))

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from edsr_cli.errors import DeviceMemoryError
 from edsr_cli.inference import Precision, Upscaler
 from edsr_cli.inference.streaming import Convolution
-from edsr_cli.model.networks import NetworkConfig, build
+from edsr_cli.model.config import NetworkConfig
+from edsr_cli.model.networks import build
 from tests.exact import CASES, exact_network
 from tests.inference.test_upscaler import picture
 

@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from edsr_cli.inference.ensemble import TRANSPOSE, VIEWS, Average, View, fold_view
-from edsr_cli.model.networks import NetworkConfig, build
+from edsr_cli.model.config import NetworkConfig
+from edsr_cli.model.networks import build
 from tests.exact import CASES, exact_network, exact_picture, plain, run, streamed
 
 # Random float64 weights: unlike the exact ones, they are not symmetric by accident.

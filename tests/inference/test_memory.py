@@ -10,7 +10,8 @@ import pytest
 from torch.profiler import ProfilerActivity, profile
 
 from edsr_cli.inference import Upscaler
-from edsr_cli.model.networks import NetworkConfig, build
+from edsr_cli.model.config import NetworkConfig
+from edsr_cli.model.networks import build
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs the resource module")
 
@@ -19,7 +20,8 @@ import json, resource, sys
 import numpy as np
 from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.inference import Upscaler
-from edsr_cli.model.networks import NetworkConfig, build
+from edsr_cli.model.config import NetworkConfig
+from edsr_cli.model.networks import build
 
 height, width, ensemble, bundled = json.loads(sys.argv[1])
 network = load_network("edsr-free", 2).network if bundled else build(

@@ -8,15 +8,8 @@ from torch import nn
 
 from edsr_cli.inference.assembly import Precision, collapse_tail, stream
 from edsr_cli.inference.streaming import Chain, Convolution, Node, ResidualBlock
-from edsr_cli.model.networks import (
-    MDSR,
-    NetworkConfig,
-    build,
-    edsr,
-    edsr_baseline,
-    mdsr,
-    mdsr_baseline,
-)
+from edsr_cli.model.config import NetworkConfig, edsr, edsr_baseline, mdsr, mdsr_baseline
+from edsr_cli.model.networks import MDSR, build
 from tests.exact import CASES, exact_network, exact_picture, plain, run, streamed
 
 sizes = st.integers(1, 14)

@@ -28,7 +28,7 @@ def test_several_devices_share_the_work(engine, pixels, output, monkeypatch):
     def meet(upscaler, *arguments):
         if len(used) < 2:
             used.add(upscaler)
-            meeting.wait(20)  # both are at work at the same time
+            meeting.wait(60)  # both are at work at the same time
         return upscale(upscaler, *arguments)
 
     monkeypatch.setattr(Upscaler, "upscale", meet)
@@ -155,7 +155,7 @@ def test_a_source_is_read_only_a_little_ahead(engine, output, monkeypatch):
     go_on = threading.Event()
     upscale = Upscaler.upscale
     monkeypatch.setattr(
-        Upscaler, "upscale", lambda *arguments: (go_on.wait(20), upscale(*arguments))[1]
+        Upscaler, "upscale", lambda *arguments: (go_on.wait(60), upscale(*arguments))[1]
     )
     fed = []
 
@@ -180,17 +180,23 @@ def test_memory_is_bounded_in_bytes(engine, output, monkeypatch, slow):
         side = 60 if i == 7 else 20
         paint(engine.source / f"{i:02}.png", side, side, i)
     used, take = {}, Room.take
+    limits = Limits(3, 4 * small, 5 * 4 * small)
+    watched = limits.decoded_bytes if slow == "upscale" else limits.upscaled_bytes
+    bound = (4 if slow == "upscale" else 3) * small
+    reached = threading.Event()
 
     def look(room, size):
         take(room, size)
-        used.setdefault(room.limit, []).append((room.used, size))
+        total = room.used
+        used.setdefault(room.limit, []).append((total, size))
+        if room.limit == watched and total >= bound:
+            reached.set()
 
     monkeypatch.setattr(Room, "take", look)
     name = "upscale" if slow == "upscale" else "write"
     owner = Upscaler if slow == "upscale" else Steps
     original = getattr(owner, name)
-    monkeypatch.setattr(owner, name, lambda *arguments: (time.sleep(0.01), original(*arguments))[1])
-    limits = Limits(3, 4 * small, 5 * 4 * small)
+    monkeypatch.setattr(owner, name, lambda *arguments: (reached.wait(60), original(*arguments))[1])
     run = engine.run(limits=limits)
     assert run.summary.done == 20
     decoded, upscaled = used[limits.decoded_bytes], used[limits.upscaled_bytes]
@@ -200,7 +206,7 @@ def test_memory_is_bounded_in_bytes(engine, output, monkeypatch, slow):
         total <= limits.upscaled_bytes or total == size == 4 * large for total, size in upscaled
     )
     busiest = max(total for total, _ in (decoded if slow == "upscale" else upscaled))
-    assert busiest >= (4 if slow == "upscale" else 3) * small  # the bound was reached
+    assert busiest >= bound
 
 
 def test_the_device_never_waits_while_a_picture_is_ready(engine, pixels, monkeypatch):
@@ -210,7 +216,7 @@ def test_the_device_never_waits_while_a_picture_is_ready(engine, pixels, monkeyp
 
     def slow(job):
         if job.task.source.name == "0.png":
-            assert go_on.wait(20)
+            assert go_on.wait(60)
         decode(job)
 
     def watch(*arguments):
