@@ -20,7 +20,7 @@ from edsr_cli.images.guard import limits
 from edsr_cli.images.metadata.fitting import MEMORY, fit
 from edsr_cli.images.picture import DEFAULT_MAX_PIXELS, Metadata, OutputFormat, OutputOptions
 from edsr_cli.pixels.arrays import Pixels
-from edsr_cli.pixels.depth import to_uint8
+from edsr_cli.pixels.depth import at_depth
 from edsr_cli.pixels.windows import Region
 
 
@@ -156,13 +156,19 @@ def encode(
         PictureError: the format cannot hold a picture of that size, or alpha, or encoding fails.
         OSError: `file` cannot be written to.
     """
-    data = to_uint8(pixels)
-    height, width = data.shape[:2]
-    options = OutputOptions(compression)
+    stored = 8 * pixels.dtype.itemsize
+    pixels = at_depth(pixels, output_format.bits(stored))
+    height, width = pixels.shape[:2]
     with create_picture(
-        file, output_format, (width, height), metadata, options=options, alpha=alpha
+        file,
+        output_format,
+        (width, height),
+        metadata,
+        options=OutputOptions(compression),
+        alpha=alpha,
+        bits=stored,
     ) as writer:
-        writer.write(Region(0, height, 0, width), data)
+        writer.write(Region(0, height, 0, width), pixels)
     return writer.notes
 
 
@@ -223,7 +229,7 @@ def to_pil(
             name of its own there (texts, IPTC, the program) goes into EXIF and XMP.
         alpha: shape (H, W); None for none.
     """
-    image = Image.fromarray(to_uint8(pixels))
+    image = Image.fromarray(at_depth(pixels, MEMORY.bits(8 * pixels.dtype.itemsize)))
     if alpha is not None:
         image.putalpha(Image.fromarray(alpha))
     metadata, _ = fit(metadata, MEMORY, image.width, image.height)

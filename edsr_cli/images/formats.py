@@ -1,5 +1,7 @@
 """All formats: which codec is for what, and which format an output gets."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -10,7 +12,6 @@ from edsr_cli.files.names import display_name
 from edsr_cli.images.codecs import (
     Codec,
     Opened,
-    PillowPicture,
     boxes,
     jpeg,
     png,
@@ -19,9 +20,10 @@ from edsr_cli.images.codecs import (
     tiff,
     webp,
 )
+from edsr_cli.images.colour.conversion import DAMAGED
 from edsr_cli.images.guard import FORMATS as READ_FORMATS
 from edsr_cli.images.guard import FORMATS_BY_SUFFIX, check_pixels
-from edsr_cli.images.picture import OutputFormat
+from edsr_cli.images.picture import OutputFormat, Picture, PictureInfo
 from edsr_cli.images.source import not_a_picture
 
 _OWN: tuple[Codec, ...] = (tiff.CODEC, psd.CODEC)  # whose pixels Pillow does not decode
@@ -82,7 +84,69 @@ def open_file(file: BinaryIO, suffix: str, name: str, max_pixels: int) -> Opened
         return image
 
     image = opened()
-    return PillowPicture(codec_of(image), image, opened, file, name)
+    return _PillowPicture(codec_of(image), image, opened, file, name)
+
+
+class _PillowPicture:
+    """A picture that Pillow decodes, and its codec explains.
+
+    Args:
+        codec: its codec.
+        image: the picture, opened.
+        again: opens it anew.
+        file, name: its file, and what to call it in messages.
+    """
+
+    def __init__(
+        self,
+        codec: Codec,
+        image: Image.Image,
+        again: Callable[[], Image.Image],
+        file: BinaryIO,
+        name: str,
+    ) -> None:
+        self._codec, self._image, self._again = codec, image, again
+        self._file, self._name, self._counted = file, name, False
+
+    def info(self) -> PictureInfo:
+        """What the header says."""
+        codec, image = self._codec, self._image
+        width, height = image.size
+        if codec.orientation(image, self._file) >= 5:
+            width, height = height, width
+        bits = codec.bits(image, self._file)
+        self._counted = True
+        return PictureInfo(
+            width, height, image.mode, image.format or "", bits, _count_frames(image)
+        )
+
+    def read(self, keep_alpha: bool) -> Picture:
+        """The picture; of an animation or a document, the first frame."""
+        if self._counted:  # which a damaged frame may have spoilt it for
+            self._image = self._again()
+        codec, image, file = self._codec, self._image, self._file
+        orientation = codec.orientation(image, file)
+        bits = codec.bits(image, file)
+        compression = codec.stated_compression(image, file)
+        picture = codec.to_picture(image, orientation, bits, self._name, file, keep_alpha)
+        notes = list(picture.notes)
+        height, width = picture.window.shape[:2]
+        if codec.is_damaged(file, width * height):
+            notes.insert(0, DAMAGED)
+        # Counted last, when the pixels are ours: a frame that is damaged must not spoil the first.
+        self._counted = True
+        frames = _count_frames(image)
+        if frames > 1:
+            notes.append(f"only the first of {frames} frames or pages is used")
+        return replace(picture, notes=tuple(notes), compression=compression)
+
+
+def _count_frames(image: Image.Image) -> int:
+    """Number of frames or pages; 1 where counting meets damage."""
+    try:
+        return max(1, int(getattr(image, "n_frames", 1)))
+    except Exception:  # any, as in decoding; the first frame is not concerned
+        return 1
 
 
 def format_for(path: Path | None, name: str | None = None) -> OutputFormat:

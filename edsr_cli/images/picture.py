@@ -203,9 +203,9 @@ class OutputFormat:
     places: Places = Places()
 
     def bits(self, stored: int) -> int:
-        """How many bits a channel a picture is written with that had so many: decided here alone.
+        """How many bits a channel a picture is written with that has so many.
 
-        Today that is the usual depth of the format, whatever the input has.
+        This is decided here alone. It is the usual depth of the format, whatever the picture has.
         """
         return self.depths[0]
 

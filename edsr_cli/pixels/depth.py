@@ -41,8 +41,26 @@ def to_uint8(pixels: Pixels) -> NDArray[np.uint8]:
     Raises:
         ValueError: the pixels have another shape or type.
     """
+    _check(pixels)
+    return np.ascontiguousarray(to_8_bits(pixels))
+
+
+def at_depth(pixels: Pixels, bits: int) -> Pixels:
+    """Pixels of shape (H, W, 3), C-contiguous, of the type for so many bits, over its full range.
+
+    Raises:
+        ValueError: the pixels have another shape or type.
+    """
+    if dtype_of(bits) == np.uint8:
+        return to_uint8(pixels)
+    _check(pixels)
+    if pixels.dtype == np.uint8:
+        return np.multiply(pixels, 257, dtype=np.uint16)
+    return np.ascontiguousarray(pixels, dtype=np.uint16)
+
+
+def _check(pixels: Pixels) -> None:
     if pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
         raise ValueError(f"pixels must be of shape (H, W, 3), not {pixels.shape}")
     if pixels.dtype not in (np.uint8, np.uint16):
         raise ValueError(f"pixels must be uint8 or uint16, not {pixels.dtype}")
-    return np.ascontiguousarray(to_8_bits(pixels))

@@ -8,13 +8,13 @@ themselves where they do it better.
 import struct
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from edsr_cli.images.colour.conversion import DAMAGED, to_rgb
+from edsr_cli.images.colour.conversion import to_rgb
 from edsr_cli.images.colour.spaces import Stated, from_exif
 from edsr_cli.images.guard import check_pixels
 from edsr_cli.images.metadata import (
@@ -351,64 +351,10 @@ class Codec:
         return {}
 
 
-class PillowPicture:
-    """A picture that Pillow decodes, and its codec explains.
-
-    Args:
-        codec: its codec.
-        image: the picture, opened.
-        again: opens it anew.
-        file, name: its file, and what to call it in messages.
-    """
-
-    def __init__(
-        self,
-        codec: Codec,
-        image: Image.Image,
-        again: Callable[[], Image.Image],
-        file: BinaryIO,
-        name: str,
-    ) -> None:
-        self._codec, self._image, self._again = codec, image, again
-        self._file, self._name, self._counted = file, name, False
-
-    def info(self) -> PictureInfo:
-        """What the header says."""
-        codec, image = self._codec, self._image
-        width, height = image.size
-        if codec.orientation(image, self._file) >= 5:
-            width, height = height, width
-        bits = codec.bits(image, self._file)
-        self._counted = True
-        return PictureInfo(
-            width, height, image.mode, image.format or "", bits, _count_frames(image)
-        )
-
-    def read(self, keep_alpha: bool) -> Picture:
-        """The picture; of an animation or a document, the first frame."""
-        if self._counted:  # which a damaged frame may have spoilt it for
-            self._image = self._again()
-        codec, image, file = self._codec, self._image, self._file
-        orientation = codec.orientation(image, file)
-        bits = codec.bits(image, file)
-        compression = codec.stated_compression(image, file)
-        picture = codec.to_picture(image, orientation, bits, self._name, file, keep_alpha)
-        notes = list(picture.notes)
-        height, width = picture.window.shape[:2]
-        if codec.is_damaged(file, width * height):
-            notes.insert(0, DAMAGED)
-        # Counted last, when the pixels are ours: a frame that is damaged must not spoil the first.
-        self._counted = True
-        frames = _count_frames(image)
-        if frames > 1:
-            notes.append(f"only the first of {frames} frames or pages is used")
-        return replace(picture, notes=tuple(notes), compression=compression)
-
-
 class WholeEncoder:
     """A picture that is kept whole until it is encoded; see `Codec.create`."""
 
-    order: Any = "any"
+    order: Literal["any", "rows"] = "any"
 
     def __init__(
         self,
@@ -424,15 +370,19 @@ class WholeEncoder:
         self._codec, self._file, self._metadata = codec, file, metadata
         self._options, self._alpha = options, alpha
         self._pixels: Pixels | None = None
+        self._owned = True  # whether nobody else holds them
 
     def write(self, region: Region, pixels: Pixels) -> None:
         """Put pixels where the region says; a whole picture is taken as it is, not copied."""
         height, width = self.shape[:2]
         if pixels.shape == self.shape and pixels.flags.c_contiguous:
-            self._pixels = pixels
+            self._pixels, self._owned = pixels, False
             return
         if self._pixels is None:
             self._pixels = empty_pixels(1, height, width, self.dtype)[0]
+        elif not self._owned:
+            self._pixels = self._pixels.copy()
+        self._owned = True
         self._pixels[region.top : region.bottom, region.left : region.right] = pixels
 
     def finish(self) -> tuple[str, ...]:
@@ -475,11 +425,3 @@ def beginning(file: BinaryIO) -> bytes:
         return file.read(_HEADER_BYTES)
     finally:
         file.seek(position)
-
-
-def _count_frames(image: Image.Image) -> int:
-    """Number of frames or pages; 1 where counting meets damage."""
-    try:
-        return max(1, int(getattr(image, "n_frames", 1)))
-    except Exception:  # any, as in decoding; the first frame is not concerned
-        return 1
