@@ -379,7 +379,7 @@ class WholeEncoder:
             self._pixels, self._owned = pixels, False
             return
         if self._pixels is None:
-            self._pixels = empty_pixels(1, height, width, self.dtype)[0]
+            self._pixels = empty_pixels(height, width, self.dtype)
         elif not self._owned:
             self._pixels = self._pixels.copy()
         self._owned = True
