@@ -11,8 +11,8 @@ What is to be known of each format is in `codecs`, what is the same for all in `
 
 from edsr_cli.images.decoding import OpenPicture, decode, from_pil, open_picture, probe
 from edsr_cli.images.encoding import PictureWriter, create_picture, encode, to_pil, write_picture
-from edsr_cli.images.formats import FORMATS, format_for
-from edsr_cli.images.guard import READ_SUFFIXES, TooLargeError
+from edsr_cli.images.formats import FORMATS, READ_SUFFIXES, format_for
+from edsr_cli.images.guard import TooLargeError
 from edsr_cli.images.picture import (
     DEFAULT_MAX_PIXELS,
     Metadata,

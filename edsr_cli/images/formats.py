@@ -21,12 +21,10 @@ from edsr_cli.images.codecs import (
     webp,
 )
 from edsr_cli.images.colour.conversion import DAMAGED
-from edsr_cli.images.guard import FORMATS as READ_FORMATS
-from edsr_cli.images.guard import FORMATS_BY_SUFFIX, check_pixels
+from edsr_cli.images.guard import check_pixels
 from edsr_cli.images.picture import OutputFormat, Picture, PictureInfo
 from edsr_cli.images.source import not_a_picture
 
-_OWN: tuple[Codec, ...] = (tiff.CODEC, psd.CODEC)  # whose pixels Pillow does not decode
 _CODECS: tuple[Codec, ...] = (
     png.CODEC, jpeg.CODEC, webp.CODEC, tiff.CODEC, boxes.AVIF_CODEC, boxes.JPEG2000_CODEC,
     psd.CODEC, *simple.CODECS,
@@ -38,8 +36,30 @@ PNG, JPEG, WEBP, TIFF, AVIF, BMP = (
     png.OUTPUT, jpeg.OUTPUT, webp.OUTPUT, tiff.OUTPUT, boxes.AVIF_OUTPUT, simple.BMP_OUTPUT,
 )  # fmt: skip
 
-FORMATS = (PNG, JPEG, WEBP, TIFF, AVIF, BMP)
+FORMATS = tuple(codec.output for codec in _CODECS if codec.output is not None)
 """All output formats, the one to recommend first."""
+
+READ_FORMATS = tuple(codec.names[0] for codec in _CODECS if not codec.suffixes)
+"""Formats read by what is in the file, as Pillow calls them. All are raster pictures: EPS and WMF,
+which Pillow hands to other programs, are not among them. "JPEG" includes multi-picture JPEG."""
+
+_BY_SUFFIX = {suffix: codec.names[0] for codec in _CODECS for suffix in codec.suffixes}
+
+READ_SUFFIXES = frozenset(
+    suffix
+    for suffix, name in Image.EXTENSION.items()
+    if name in READ_FORMATS or _BY_SUFFIX.get(suffix) == name
+) | {".mpo"}  # multi-picture JPEG
+"""Endings, lower case, of the names of files that can be read, if they are what they are called."""
+
+MAGIC_BYTES = 16
+"""How many bytes a format is told by."""
+
+
+def begins_like_a_picture(start: bytes) -> bool:
+    """Whether a file that begins with these `MAGIC_BYTES` bytes may be of a format that is read."""
+    checks = (Image.OPEN[name][1] for name in READ_FORMATS)
+    return any(check is None or check(start) for check in checks)
 
 
 def codec_of(image: Image.Image) -> Codec:
@@ -68,12 +88,11 @@ def open_file(file: BinaryIO, suffix: str, name: str, max_pixels: int) -> Opened
     file.seek(0)
     start = file.read(4)
     file.seek(0)
-    for codec in _OWN:
+    for codec in _CODECS:
         if start in codec.magic:
             return codec.open(file, name, max_pixels)
-    own = {name for codec in _OWN for name in codec.names}
-    extra = FORMATS_BY_SUFFIX.get(suffix)
-    formats = [form for form in (*READ_FORMATS, extra) if form and form not in own]
+    named = (*READ_FORMATS, _BY_SUFFIX.get(suffix))
+    formats = [form for form in named if form and not _BY_NAME[form].magic]
 
     def opened() -> Image.Image:
         try:

@@ -63,13 +63,16 @@ class Codec:
     """What is to be known of a format, and done for it.
 
     Attributes:
-        names: what Pillow calls it.
+        names: what Pillow calls it; by the first name it is opened.
+        suffixes: endings of file names, lower case, where only they tell of the format; empty where
+            what is in a file does, as in most.
         magic: how its files begin, where they are opened by `open`, not by Pillow.
         output: how pictures are written in it; None where they are not.
         turned: whether Pillow turns a picture as its orientation says, when it loads it.
     """
 
     names: tuple[str, ...] = ()
+    suffixes: tuple[str, ...] = ()
     magic: tuple[bytes, ...] = ()
     output: OutputFormat | None = None
     turned = False

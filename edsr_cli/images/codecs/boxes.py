@@ -14,7 +14,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import (
+    AvifImagePlugin,  # noqa: F401 - importing a plugin registers its format
+    Image,
+    Jpeg2KImagePlugin,  # noqa: F401
+)
 
 from edsr_cli.errors import PictureError
 from edsr_cli.images.codecs import Codec, beginning, bits_in_header

@@ -15,7 +15,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import (
+    Image,
+    JpegImagePlugin,  # noqa: F401 - importing a plugin registers its format
+)
 
 from edsr_cli.images.codecs import Codec
 from edsr_cli.images.codecs.boxes import MAX_PART_BYTES

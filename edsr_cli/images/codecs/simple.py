@@ -1,4 +1,4 @@
-"""Formats of which little is to be known: BMP, GIF, TGA, QOI, PPM and its kin, SGI."""
+"""Formats of which little is to be known: BMP, GIF, PPM and its kin, QOI, SGI, TGA, PCX."""
 
 import re
 import struct
@@ -6,7 +6,16 @@ from collections.abc import Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image
+from PIL import (
+    BmpImagePlugin,  # noqa: F401 - importing a plugin registers its format
+    GifImagePlugin,  # noqa: F401
+    Image,
+    PcxImagePlugin,  # noqa: F401
+    PpmImagePlugin,  # noqa: F401
+    QoiImagePlugin,  # noqa: F401
+    SgiImagePlugin,  # noqa: F401
+    TgaImagePlugin,  # noqa: F401
+)
 
 from edsr_cli.images.codecs import Codec, bits_in_header
 from edsr_cli.images.codecs.boxes import MAX_PART_BYTES, MAX_PARTS
@@ -72,6 +81,7 @@ class Tga(Codec):
     """TGA 2.0, whose extension area has texts and a gamma."""
 
     names = ("TGA",)
+    suffixes = (".tga",)
 
     def texts(self, image: Image.Image, file: BinaryIO | None, found: Found) -> None:
         if file is None:
@@ -133,7 +143,14 @@ class Sgi(Codec):
         return bits_in_header(file, lambda header: 8 * header[3])
 
 
-CODECS = (Bmp(), Gif(), Tga(), Qoi(), Pnm(), Sgi())
+class Pcx(Codec):
+    """PCX."""
+
+    names = ("PCX",)
+    suffixes = (".pcx",)
+
+
+CODECS = (Bmp(), Gif(), Pnm(), Qoi(), Sgi(), Tga(), Pcx())
 
 
 def _pnm_bits(header: bytes) -> int:

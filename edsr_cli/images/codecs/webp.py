@@ -8,7 +8,10 @@ import struct
 from collections.abc import Iterable
 from typing import Any, BinaryIO
 
-from PIL import Image
+from PIL import (
+    Image,
+    WebPImagePlugin,  # noqa: F401 - importing a plugin registers its format
+)
 
 from edsr_cli.images.codecs import Codec, beginning
 from edsr_cli.images.codecs.boxes import MAX_PARTS
