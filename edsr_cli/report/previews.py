@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edsr_cli.images import decode, to_pil
-from edsr_cli.images.icc import to_srgb
+from edsr_cli.images.colour.icc import to_srgb
 from edsr_cli.images.picture import Metadata
 from edsr_cli.jobs.batch.record import Record
 from edsr_cli.jobs.results import Status

@@ -11,7 +11,7 @@ from edsr_cli.checkpoints.checkpoint import Checkpoint
 from edsr_cli.checkpoints.loader import LoadedNetwork, load_network
 from edsr_cli.checkpoints.mixing import mixed
 from edsr_cli.errors import UsageError
-from edsr_cli.images.quality import Compression
+from edsr_cli.images.picture import Compression
 from edsr_cli.inference import Upscaler
 from edsr_cli.model.networks import EDSR, MDSR, network_of
 from edsr_cli.pixels.arrays import Pixels

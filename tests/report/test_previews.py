@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from edsr_cli.errors import PictureError
-from edsr_cli.images.icc import srgb_profile
+from edsr_cli.images.colour.icc import srgb_profile
 from edsr_cli.report import previews
 from edsr_cli.report.previews import MOST, SIDE, Previews, busiest, make_preview
 from tests.report.examples import done, failed, make_pictures, skipped

@@ -7,7 +7,7 @@ is a value that grows; all other bytes stay where they are.
 import struct
 from fractions import Fraction
 
-from edsr_cli.images.exif import EXIF_IFD, INTEROP_IFD, LONG, SHORT, byte_order
+from edsr_cli.images.metadata.exif import EXIF_IFD, INTEROP_IFD, LONG, SHORT, byte_order
 
 FIRST = 0
 """Stands for the first directory, where others are named by the tag that points to them."""

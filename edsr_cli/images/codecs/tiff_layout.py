@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from edsr_cli.errors import PictureError
-from edsr_cli.images import segments as packed
+from edsr_cli.images.codecs import segments as packed
+from edsr_cli.images.codecs.tiff_pages import Directory
 from edsr_cli.images.guard import check_pixels
-from edsr_cli.images.tiff_pages import Directory
 
 WHITE_IS_0, BLACK_IS_0, RGB, PALETTE, CMYK, YCBCR, CIELAB, ICCLAB = 0, 1, 2, 3, 5, 6, 8, 9
 UNSPECIFIED, ASSOCIATED, UNASSOCIATED = 0, 1, 2  # kinds of extra samples

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edsr_cli.datasets.bicubic import downscale, upscale
+from edsr_cli.pixels.resize import downscale, upscale
 from tests.jobs.nearest import read_back
 
 

@@ -12,25 +12,23 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from edsr_cli.images import icc, iptc, xmp, xmp_truth
-from edsr_cli.images.exif import with_size
-from edsr_cli.images.exif_writing import joined_record, scaled, with_software, with_user_comment
-from edsr_cli.images.formats import OutputFormat
-from edsr_cli.images.picture import Metadata, Text
-from edsr_cli.images.xmp import DC, OWN, XMP_BASIC, Name, Property
+from edsr_cli.images.colour import icc
+from edsr_cli.images.metadata import iptc, xmp, xmp_truth
+from edsr_cli.images.metadata.exif import with_size
+from edsr_cli.images.metadata.exif_writing import (
+    joined_record,
+    scaled,
+    with_software,
+    with_user_comment,
+)
+from edsr_cli.images.metadata.xmp import DC, OWN, XMP_BASIC, Name, Property
+from edsr_cli.images.picture import Metadata, OutputFormat, Places, Text
 
-JPEG_MARKER_BYTES = 65533
-"""Most bytes that a marker of a JPEG can hold."""
-
-JPEG_XMP_BYTES = JPEG_MARKER_BYTES - 29
-"""Most bytes of an XMP packet in one marker, behind its name."""
-
-_JPEG_EXIF_BYTES = JPEG_MARKER_BYTES - 6
-_JPEG_ICC_BYTES = 255 * (JPEG_MARKER_BYTES - 14)  # in at most 255 markers
-_JPEG_IPTC_BYTES = JPEG_MARKER_BYTES - 14 - 44  # less what is around it
+_LONGEST_COMMENT = 65_000  # in a marker of a JPEG
+_LONGEST_USER_COMMENT = 65_327  # with all other EXIF data, as a JPEG holds it
 _MAX_XMP_BYTES = 2**24
 
-MEMORY = OutputFormat("a PIL image", (), max_side=2**31 - 1)
+MEMORY = OutputFormat("a PIL image", (), max_side=2**31 - 1, places=Places(hdr="beside"))
 """No format, but a picture in memory that has a profile, EXIF, XMP and a resolution."""
 
 COMMENT = "Comment"
@@ -77,8 +75,7 @@ def fit(
     work.pixels()
     work.texts()
     work.software()
-    if output_format.name == "JPEG":
-        work.jpeg_limits()
+    work.limits()
     return work.metadata, tuple(work.notes)
 
 
@@ -110,9 +107,9 @@ class _Fitting:
             self._drop(name, what)
         if self.metadata.hdr is None:
             return
-        if self.format.name == "AVIF":
-            self._set(icc_profile=None)  # it would override what is exact
-        elif self.format.name != "PNG" and self.format is not MEMORY:
+        if self.format.places.hdr == "alone":
+            self._set(icc_profile=None)
+        elif self.format.places.hdr == "none":
             kept = ": only its ICC profile is kept" if self.metadata.icc_profile else ""
             self.notes.append(f"{self.format.name} cannot hold its HDR colours (PQ or HLG){kept}")
             self._set(hdr=None)
@@ -145,22 +142,26 @@ class _Fitting:
 
     def texts(self) -> None:
         """Put texts and IPTC where the format has a place for them."""
-        name, data = self.format.name, self.metadata
+        name, places, data = self.format.name, self.format.places, self.metadata
         texts = list(data.texts)
         properties: list[Property] = []
-        if name == "PNG":
-            if data.iptc:
+        if places.texts == "all":
+            if data.iptc and places.iptc == "text":
                 profile = raw_profile("iptc", iptc.resources(data.iptc))
                 self._set(iptc=None, texts=(*texts, Text("Raw profile type iptc", profile)))
             return
-        if data.iptc and name not in ("JPEG", "TIFF"):
+        if data.iptc and places.iptc != "own":
             properties, left = iptc.to_properties(data.iptc)
             if left:
                 self.notes.append(f"{name} cannot hold all IPTC data: dropped {', '.join(left)}")
             self._set(iptc=None)
-        if name == "JPEG":
-            kept = [t for t in texts if t.keyword == COMMENT and len(t.value.encode()) < 65000]
-            texts = [t for t in texts if t not in kept]
+        if places.texts == "comments":
+            kept = [
+                text
+                for text in texts
+                if text.keyword == COMMENT and len(text.value.encode()) < _LONGEST_COMMENT
+            ]
+            texts = [text for text in texts if text not in kept]
             self._set(texts=tuple(kept))
         else:
             self._set(texts=())
@@ -176,7 +177,7 @@ class _Fitting:
                         exif = with_user_comment(self.metadata.exif, text.value)
                     except ValueError:
                         return texts
-                    if exif is not None and len(exif) + 200 < _JPEG_EXIF_BYTES:
+                    if exif is not None and len(exif) < _LONGEST_USER_COMMENT:
                         self._set(exif=exif)
                         return [other for other in texts if other is not text]
                     return texts
@@ -224,12 +225,13 @@ class _Fitting:
     def software(self) -> None:
         """Name what made the picture, behind what the runs before have left."""
         software = self.metadata.software
-        if software is None or self.format.name == "BMP":
+        places = self.format.places
+        if software is None or "EXIF data" not in self.format.keeps:
             return
         earlier = self.earlier
         if earlier:
             software = joined_record(earlier[-1], software)
-        if self.format.name == "PNG":
+        if places.texts == "all":
             kept = [text for text in self.metadata.texts if text.value not in earlier]
             self._set(texts=(*kept, Text("Software", software)))
             return
@@ -237,26 +239,26 @@ class _Fitting:
             exif = with_software(self.metadata.exif, software)
         except ValueError:
             exif = with_software(None, software)
-        if self.format.name == "JPEG" and len(exif) > _JPEG_EXIF_BYTES >= len(
-            self.metadata.exif or b""
-        ):
+        most = places.exif_bytes or len(exif)
+        if places.texts == "comments" and len(exif) > most >= len(self.metadata.exif or b""):
             self._set(texts=(*self.metadata.texts, Text(COMMENT, software)))
         else:
             self._set(exif=exif)
 
-    def jpeg_limits(self) -> None:
-        """Leave out what is too long for the markers of JPEG."""
-        data = self.metadata
-        if data.xmp and len(data.xmp) > JPEG_XMP_BYTES and not xmp.split(data.xmp, JPEG_XMP_BYTES):
+    def limits(self) -> None:
+        """Leave out what is longer than the format can hold."""
+        name, places, data = self.format.name, self.format.places, self.metadata
+        most = places.xmp_bytes
+        if data.xmp and most and len(data.xmp) > most and not xmp.split(data.xmp, most):
             self._set(xmp=None)
-            self.notes.append("the XMP data is too long for JPEG: dropped")
-        for name, what, limit in (("icc_profile", "ICC profile", _JPEG_ICC_BYTES),
-                                   ("exif", "EXIF data", _JPEG_EXIF_BYTES),
-                                   ("iptc", "IPTC data", _JPEG_IPTC_BYTES)):  # fmt: skip
-            value = getattr(data, name)
-            if value and len(value) > limit:
-                self._set(**{name: None})
-                self.notes.append(f"the {what} is too long for JPEG: dropped")
+            self.notes.append(f"the XMP data is too long for {name}: dropped")
+        for kind, what, limit in (("icc_profile", "ICC profile", places.icc_bytes),
+                                  ("exif", "EXIF data", places.exif_bytes),
+                                  ("iptc", "IPTC data", places.iptc_bytes)):  # fmt: skip
+            value = getattr(data, kind)
+            if value and limit is not None and len(value) > limit:
+                self._set(**{kind: None})
+                self.notes.append(f"the {what} is too long for {name}: dropped")
 
 
 def raw_profile(kind: str, data: bytes) -> str:

@@ -14,12 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edsr_cli.errors import PictureError
-from edsr_cli.images import segments as packed
-from edsr_cli.images import tiff_layout as kinds
-from edsr_cli.images.jpeg_damage import is_damaged_data
-from edsr_cli.images.samples import Samples, divide_by_alpha, full_range, opaque, to_8_bits
-from edsr_cli.images.tiff_layout import Layout, refused
-from edsr_cli.images.tiff_pages import Directory
+from edsr_cli.images.codecs import segments as packed
+from edsr_cli.images.codecs import tiff_layout as kinds
+from edsr_cli.images.codecs.jpeg import is_damaged_data
+from edsr_cli.images.codecs.tiff_layout import Layout, refused
+from edsr_cli.images.codecs.tiff_pages import Directory
+from edsr_cli.images.colour.conversion import Samples
+from edsr_cli.pixels.alpha import divide_by_alpha, opaque
+from edsr_cli.pixels.depth import full_range, to_8_bits
 
 _GROUP_BYTES = 2**22  # unpacked at a time, where a segment is not larger
 _ROWS = 256  # rows converted at a time

@@ -1,16 +1,18 @@
 """Every kind of pixels to RGB, without touching the colours of those that are RGB already."""
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from edsr_cli.errors import PictureError
-from edsr_cli.images import icc
-from edsr_cli.images.alpha import DROPPED, UNCOVERED, uncovers
-from edsr_cli.images.samples import Samples, opaque, take_off_white, to_8_bits
+from edsr_cli.images.alpha import DROPPED, UNCOVERED
+from edsr_cli.images.colour import icc
+from edsr_cli.pixels.alpha import opaque, take_off_white, uncovers
 from edsr_cli.pixels.arrays import Pixels
+from edsr_cli.pixels.depth import to_8_bits
 
 DAMAGED = "the file is damaged: parts of the picture may be wrong"
 """The remark on a file that could be decoded all the same."""
@@ -18,6 +20,29 @@ DAMAGED = "the file is damaged: parts of the picture may be wrong"
 _ROWS = 256  # rows converted at a time, to hold no second copy of the picture
 _GREY16 = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 _MIN_IS_WHITE, _PHOTOMETRIC = 0, 262  # a TIFF tag and its value
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Pixels before they become RGB.
+
+    Attributes:
+        space: what the colours are.
+        colours: shape (H, W, 1) for GRAY, (H, W, 3) for RGB and LAB, (H, W, 4) for CMYK; uint8 in
+            0..255 or uint16 in 0..65535. In CMYK 0 is no ink. LAB is always uint8: L* from 0 to
+            255, a* and b* from -128 to 127, with 128 added.
+        alpha: shape (H, W), of the same type; None where there is none.
+        bits: bits per channel in the file.
+        damaged: whether the file is known to be damaged, though it could be decoded.
+        on_white: whether the colours, RGB, are those of the picture laid on white by its alpha.
+    """
+
+    space: Literal["GRAY", "RGB", "CMYK", "LAB"]
+    colours: NDArray[Any]
+    alpha: NDArray[Any] | None
+    bits: int
+    damaged: bool = False
+    on_white: bool = False
 
 
 class Converted(NamedTuple):

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from edsr_cli.images.samples import divide_by_alpha, full_range, opaque, to_8_bits
+from edsr_cli.pixels.alpha import divide_by_alpha, opaque
+from edsr_cli.pixels.depth import full_range, to_8_bits
 
 
 @pytest.mark.parametrize("bits", range(1, 17))

@@ -1,4 +1,4 @@
-"""IPTC-IIM records, which JPEG, TIFF and PSD hold, and what XMP calls the same.
+"""IPTC-IIM records, which JPEG, TIFF and PSD hold in Photoshop's image resources or beside them.
 
 IIM is a row of data sets: a mark, the numbers of record and data set, a length, and the value. XMP
 has taken over what people use of it (IPTC Photo Metadata Standard; Metadata Working Group 2.0).
@@ -9,10 +9,11 @@ import re
 import struct
 from collections.abc import Sequence
 
-from edsr_cli.images import xmp
-from edsr_cli.images.xmp import DC, IPTC_CORE, PHOTOSHOP, XMP_BASIC, Name, Property
+from edsr_cli.images.metadata import xmp
+from edsr_cli.images.metadata.xmp import DC, IPTC_CORE, PHOTOSHOP, XMP_BASIC, Name, Property
 
 IPTC_RESOURCE, _DIGEST_RESOURCE = 0x0404, 0x0425
+_MAX_RESOURCES = 100_000  # of one file
 _MARK = 0x1C
 _UTF8 = b"\x1b%G"
 
@@ -122,3 +123,24 @@ def find(parts: Sequence[tuple[int, bytes]]) -> bytes | None:
         if number == IPTC_RESOURCE and data_sets(data):
             return data
     return None
+
+
+def photoshop_resources(data: bytes) -> list[tuple[int, bytes]]:
+    """Number and content of Photoshop's image resources, as PSD, JPEG and TIFF hold them."""
+    found: list[tuple[int, bytes]] = []
+    place = 0
+    while place + 12 <= len(data) and len(found) < _MAX_RESOURCES:
+        if data[place : place + 4] not in (b"8BIM", b"MeSa", b"AgHg", b"PHUT", b"DCSR"):
+            break
+        (number,) = struct.unpack_from(">H", data, place + 4)
+        name = data[place + 6] + 1  # with its length in front, padded to an even size
+        place += 6 + name + name % 2
+        if place + 4 > len(data):
+            break
+        (size,) = struct.unpack_from(">L", data, place)
+        place += 4
+        if place + size > len(data):
+            break
+        found.append((number, data[place : place + size]))
+        place += size + size % 2
+    return found

@@ -1,5 +1,8 @@
 """Colour spaces that files state in numbers, and ICC profiles that say the same.
 
+EXIF says it by the interoperability index R03 or the unofficial colour space 2, both of which are
+Adobe RGB, or by white point, primaries and gamma, as the tags of TIFF do.
+
 A colour space here is three primaries, a white point and a curve for each channel from stored
 values to light. The numbers of H.273 (CICP), which PNG and AVIF use, are looked up in tables.
 """
@@ -8,9 +11,12 @@ import hashlib
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from edsr_cli.images.metadata import exif as exif_data
 
 Chromaticity = tuple[float, float]
 """x and y of CIE 1931."""
@@ -22,6 +28,14 @@ _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367],
 _ONE = 65536  # of the fixed-point numbers in profiles
 _LARGEST = 4.0  # of a colorant's XYZ: white has 1, and no primaries that make sense come near
 _TABLE_POINTS = 4096
+
+CodePoints = tuple[int, int, int, int]
+"""Primaries, transfer characteristics, matrix and full range of H.273."""
+
+WHITE_POINT, PRIMARIES, TRANSFER = 0x13E, 0x13F, 0x12D
+INTEROP_INDEX, ADOBE_INDEX = 0x0001, b"R03"
+_COLOUR_SPACE, _GAMMA = 0xA001, 0xA500
+_DEFAULT_GAMMA = 2.2  # of TIFF 6.0 and EXIF where primaries are stated, but no curve
 
 PQ, HLG = 16, 18
 """Transfer characteristics of H.273 whose white is not the brightest colour."""
@@ -58,6 +72,24 @@ class ColourSpace:
             tags[name + b"XYZ"] = _xyz(colorants[:, channel])
             tags[name + b"TRC"] = self.curves[channel]
         return _assemble(tags)
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What a file states about its colours.
+
+    Attributes:
+        profile: an ICC profile, its own or one that says the same as it does; None for sRGB, or
+            where it does not say.
+        hdr: code points of a space that no profile can describe: its transfer is PQ or HLG.
+        notes: remarks on what could not be used.
+        explicit: whether EXIF data have no say where this is sRGB.
+    """
+
+    profile: bytes | None = None
+    hdr: CodePoints | None = None
+    notes: tuple[str, ...] = ()
+    explicit: bool = False
 
 
 def _fixed(values: NDArray[np.float64]) -> bytes:
@@ -190,6 +222,123 @@ def from_code_points(primaries: int, transfer: int) -> ColourSpace | None:
     # Display P3 is what P3 with the curve of sRGB is called.
     shown = name if not curve_name or (primaries, transfer) == (12, 13) else f"{name}, {curve_name}"
     return ColourSpace(shown, points, white, (curve, curve, curve))
+
+
+def made(space: ColourSpace | None, what: str) -> Stated:
+    """A profile for a colour space, or a remark where it makes none."""
+    try:
+        return Stated(space.profile() if space else None)
+    except ValueError:
+        return Stated(notes=(f"{what} make no sense: dropped",))
+
+
+def stated_points(points: CodePoints, own: bytes | None, what: str) -> Stated:
+    """What code points of H.273 say; `own` is what an ICC profile says beside them."""
+    primaries, transfer = points[:2]
+    if transfer in (PQ, HLG) and primaries < 256:
+        return Stated(own, (primaries, transfer, 0, 1))  # of pixels that are RGB in full range
+    try:
+        space = from_code_points(primaries, transfer)
+    except ValueError:
+        return Stated(own, notes=(f"its {what} {primaries}/{transfer} is unknown: dropped",))
+    return Stated(space.profile() if space else None)
+
+
+def pairs(values: Sequence[float]) -> list[tuple[float, float]]:
+    """Numbers two by two."""
+    return list(zip(values[::2], values[1::2], strict=True))
+
+
+def from_numbers(
+    white: list[float], primaries: list[float], transfer: list[float], gamma: float | None = None
+) -> ColourSpace | None:
+    """The colour space of a white point, primaries and a curve, each empty where it is not there.
+
+    Args:
+        white: x and y.
+        primaries: x and y of red, green and blue.
+        transfer: a table for all channels or one for each, values in 0..65535.
+        gamma: instead of a table; None for that of TIFF 6.0.
+
+    Returns:
+        None where there is nothing.
+
+    Raises:
+        ValueError: there is no such gamma.
+    """
+    options: dict[str, Any] = {}
+    if len(primaries) == 6:
+        options["primaries"] = pairs(primaries)
+    if len(white) == 2:
+        options["white"] = (white[0], white[1])
+    if len(transfer) >= 2:
+        channels = 3 if len(transfer) % 3 == 0 else 1
+        options["curves"] = tuple(
+            table_curve(np.array(part) / 65535)
+            for part in np.array_split(_thinned(transfer, channels), channels)
+        ) * (3 // channels)
+    if not options:
+        return None
+    options.setdefault("curves", (gamma_curve(gamma or _DEFAULT_GAMMA),) * 3)
+    return srgb_with("RGB with stated primaries", **options)
+
+
+def _thinned(values: list[float], channels: int) -> Any:
+    """Tables of 65536 entries as tables of 4097, which interpolation makes up for."""
+    table = np.array(values).reshape(channels, -1)
+    if table.shape[1] > 4097:
+        old = np.linspace(0, 1, table.shape[1])
+        table = np.array([np.interp(np.linspace(0, 1, 4097), old, row) for row in table])
+    return table.ravel()
+
+
+def tag_numbers(value: Any) -> list[float]:
+    """The numbers of a tag as Pillow gives them; empty where there are none that make sense."""
+    try:
+        return [float(part) for part in (value if isinstance(value, (tuple, list)) else ())]
+    except (TypeError, ValueError, ZeroDivisionError):
+        return []
+
+
+def from_exif(exif: bytes) -> ColourSpace | None:
+    """The colour space that EXIF data states; None for sRGB, or where it does not say.
+
+    Raises:
+        ValueError: the data is damaged, or states a gamma that there is not.
+    """
+    order = exif_data.byte_order(exif)
+    first = {field.tag: field for field in exif_data.fields(exif)}
+    inner = _directory(first, exif_data.EXIF_IFD)
+    index = _directory(inner, exif_data.INTEROP_IFD).get(INTEROP_INDEX)
+    space = _field_numbers(inner.get(_COLOUR_SPACE), order)
+    if space == [1]:
+        return None
+    if space == [2] or (index and bytes(index.value)[:3] == ADOBE_INDEX):
+        return ADOBE_RGB
+    primaries = _field_numbers(first.get(PRIMARIES), order)
+    white = _field_numbers(first.get(WHITE_POINT), order)
+    gamma = _field_numbers(inner.get(_GAMMA), order)
+    if len(primaries) != 6:
+        return None
+    return from_numbers(white, primaries, [], gamma[0] if gamma else None)
+
+
+def _directory(fields: dict[int, Any], tag: int) -> dict[int, Any]:
+    """The fields of a directory that a field points to."""
+    value = fields[tag].value if tag in fields else ()
+    return {} if isinstance(value, bytes) else {field.tag: field for field in value}
+
+
+def _field_numbers(field: Any, order: str) -> list[float]:
+    """The numbers of a field of type SHORT, LONG or RATIONAL."""
+    layout = {3: "H", 4: "L", 5: "L"}.get(field.kind) if field else None
+    if layout is None or not isinstance(field.value, bytes):
+        return []
+    size = struct.calcsize(f"={layout}")
+    numbers = struct.unpack(f"{order}{len(field.value) // size}{layout}", field.value)
+    if field.kind != 5:
+        return [float(number) for number in numbers]
+    return [above / below if below else 0.0 for above, below in pairs(numbers)]
 
 
 def _colorants(

@@ -15,18 +15,23 @@ from numpy.typing import NDArray
 from PIL import Image, PsdImagePlugin
 
 from edsr_cli.errors import PictureError
-from edsr_cli.images.colour import samples_to_rgb
+from edsr_cli.images.codecs import Codec, Opened
+from edsr_cli.images.codecs.boxes import MAX_PART_BYTES
+from edsr_cli.images.codecs.segments import PACKBITS, unpack_bytes
+from edsr_cli.images.colour.conversion import Samples, samples_to_rgb
 from edsr_cli.images.guard import check_pixels
-from edsr_cli.images.metadata import collect
+from edsr_cli.images.metadata import Found, iptc
 from edsr_cli.images.picture import Picture, PictureInfo
-from edsr_cli.images.samples import Samples, may_be_on_white
-from edsr_cli.images.segments import PACKBITS, unpack_bytes
+from edsr_cli.images.source import kept_position
+from edsr_cli.pixels.alpha import may_be_on_white
+from edsr_cli.pixels.windows import ArrayWindow
 
 _BITMAP, _GREY, _INDEXED, _RGB, _CMYK, _DUOTONE, _LAB = 0, 1, 2, 3, 4, 8, 9
 _COLOURS = {_BITMAP: 1, _GREY: 1, _INDEXED: 1, _RGB: 3, _CMYK: 4, _DUOTONE: 1, _LAB: 3}
 _MODES = {_BITMAP: "1", _GREY: "L", _INDEXED: "P", _RGB: "RGB", _CMYK: "CMYK", _DUOTONE: "L",
           _LAB: "LAB"}  # fmt: skip
 _VERSION_INFO = 1057  # the image resource that says whether there is a merged picture
+_RESOLUTION, _EXIF, _XMP = 1005, 1058, 1060  # and these, which hold what they are called
 _RAW, _RUNS = 0, 1  # kinds of compression
 _MOST_CHANNELS = 56
 _GROUP_ROWS, _GROUP_BYTES = 2**14, 2**22  # unpacked at a time
@@ -51,43 +56,58 @@ class _Document:
         return -(-self.width * self.bits // 8)
 
 
-def is_psd(file: BinaryIO) -> bool:
-    """Whether a file begins as those of Photoshop do; its position is set to the start."""
-    file.seek(0)
-    magic = file.read(4)
-    file.seek(0)
-    return magic == b"8BPS"
+class Psd(Codec):
+    """See the module."""
+
+    names = ("PSD",)
+    magic = (b"8BPS",)
+
+    def open(self, file: BinaryIO, name: str, max_pixels: int) -> Opened:
+        return _Opened(file, name, _read_document(file, name, max_pixels))
+
+    def texts(self, image: Image.Image, file: BinaryIO | None, found: Found) -> None:
+        if file is None:
+            super().texts(image, file, found)
+            return
+        parts = _resources(file)
+        found.add_photoshop(parts)
+        values = dict(reversed(parts))
+        found.exif, found.xmp = values.get(_EXIF), values.get(_XMP)
+        if len(data := values.get(_RESOLUTION, b"")) >= 16:
+            across, _, _, down = struct.unpack_from(">LHHL", data)
+            found.dpi = (across / 65536, down / 65536)  # always per inch; the unit is for display
 
 
-def probe_psd(file: BinaryIO, name: str, max_pixels: int) -> PictureInfo:
-    """Read what stands before the pixels, as `edsr_cli.images.probe` does.
-
-    Raises:
-        PictureError: it cannot be read, or is too large.
-    """
-    about = _read_document(file, name, max_pixels)
-    mode = "I;16" if about.mode == _GREY and about.bits == 16 else _MODES[about.mode]
-    return PictureInfo(about.width, about.height, mode, "PSD", about.bits, 1)
+CODEC = Psd()
 
 
-def decode_psd(file: BinaryIO, name: str, max_pixels: int, keep_alpha: bool = False) -> Picture:
-    """Decode the merged picture to RGB pixels, as `edsr_cli.images.decode` does.
+@dataclass(frozen=True)
+class _Opened:
+    file: BinaryIO
+    name: str
+    about: _Document
 
-    Raises:
-        PictureError: it cannot be read, or is too large.
-        Exception: any, where it is damaged.
-    """
-    about = _read_document(file, name, max_pixels)
-    size = (about.width, about.height)
-    metadata, notes = collect(_for_metadata(about), 1, file, size)
-    samples = _to_samples(_read_channels(file, about, name), about, name)
-    pixels, profile, more, alpha = samples_to_rgb(samples, metadata.icc_profile, name, keep_alpha)
-    if about.mode == _DUOTONE:
-        more.insert(0, "the inks of its duotone are not applied: read as greyscale")
-    if about.bits > 8 and pixels.dtype == np.uint8:
-        more.insert(0, f"{about.bits}-bit colours read as 8-bit")
-    metadata = replace(metadata, icc_profile=profile, size=size)
-    return Picture(pixels, metadata, tuple(more + notes), "PSD", alpha=alpha)
+    def info(self) -> PictureInfo:
+        about = self.about
+        mode = "I;16" if about.mode == _GREY and about.bits == 16 else _MODES[about.mode]
+        return PictureInfo(about.width, about.height, mode, "PSD", about.bits, 1)
+
+    def read(self, keep_alpha: bool) -> Picture:
+        about, name = self.about, self.name
+        size = (about.width, about.height)
+        image = _for_metadata(about)
+        codec = CODEC if image.format in CODEC.names else Codec()
+        metadata, notes = codec.collect(image, 1, self.file, size)
+        samples = _to_samples(_read_channels(self.file, about, name), about, name)
+        pixels, profile, more, alpha = samples_to_rgb(
+            samples, metadata.icc_profile, name, keep_alpha
+        )
+        if about.mode == _DUOTONE:
+            more.insert(0, "the inks of its duotone are not applied: read as greyscale")
+        if about.bits > 8 and pixels.dtype == np.uint8:
+            more.insert(0, f"{about.bits}-bit colours read as 8-bit")
+        metadata = replace(metadata, icc_profile=profile, size=size)
+        return Picture(ArrayWindow(pixels), metadata, tuple(more + notes), "PSD", alpha=alpha)
 
 
 def _read_document(file: BinaryIO, name: str, max_pixels: int) -> _Document:
@@ -142,6 +162,22 @@ def _section(file: BinaryIO, name: str, most: int | None = None) -> bytes:
         raise _damaged(name, "the file is cut short")
     file.seek(start + size)
     return data
+
+
+def _resources(file: BinaryIO) -> list[tuple[int, bytes]]:
+    """Number and content of the image resources of a PSD file."""
+    with kept_position(file):
+        file.seek(26)
+        colours = file.read(4)
+        if len(colours) < 4:
+            return []
+        file.seek(struct.unpack(">L", colours)[0], 1)
+        size = file.read(4)
+        if len(size) < 4:
+            return []
+        return iptc.photoshop_resources(
+            file.read(min(struct.unpack(">L", size)[0], MAX_PART_BYTES))
+        )
 
 
 def _resource(resources: bytes, number: int) -> bytes:

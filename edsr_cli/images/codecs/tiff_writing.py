@@ -19,13 +19,20 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from edsr_cli.images.exif import EXIF_IFD, GPS_IFD, LONG, SHORT, Field, byte_order, fields
-from edsr_cli.images.exif_writing import directory_of
-from edsr_cli.images.metadata import DESCRIPTIVE_TAGS
+from edsr_cli.images.metadata.exif import EXIF_IFD, GPS_IFD, LONG, SHORT, Field, byte_order, fields
+from edsr_cli.images.metadata.exif_writing import directory_of
 from edsr_cli.images.picture import Metadata
 
 CLASSIC_LIMIT = 2**32
 """Files from this size on, in bytes, are written as BigTIFF, which older programs cannot read."""
+
+# The tags of a TIFF file that describe the picture rather than how it is stored: programs, names of
+# document and page, description, make, model, date, artist, computer, rating, copyright, print
+# image matching, and what Windows Explorer adds.
+DESCRIPTIVE_TAGS = frozenset(
+    (11, 269, 270, 271, 272, 285, 305, 306, 315, 316, 0x4746, 0x4749, 33432, 50341,
+     *range(0x9C9B, 0x9CA0))
+)  # fmt: skip
 
 _LEVEL = 4  # of deflate: with higher ones, time grows far faster than files shrink
 _STRIP_BYTES = 2**18

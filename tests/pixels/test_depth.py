@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from edsr_cli.images.rounding import to_uint8
+from edsr_cli.pixels.depth import at_depth, dtype_of, to_uint8
 
 
 def test_every_value_is_rounded_to_the_nearest() -> None:
@@ -31,3 +31,17 @@ def test_8_bits_stay_as_they_are() -> None:
 def test_other_arrays_are_refused(shape: tuple[int, ...], kind: type) -> None:
     with pytest.raises(ValueError, match="pixels must be"):
         to_uint8(np.zeros(shape, dtype=kind))  # type: ignore[arg-type]
+
+
+def test_the_type_for_a_depth() -> None:
+    assert [dtype_of(bits) for bits in (1, 8, 9, 16)] == [np.uint8, np.uint8, np.uint16, np.uint16]
+
+
+def test_a_depth_takes_its_full_range() -> None:
+    eight = np.arange(255, 252, -1, dtype=np.uint8).reshape(1, 1, 3)
+    sixteen = at_depth(eight, 16)
+    assert sixteen.dtype == np.uint16 and sixteen.tolist() == [[[65535, 65278, 65021]]]
+    assert at_depth(sixteen, 16) is sixteen
+    assert (at_depth(sixteen, 8) == eight).all() and at_depth(sixteen, 8).dtype == np.uint8
+    with pytest.raises(ValueError, match="pixels must be"):
+        at_depth(eight[0], 16)

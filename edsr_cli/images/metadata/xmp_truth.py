@@ -14,9 +14,9 @@ import uuid
 from dataclasses import dataclass
 from fractions import Fraction
 
-from edsr_cli.images import xmp
-from edsr_cli.images.exif_writing import turned_point
-from edsr_cli.images.xmp import EXIF, PHOTOSHOP, TIFF, Name, Node, Packet
+from edsr_cli.images.metadata import xmp
+from edsr_cli.images.metadata.exif_writing import turned_point
+from edsr_cli.images.metadata.xmp import EXIF, PHOTOSHOP, TIFF, Name, Node, Packet
 
 _GPANO = "http://ns.google.com/photos/1.0/panorama/"
 _REGIONS, _AREA = (
