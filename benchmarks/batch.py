@@ -47,10 +47,10 @@ from edsr_cli.batch.scanning import Choice, Scanner
 from edsr_cli.batch.summary import Summary
 from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.images import decode, format_for
-from edsr_cli.images.rounding import to_uint8
 from edsr_cli.inference import Upscaler
 from edsr_cli.jobs.threads import choose_limits
 from edsr_cli.jobs.worker import Worker
+from edsr_cli.pixels.depth import to_uint8
 
 MODEL = "edsr-free"
 COMMAND = [sys.executable, "-m", "edsr_cli"]

@@ -19,11 +19,11 @@ from edsr_cli.arguments import (
 )
 from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.checkpoints.stated import Stated
+from edsr_cli.files.names import display_name
 from edsr_cli.images import decode, from_pil, to_pil
 from edsr_cli.images.alpha import DROP, UNCOVERED, alpha_setting, applied, enlarged
+from edsr_cli.images.picture import Compression
 from edsr_cli.images.provenance import provenance
-from edsr_cli.images.quality import Compression
-from edsr_cli.images.source import display_name
 from edsr_cli.inference import Progress, Tile, Upscaler
 from edsr_cli.inference.processors import use_threads
 from edsr_cli.inference.upscaler import check_tile

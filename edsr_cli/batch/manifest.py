@@ -22,10 +22,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edsr_cli.files.atomic import atomic_write
+from edsr_cli.files.disk import sync
+from edsr_cli.files.names import display_name
 from edsr_cli.files.own import NotPlainError, open_plain
-from edsr_cli.files.sync import sync
-from edsr_cli.images import atomic_write
-from edsr_cli.images.source import display_name
+from edsr_cli.files.reasons import kind_of_system_error
 from edsr_cli.jobs.ledger import FileState, LedgerError
 
 _SPARE_LINES = 1000  # superseded lines for which a manifest is not worth rewriting
@@ -272,15 +273,16 @@ class _Explained:
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, NotPlainError):
             raise LedgerError(
-                f"{display_name(self._path)}: the list of what is done cannot be kept there: "
-                f"{error.strerror}.",
+                f"the list of what is done cannot be kept there: {error.strerror}.",
                 "Move it away, or choose another output folder with -o.",
+                about=display_name(self._path),
             ) from error
         if isinstance(error, OSError):
             raise LedgerError(
-                f"{display_name(self._path)}: the list of what is done cannot be kept "
-                f"({error.strerror}).",
+                f"the list of what is done cannot be kept ({error.strerror}).",
                 "Make room there, or choose another output folder with -o.",
+                about=display_name(self._path),
+                kind=kind_of_system_error(error, reading=False),
             ) from error
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edsr_cli.batch.scanning import Ignored
-from edsr_cli.jobs.record import Kind, Record, Status
-from edsr_cli.jobs.threads import Load
+from edsr_cli.errors import Kind
+from edsr_cli.jobs.executors import Load
+from edsr_cli.jobs.record import Record, Status
 
 KEPT_FAILURES = 1000
 """Failures that a summary holds; the manifest has them all."""

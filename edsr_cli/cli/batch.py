@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from edsr_cli.batch.scanning import Item, Scanner, Source
     from edsr_cli.batch.summary import Summary
     from edsr_cli.inference import Tile, Upscaler
-    from edsr_cli.jobs.batch.report import About
     from edsr_cli.jobs.record import Record
+    from edsr_cli.report import About
 
 
 def command(
@@ -86,10 +86,10 @@ def command(
         from edsr_cli.images import DEFAULT_MAX_PIXELS, format_for
         from edsr_cli.images.alpha import check_format
         from edsr_cli.jobs import estimate
-        from edsr_cli.jobs.batch.report import Report, check_path
         from edsr_cli.jobs.task import Options
         from edsr_cli.jobs.threads import choose_limits
         from edsr_cli.jobs.worker import WorkerSpec
+        from edsr_cli.report import Report, check_path
         from edsr_cli.restoration.networks import as_setting
 
     with terminal.log():
@@ -173,8 +173,7 @@ def _about(
     roots: "Sequence[Root]", recipe: "Recipe", upscalers: "Sequence[Upscaler]", watch: bool
 ) -> "About":
     """What a report says about the run."""
-    from edsr_cli.inference.devices import describe
-    from edsr_cli.jobs.batch.report import About
+    from edsr_cli.report import About
 
     settings = {
         "model": recipe.model,
@@ -182,7 +181,7 @@ def _about(
         "scale": f"x{recipe.scale}",
         "restoring": recipe.restore,
         "self-ensemble": "yes" if recipe.ensemble else "no",
-        "device": ", ".join(describe(upscaler.device) for upscaler in upscalers),
+        "device": ", ".join(upscaler.engine.describe(upscaler.device) for upscaler in upscalers),
         "precision": recipe.precision,
         "format": recipe.format,
         "alpha": recipe.alpha,

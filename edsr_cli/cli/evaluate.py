@@ -67,8 +67,8 @@ def command(
         from edsr_cli.evaluation.evaluate import Settings
         from edsr_cli.evaluation.plot import check_plot, default_degradations, plot_gain
         from edsr_cli.evaluation.saving import refuse_conflicts
+        from edsr_cli.files.names import display_name
         from edsr_cli.images import DEFAULT_MAX_PIXELS
-        from edsr_cli.images.source import display_name
         from edsr_cli.inference.processors import use_threads
         from edsr_cli.restoration.networks import (
             as_setting,

@@ -1,6 +1,7 @@
 """How tasks become records: what all ways have in common, and the simplest of them."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from edsr_cli.jobs.record import Record
@@ -52,3 +53,31 @@ class Serial:
     def stop(self) -> None:
         """See `Executor.stop`."""
         self._stopping = True
+
+
+@dataclass
+class Load:
+    """How the devices spent their time, in seconds, added up over their loops.
+
+    Attributes:
+        busy: upscaling.
+        starved: waiting for a decoded picture.
+        blocked: waiting for room for an upscaled one.
+    """
+
+    busy: float = 0.0
+    starved: float = 0.0
+    blocked: float = 0.0
+
+    @property
+    def busy_share(self) -> float:
+        """Part of the time that the devices were busy, in 0..1."""
+        total = self.busy + self.starved + self.blocked
+        return self.busy / total if total else 0.0
+
+    @property
+    def bottleneck(self) -> str:
+        """The stage that the others wait for: "decode", "upscale" or "encode"."""
+        if self.busy >= self.starved + self.blocked:
+            return "upscale"
+        return "decode" if self.starved > self.blocked else "encode"

@@ -6,13 +6,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from edsr_cli.errors import EdsrError
-from edsr_cli.jobs.record import Kind, Record
+from edsr_cli.errors import EdsrError, Kind
+from edsr_cli.jobs.record import Record
 from edsr_cli.jobs.task import Task
 
 
 class LedgerError(EdsrError):
     """The ledger cannot be read or written, so nobody could tell what is done."""
+
+    of_class = Kind.MANIFEST
 
 
 @dataclass(frozen=True)

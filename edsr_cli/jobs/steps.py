@@ -1,6 +1,5 @@
 """The steps of a file's life: inspect, decode, upscale, write. Plain functions; all may raise."""
 
-import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -12,14 +11,14 @@ from typing import Any
 from numpy.typing import NDArray
 
 from edsr_cli import images
-from edsr_cli.errors import DeviceMemoryError, EdsrError, PictureError, WeightsError
-from edsr_cli.images import Metadata, Picture, TooLargeError
+from edsr_cli.errors import FileError, Kind, PictureError
+from edsr_cli.files.atomic import check_writable
+from edsr_cli.files.names import display_name
+from edsr_cli.files.reasons import kind_of_system_error
+from edsr_cli.images import Metadata, Picture
 from edsr_cli.images.alpha import DROP, KEEP, UNCOVERED, WAYS_OUT, applied, enlarged
-from edsr_cli.images.source import display_name
 from edsr_cli.inference import Progress, Upscaled, Upscaler
 from edsr_cli.inference.planning import Plan
-from edsr_cli.jobs.ledger import LedgerError
-from edsr_cli.jobs.record import Kind
 from edsr_cli.jobs.streams import read_stdin, stdout
 from edsr_cli.jobs.task import Options, Task
 from edsr_cli.pixels.arrays import Pixels
@@ -27,6 +26,8 @@ from edsr_cli.pixels.arrays import Pixels
 
 class OutputExistsError(PictureError):
     """There is a file where the output would go."""
+
+    of_class = Kind.EXISTS
 
 
 @dataclass(frozen=True)
@@ -80,21 +81,20 @@ def check_output(task: Task, options: Options, *, touch: bool = True) -> None:
             folder = _existing(destination.parent)
         else:
             if destination.is_dir():
-                raise PictureError(f"{name}: this is a folder.", "Give a file with -o.")
+                raise PictureError("this is a folder.", "Give a file with -o.", about=name)
             if not options.overwrite:
                 raise OutputExistsError(
-                    f"{name}: the file exists already.", "To replace it, add --overwrite."
+                    "the file exists already.", "To replace it, add --overwrite.", about=name
                 )
             if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
                 raise PictureError(
-                    f"{name}: this is a device or a pipe, not a file.", "Choose another name."
+                    "this is a device or a pipe, not a file.", "Choose another name.", about=name
                 )
             folder = Path(os.path.realpath(destination)).parent
     try:
-        images.check_writable(folder, touch=touch)
-    except PictureError as error:
-        reason = error.message.removeprefix(f"{display_name(folder)}: ")
-        raise PictureError(f"{name}: {reason}", error.hint) from error
+        check_writable(folder, touch=touch)
+    except FileError as error:
+        raise PictureError(error.what, error.hint, about=name, kind=error.kind) from error
 
 
 def decode(inspected: Inspected, options: Options) -> Picture:
@@ -221,60 +221,6 @@ def output_name(task: Task) -> str:
     return "standard output" if task.destination is None else display_name(task.destination)
 
 
-_CLASSES: tuple[tuple[type[BaseException], Kind], ...] = (
-    (OutputExistsError, Kind.EXISTS),
-    (TooLargeError, Kind.TOO_LARGE),
-    (DeviceMemoryError, Kind.MEMORY),
-    (MemoryError, Kind.MEMORY),
-    (WeightsError, Kind.WEIGHTS),
-    (LedgerError, Kind.MANIFEST),
-)
-
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-
-_CODES = {
-    errno.EACCES: Kind.PERMISSION,
-    errno.EPERM: Kind.PERMISSION,
-    errno.EROFS: Kind.PERMISSION,
-    errno.ENAMETOOLONG: Kind.NAME,
-    errno.EILSEQ: Kind.NAME,
-    errno.EEXIST: Kind.EXISTS,
-    errno.ENOMEM: Kind.MEMORY,
-}
-
-_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ESTALE)
-
-
-def kind_of(error: BaseException, *, reading: bool) -> Kind:
-    """The kind of a failure, by the error and by what is behind it.
-
-    Args:
-        error: what was raised.
-        reading: whether the input was concerned, not the output.
-    """
-    chain = list(_chain(error))
-    if any(isinstance(cause, OSError) and cause.errno in _FULL for cause in chain):
-        return Kind.DISK_FULL
-    for cause in chain:
-        for known, kind in _CLASSES:
-            if isinstance(cause, known):
-                return kind
-        code = cause.errno if isinstance(cause, OSError) else None
-        if code in _CODES:
-            return _CODES[code]
-        if code in _GONE and reading:
-            return Kind.MISSING
-    if not isinstance(error, (EdsrError, OSError)):
-        return Kind.UNEXPECTED
-    return Kind.UNREADABLE if reading else Kind.OUTPUT
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__
-
-
 @contextmanager
 def _explained(name: str) -> Iterator[None]:
     """Turn failures of the file system into a `PictureError` about the file to be written."""
@@ -282,7 +228,10 @@ def _explained(name: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise PictureError(
-            f"{name}: it cannot be written ({error.strerror}).", "Write it somewhere else."
+            f"it cannot be written ({error.strerror}).",
+            "Write it somewhere else.",
+            about=name,
+            kind=kind_of_system_error(error, reading=False),
         ) from error
 
 

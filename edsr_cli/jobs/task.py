@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edsr_cli.images import DEFAULT_MAX_PIXELS, OutputFormat
-from edsr_cli.inference import Tile
+
+if TYPE_CHECKING:
+    from edsr_cli.inference import Tile
 
 STREAM = "-"
 """Stands for standard input or standard output."""
@@ -54,7 +57,7 @@ class Options:
     """
 
     ensemble: bool = False
-    tile: Tile = "auto"
+    tile: "Tile" = "auto"
     max_pixels: int = DEFAULT_MAX_PIXELS
     overwrite: bool = False
     compression: int | None = None

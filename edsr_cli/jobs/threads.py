@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from edsr_cli.inference import Upscaler, devices, processors
+from edsr_cli.inference import Upscaler, memory, processors
+from edsr_cli.jobs.executors import Load
 from edsr_cli.jobs.flow import AbandonedError, Channel, Crew, InFlight, Room
 from edsr_cli.jobs.task import Task
 from edsr_cli.jobs.worker import Work, Worker
@@ -61,37 +62,9 @@ def choose_limits(
     growth = upscalers[0].scale ** 2
     if queue_bytes is None:
         wanted = sum(_DECODED_BYTES[kind] for kind in types) * (1 + growth)
-        queue_bytes = min(wanted, devices.memory_budget(devices.pick_device("cpu")) // 2)
+        queue_bytes = min(wanted, memory.budget() // 2)
     decoded = queue_bytes // (1 + growth)
     return Limits(workers=workers, decoded_bytes=decoded, upscaled_bytes=queue_bytes - decoded)
-
-
-@dataclass
-class Load:
-    """How the devices spent their time, in seconds, added up over their loops.
-
-    Attributes:
-        busy: upscaling.
-        starved: waiting for a decoded picture.
-        blocked: waiting for room for an upscaled one.
-    """
-
-    busy: float = 0.0
-    starved: float = 0.0
-    blocked: float = 0.0
-
-    @property
-    def busy_share(self) -> float:
-        """Part of the time that the devices were busy, in 0..1."""
-        total = self.busy + self.starved + self.blocked
-        return self.busy / total if total else 0.0
-
-    @property
-    def bottleneck(self) -> str:
-        """The stage that the others wait for: "decode", "upscale" or "encode"."""
-        if self.busy >= self.starved + self.blocked:
-            return "upscale"
-        return "decode" if self.starved > self.blocked else "encode"
 
 
 @dataclass

@@ -13,16 +13,17 @@ from numpy.typing import NDArray
 from edsr_cli.checkpoints import registry, store
 from edsr_cli.checkpoints.loader import NOTHING_STATED, LoadedNetwork, load_network
 from edsr_cli.checkpoints.stated import Stated
-from edsr_cli.errors import EdsrError, ExitCode, UsageError
+from edsr_cli.errors import EdsrError, ExitCode, Kind, UsageError
+from edsr_cli.files.names import display_name
+from edsr_cli.files.reasons import kind_of
 from edsr_cli.images import Metadata
 from edsr_cli.images.provenance import provenance
-from edsr_cli.images.source import display_name
 from edsr_cli.inference import Progress, Upscaler
 from edsr_cli.inference.planning import Plan
 from edsr_cli.inference.processors import use_threads
 from edsr_cli.jobs import steps
 from edsr_cli.jobs.ledger import NO_FILE, FileState, Ledger, Verdict, state_of
-from edsr_cli.jobs.record import Kind, Record, Status
+from edsr_cli.jobs.record import Record, Status
 from edsr_cli.jobs.task import Options, Task
 from edsr_cli.pixels.arrays import Pixels
 from edsr_cli.restoration.choice import Choice, Setting
@@ -133,9 +134,9 @@ class Work:
 
     def _fail(self, error: Exception, reading: bool) -> None:
         name = steps.input_name(self.task)
-        kind = steps.kind_of(error, reading=reading)
+        kind = kind_of(error, reading)
         if isinstance(error, EdsrError):
-            named = error.message.startswith((f"{name}: ", f"{steps.output_name(self.task)}: "))
+            named = error.about in (name, steps.output_name(self.task))
             reason, code = str(error) if named else f"{name}: {error}", error.exit_code
             if error.__cause__ is not None:
                 logger.debug("What is behind the error below:", exc_info=error.__cause__)

@@ -8,7 +8,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
-from edsr_cli.images.quality import Compression
+from edsr_cli.images.picture import Compression
 from edsr_cli.pixels.arrays import Pixels
 from edsr_cli.restoration.grid import jpeg_quality
 from edsr_cli.restoration.noise import noise_level

@@ -1,6 +1,7 @@
 """A batch as the command makes it, with the network that repeats pixels."""
 
 import hashlib
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from edsr_cli.images import format_for
 from edsr_cli.inference import Upscaler
 from edsr_cli.jobs.record import Record
 from edsr_cli.jobs.task import Options
-from edsr_cli.jobs.threads import Limits
+from edsr_cli.jobs.threads import Limits, Threaded
 from edsr_cli.jobs.worker import Worker
 from tests.jobs.nearest import NAME, nearest_network, read_back, repeated
 
@@ -113,6 +114,19 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make it an error to read or upscale a picture."""
     monkeypatch.setattr(Upscaler, "upscale", None)
     monkeypatch.setattr(Worker, "decode", None)
+
+
+def no_more_than_until_the_stop(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the network wait with all further pictures until the run is told to begin none."""
+    upscale, stop, begun, told = Upscaler.upscale, Threaded._begin_nothing, [], threading.Event()
+
+    def wait(*arguments, **options):
+        begun.append(1)
+        assert len(begun) <= count or told.wait(60)
+        return upscale(*arguments, **options)
+
+    monkeypatch.setattr(Upscaler, "upscale", wait)
+    monkeypatch.setattr(Threaded, "_begin_nothing", lambda self: (stop(self), told.set()))
 
 
 def paint(path: Path, height: int = 6, width: int = 9, seed: int = 0) -> np.ndarray:

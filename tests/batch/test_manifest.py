@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edsr_cli.batch import manifest as module
-from edsr_cli.batch.manifest import FileState, LedgerError, Made, Manifest
-from edsr_cli.files import sync
+from edsr_cli.batch.manifest import Made, Manifest
+from edsr_cli.files import disk
+from edsr_cli.jobs.ledger import FileState, LedgerError
 
 MADE = Made("a.png", "a.jpg", FileState(5, 10**18), FileState(7, 2 * 10**18), "0123456789abcdef")
 
@@ -263,7 +264,7 @@ def test_a_disk_that_does_not_confirm_what_is_written(path, monkeypatch, caplog,
     def fail(descriptor):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(sync, "_warned", set())
+    monkeypatch.setattr(disk, "_warned", set())
     with monkeypatch.context() as patch:
         patch.setattr("os.fsync", fail)
         written(path, MADE, replace(MADE, output="b"))

@@ -24,7 +24,7 @@ def test_several_devices_share_the_work(engine, pixels, output, monkeypatch):
     def meet(upscaler, *arguments, **options):
         if len(used) < 2:
             used.add(upscaler)
-            meeting.wait(20)  # both are at work at the same time
+            meeting.wait(60)  # both are at work at the same time
         return upscale(upscaler, *arguments, **options)
 
     monkeypatch.setattr(Upscaler, "upscale", meet)
@@ -80,9 +80,7 @@ def test_a_source_is_read_only_a_little_ahead(engine, output, monkeypatch):
     go_on = threading.Event()
     upscale = Upscaler.upscale
     monkeypatch.setattr(
-        Upscaler,
-        "upscale",
-        lambda *arguments, **options: (go_on.wait(20), upscale(*arguments, **options))[1],
+        Upscaler, "upscale", lambda *args, **options: (go_on.wait(60), upscale(*args, **options))[1]
     )
     fed = []
 
@@ -109,21 +107,25 @@ def test_memory_is_bounded_in_bytes(engine, output, monkeypatch, slow):
         side = 60 if i == 7 else 20
         paint(engine.source / f"{i:02}.png", side, side, i)
     used, take = {}, Room.take
+    limits = Limits(workers=3, decoded_bytes=4 * small, upscaled_bytes=5 * 4 * small)
+    watched = limits.decoded_bytes if slow == "upscale" else limits.upscaled_bytes
+    bound = (4 if slow == "upscale" else 3) * small
+    reached = threading.Event()
 
     def look(room, size):
         take(room, size)
-        used.setdefault(room.limit, []).append((room.used, size))
+        total = room.used
+        used.setdefault(room.limit, []).append((total, size))
+        if room.limit == watched and total >= bound:
+            reached.set()
 
     monkeypatch.setattr(Room, "take", look)
     name = "upscale" if slow == "upscale" else "write"
     owner = Upscaler if slow == "upscale" else Worker
     original = getattr(owner, name)
     monkeypatch.setattr(
-        owner,
-        name,
-        lambda *arguments, **options: (time.sleep(0.01), original(*arguments, **options))[1],
+        owner, name, lambda *args, **options: (reached.wait(60), original(*args, **options))[1]
     )
-    limits = Limits(workers=3, decoded_bytes=4 * small, upscaled_bytes=5 * 4 * small)
     run = engine.run(limits=limits)
     assert run.summary.done == 20
     decoded, upscaled = used[limits.decoded_bytes], used[limits.upscaled_bytes]
@@ -133,7 +135,7 @@ def test_memory_is_bounded_in_bytes(engine, output, monkeypatch, slow):
         total <= limits.upscaled_bytes or total == size == 4 * large for total, size in upscaled
     )
     busiest = max(total for total, _ in (decoded if slow == "upscale" else upscaled))
-    assert busiest >= (4 if slow == "upscale" else 3) * small  # the bound was reached
+    assert busiest >= bound
 
 
 def test_the_device_never_waits_while_a_picture_is_ready(engine, pixels, monkeypatch):
@@ -143,7 +145,7 @@ def test_the_device_never_waits_while_a_picture_is_ready(engine, pixels, monkeyp
 
     def slow(worker, work):
         if work.task.source.name == "0.png":
-            assert go_on.wait(20)
+            assert go_on.wait(60)
         decode(worker, work)
 
     def watch(*arguments, **options):

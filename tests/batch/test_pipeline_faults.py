@@ -3,24 +3,21 @@
 import errno
 import os
 import threading
-import time
 
 import pytest
 
 from edsr_cli import images
 from edsr_cli.batch.ledger import FolderLedger, OutputFolder
 from edsr_cli.batch.manifest import Manifest
-from edsr_cli.errors import DeviceMemoryError, PictureError, ThreadError, WeightsError
+from edsr_cli.errors import DeviceMemoryError, Kind, PictureError, ThreadError, WeightsError
+from edsr_cli.files import atomic
 from edsr_cli.inference import Upscaler
+from edsr_cli.jobs import steps
 from edsr_cli.jobs.ledger import LedgerError
-from edsr_cli.jobs.record import Kind, Status
+from edsr_cli.jobs.record import Status
 from edsr_cli.jobs.threads import Limits
 from edsr_cli.jobs.worker import Worker
-from tests.batch.engine import (
-    Collect,
-    contents,
-    whole,
-)
+from tests.batch.engine import Collect, contents, no_more_than_until_the_stop, whole
 
 pytestmark = pytest.mark.usefixtures("threads_end")
 
@@ -47,7 +44,7 @@ def test_threads_that_cannot_be_started_are_the_reason(engine, pixels, output, m
 
 FAULTS = {
     "probe": (images, "probe"),
-    "check_writable": (images, "check_writable"),
+    "check_writable": (steps, "check_writable"),
     "decode": (images, "decode"),
     "upscale": (Upscaler, "upscale"),
     "encode": (images, "write_picture"),
@@ -177,17 +174,8 @@ def test_a_listener_that_fails_ends_the_run(engine, pixels, output, method):
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_stops_the_run(engine, pixels, output, monkeypatch, number):
-    from edsr_cli.images import atomic
-
     write, calls = atomic._RawFile.write, []
-    monkeypatch.setattr(
-        Upscaler,
-        "upscale",
-        lambda *arguments, original=Upscaler.upscale, **options: (
-            time.sleep(0.02),
-            original(*arguments, **options),
-        )[1],
-    )
+    no_more_than_until_the_stop(4, monkeypatch)
 
     def full(file, data):
         calls.append(data)

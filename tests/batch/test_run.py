@@ -10,9 +10,10 @@ from PIL import Image
 from edsr_cli import images
 from edsr_cli.batch.ledger import OutputFolder
 from edsr_cli.batch.scanning import MANIFEST, Ignored
-from edsr_cli.errors import UsageError
+from edsr_cli.errors import Kind, UsageError
 from edsr_cli.inference import Upscaler
-from edsr_cli.jobs.record import Kind, Status
+from edsr_cli.jobs import steps
+from edsr_cli.jobs.record import Status
 from edsr_cli.jobs.worker import Worker
 from tests.batch.engine import (
     contents,
@@ -220,17 +221,19 @@ def test_an_output_folder_that_goes_away_is_not_made_again(engine, source, outpu
 
 
 @posix
-@pytest.mark.parametrize("step", ["check_writable", "write_picture"])
-def test_an_output_folder_that_goes_away_under_our_hands(engine, source, output, monkeypatch, step):
+@pytest.mark.parametrize(("owner", "step"), [(steps, "check_writable"), (images, "write_picture")])
+def test_an_output_folder_that_goes_away_under_our_hands(
+    engine, source, output, monkeypatch, owner, step
+):
     """It was there a moment ago: what fails then is not the picture's fault."""
     paint_all(source, ["a.png"])
-    real = getattr(images, step)
+    real = getattr(owner, step)
 
     def unplug(*arguments, **options):
         output.rename(output.with_name("away"))
         return real(*arguments, **options)
 
-    monkeypatch.setattr(images, step, unplug)
+    monkeypatch.setattr(owner, step, unplug)
     (record,) = engine.run().records
     assert record.kind is Kind.OUTPUT and "the output folder has gone" in record.reason
     assert not output.exists()

@@ -5,8 +5,10 @@ import pytest
 
 from edsr_cli.batch import summary as module
 from edsr_cli.batch.scanning import Ignored
-from edsr_cli.batch.summary import Load, Summary
-from edsr_cli.jobs.record import Kind, Record, Status
+from edsr_cli.batch.summary import Summary
+from edsr_cli.errors import Kind
+from edsr_cli.jobs.executors import Load
+from edsr_cli.jobs.record import Record, Status
 
 
 def done(**values):

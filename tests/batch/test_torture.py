@@ -12,9 +12,10 @@ import pytest
 from PIL import Image
 
 from edsr_cli.batch.scanning import BatchTask, Ignored
+from edsr_cli.errors import Kind
+from edsr_cli.files.names import display_name
 from edsr_cli.images import decode
-from edsr_cli.images.source import display_name
-from edsr_cli.jobs.record import Kind, Status
+from edsr_cli.jobs.record import Status
 from tests.batch.engine import Collect, Engine, contents, is_upscaled
 from tests.images import builders
 

@@ -7,9 +7,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from edsr_cli.batch.ledger import Verdict, Wanted, judge
-from edsr_cli.batch.manifest import FileState, Made
-from edsr_cli.jobs.record import Kind
+from edsr_cli.batch.ledger import Wanted, judge
+from edsr_cli.batch.manifest import Made
+from edsr_cli.errors import Kind
+from edsr_cli.jobs.ledger import FileState, Verdict
 
 SECOND = 10**9
 SOURCE, OLD, NEW = (FileState(size, size * 100 * SECOND) for size in (1, 2, 3))

@@ -1,1 +1,0 @@
-"""Reports of runs over folders."""
