@@ -81,6 +81,7 @@ def command(
     terminal = Terminal.with_flags(quiet, verbose)
 
     with terminal.starting(), interruption.held():
+        from edsr_cli.checkpoints.checkpoint import weights_digest
         from edsr_cli.checkpoints.stated import Stated
         from edsr_cli.images import DEFAULT_MAX_PIXELS, format_for
         from edsr_cli.images.alpha import check_format
@@ -88,13 +89,13 @@ def command(
         from edsr_cli.jobs import estimate
         from edsr_cli.jobs.batch.globs import Choice
         from edsr_cli.jobs.batch.limits import choose_limits
-        from edsr_cli.jobs.batch.recipe import Recipe, weights_digest
+        from edsr_cli.jobs.batch.recipe import Recipe
         from edsr_cli.jobs.batch.report import Report, check_path
         from edsr_cli.jobs.batch.roots import assign_folders
         from edsr_cli.jobs.batch.run import Batch
         from edsr_cli.jobs.batch.scanning import Scanner
         from edsr_cli.jobs.upscale import Settings
-        from edsr_cli.restoration.networks import networks_of, restore_label
+        from edsr_cli.restoration.networks import restore_label, weights_of
 
     with terminal.log():
         use_threads(threads)
@@ -120,7 +121,7 @@ def command(
         settings = Settings(name, ensemble, columns, pixels, not resume, compression, alpha)
         recipe = Recipe(
             name,
-            weights_digest(*networks_of(first)),
+            weights_digest(*weights_of(first)),
             first.scale,
             ensemble,
             first.precision.value,
