@@ -27,8 +27,9 @@ from edsr_cli.images.source import display_name
 from edsr_cli.inference import Progress, Tile, Upscaler
 from edsr_cli.inference.processors import use_threads
 from edsr_cli.inference.upscaler import check_tile
+from edsr_cli.options.values import Setting
 from edsr_cli.pixels.arrays import Pixels, check_pixels
-from edsr_cli.restoration.choice import Choice, Setting
+from edsr_cli.restoration.choice import Choice
 from edsr_cli.restoration.networks import at_choice, choice_for, find_restoration, make_upscaler
 from edsr_cli.restoration.words import describe
 

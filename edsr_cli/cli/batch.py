@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from edsr_cli.cli import batch_options, interruption, options
+from edsr_cli.cli import interruption
 from edsr_cli.cli.batch_progress import BatchProgress
 from edsr_cli.cli.batch_table import endings
 from edsr_cli.cli.downloads import finder
 from edsr_cli.cli.json_lines import JsonLines
+from edsr_cli.cli.options import Results, command
 from edsr_cli.cli.terminal import Terminal
 from edsr_cli.errors import ExitCode, UsageError
+from edsr_cli.options.pictures import BatchOptions
 
 if TYPE_CHECKING:
-    from edsr_cli.checkpoints.stated import Stated
-    from edsr_cli.inference import Tile, Upscaler
+    from edsr_cli.inference import Upscaler
     from edsr_cli.jobs.batch.recipe import Recipe
     from edsr_cli.jobs.batch.record import Record
     from edsr_cli.jobs.batch.report import About
@@ -30,58 +31,32 @@ if TYPE_CHECKING:
     from edsr_cli.jobs.batch.tasks import Item, Source
 
 
-def command(
-    inputs: batch_options.Folders,
-    output: batch_options.Mirror = None,
-    scale: options.Scale = None,
-    format_name: batch_options.MirrorFormat = None,
-    model: options.Model = "edsr-free",
-    restore: options.Restore = None,
-    ensemble: options.Ensemble = False,
-    include: batch_options.Include = None,
-    exclude: batch_options.Exclude = None,
-    recursive: batch_options.Recursive = True,
-    resume: batch_options.Resume = True,
-    watch: batch_options.Watch = False,
-    dry_run: options.DryRun = False,
-    download: options.Download = False,
-    checksum: batch_options.Checksum = False,
-    fail_fast: batch_options.FailFast = False,
-    report: batch_options.Report = None,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
-    device: batch_options.Devices = "auto",
-    precision: options.Precision = options.PrecisionName.AUTO,
-    workers: batch_options.Workers = None,
-    threads: options.Threads = None,
-    max_memory: options.MaxMemory = None,
-    max_queue: batch_options.MaxQueue = None,
-    batch_size: batch_options.BatchSize = None,
-    tile: options.Tile = "auto",
-    max_pixels: options.MaxPixels = None,
-    compression: options.Compression = None,
-    alpha: options.Alpha = "drop",
-    layout: options.Layout = None,
-    value_range: options.ValueRange = None,
-    mean_shift: options.MeanShift = None,
-    residual_scale: options.ResidualScale = None,
-) -> None:
+@command(BatchOptions, Results)
+def batch(options: BatchOptions, results: Results) -> None:
     """Upscale folders of pictures.
 
     Reading, upscaling and writing go on at the same time. What is done is recorded in the output
     folder, so that the same command does only the rest, whatever ended it: Ctrl-C (once: finish the
     pictures at work; twice: stop at once), a full disk, a power cut.
 
-    **Exit codes**: 0 all done, 1 some files failed, 2 wrong usage, 3 weights missing or
-    damaged, 130 interrupted.
+    Exit codes: 0 all done, 1 some files failed, 2 wrong usage, 3 weights missing or damaged, 130
+    interrupted.
+
+    Examples:
+      edsr batch photos/
+          makes photos_x4/; said again, it does what is left
+      edsr batch photos/ -o large/ -f webp
+          to another folder, as WebP
+      edsr batch photos/ --include '*.jpg' --exclude thumbs
+          some of them
+      edsr batch inbox/ --watch
+          goes on with what arrives
     """
-    if watch and dry_run:
+    if options.watch and options.dry_run:
         raise UsageError("--watch and --dry-run exclude each other.")
-    terminal = Terminal.with_flags(quiet, verbose)
+    terminal = Terminal.with_flags(results.quiet, results.verbose)
 
     with terminal.starting(), interruption.held():
-        from edsr_cli.checkpoints.stated import Stated
         from edsr_cli.images import DEFAULT_MAX_PIXELS, format_for
         from edsr_cli.images.alpha import check_format
         from edsr_cli.inference.processors import use_threads
@@ -97,83 +72,99 @@ def command(
         from edsr_cli.restoration.networks import networks_of, restore_label
 
     with terminal.log():
-        use_threads(threads)
+        use_threads(options.threads)
+        report = options.report
         if report is not None:
-            if dry_run:
+            if options.dry_run:
                 terminal.note("A dry run writes no report.")
                 report = None
             else:
-                check_path(Path(report), overwrite=not resume)
-        output_format = format_for(None, format_name or "png")
-        if compression is not None and output_format.name != "PNG":
+                check_path(Path(report), overwrite=options.overwrite)
+        output_format = format_for(None, options.format)
+        if options.compression is not None and output_format.name != "PNG":
             raise UsageError("--compression is for PNG.")
-        check_format(alpha, output_format)
-        choice = Choice(include or (), exclude or ())
-        stated = Stated(layout, value_range, mean_shift, residual_scale)
-        name, upscalers = _load(
-            terminal, model, scale, stated, download, restore, device, precision.value, max_memory
-        )
+        check_format(options.alpha, output_format)
+        choice = Choice(options.include, options.exclude)
+        name, upscalers = _load(terminal, options)
         first = upscalers[0]
-        roots = assign_folders(inputs, output, first.scale, recursive)
-        columns: Tile = tile if not tile.isdigit() else int(tile)  # type: ignore[assignment]
-        pixels = max_pixels or DEFAULT_MAX_PIXELS
-        settings = Settings(name, ensemble, columns, pixels, not resume, compression, alpha)
+        roots = assign_folders(options.inputs, options.output, first.scale, options.recursive)
+        settings = Settings(
+            name,
+            options.ensemble,
+            options.tile,
+            options.max_pixels or DEFAULT_MAX_PIXELS,
+            options.overwrite,
+            options.compression,
+            options.alpha,
+        )
         recipe = Recipe(
             name,
             weights_digest(*networks_of(first)),
             first.scale,
-            ensemble,
+            options.ensemble,
             first.precision.value,
             output_format.name,
             restore_label(first),
-            alpha,
+            options.alpha,
         )
-        limits = choose_limits(upscalers, workers, max_queue, batch_size)
+        limits = choose_limits(upscalers, options.workers, options.max_queue, options.batch_size)
         folders = [root.folder for root in roots]
-        batch = Batch(upscalers, folders, settings, recipe, limits, checksum, fail_fast, watch)
-        scanner = Scanner(roots, choice, output_format, recursive)
-        source, counting = _sources(scanner, roots, watch)
+        batch = Batch(
+            upscalers,
+            folders,
+            settings,
+            recipe,
+            limits,
+            options.checksum,
+            options.fail_fast,
+            options.watch,
+        )
+        scanner = Scanner(roots, choice, output_format, options.recursive)
+        source, counting = _sources(scanner, roots, options.watch)
         with ExitStack() as stack:
             lines = JsonLines(terminal)
-            listeners: list[Listener] = [_JsonListener(lines)] if as_json else []
+            listeners: list[Listener] = [_JsonListener(lines)] if results.json else []
             if report is not None:
-                about = _about(roots, recipe, upscalers, watch)
-                listeners.append(stack.enter_context(Report(Path(report), about, not resume)))
-            if watch:
-                terminal.note(f"Watching {_names(inputs)}, until Ctrl-C. {_where(roots, 'go to')}")
+                about = _about(roots, recipe, upscalers, options.watch)
+                listeners.append(
+                    stack.enter_context(Report(Path(report), about, options.overwrite))
+                )
+            if options.watch:
+                terminal.note(
+                    f"Watching {_names(options.inputs)}, until Ctrl-C. {_where(roots, 'go to')}"
+                )
             work = _WorkListener()
-            listeners += [work] if dry_run else []
+            listeners += [work] if options.dry_run else []
             summary = _run(
-                terminal, batch, source, counting, listeners, first.scale, dry_run, as_json
+                terminal,
+                batch,
+                source,
+                counting,
+                listeners,
+                first.scale,
+                options.dry_run,
+                results.json,
             )
         if work.multiply_adds:
             speeds = [estimate.speed(upscaler) for upscaler in upscalers]
             if speed := sum(filter(None, speeds)):
                 terminal.note(estimate.in_all(work.multiply_adds / speed))
-        _finish(terminal, summary, roots, watch, lines.failed)
+        _finish(terminal, summary, roots, options.watch, lines.failed)
 
 
-def _load(
-    terminal: Terminal,
-    model: str,
-    scale: int | None,
-    stated: "Stated",
-    download: bool,
-    restore: str | None,
-    device: str,
-    precision: str,
-    max_memory: int | None,
-) -> "tuple[str, list[Upscaler]]":
+def _load(terminal: Terminal, options: BatchOptions) -> "tuple[str, list[Upscaler]]":
     """The model's name, and an upscaler for each device."""
     from edsr_cli.checkpoints.loader import load_network
-    from edsr_cli.restoration.networks import as_setting, find_restoration, make_upscaler
+    from edsr_cli.checkpoints.stated import Stated
+    from edsr_cli.restoration.networks import find_restoration, make_upscaler
 
-    find = finder(terminal, download)
-    loaded = load_network(model, scale, stated, find)
-    restoration = find_restoration(loaded, model, as_setting(restore), find)
+    find = finder(terminal, options.download)
+    stated = Stated(options.layout, options.value_range, options.mean_shift, options.residual_scale)
+    loaded = load_network(options.model, options.scale, stated, find)
+    restoration = find_restoration(loaded, options.model, options.restore, find)
     upscalers = [
-        make_upscaler(loaded, restoration, name.strip(), precision, max_memory)
-        for name in device.split(",")
+        make_upscaler(loaded, restoration, name.strip(), options.precision, options.max_memory)
+        for name in options.device.split(",")
     ]
     if len({upscaler.precision for upscaler in upscalers}) > 1:
         raise UsageError(

@@ -3,13 +3,15 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from edsr_cli.cli import interruption, options, training_options
+from edsr_cli.cli import interruption
+from edsr_cli.cli.options import Messages, command
 from edsr_cli.cli.terminal import Terminal
 from edsr_cli.cli.training_progress import TrainingProgress
 from edsr_cli.errors import DeviceMemoryError, EdsrError, UsageError
-from edsr_cli.training.choices import Preset
+from edsr_cli.options.definition import options_of
+from edsr_cli.options.training import RecipeOptions, TrainOptions
 
 if TYPE_CHECKING:
     from edsr_cli.degradations.pictures import PictureDegradation
@@ -19,47 +21,9 @@ if TYPE_CHECKING:
     from edsr_cli.training.validation import Pairs
 
 
-def command(
-    data: training_options.Pictures,
-    output: training_options.Folder,
-    scale: training_options.Scale = None,
-    preset_name: training_options.PresetName = Preset.EDSR_BASELINE,
-    max_time: training_options.MaxTime = None,
-    init: training_options.Init = None,
-    init_scale: training_options.InitScale = None,
-    degrade: training_options.Degrade = None,
-    validate: training_options.Validate = None,
-    resume: training_options.Resume = False,
-    overwrite: training_options.Overwrite = False,
-    updates: training_options.Updates = None,
-    batch: training_options.Batch = None,
-    patch: training_options.Patch = None,
-    learning_rate: training_options.LearningRate = None,
-    betas: training_options.Betas = None,
-    epsilon: training_options.Epsilon = None,
-    schedule: training_options.ScheduleName = None,
-    decay_every: training_options.DecayEvery = None,
-    decay_factor: training_options.DecayFactor = None,
-    warmup: training_options.Warmup = None,
-    ema: training_options.Ema = None,
-    clip: training_options.Clip = None,
-    autocast: training_options.AutocastName = None,
-    channels_last: training_options.ChannelsLast = None,
-    shrink: training_options.Shrink = 1,
-    seed: training_options.Seed = None,
-    held_out: training_options.HeldOut = None,
-    validate_every: training_options.ValidateEvery = None,
-    cache: training_options.Cache = None,
-    cuda_graph: training_options.CudaGraph = True,
-    name: training_options.Name = None,
-    licence: training_options.Licence = "none stated",
-    origin: training_options.Origin = "Trained with edsr train",
-    device: options.Device = "auto",
-    threads: options.Threads = None,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
-) -> None:
-    """Train a network on your own pictures.
+@command(TrainOptions, Messages)
+def train(options: TrainOptions, messages: Messages) -> None:
+    r"""Train a network on your own pictures.
 
     The defaults are the paper's recipe: batches of 16 patches of 48 x 48, L1 loss, Adam, 1e-4
     halved every 200,000 updates, 300,000 updates: days on a CPU. For a short training, use for
@@ -68,12 +32,23 @@ def command(
     The folder of the run gets weights.safetensors, log.csv, plot.png (if matplotlib is installed)
     and state.pt, which --resume goes on from.
 
-    **Exit codes**: 0 done, 1 failed, 2 wrong usage, 3 weights or state that cannot be used, 4 out
-    of memory, 130 interrupted (the state is saved).
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 weights or state that cannot be used, 4 out of
+    memory, 130 interrupted (the state is saved).
+
+    Examples:
+      edsr train photos/ -o runs/x2 -s 2
+          as in the paper, which takes days
+      edsr train photos/ -o runs/quick -s 2 --max-time 25m --schedule cosine \
+        --lr 4e-4 --warmup 200 --ema 0.999
+          a short training
+      edsr train photos/ -o runs/x2 -s 2 --resume
+          goes on after Ctrl-C
+      edsr upscale in.png -m runs/x2/weights.safetensors
+          uses what came out
     """
-    if resume and overwrite:
+    if options.resume and options.overwrite:
         raise UsageError("--resume and --overwrite exclude each other.")
-    terminal = Terminal.with_flags(quiet, verbose)
+    terminal = Terminal.with_flags(messages.quiet, messages.verbose)
     with terminal.starting(), interruption.held():
         from edsr_cli.degradations.pictures import like
         from edsr_cli.degradations.reduction import UNKNOWN, Bicubic, Given
@@ -89,55 +64,43 @@ def command(
         from edsr_cli.training.validation import degraded_pairs
 
     with terminal.log():
-        use_threads(threads)
-        config, recipe = preset(preset_name, scale)
-        reduction, data = reduction_of(degrade or "", data, config.scales)
+        use_threads(options.threads)
+        config, recipe = preset(options.preset, options.scale)
+        degrade, shrink = options.degrade, options.shrink
+        sources = [Path(name) for name in options.data]
+        reduction, sources = reduction_of(degrade or "", sources, config.scales)
         if shrink > 1 and isinstance(reduction, Given):
             raise UsageError(
                 "--shrink does not go with LR pictures that are given.", "Leave it out."
             )
         if reduction.identity != Bicubic().identity:
             degrade = f"{UNKNOWN}:{reduction.identity}"
-        recipe = with_options(
-            recipe,
-            updates=updates,
-            max_seconds=max_time,
-            batch_size=batch,
-            patch_size=patch,
-            learning_rate=learning_rate,
-            betas=betas,
-            epsilon=epsilon,
-            schedule=schedule,
-            decay_every=decay_every,
-            decay_factor=decay_factor,
-            warmup=warmup,
-            ema=ema,
-            clip_norm=clip,
-            autocast=autocast,
-            channels_last=channels_last,
-            degradation=degrade,
-            seed=seed,
-            validate_every=validate_every,
-        )
-        target = devices.pick_device(device)
-        folder = RunFolder(output)
-        folder.check(resume, overwrite)
+        recipe = with_options(recipe, **_changes(options) | {"degradation": degrade})
+        cache = None if options.cache is None else Path(options.cache)
+        validate = None if options.validate is None else Path(options.validate)
+        target = devices.pick_device(options.device)
+        folder = RunFolder(Path(options.output))
+        folder.check(options.resume, options.overwrite)
         with terminal.progress("Reading pictures", 0) as progress:
             least = recipe.reach * max(config.scales)
-            photos = load_photos(data, config.scales, least, cache, progress, reduction, shrink)
+            photos = load_photos(sources, config.scales, least, cache, progress, reduction, shrink)
         _describe(terminal, photos)
         degradation = recipe.patch_degradation
-        learn, pairs = _validation(photos, config, validate, like(reduction), held_out)
+        learn, pairs = _validation(photos, config, validate, like(reduction), options.hold_out)
         pairs = degraded_pairs(pairs, degradation)
-        if resume:
+        if options.resume:
             network, start = random_network(config, recipe.seed), ""  # both come from the state
         else:
-            network, start = _initial(terminal, config, recipe.seed, init, init_scale)
+            network, start = _initial(
+                terminal, config, recipe.seed, options.init, options.init_scale
+            )
         _describe_split(terminal, photos, learn, validate)
         data_summary = learn.summary() | {"held_out": len(photos.photos) - len(learn.photos)}
         if shrink > 1:
             data_summary["shrink"] = shrink
-        named = f"{init} x{init_scale}" if init and init_scale else init
+        named = options.init
+        if options.init and options.init_scale:
+            named = f"{options.init} x{options.init_scale}"
         subject = Subject(config, recipe, data_summary, named, start)
         sampler = Sampler(
             learn,
@@ -149,19 +112,38 @@ def command(
             degradation,
         )
         with folder.held():
-            folder.check(resume, overwrite)  # what another process has done since
-            trainer = Trainer(network, recipe, sampler, target, graph=cuda_graph)
+            folder.check(options.resume, options.overwrite)  # what another process has done since
+            trainer = Trainer(network, recipe, sampler, target, graph=options.cuda_graph)
             run = Run(folder, subject, trainer, pairs)
-            if resume:
+            if options.resume:
                 run.resume()
                 terminal.note(f"Going on after update {run.trainer.update:,}.")
             else:
                 with _saving(terminal, run):
                     run.start()
             _train(terminal, run)
-            run.save_weights(name or output.resolve().name, licence, origin)
+            run.save_weights(
+                options.name or folder.path.resolve().name, options.licence, options.origin
+            )
             _compare(terminal, run)
             terminal.note(f"The weights are in {folder.weights}.")
+
+
+_IN_RECIPE = {
+    "max_time": "max_seconds",
+    "batch": "batch_size",
+    "patch": "patch_size",
+    "clip": "clip_norm",
+    "degrade": "degradation",
+}
+"""What options are called in a recipe, where that is something else."""
+
+
+def _changes(options: RecipeOptions) -> dict[str, Any]:
+    """What the options say of a recipe; None for nothing."""
+    return {
+        _IN_RECIPE.get(name, name): getattr(options, name) for name in options_of(RecipeOptions)
+    }
 
 
 def _describe(terminal: Terminal, photos: "Photos") -> None:

@@ -5,61 +5,48 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from edsr_cli.cli import interruption, options
+from edsr_cli.cli import interruption
 from edsr_cli.cli.downloads import finder
 from edsr_cli.cli.json_lines import JsonLines
+from edsr_cli.cli.options import Results, command
 from edsr_cli.cli.terminal import Terminal
 from edsr_cli.errors import EdsrError, ExitCode, UsageError
+from edsr_cli.options.pictures import UpscaleOptions
 from edsr_cli.restoration.words import ASKED, describe
 
 if TYPE_CHECKING:
-    from edsr_cli.inference import Tile, Upscaler
+    from edsr_cli.inference import Upscaler
     from edsr_cli.jobs.naming import Task
     from edsr_cli.jobs.upscale import Result, Settings
 
 
-def command(
-    inputs: options.Inputs,
-    output: options.Output = None,
-    scale: options.Scale = None,
-    format_name: options.Format = None,
-    model: options.Model = "edsr-free",
-    restore: options.Restore = None,
-    ensemble: options.Ensemble = False,
-    overwrite: options.Overwrite = False,
-    dry_run: options.DryRun = False,
-    download: options.Download = False,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
-    device: options.Device = "auto",
-    precision: options.Precision = options.PrecisionName.AUTO,
-    threads: options.Threads = None,
-    max_memory: options.MaxMemory = None,
-    tile: options.Tile = "auto",
-    max_pixels: options.MaxPixels = None,
-    compression: options.Compression = None,
-    alpha: options.Alpha = "drop",
-    layout: options.Layout = None,
-    value_range: options.ValueRange = None,
-    mean_shift: options.MeanShift = None,
-    residual_scale: options.ResidualScale = None,
-) -> None:
+@command(UpscaleOptions, Results)
+def upscale(options: UpscaleOptions, results: Results) -> None:
     """Upscale pictures.
 
     Whatever the input (grey, palette, CMYK, 16-bit, with alpha), the output is 8-bit RGB with the
     input's colour profile and metadata, and with alpha if you say so.
 
-    **Exit codes**: 0 all done, 1 some files failed, 2 wrong usage, 3 weights missing or
-    damaged, 4 out of memory, 130 interrupted.
+    Exit codes: 0 all done, 1 some files failed, 2 wrong usage, 3 weights missing or damaged, 4 out
+    of memory, 130 interrupted.
+
+    Examples:
+      edsr upscale photo.jpg
+          makes photo_x4.png, four times as wide and high
+      edsr upscale photo.jpg -s 2 -o large.webp
+          twice, as WebP
+      edsr upscale *.jpg -o enlarged/ -f jpeg
+          many, into a folder, as JPEG
+      edsr upscale photo.jpg --dry-run
+          says what it takes in memory and time
     """
-    terminal = Terminal.with_flags(quiet, verbose)
+    terminal = Terminal.with_flags(results.quiet, results.verbose)
 
     with terminal.starting():
         with interruption.held():
             from edsr_cli.jobs.inputs import sort_inputs
             from edsr_cli.jobs.own_outputs import without_own
-        files, refused = sort_inputs(inputs)
+        files, refused = sort_inputs(options.inputs)
         files, own = without_own(files)
         with interruption.held():
             from edsr_cli.checkpoints.loader import load_network
@@ -69,35 +56,39 @@ def command(
             from edsr_cli.inference.processors import use_threads
             from edsr_cli.jobs.naming import assign_outputs
             from edsr_cli.jobs.upscale import Settings
-            from edsr_cli.restoration.networks import as_setting, find_restoration, make_upscaler
+            from edsr_cli.restoration.networks import find_restoration, make_upscaler
 
     with terminal.log():
         if own:
             terminal.note(_left_out(own))
-        use_threads(threads)
-        stated = Stated(layout, value_range, mean_shift, residual_scale)
-        find = finder(terminal, download)
-        loaded = load_network(model, scale, stated, find)
-        restoration = find_restoration(loaded, model, as_setting(restore), find)
-        tasks = assign_outputs(files, output, loaded.scale, format_name)
-        if compression is not None and any(task.output_format.name != "PNG" for task in tasks):
+        use_threads(options.threads)
+        stated = Stated(
+            options.layout, options.value_range, options.mean_shift, options.residual_scale
+        )
+        find = finder(terminal, options.download)
+        loaded = load_network(options.model, options.scale, stated, find)
+        restoration = find_restoration(loaded, options.model, options.restore, find)
+        tasks = assign_outputs(files, options.output, loaded.scale, options.format)
+        formats = {task.output_format.name for task in tasks}
+        if options.compression is not None and formats != {"PNG"}:
             raise UsageError("--compression is for PNG.")
         for task in tasks:
-            check_format(alpha, task.output_format)
-        if tasks[0].destination is None and not dry_run:
-            _check_stdout(as_json)
-        upscaler = make_upscaler(loaded, restoration, device, precision.value, max_memory)
-        columns: Tile = tile if not tile.isdigit() else int(tile)  # type: ignore[assignment]
+            check_format(options.alpha, task.output_format)
+        if tasks[0].destination is None and not options.dry_run:
+            _check_stdout(results.json)
+        upscaler = make_upscaler(
+            loaded, restoration, options.device, options.precision, options.max_memory
+        )
         settings = Settings(
             loaded.name,
-            ensemble,
-            columns,
-            max_pixels or DEFAULT_MAX_PIXELS,
-            overwrite,
-            compression,
-            alpha,
+            options.ensemble,
+            options.tile,
+            options.max_pixels or DEFAULT_MAX_PIXELS,
+            options.overwrite,
+            options.compression,
+            options.alpha,
         )
-        _run(terminal, tasks, refused, upscaler, settings, dry_run, as_json)
+        _run(terminal, tasks, refused, upscaler, settings, options.dry_run, results.json)
 
 
 def _left_out(own: list[str]) -> str:
