@@ -2,8 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,23 +11,18 @@ import typer
 from edsr_cli.cli import interruption
 from edsr_cli.cli.batch_progress import BatchProgress
 from edsr_cli.cli.batch_table import endings
-from edsr_cli.cli.downloads import finder
 from edsr_cli.cli.json_lines import JsonLines
 from edsr_cli.cli.options import Results, command
 from edsr_cli.cli.terminal import Terminal
-from edsr_cli.errors import ExitCode, UsageError
+from edsr_cli.errors import ExitCode
 from edsr_cli.options.pictures import BatchOptions
 
 if TYPE_CHECKING:
-    from edsr_cli.inference import Upscaler
-    from edsr_cli.jobs.batch.recipe import Recipe
+    from edsr_cli.api.batch import Prepared
     from edsr_cli.jobs.batch.record import Record
-    from edsr_cli.jobs.batch.report import About
     from edsr_cli.jobs.batch.roots import Root
-    from edsr_cli.jobs.batch.run import Batch, Listener, State
-    from edsr_cli.jobs.batch.scanning import Scanner
+    from edsr_cli.jobs.batch.run import Listener, State
     from edsr_cli.jobs.batch.summary import Summary
-    from edsr_cli.jobs.batch.tasks import Item, Source
 
 
 @command(BatchOptions, Results)
@@ -52,188 +46,47 @@ def batch(options: BatchOptions, results: Results) -> None:
       edsr batch inbox/ --watch
           goes on with what arrives
     """
-    if options.watch and options.dry_run:
-        raise UsageError("--watch and --dry-run exclude each other.")
     terminal = Terminal.with_flags(results.quiet, results.verbose)
-
     with terminal.starting(), interruption.held():
-        from edsr_cli.images import DEFAULT_MAX_PIXELS, format_for
-        from edsr_cli.images.alpha import check_format
-        from edsr_cli.inference.processors import use_threads
+        from edsr_cli.api.batch import prepare
         from edsr_cli.jobs import estimate
-        from edsr_cli.jobs.batch.globs import Choice
-        from edsr_cli.jobs.batch.limits import choose_limits
-        from edsr_cli.jobs.batch.recipe import Recipe, weights_digest
-        from edsr_cli.jobs.batch.report import Report, check_path
-        from edsr_cli.jobs.batch.roots import assign_folders
-        from edsr_cli.jobs.batch.run import Batch
-        from edsr_cli.jobs.batch.scanning import Scanner
-        from edsr_cli.jobs.upscale import Settings
-        from edsr_cli.restoration.networks import networks_of, restore_label
 
     with terminal.log():
-        use_threads(options.threads)
-        report = options.report
-        if report is not None:
-            if options.dry_run:
-                terminal.note("A dry run writes no report.")
-                report = None
-            else:
-                check_path(Path(report), overwrite=options.overwrite)
-        output_format = format_for(None, options.format)
-        if options.compression is not None and output_format.name != "PNG":
-            raise UsageError("--compression is for PNG.")
-        check_format(options.alpha, output_format)
-        choice = Choice(options.include, options.exclude)
-        name, upscalers = _load(terminal, options)
-        first = upscalers[0]
-        roots = assign_folders(options.inputs, options.output, first.scale, options.recursive)
-        settings = Settings(
-            name,
-            options.ensemble,
-            options.tile,
-            options.max_pixels or DEFAULT_MAX_PIXELS,
-            options.overwrite,
-            options.compression,
-            options.alpha,
-        )
-        recipe = Recipe(
-            name,
-            weights_digest(*networks_of(first)),
-            first.scale,
-            options.ensemble,
-            first.precision.value,
-            output_format.name,
-            restore_label(first),
-            options.alpha,
-        )
-        limits = choose_limits(upscalers, options.workers, options.max_queue, options.batch_size)
-        folders = [root.folder for root in roots]
-        batch = Batch(
-            upscalers,
-            folders,
-            settings,
-            recipe,
-            limits,
-            options.checksum,
-            options.fail_fast,
-            options.watch,
-        )
-        scanner = Scanner(roots, choice, output_format, options.recursive)
-        source, counting = _sources(scanner, roots, options.watch)
-        with ExitStack() as stack:
-            lines = JsonLines(terminal)
-            listeners: list[Listener] = [_JsonListener(lines)] if results.json else []
-            if report is not None:
-                about = _about(roots, recipe, upscalers, options.watch)
-                listeners.append(
-                    stack.enter_context(Report(Path(report), about, options.overwrite))
-                )
-            if options.watch:
-                terminal.note(
-                    f"Watching {_names(options.inputs)}, until Ctrl-C. {_where(roots, 'go to')}"
-                )
-            work = _WorkListener()
-            listeners += [work] if options.dry_run else []
-            summary = _run(
-                terminal,
-                batch,
-                source,
-                counting,
-                listeners,
-                first.scale,
-                options.dry_run,
-                results.json,
-            )
+        prepared = prepare(options, terminal.progress)
+        if options.watch:
+            names = _names(root.path for root in prepared.roots)
+            where = _where(prepared.roots, "go to")
+            terminal.note(f"Watching {names}, until Ctrl-C. {where}")
+        lines, work = JsonLines(terminal), _Work()
+        # A bar cannot be drawn where JSON goes.
+        drawn = not (results.json and sys.stdout is not None and sys.stdout.isatty())
+        listeners: list[Listener] = [_JsonListener(lines)] if results.json else []
+        listeners += [work] if options.dry_run else []
+        scale = prepared.upscalers[0].scale
+        with BatchProgress(terminal, scale, drawn=drawn and not options.dry_run) as progress:
+            summary = _go(terminal, prepared, [progress, *listeners], progress)
         if work.multiply_adds:
-            speeds = [estimate.speed(upscaler) for upscaler in upscalers]
+            speeds = [estimate.speed(upscaler) for upscaler in prepared.upscalers]
             if speed := sum(filter(None, speeds)):
                 terminal.note(estimate.in_all(work.multiply_adds / speed))
-        _finish(terminal, summary, roots, options.watch, lines.failed)
+        _finish(terminal, summary, prepared.roots, options.watch, lines.failed)
 
 
-def _load(terminal: Terminal, options: BatchOptions) -> "tuple[str, list[Upscaler]]":
-    """The model's name, and an upscaler for each device."""
-    from edsr_cli.checkpoints.loader import load_network
-    from edsr_cli.checkpoints.stated import Stated
-    from edsr_cli.restoration.networks import find_restoration, make_upscaler
-
-    find = finder(terminal, options.download)
-    stated = Stated(options.layout, options.value_range, options.mean_shift, options.residual_scale)
-    loaded = load_network(options.model, options.scale, stated, find)
-    restoration = find_restoration(loaded, options.model, options.restore, find)
-    upscalers = [
-        make_upscaler(loaded, restoration, name.strip(), options.precision, options.max_memory)
-        for name in options.device.split(",")
-    ]
-    if len({upscaler.precision for upscaler in upscalers}) > 1:
-        raise UsageError(
-            "The devices would use different number formats, and so give different pictures.",
-            "Choose one with --precision.",
-        )
-    return loaded.name, upscalers
-
-
-def _sources(
-    scanner: "Scanner", roots: "Sequence[Root]", watch: bool
-) -> "tuple[Source, Iterator[Item] | None]":
-    """Where tasks come from, and what to count them by."""
-    if not watch:
-        return scanner.walk(), scanner.walk()
-    from edsr_cli.jobs.batch.watching import Watcher
-
-    return Watcher(scanner, roots).tasks(), None
-
-
-def _about(
-    roots: "Sequence[Root]", recipe: "Recipe", upscalers: "Sequence[Upscaler]", watch: bool
-) -> "About":
-    """What a report says about the run."""
-    from edsr_cli.inference.devices import describe
-    from edsr_cli.jobs.batch.report import About
-
-    settings = {
-        "model": recipe.model,
-        "weights": f"SHA-256 {recipe.weights}",
-        "scale": f"x{recipe.scale}",
-        "restoring": recipe.restore,
-        "self-ensemble": "yes" if recipe.ensemble else "no",
-        "device": ", ".join(describe(upscaler.device) for upscaler in upscalers),
-        "precision": recipe.precision,
-        "format": recipe.format,
-        "alpha": recipe.alpha,
-    }
-    folders = tuple(root.folder / root.prefix for root in roots)
-    return About(tuple(root.path for root in roots), folders, settings, watch)
-
-
-def _run(
-    terminal: Terminal,
-    batch: "Batch",
-    source: "Source",
-    counting: "Iterator[Item] | None",
-    listeners: "list[Listener]",
-    scale: int,
-    dry_run: bool,
-    as_json: bool,
+def _go(
+    terminal: Terminal, prepared: "Prepared", listeners: "list[Listener]", progress: BatchProgress
 ) -> "Summary":
-    # A bar cannot be drawn where JSON goes.
-    bar = not (as_json and sys.stdout is not None and sys.stdout.isatty())
-    with BatchProgress(terminal, scale, bar and not dry_run) as progress:
-        listeners = [progress, *listeners]
-        try:
-            with interruption.polite(batch.ask_to_stop):
-                if dry_run:
-                    return batch.plan(source, listeners)
-                return batch.run(source, listeners, counting)
-        except interruption.StoppedError as stopped:
-            if not batch.lingering:
-                raise
-            # A strip on a slow device would hold up the end, and nobody waits for it.
-            progress.close()
-            terminal.error(str(stopped))
-            sys.stderr.flush()
-            os._exit(stopped.exit_code)
+    """Do it. The first signal lets it finish what is at work."""
+    try:
+        with interruption.polite(prepared.batch.ask_to_stop):
+            return prepared.go(listeners)
+    except interruption.StoppedError as stopped:
+        if not prepared.batch.lingering:
+            raise
+        # A strip on a slow device would hold up the end, and nobody waits for it.
+        progress.close()
+        terminal.error(str(stopped))
+        sys.stderr.flush()
+        os._exit(stopped.exit_code)
 
 
 def _finish(
@@ -301,7 +154,7 @@ class _JsonListener:
         pass
 
 
-class _WorkListener:
+class _Work:
     """A listener that adds up what a dry run has planned."""
 
     def __init__(self) -> None:

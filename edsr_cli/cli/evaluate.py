@@ -1,28 +1,19 @@
 """`edsr evaluate`."""
 
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from edsr_cli.cli import interruption
-from edsr_cli.cli.downloads import finder
 from edsr_cli.cli.options import Messages, Results, command
 from edsr_cli.cli.terminal import Terminal
-from edsr_cli.errors import ExitCode, UsageError
+from edsr_cli.errors import ExitCode
 from edsr_cli.options.definition import again, group
 from edsr_cli.options.pictures import EvaluateOptions
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
-    from edsr_cli.checkpoints.loader import LoadedNetwork
-    from edsr_cli.cli.terminal import PictureProgress
-    from edsr_cli.datasets.benchmark import Benchmark, Pair
-    from edsr_cli.evaluation.evaluate import Result, Settings
+    from edsr_cli.evaluation.evaluate import Result
     from edsr_cli.evaluation.summary import Summary
-    from edsr_cli.inference import Upscaler
 
 
 @group
@@ -59,131 +50,26 @@ def evaluate(options: EvaluateOptions, results: Scores) -> None:
     terminal = Terminal.with_flags(results.quiet, results.verbose)
 
     with terminal.starting(), interruption.held():
-        from edsr_cli.datasets.benchmark import find_benchmark
-        from edsr_cli.degradations.pictures import CLEAN, picture_degradation
-        from edsr_cli.evaluation.evaluate import Settings
-        from edsr_cli.evaluation.plot import check_plot, default_degradations, plot_gain
-        from edsr_cli.evaluation.saving import refuse_conflicts
-        from edsr_cli.images import DEFAULT_MAX_PIXELS
-        from edsr_cli.images.source import display_name
-        from edsr_cli.inference.processors import use_threads
-        from edsr_cli.restoration.networks import (
-            find_restoration,
-            make_upscaler,
-            restore_label,
-        )
+        from edsr_cli.api.evaluate import evaluating
+        from edsr_cli.evaluation.summary import Summary
+        from edsr_cli.evaluation.table import make_table
 
+    codes = set()
     with terminal.log():
-        use_threads(options.threads)
-        wanted = options.degrade or (default_degradations() if options.plot else [CLEAN.name])
-        if options.plot:
-            check_plot(wanted, Path(options.plot), options.overwrite)
-        if options.save is not None and len(wanted) > 1:
-            raise UsageError("--save is for one degradation.", "Give --degrade once.")
-        for dataset in options.datasets:
-            find_benchmark(dataset)  # before the work of loading a network
-        networks = _load(terminal, options)
-        scales_used = tuple(each.scale for each in networks)
-        degradations = [picture_degradation(text, scales_used) for text in dict.fromkeys(wanted)]
-        sets = [
-            [find_benchmark(name, degradation.lr) for name in dict.fromkeys(options.datasets)]
-            for degradation in degradations
-        ]
-        folder = None if options.save is None else Path(options.save)
-        if folder is not None:
-            refuse_conflicts(folder, sets[0], scales_used)
-        settings = Settings(
-            options.model,
-            options.ensemble,
-            options.tile,
-            options.border,
-            options.max_pixels or DEFAULT_MAX_PIXELS,
-            folder,
-            options.overwrite,
-        )
-        summaries = []
-        for loaded in networks:
-            restoration = None
-            if options.restore != 0:
-                find = finder(terminal, options.download)
-                restoration = find_restoration(loaded, options.model, options.restore, find)
-            upscaler = make_upscaler(
-                loaded, restoration, options.device, options.precision, options.max_memory
-            )
-            for degradation, benchmarks in zip(degradations, sets, strict=True):
-                mine = replace(
-                    settings,
-                    model=loaded.name,
-                    degrade=degradation,
-                    restore=restore_label(upscaler),
-                )
-                summaries += [
-                    _run(terminal, benchmark, upscaler, mine, results.json)
-                    for benchmark in benchmarks
-                ]
-        if options.plot:
-            drawn = plot_gain(summaries, Path(options.plot), options.overwrite)
-            where = f"The plot is in {display_name(Path(options.plot))}."
-            terminal.note(where if drawn else "There is nothing to plot.")
-    codes = {result.exit_code for summary in summaries for result in summary.results}
+        for outcome in evaluating(options, terminal.progress):
+            interruption.check()
+            if not isinstance(outcome, Summary):
+                codes.add(outcome.exit_code)
+                _report(terminal, outcome)
+            else:
+                _remark(terminal, outcome)
+            if results.json:
+                terminal.json(outcome.to_dict())
+            elif isinstance(outcome, Summary):
+                terminal.table(make_table(outcome))
     codes.discard(ExitCode.DONE)
     code = ExitCode.SOME_FAILED if len(codes) > 1 else next(iter(codes), ExitCode.DONE)
     raise typer.Exit(code)
-
-
-def _load(terminal: Terminal, options: EvaluateOptions) -> "list[LoadedNetwork]":
-    """The network for each scale: those asked for, or all that the model has."""
-    from edsr_cli.checkpoints import registry
-    from edsr_cli.checkpoints.loader import load_network
-    from edsr_cli.checkpoints.stated import Stated
-
-    model, find = options.model, finder(terminal, options.download)
-    stated = Stated(options.layout, options.value_range, options.mean_shift, options.residual_scale)
-    loaded: list[LoadedNetwork] = []
-    wanted: tuple[int, ...] = options.scale or registry.scales(model)
-    if not wanted:
-        loaded.append(load_network(model, None, stated, find))
-        wanted = loaded[0].config.scales
-    chosen = []
-    for scale in dict.fromkeys(wanted):
-        fitting = (each for each in loaded if scale in each.config.scales)
-        network = next(fitting, None) or load_network(model, scale, stated, find)
-        loaded.append(network)
-        chosen.append(replace(network, scale=scale))
-    return chosen
-
-
-def _run(
-    terminal: Terminal,
-    benchmark: "Benchmark",
-    upscaler: "Upscaler",
-    settings: "Settings",
-    as_json: bool,
-) -> "Summary":
-    """Evaluate one data set at one scale, and show what comes out."""
-    from edsr_cli.evaluation.evaluate import evaluate
-    from edsr_cli.evaluation.summary import summarise
-    from edsr_cli.evaluation.table import make_table
-
-    scale = upscaler.scale
-
-    def shown(pair: "Pair") -> "AbstractContextManager[PictureProgress]":
-        return terminal.progress(f"{benchmark.name} x{scale}, {pair.name}", scale**2)
-
-    results = []
-    for result in evaluate(benchmark, upscaler, settings, shown):
-        interruption.check()
-        results.append(result)
-        _report(terminal, result)
-        if as_json:
-            terminal.json(result.to_dict())
-    summary = summarise(benchmark, scale, settings, results)
-    _remark(terminal, summary)
-    if as_json:
-        terminal.json(summary.to_dict())
-    else:
-        terminal.table(make_table(summary))
-    return summary
 
 
 def _report(terminal: Terminal, result: "Result") -> None:

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from edsr_cli.cli.downloads import Downloads
 from edsr_cli.cli.models import ModelsOptions, show
 from edsr_cli.cli.options import Results, command
 from edsr_cli.cli.terminal import Terminal
@@ -120,15 +119,13 @@ def _fetch(
     options: FetchOptions,
 ) -> bool:
     """Fetch one network and say how it went; whether it went well."""
+    from edsr_cli.api.fetching import Fetching
     from edsr_cli.checkpoints.store import Options, fetch_row
 
     try:
-        with Downloads(terminal, row) as downloads:
-            fetched = fetch_row(
-                row,
-                folder,
-                Options(options.offline, options.allow_unverified, begin=downloads.begin),
-            )
+        with Fetching(row, terminal.progress) as fetching:
+            how = Options(options.offline, options.allow_unverified, begin=fetching.begin)
+            fetched = fetch_row(row, folder, how)
     except WeightsError as error:
         terminal.error(str(error))
         if options.json:

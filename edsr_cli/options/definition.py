@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from textwrap import fill
-from typing import Any, ParamSpec, TypeVar, dataclass_transform
+from typing import Any, ParamSpec, TypeVar, dataclass_transform, get_args, get_origin
 
-from edsr_cli.options.values import Kind
+from edsr_cli.options.values import Given, Kind
 
 EVERYDAY, WHICH, OUTPUT = "Options", "Which pictures", "Details of the output"
 RECIPE, RUN = "Recipe (default: the paper's)", "Details of the run"
@@ -138,13 +138,24 @@ def takes(
         def called(*args: P.args, **kwargs: P.kwargs) -> Made:
             return function(group(*args, **kwargs))
 
-        made = inspect.signature(function).return_annotation
-        signature = inspect.signature(group).replace(return_annotation=made)
-        vars(called)["__signature__"] = signature
+        signature = inspect.signature(group)
+        parameters = [
+            each.replace(annotation=_given(each.annotation))
+            for each in signature.parameters.values()
+        ]
+        vars(called)["__signature__"] = signature.replace(
+            parameters=parameters,
+            return_annotation=inspect.signature(function).return_annotation,
+        )
         called.__doc__ = _with_arguments(inspect.getdoc(function) or "", group)  # type: ignore[arg-type]
         return called
 
     return decorate
+
+
+def _given(annotation: Any) -> Any:
+    """What may be given for a field."""
+    return get_args(annotation)[0] if get_origin(annotation) is Given else annotation
 
 
 def _with_arguments(text: str, group: type[Options]) -> str:

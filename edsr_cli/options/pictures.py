@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from edsr_cli.errors import UsageError
 from edsr_cli.options import values
 from edsr_cli.options.definition import (
     MACHINE,
@@ -378,6 +379,11 @@ class BatchOptions(Outputs, _Folders):
         default=None,
     )
     each: Callable[[Any], object] | None = again(UpscaleOptions, "each", default=...)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.watch and self.dry_run:
+            raise UsageError("--watch and --dry-run exclude each other.")
 
 
 @group

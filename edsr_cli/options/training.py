@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from edsr_cli.errors import UsageError
 from edsr_cli.options import values
 from edsr_cli.options.definition import RECIPE, RUN, Options, again, group, option
 from edsr_cli.options.pictures import Machine, Upscaling
@@ -256,3 +257,8 @@ class TrainOptions(Machine, RecipeOptions, _Subject):
         default="Trained with edsr train",
     )
     progress: Callable[[str, int, int], object] | None = again(Upscaling, "progress", default=...)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.resume and self.overwrite:
+            raise UsageError("--resume and --overwrite exclude each other.")
