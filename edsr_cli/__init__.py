@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from edsr_cli.errors import (
     DeviceMemoryError,
     EdsrError,
+    FileError,
     PictureError,
     UsageError,
     WeightsError,
@@ -36,11 +37,12 @@ if TYPE_CHECKING:
     from edsr_cli.api.train import train
     from edsr_cli.api.upscale import upscale
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "DeviceMemoryError",
     "EdsrError",
+    "FileError",
     "PictureError",
     "PictureUpscaler",
     "UsageError",

@@ -12,7 +12,6 @@ from edsr_cli.errors import UsageError
 from edsr_cli.images import DEFAULT_MAX_PIXELS, format_for
 from edsr_cli.images.alpha import check_format
 from edsr_cli.inference import Upscaler
-from edsr_cli.inference.devices import describe
 from edsr_cli.jobs.batch.globs import Choice
 from edsr_cli.jobs.batch.limits import choose_limits
 from edsr_cli.jobs.batch.recipe import Recipe, weights_digest
@@ -178,7 +177,7 @@ def _about(
         "scale": f"x{recipe.scale}",
         "restoring": recipe.restore,
         "self-ensemble": "yes" if recipe.ensemble else "no",
-        "device": ", ".join(describe(upscaler.device) for upscaler in upscalers),
+        "device": ", ".join(upscaler.engine.describe(upscaler.device) for upscaler in upscalers),
         "precision": recipe.precision,
         "format": recipe.format,
         "alpha": recipe.alpha,

@@ -17,8 +17,8 @@ from edsr_cli.evaluation.evaluate import evaluate as evaluate_set
 from edsr_cli.evaluation.plot import check_plot, default_degradations, plot_gain
 from edsr_cli.evaluation.saving import refuse_conflicts
 from edsr_cli.evaluation.summary import Summary, summarise
+from edsr_cli.files.names import display_name
 from edsr_cli.images import DEFAULT_MAX_PIXELS
-from edsr_cli.images.source import display_name
 from edsr_cli.inference import Upscaler
 from edsr_cli.inference.processors import use_threads
 from edsr_cli.options.definition import takes

@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from edsr_cli.datasets import bicubic
 from edsr_cli.errors import PictureError, UsageError
+from edsr_cli.files.names import display_name
+from edsr_cli.files.walk import Listing
 from edsr_cli.images import DEFAULT_MAX_PIXELS, READ_SUFFIXES, decode
 from edsr_cli.images.quality import Compression
 from edsr_cli.images.rounding import to_uint8
-from edsr_cli.images.source import display_name
 
 _DIV2K_MARGIN = 6  # pixels of border beside `scale`, in EDSR-PyTorch's calc_psnr
 _DIV2K_HR = re.compile("DIV2K_(valid|train)_HR")
@@ -139,23 +140,25 @@ def load_pair(pair: Pair, max_pixels: int = DEFAULT_MAX_PIXELS) -> LoadedPair:
     height, width = (size // pair.scale for size in hr.shape[:2])
     if not height or not width:
         raise PictureError(
-            f"{display_name(pair.hr)}: {_size(hr)} pixels are too few for x{pair.scale}."
+            f"{_size(hr)} pixels are too few for x{pair.scale}.", about=display_name(pair.hr)
         )
     if pair.lr is None:
         lr = bicubic.downscale(hr, pair.scale)
     else:
         if not os.path.lexists(pair.lr):
             raise PictureError(
-                f"{display_name(pair.hr)}: its LR picture {display_name(pair.lr)} is missing.",
+                f"its LR picture {display_name(pair.lr)} is missing.",
                 "Complete the data set; without the whole folder, LR pictures are made from HR.",
+                about=display_name(pair.hr),
             )
         lr, more, compression = _read(pair.lr, max_pixels)
         notes += more
         if lr.shape[:2] != (height, width):
             raise PictureError(
-                f"{display_name(pair.lr)}: it has {_size(lr)} pixels, but {width} x {height} belong"
+                f"it has {_size(lr)} pixels, but {width} x {height} belong"
                 f" to the {_size(hr)} of {display_name(pair.hr)} at x{pair.scale}.",
                 "HR and LR are of different pictures, or LR is for another scale.",
+                about=display_name(pair.lr),
             )
     return LoadedPair(hr[: height * pair.scale, : width * pair.scale], lr, notes, compression)
 
@@ -188,18 +191,12 @@ def _existing(folder: Path) -> Path | None:
 def _pictures(folder: Path) -> list[Path]:
     """The files in a folder that are called pictures, by name; none of the folders below it."""
     try:
-        files = sorted(folder.iterdir())
+        listing = Listing.read(folder)
     except OSError as error:
         raise UsageError(
             f"{display_name(folder)} cannot be read ({error.strerror}).", "Check its permissions."
         ) from error
-    return [
-        file
-        for file in files
-        if file.suffix.lower() in READ_SUFFIXES
-        and not file.name.startswith(".")
-        and not file.is_dir()
-    ]
+    return [folder / name for name in listing.shown if Path(name).suffix.lower() in READ_SUFFIXES]
 
 
 def _read(

@@ -15,11 +15,11 @@ from edsr_cli.errors import EdsrError, ExitCode, PictureError
 from edsr_cli.evaluation.metrics import SSIM_WINDOW
 from edsr_cli.evaluation.saving import check_destination, destination
 from edsr_cli.evaluation.scores import Scores, measure
+from edsr_cli.files.names import display_name
 from edsr_cli.images import DEFAULT_MAX_PIXELS, Metadata, write_picture
 from edsr_cli.images.formats import PNG
 from edsr_cli.images.provenance import provenance
 from edsr_cli.images.rounding import to_uint8
-from edsr_cli.images.source import display_name
 from edsr_cli.inference import Progress, Tile, Upscaler
 from edsr_cli.restoration.networks import at_choice, choice_for
 
@@ -202,8 +202,9 @@ def _check_size(loaded: LoadedPair, pair: Pair, border: int) -> None:
     least = SSIM_WINDOW + 2 * border
     if min(height, width) < least:
         raise PictureError(
-            f"{display_name(pair.hr)}: {width} x {height} pixels are too few to compare; with a "
-            f"border of {border} pixels, {least} x {least} are needed."
+            f"{width} x {height} pixels are too few to compare; with a "
+            f"border of {border} pixels, {least} x {least} are needed.",
+            about=display_name(pair.hr),
         )
 
 

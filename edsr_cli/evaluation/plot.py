@@ -9,8 +9,8 @@ from edsr_cli.degradations import spec
 from edsr_cli.degradations.pictures import CLEAN
 from edsr_cli.errors import UsageError
 from edsr_cli.evaluation.summary import Summary
-from edsr_cli.images import atomic_write, check_writable
-from edsr_cli.images.source import display_name
+from edsr_cli.files.atomic import atomic_write, check_writable
+from edsr_cli.files.names import display_name
 
 QUALITIES = (95, 90, 80, 70, 50, 30)
 """What is measured when nothing else is asked for."""
@@ -72,7 +72,7 @@ def plot_gain(summaries: Sequence[Summary], path: Path, overwrite: bool) -> bool
         Whether there was anything to draw.
 
     Raises:
-        PictureError: the file exists already, or cannot be written.
+        FileError: the file exists already, or cannot be written.
     """
     from matplotlib.figure import Figure
 

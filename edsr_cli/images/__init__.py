@@ -5,7 +5,6 @@ them, and remarks on what was lost. `write_picture` writes pixels to a file that
 not at all. Every failure is an `edsr_cli.errors.PictureError` of one line.
 """
 
-from edsr_cli.images.atomic import atomic_write, check_writable
 from edsr_cli.images.decoding import decode, from_pil, probe, to_pil
 from edsr_cli.images.encoding import encode, write_picture
 from edsr_cli.images.formats import FORMATS, OutputFormat, format_for
@@ -26,8 +25,6 @@ __all__ = [
     "Picture",
     "PictureInfo",
     "TooLargeError",
-    "atomic_write",
-    "check_writable",
     "decode",
     "encode",
     "format_for",

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
+from edsr_cli.files.names import display_name
 from edsr_cli.images.colour import DAMAGED, to_rgb
 from edsr_cli.images.depth import bits_per_channel
 from edsr_cli.images.fitting import MEMORY, fit
@@ -23,7 +24,7 @@ from edsr_cli.images.picture import (
 from edsr_cli.images.psd import decode_psd, is_psd, probe_psd
 from edsr_cli.images.quality import stated_compression
 from edsr_cli.images.rounding import to_uint8
-from edsr_cli.images.source import display_name, not_a_picture, open_source
+from edsr_cli.images.source import not_a_picture, open_source
 from edsr_cli.images.tiff_reading import decode_frame, decode_tiff, is_tiff, probe_tiff
 from edsr_cli.images.upright import load_as_stored, upright
 from edsr_cli.pixels.arrays import Pixels

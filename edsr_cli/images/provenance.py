@@ -7,11 +7,12 @@ from PIL import Image
 
 from edsr_cli import __version__
 from edsr_cli.errors import PictureError
+from edsr_cli.files.names import display_name
 from edsr_cli.images import exif_writing
 from edsr_cli.images.exif import strip_prefix
 from edsr_cli.images.guard import FORMATS, guarded
 from edsr_cli.images.picture import DEFAULT_MAX_PIXELS
-from edsr_cli.images.source import display_name, open_source
+from edsr_cli.images.source import open_source
 from edsr_cli.text import one_line
 
 _LONGEST_NAME = 200

@@ -8,7 +8,8 @@ import torch
 from edsr_cli.checkpoints import registry
 from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.errors import UsageError
-from edsr_cli.model.networks import EDSR, MDSR, NetworkConfig, build
+from edsr_cli.model.config import NetworkConfig
+from edsr_cli.model.networks import EDSR, MDSR, build
 
 logger = logging.getLogger(__name__)
 

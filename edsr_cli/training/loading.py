@@ -1,6 +1,5 @@
 """From folders of pictures to the arrays that batches are cut from."""
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -12,9 +11,10 @@ from numpy.typing import NDArray
 from edsr_cli.datasets.bicubic import downscale
 from edsr_cli.degradations.reduction import Bicubic, Reduction
 from edsr_cli.errors import PictureError, UsageError
+from edsr_cli.files.names import display_name
+from edsr_cli.files.walk import files_below
 from edsr_cli.images import READ_SUFFIXES, decode, probe
 from edsr_cli.images.rounding import to_uint8
-from edsr_cli.images.source import display_name
 from edsr_cli.inference import processors
 from edsr_cli.training import cache
 from edsr_cli.training.photos import Photo, Photos
@@ -38,12 +38,11 @@ def find_pictures(sources: Sequence[Path]) -> list[tuple[str, Path]]:
             continue
         if not source.is_dir():
             raise UsageError(f"There is no folder {display_name(source)}.", "Check the name.")
-        for folder, folders, files in os.walk(source):
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            for name in sorted(files):
-                path = Path(folder, name)
-                if not name.startswith(".") and path.suffix.lower() in READ_SUFFIXES:
-                    found.append((path.relative_to(source).as_posix(), path))
+        found += [
+            (path.relative_to(source).as_posix(), path)
+            for path in files_below(source)
+            if path.suffix.lower() in READ_SUFFIXES
+        ]
     if not found:
         names = ", ".join(display_name(source) for source in sources)
         raise UsageError(f"There are no pictures in {names}.", "Check the name.")
@@ -74,7 +73,7 @@ def load_photos(
 
     Raises:
         UsageError: a source does not exist, or no picture in it can be used.
-        PictureError: the cache cannot be written.
+        FileError: the cache cannot be written.
     """
     files = find_pictures(sources)
     way = [] if reduction == _BICUBIC and shrink == 1 else [reduction.identity, shrink]

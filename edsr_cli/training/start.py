@@ -10,10 +10,10 @@ from edsr_cli.degradations.pictures import PictureDegradation, like
 from edsr_cli.degradations.reduction import UNKNOWN, Bicubic, Given
 from edsr_cli.degradations.reduction import choose as reduction_of
 from edsr_cli.errors import UsageError
-from edsr_cli.images.source import display_name
-from edsr_cli.inference import devices
+from edsr_cli.files.names import display_name
+from edsr_cli.inference.engines.torch import devices
 from edsr_cli.inference.processors import use_threads
-from edsr_cli.model.networks import NetworkConfig
+from edsr_cli.model.config import NetworkConfig
 from edsr_cli.options.definition import options_of
 from edsr_cli.options.training import RecipeOptions, TrainOptions
 from edsr_cli.progress import Progress, Unit

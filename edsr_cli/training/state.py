@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from edsr_cli.errors import WeightsError
-from edsr_cli.images.source import display_name
-from edsr_cli.inference import devices
+from edsr_cli.files.names import display_name
+from edsr_cli.inference.engines.torch import devices
 from edsr_cli.training.trainer import Trainer
 
 VERSION = 2

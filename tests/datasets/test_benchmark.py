@@ -9,7 +9,7 @@ from PIL import Image
 from edsr_cli.datasets.benchmark import find_benchmark, load_pair
 from edsr_cli.datasets.bicubic import downscale
 from edsr_cli.errors import PictureError, UsageError
-from edsr_cli.images.source import display_name
+from edsr_cli.files.names import display_name
 
 
 def save(path, height=8, width=10, mode="RGB"):
@@ -136,7 +136,7 @@ def test_a_folder_that_may_not_be_read(set5, monkeypatch):
     def refuse(folder):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "iterdir", refuse)
+    monkeypatch.setattr("os.scandir", refuse)
     with pytest.raises(UsageError, match=r"HR cannot be read \(Permission denied\)"):
         find_benchmark("Set5")
 

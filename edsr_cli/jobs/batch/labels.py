@@ -1,4 +1,4 @@
-"""The kinds of `edsr_cli.jobs.batch.record.Kind` in words, for tables and headings.
+"""The kinds of `edsr_cli.errors.Kind` in words, for tables and headings.
 
 They are found by value, so that who only wants the words need not import the rest.
 """

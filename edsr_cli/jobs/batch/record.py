@@ -1,30 +1,10 @@
 """What became of each file, and why: JSON-ready, immutable, one object per file."""
 
 from dataclasses import asdict, dataclass, field
-from enum import StrEnum
 from typing import Any
 
+from edsr_cli.errors import Kind
 from edsr_cli.jobs.upscale import Status
-
-
-class Kind(StrEnum):
-    """Why a file was skipped or has failed, for grouping; the record's reason has the details."""
-
-    COMPLETE = "complete"  # skipped: its output is up to date
-    EDITED = "edited"  # skipped: its output was up to date, and somebody has changed it since
-    UNREADABLE = "unreadable"  # no picture, damaged, cut short, or not a file at all
-    TOO_LARGE = "too-large"  # more pixels than are allowed, or than the output format can hold
-    PERMISSION = "permission"
-    MISSING = "missing"  # it vanished, or a link leads nowhere
-    NAME = "name"  # the system cannot take the name, for the input or for the output
-    EXISTS = "exists"  # there is an output that this program has not made
-    OUTPUT = "output"  # the output cannot be written for another reason
-    DISK_FULL = "disk-full"
-    MANIFEST = "manifest"  # that it is done could not be recorded
-    MEMORY = "memory"
-    WEIGHTS = "weights"  # the network's output is not finite
-    UNEXPECTED = "unexpected"
-
 
 ENDING = frozenset((Kind.DISK_FULL, Kind.MANIFEST))
 """Failures that end a run, since everything else would fail, too."""

@@ -2,13 +2,11 @@
 
 import hashlib
 import os
-import stat
-import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from edsr_cli.files.walk import Listing
 from edsr_cli.images import READ_SUFFIXES, OutputFormat
 from edsr_cli.jobs.batch.globs import Choice
 from edsr_cli.jobs.batch.roots import Root
@@ -79,14 +77,19 @@ class Scanner:
                 yield Passed(folder, Ignored.REPEATED)
                 return
             entered.add(key)
-            listing = _Listing.read(folder)
+            listing = Listing.read(folder)
         except OSError as error:
             yield Unlisted(folder, error)
             return
-        if folder != root.path and listing.is_output:
+        if folder != root.path and MANIFEST in listing.files:  # of whatever run
             yield Passed(folder, Ignored.OUTPUTS)
             return
-        outputs = listing.outputs(self._suffix)
+        pictures = [
+            name
+            for name in listing.files
+            if PurePath(name).suffix.lower() in READ_SUFFIXES and not name.startswith(".")
+        ]
+        outputs = name_outputs(pictures, listing.folders, self._suffix)
         for name in listing.files:
             yield self._file(root, folder / name, outputs, name in listing.hidden)
         for name in listing.folders:
@@ -129,60 +132,6 @@ class Scanner:
     @property
     def _suffix(self) -> str:
         return self._format.suffixes[0]
-
-
-@dataclass(frozen=True)
-class _Listing:
-    """The names in a folder, each list in order; everything that is no folder counts as a file."""
-
-    files: tuple[str, ...]
-    folders: tuple[str, ...]
-    hidden: frozenset[str]
-
-    @classmethod
-    def read(cls, folder: Path) -> "_Listing":
-        files: list[str] = []
-        folders: list[str] = []
-        hidden = set()
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                (folders if _is_folder(entry) else files).append(entry.name)
-                if _is_hidden(entry):
-                    hidden.add(entry.name)
-        return cls(tuple(sorted(files)), tuple(sorted(folders)), frozenset(hidden))
-
-    @property
-    def is_output(self) -> bool:
-        """Whether an earlier run, with whatever options, has written here."""
-        return MANIFEST in self.files
-
-    def outputs(self, suffix: str) -> dict[str, str]:
-        """The output's name for every picture here; see `name_outputs`."""
-        pictures = [
-            name
-            for name in self.files
-            if PurePath(name).suffix.lower() in READ_SUFFIXES and not name.startswith(".")
-        ]
-        return name_outputs(pictures, self.folders, suffix)
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link that leads in circles, say: it will fail as a file, with a reason
-        return False
-
-
-def _is_hidden(entry: os.DirEntry[str]) -> bool:
-    if entry.name.startswith("."):
-        return True
-    if sys.platform == "win32":
-        try:
-            attributes = entry.stat(follow_symlinks=False).st_file_attributes
-        except OSError:
-            return False
-        return bool(attributes & stat.FILE_ATTRIBUTE_HIDDEN)
-    return False
 
 
 def name_outputs(files: Iterable[str], folders: Iterable[str], suffix: str) -> dict[str, str]:

@@ -5,7 +5,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from edsr_cli.jobs.batch.record import Kind, Record
+from edsr_cli.errors import Kind
+from edsr_cli.jobs.batch.record import Record
 from edsr_cli.jobs.batch.tasks import Ignored
 from edsr_cli.jobs.upscale import Status
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from edsr_cli.errors import Kind
 from edsr_cli.jobs.batch.made import FileState, Made
-from edsr_cli.jobs.batch.record import Kind
 
 # Times of finished files may be rounded later: to 2 seconds on FAT, to 10 ms on exFAT.
 _MTIME_SLACK_NS, _MTIME_GRID_NS = 2 * 10**9, 10**7

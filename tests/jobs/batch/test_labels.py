@@ -1,5 +1,5 @@
+from edsr_cli.errors import Kind
 from edsr_cli.jobs.batch.labels import FAILED, SKIPPED
-from edsr_cli.jobs.batch.record import Kind
 
 
 def test_every_kind_is_skipped_or_failed_and_has_a_label():

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edsr_cli.files import sync
+from edsr_cli.files import disk
 from edsr_cli.jobs.batch import manifest as module
 from edsr_cli.jobs.batch.made import FileState, Made
 from edsr_cli.jobs.batch.manifest import Manifest, ManifestError
@@ -264,7 +264,7 @@ def test_a_disk_that_does_not_confirm_what_is_written(path, monkeypatch, caplog,
     def fail(descriptor):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(sync, "_warned", set())
+    monkeypatch.setattr(disk, "_warned", set())
     with monkeypatch.context() as patch:
         patch.setattr("os.fsync", fail)
         written(path, MADE, replace(MADE, output="b"))

@@ -124,7 +124,7 @@ def test_folders_above_are_tidied_too(tmp_path):
 WRITE = """
 import sys
 from pathlib import Path
-from edsr_cli.images import atomic_write
+from edsr_cli.files.atomic import atomic_write
 with atomic_write(Path(sys.argv[1])) as file:
     file.write(b"content")
     file.flush()

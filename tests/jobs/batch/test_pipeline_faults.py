@@ -3,24 +3,18 @@
 import errno
 import os
 import threading
-import time
 
 import pytest
 
-from edsr_cli.errors import DeviceMemoryError, PictureError, ThreadError, WeightsError
+from edsr_cli.errors import DeviceMemoryError, Kind, PictureError, ThreadError, WeightsError
 from edsr_cli.inference import Upscaler
 from edsr_cli.jobs import upscale as upscale_module
 from edsr_cli.jobs.batch.limits import Limits
 from edsr_cli.jobs.batch.manifest import Manifest, ManifestError
 from edsr_cli.jobs.batch.output import OutputFolder
-from edsr_cli.jobs.batch.record import Kind
 from edsr_cli.jobs.batch.steps import Steps
 from edsr_cli.jobs.upscale import Status
-from tests.jobs.batch.engine import (
-    Collect,
-    contents,
-    whole,
-)
+from tests.jobs.batch.engine import Collect, contents, no_more_than_until_the_stop, whole
 
 pytestmark = pytest.mark.usefixtures("threads_end")
 
@@ -177,14 +171,10 @@ def test_a_listener_that_fails_ends_the_run(engine, pixels, output, method):
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_stops_the_run(engine, pixels, output, monkeypatch, number):
-    from edsr_cli.images import atomic
+    from edsr_cli.files import atomic
 
     write, calls = atomic._RawFile.write, []
-    monkeypatch.setattr(
-        Upscaler,
-        "upscale",
-        lambda *arguments, original=Upscaler.upscale: (time.sleep(0.02), original(*arguments))[1],
-    )
+    no_more_than_until_the_stop(4, monkeypatch)
 
     def full(file, data):
         calls.append(data)

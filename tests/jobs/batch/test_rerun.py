@@ -174,7 +174,7 @@ def test_killed_before_the_output_takes_its_name(engine, source, output, monkeyp
         raise SystemExit
 
     with monkeypatch.context() as patch:
-        patch.setattr("edsr_cli.images.atomic._commit", kill)
+        patch.setattr("edsr_cli.files.atomic._commit", kill)
         with pytest.raises(SystemExit):
             engine.run()
     assert len((output / MANIFEST).read_bytes().splitlines()) == 2 + seed
@@ -190,7 +190,7 @@ def test_killed_right_behind_that(engine, source, output, monkeypatch):
         raise SystemExit
 
     with monkeypatch.context() as patch:
-        patch.setattr("edsr_cli.images.atomic._sync_folder", kill)
+        patch.setattr("edsr_cli.files.atomic._sync_folder", kill)
         with pytest.raises(SystemExit):
             engine.run()
     no_work(monkeypatch)

@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from edsr_cli.errors import UsageError
+from edsr_cli.errors import Kind, UsageError
 from edsr_cli.inference import Upscaler
 from edsr_cli.jobs import upscale as job_module
 from edsr_cli.jobs.batch.output import OutputFolder
-from edsr_cli.jobs.batch.record import Kind
 from edsr_cli.jobs.batch.scanning import MANIFEST
 from edsr_cli.jobs.batch.tasks import Ignored
 from edsr_cli.jobs.upscale import Job, Status

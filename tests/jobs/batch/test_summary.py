@@ -3,8 +3,9 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
+from edsr_cli.errors import Kind
 from edsr_cli.jobs.batch import summary as module
-from edsr_cli.jobs.batch.record import Kind, Record
+from edsr_cli.jobs.batch.record import Record
 from edsr_cli.jobs.batch.summary import Load, Summary
 from edsr_cli.jobs.batch.tasks import Ignored
 from edsr_cli.jobs.upscale import Status

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edsr_cli.errors import Kind
+from edsr_cli.files.names import display_name
 from edsr_cli.images import decode
-from edsr_cli.images.source import display_name
-from edsr_cli.jobs.batch.record import Kind
 from edsr_cli.jobs.batch.tasks import BatchTask, Ignored
 from edsr_cli.jobs.upscale import Status
 from tests.images import builders

@@ -7,8 +7,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from edsr_cli.errors import Kind
 from edsr_cli.jobs.batch.made import FileState, Made
-from edsr_cli.jobs.batch.record import Kind
 from edsr_cli.jobs.batch.verdict import Verdict, Wanted, judge
 
 SECOND = 10**9

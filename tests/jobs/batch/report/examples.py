@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from edsr_cli.jobs.batch.record import Kind, Record
+from edsr_cli.errors import Kind
+from edsr_cli.jobs.batch.record import Record
 from edsr_cli.jobs.batch.report import About, Report
 from edsr_cli.jobs.batch.summary import Summary
 from edsr_cli.jobs.upscale import Status

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edsr_cli.errors import EdsrError, UsageError
-from edsr_cli.jobs.batch.record import Kind, Record
+from edsr_cli.errors import EdsrError, Kind, UsageError
+from edsr_cli.jobs.batch.record import Record
 from edsr_cli.jobs.batch.report import About, Report, check_path
 from edsr_cli.jobs.batch.report.records import RecordFile
 from edsr_cli.jobs.batch.report.sections import LISTED, UNFOLDED
