@@ -21,7 +21,7 @@ from edsr_cli.files.lock import BusyError, Lock
 from edsr_cli.files.names import display_name
 from edsr_cli.files.own import beginning
 from edsr_cli.files.temporary import remove_abandoned
-from edsr_cli.inference import devices
+from edsr_cli.inference.engines.torch import devices
 from edsr_cli.model.config import NetworkConfig
 from edsr_cli.model.networks import tensors_of
 from edsr_cli.training.log import Log, Row, is_plot, is_record, plot
