@@ -42,7 +42,6 @@ from streaming import machine
 
 from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.images import decode, format_for
-from edsr_cli.images.rounding import to_uint8
 from edsr_cli.inference import Upscaler
 from edsr_cli.jobs.batch.globs import Choice
 from edsr_cli.jobs.batch.limits import choose_limits
@@ -52,6 +51,7 @@ from edsr_cli.jobs.batch.run import Batch
 from edsr_cli.jobs.batch.scanning import Scanner
 from edsr_cli.jobs.batch.summary import Summary
 from edsr_cli.jobs.upscale import Settings
+from edsr_cli.pixels.depth import to_uint8
 
 MODEL = "edsr-free"
 COMMAND = [sys.executable, "-m", "edsr_cli"]

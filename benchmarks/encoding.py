@@ -39,8 +39,8 @@ from PIL import Image, ImageDraw, ImageFont, features
 
 from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.images import FORMATS, Metadata, decode, encode
-from edsr_cli.images.rounding import to_uint8
 from edsr_cli.inference import Upscaler
+from edsr_cli.pixels.depth import to_uint8
 
 RUNS = 3  # zlib's Z_RLE
 Picture = NDArray[np.uint8]

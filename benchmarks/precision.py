@@ -13,8 +13,8 @@ import numpy as np
 from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.datasets.benchmark import Benchmark, find_benchmark, load_pair
 from edsr_cli.evaluation.metrics import Channels, psnr
-from edsr_cli.images.rounding import to_uint8
 from edsr_cli.inference import Precision, Upscaler
+from edsr_cli.pixels.depth import to_uint8
 
 
 def compare(benchmark: Benchmark, scale: int, precision: Precision, device: str) -> None:

@@ -100,7 +100,7 @@ def test_a_wheel_holds_the_package_and_nothing_else(wheel, wheel_names, reposito
     modules = {
         str(path.relative_to(repository)).replace(os.sep, "/")
         for path in (repository / "edsr_cli").rglob("*")
-        if path.suffix in (".css", ".py", ".toml")
+        if path.suffix in (".css", ".jinja", ".py", ".toml")
     }
     weights = {f"edsr_cli/weights/{path.name}" for path in (repository / "weights").iterdir()}
     information = {name for name in wheel_names if ".dist-info/" in name}
@@ -144,5 +144,5 @@ def test_what_an_index_is_told(wheel, repository):
         if line.startswith("#")
     }
     assert {target[1:] for target in targets if target.startswith("#")} <= headings
-    assert "`docs/metadata.md` in the source archive" in text
+    assert "`docs/colour-and-metadata.md` in the source archive" in text
     assert text.count("\n## ") == (repository / "README.md").read_text("utf-8").count("\n## ")

@@ -181,7 +181,7 @@ def _tensor(
         upper = content[begin:end].view("<u2").astype(np.uint32)
         return (upper << 16).view(np.float32).reshape(shape)
     if kind not in _TYPES:
-        raise WeightsError(f"{path}: tensor {key!r} is of type {kind}, not a float.")
+        raise WeightsError(f"tensor {key!r} is of type {kind}, not a float.", about=path)
     found: NDArray[Any] = content[begin:end].view(_TYPES[kind])
     return found.reshape(shape)
 

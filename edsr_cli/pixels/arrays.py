@@ -1,11 +1,13 @@
 """Pictures as NumPy arrays."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edsr_cli.errors import DeviceMemoryError
+
+_Array = TypeVar("_Array", bound=NDArray[Any])
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 """RGB samples of shape (H, W, 3), uint8 in 0..255 or uint16 in 0..65535."""
@@ -25,17 +27,29 @@ def check_pixels(pixels: Pixels) -> tuple[int, int]:
     return pixels.shape[0], pixels.shape[1]
 
 
-def empty_pixels(count: int, height: int, width: int, dtype: np.dtype[Any]) -> Pixels:
-    """An array for pictures, (count, height, width, 3).
+def empty_pixels(height: int, width: int, dtype: np.dtype[Any]) -> Pixels:
+    """An array for a picture, (height, width, 3).
 
     Raises:
         DeviceMemoryError: there is not enough memory.
     """
     try:
-        return np.empty((count, height, width, 3), dtype)
+        return np.empty((height, width, 3), dtype)
     except MemoryError as error:
-        need = count * height * width * 3 * dtype.itemsize / 1e9
+        need = height * width * 3 * dtype.itemsize / 1e9
         raise DeviceMemoryError(
             f"The output, {width} x {height} pixels, needs {need:.1f} GB of memory.",
             "Cut the picture into parts, take a smaller scale or a machine with more memory.",
         ) from error
+
+
+def upright(pixels: _Array, orientation: int) -> _Array:
+    """Turn pixels of shape (H, W, ...) as an EXIF orientation from 1 to 8 asks for."""
+    view: NDArray[Any] = pixels
+    if orientation >= 5:  # rows and columns are exchanged, before anything is flipped
+        view = view.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        view = view[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        view = view[::-1]
+    return np.ascontiguousarray(view)  # type: ignore[return-value]

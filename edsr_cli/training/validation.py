@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edsr_cli.datasets import bicubic
 from edsr_cli.datasets.benchmark import LoadedPair, find_benchmark, load_pair
 from edsr_cli.degradations.patches import Degradation, degrade_picture
 from edsr_cli.degradations.pictures import CLEAN, PictureDegradation
 from edsr_cli.evaluation.metrics import Channels, psnr
-from edsr_cli.images.rounding import to_uint8
 from edsr_cli.inference import Upscaler
 from edsr_cli.model.networks import EDSR, MDSR
+from edsr_cli.pixels import resize
+from edsr_cli.pixels.depth import to_uint8
 from edsr_cli.training.photos import Photos
 
 _HELD_OUT = 8  # pictures, unless the user says how many
@@ -109,9 +109,7 @@ def validate(network: EDSR | MDSR, pairs: Pairs, device: str) -> dict[int, float
 def bicubic_psnr(pairs: Pairs) -> dict[int, float]:
     """What bicubic interpolation has on the same pictures, measured as `validate` does."""
     return {
-        scale: float(
-            np.mean([_psnr(bicubic.upscale(pair.lr, scale), pair, scale) for pair in some])
-        )
+        scale: float(np.mean([_psnr(resize.upscale(pair.lr, scale), pair, scale) for pair in some]))
         for scale, some in pairs.items()
         if some
     }

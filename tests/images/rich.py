@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from PIL import Image
 
-from edsr_cli.images import colour_spaces
+from edsr_cli.images.colour import spaces as colour_spaces
 
 from . import builders
 

@@ -5,10 +5,9 @@ import pytest
 from PIL import Image
 
 from edsr_cli.errors import PictureError
-from edsr_cli.images import icc
 from edsr_cli.images.alpha import UNCOVERED
-from edsr_cli.images.colour import samples_to_rgb, to_rgb
-from edsr_cli.images.samples import Samples
+from edsr_cli.images.colour import icc
+from edsr_cli.images.colour.conversion import Samples, samples_to_rgb, to_rgb
 
 from . import builders
 

@@ -6,12 +6,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edsr_cli.images.depth import bits_per_channel
+from edsr_cli.images.formats import codec_of
 
 from . import builders
 
 WIDE = np.zeros((2, 3, 3), np.uint16)
 GREY = np.zeros((2, 3), np.uint16)
+
+
+def bits(image: Image.Image, file: io.BytesIO) -> int:
+    return codec_of(image).bits(image, file)
 
 
 def sgi(bytes_per_channel: int) -> bytes:
@@ -41,27 +45,27 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_bits(name: str) -> None:
-    data, bits = CASES[name]
+    data, expected = CASES[name]
     file = io.BytesIO(data)
     image = Image.open(file)
     file.seek(5)
-    assert bits_per_channel(image, file) == bits
+    assert bits(image, file) == expected
     assert file.tell() == 5
 
 
-@pytest.mark.parametrize(("flags", "bits"), [(0, 8), (0x40, 10), (0x60, 12), (0x9F, 8)])
-def test_bits_of_avif(flags: int, bits: int) -> None:
+@pytest.mark.parametrize(("flags", "expected"), [(0, 8), (0x40, 10), (0x60, 12), (0x9F, 8)])
+def test_bits_of_avif(flags: int, expected: int) -> None:
     image = Image.new("RGB", (2, 2))
     image.format = "AVIF"
     header = b"\0\0\0\x1cftypavif...av1C\x81\x00" + bytes([flags, 0])
-    assert bits_per_channel(image, io.BytesIO(header)) == bits
+    assert bits(image, io.BytesIO(header)) == expected
 
 
 def test_a_short_header_is_8_bits() -> None:
     image = Image.new("RGB", (2, 2))
     for name in ("PNG", "SGI", "JPEG2000", "AVIF", "PPM"):
         image.format = name
-        assert bits_per_channel(image, io.BytesIO(b"P6")) == 8
+        assert bits(image, io.BytesIO(b"P6")) == 8
 
 
 FILLERS = [b" " * 28 + b"#\r", b" \t" * 20_000, b"#" * 60_000, b"#\n " * 15_000, b"9" * 60_000]
@@ -78,5 +82,5 @@ def test_no_header_takes_long(filler: bytes) -> None:
         b"P5" + filler + b"4 4 255\n" + bytes(16),
     ):
         start = time.process_time()
-        assert bits_per_channel(image, io.BytesIO(header)) == 8
+        assert bits(image, io.BytesIO(header)) == 8
         assert time.process_time() - start < 1

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
-from edsr_cli.images import exif
+from edsr_cli.images.metadata import exif
 
 from . import builders
 

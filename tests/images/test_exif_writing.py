@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from edsr_cli.images import exif as exif_data
-from edsr_cli.images import exif_writing
-from edsr_cli.images.exif_writing import FIRST, ExifWriter
+from edsr_cli.images.metadata import exif as exif_data
+from edsr_cli.images.metadata import exif_writing
+from edsr_cli.images.metadata.exif_writing import FIRST, ExifWriter
 from edsr_cli.images.provenance import provenance
 
 from . import builders, rich
@@ -70,7 +70,7 @@ def test_from_nothing() -> None:
 @pytest.mark.parametrize(("orientation", "order"), list(product(range(1, 9), "<>")))
 def test_points_turn_with_the_picture(orientation: int, order: str) -> None:
     """A marked pixel is where the turned subject area says, by Pillow's own turning."""
-    from edsr_cli.images.upright import upright
+    from edsr_cli.pixels.arrays import upright
 
     pixels = np.zeros((rich.HEIGHT, rich.WIDTH, 3), np.uint8)
     pixels[6, 4] = 255  # y, x of the subject area

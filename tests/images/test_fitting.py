@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edsr_cli.images import Metadata, decode, encode, fitting, formats, iptc, xmp
-from edsr_cli.images import exif as exif_data
-from edsr_cli.images.formats import OutputFormat
-from edsr_cli.images.picture import Text
+from edsr_cli.images import Metadata, decode, encode, formats
+from edsr_cli.images.codecs import jpeg
+from edsr_cli.images.metadata import exif as exif_data
+from edsr_cli.images.metadata import iptc, xmp
+from edsr_cli.images.picture import OutputFormat, Text
 from edsr_cli.images.provenance import provenance
 
 from . import builders, rich
@@ -165,7 +166,7 @@ def test_long_xmp_of_jpeg_is_extended() -> None:
 
 def test_the_record_where_exif_has_no_room() -> None:
     exif = builders.exif(orientation=None, thumbnail=False)
-    exif += bytes(fitting.JPEG_MARKER_BYTES - 6 - len(exif))
+    exif += bytes(jpeg.MARKER_BYTES - 6 - len(exif))
     data, notes = encoded(formats.JPEG, Metadata(exif=exif, software=RECORD))
     assert notes == () and (0xFE, RECORD.encode()) in markers(data)
     assert decode(data).metadata.exif is not None

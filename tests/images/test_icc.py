@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from edsr_cli.images import icc
+from edsr_cli.images.colour import icc
 
 from . import builders
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from edsr_cli.images import decode
-from edsr_cli.images.jpeg_damage import is_damaged
+from edsr_cli.images.codecs import jpeg
 
 from . import builders
 
@@ -97,7 +97,7 @@ def test_a_piece_that_is_missing_is_damage() -> None:
 def test_the_file_stays_where_it_was() -> None:
     file = io.BytesIO(PLAIN)
     file.seek(7)
-    assert not is_damaged(file, 90 * 131) and file.tell() == 7
+    assert not jpeg.CODEC.is_damaged(file, 90 * 131) and file.tell() == 7
 
 
 def test_segments_that_claim_anything_end() -> None:
@@ -108,7 +108,7 @@ def test_segments_that_claim_anything_end() -> None:
         b"\xff\xd8" + b"\xff" * 1000,
         b"\xff\xd8",
     ):
-        is_damaged(io.BytesIO(data), 1)
+        jpeg.CODEC.is_damaged(io.BytesIO(data), 1)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin, TiffImagePlugin
 
-from edsr_cli.images import decode, metadata
+from edsr_cli.images import Metadata, decode
+from edsr_cli.images.formats import codec_of
 from edsr_cli.images.guard import limits
+from edsr_cli.images.metadata import MAX_EXIF_BYTES
 
 from . import builders, rich
 
@@ -21,6 +23,16 @@ def opened(data: bytes) -> Image.Image:
     return Image.open(io.BytesIO(data))
 
 
+def orientation(image: Image.Image, file: io.BytesIO | None = None) -> int:
+    return codec_of(image).orientation(image, file)
+
+
+def collect(
+    image: Image.Image, turned: int = 1, file: io.BytesIO | None = None
+) -> tuple[Metadata, list[str]]:
+    return codec_of(image).collect(image, turned, file)
+
+
 def text(**chunks: str) -> PngImagePlugin.PngInfo:
     info = PngImagePlugin.PngInfo()
     for key, value in chunks.items():
@@ -33,7 +45,7 @@ def text(**chunks: str) -> PngImagePlugin.PngInfo:
 def test_orientation_of_every_format(form: str, value: int) -> None:
     exif = Image.Exif()
     exif[0x112] = value
-    assert metadata.stored_orientation(opened(builders.saved(PICTURE, form, exif=exif))) == value
+    assert orientation(opened(builders.saved(PICTURE, form, exif=exif))) == value
 
 
 def test_orientation_behind_the_pixels_of_a_png() -> None:
@@ -41,20 +53,20 @@ def test_orientation_behind_the_pixels_of_a_png() -> None:
     file = io.BytesIO(data)
     image = Image.open(file)
     position = file.tell()
-    assert metadata.stored_orientation(image, file) == 6
+    assert orientation(image, file) == 6
     assert file.tell() == position
 
 
 @pytest.mark.parametrize("place", ["before", "after"])
 def test_exif_without_measure_is_dropped(place: str) -> None:
     """Its orientation holds all the same."""
-    blob = builders.exif() + bytes(metadata._MAX_EXIF_BYTES)
+    blob = builders.exif() + bytes(MAX_EXIF_BYTES)
     chunk = builders.chunk(b"eXIf", blob)
     data = builders.png(builders.gradient(), **{place: chunk})
     image = opened(data)
-    assert metadata.stored_orientation(image, io.BytesIO(data)) == 6
+    assert orientation(image, io.BytesIO(data)) == 6
     image.load()
-    found, notes = metadata.collect(image, 6, io.BytesIO(data))
+    found, notes = collect(image, 6, io.BytesIO(data))
     assert found.exif is None
     assert notes == ["its EXIF data is far larger than is reasonable and was dropped"]
 
@@ -63,14 +75,14 @@ def test_exif_written_as_text() -> None:
     blob = builders.exif()
     raw = f"\nexif\n{len(blob):8}\n{blob.hex()}\n"
     image = opened(builders.saved(PICTURE, "PNG", pnginfo=text(Raw_profile_type_exif=raw)))
-    assert metadata.stored_orientation(image) == 6
+    assert orientation(image) == 6
     image.load()
-    found, notes = metadata.collect(image, 6)
+    found, notes = collect(image, 6)
     assert found.exif is not None and builders.MAKER_NOTE in found.exif and not notes
 
 
 def test_an_orientation_in_the_xmp_alone_does_not_count() -> None:
-    assert metadata.stored_orientation(opened(builders.saved(PICTURE, "JPEG", xmp=XMP))) == 1
+    assert orientation(opened(builders.saved(PICTURE, "JPEG", xmp=XMP))) == 1
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "AVIF"])
@@ -82,8 +94,8 @@ def test_xmp_of_every_format(form: str) -> None:
         options = {"pnginfo": chunks}
     image = opened(builders.saved(PICTURE, form, **options))
     image.load()
-    assert metadata.collect(image)[0].xmp == XMP
-    turned = metadata.collect(image, 6)[0].xmp
+    assert collect(image)[0].xmp == XMP
+    turned = collect(image, 6)[0].xmp
     assert turned is not None and b'tiff:Orientation="1"' in turned
     assert len(turned) == len(XMP)
 
@@ -92,7 +104,7 @@ def test_xmp_of_every_format(form: str) -> None:
 def test_exif_is_kept_where_it_lies(form: str) -> None:
     image = opened(builders.saved(PICTURE, form, exif=b"Exif\0\0" + builders.exif()))
     image.load()
-    found = metadata.collect(image, 6)[0].exif
+    found = collect(image, 6)[0].exif
     assert found is not None and found[:4] == b"II*\0"
     assert found.find(builders.MAKER_NOTE) == builders.exif().find(builders.MAKER_NOTE)
     assert b"thumbnail" not in found
@@ -102,7 +114,7 @@ def test_damaged_exif_is_dropped_with_a_note() -> None:
     image = opened(builders.saved(PICTURE, "WEBP", exif=b"Exif\0\0II*\0\xff\xff\xff\xff"))
     image.load()
     with limits(1000):
-        found, notes = metadata.collect(image)
+        found, notes = collect(image)
     assert found.exif is None
     assert notes == ["its EXIF data is damaged and was dropped"]
 
@@ -115,7 +127,7 @@ def test_exif_of_a_tiff_is_its_descriptive_tags() -> None:
     exif.get_ifd(0x8825)[1] = "N"
     image = opened(builders.saved(PICTURE, "TIFF", exif=exif.tobytes()))
     image.load()
-    found = metadata.collect(image)[0].exif
+    found = collect(image)[0].exif
     assert found is not None
     seen = Image.Exif()
     seen.load(found)
@@ -128,7 +140,7 @@ def test_exif_of_a_tiff_is_its_descriptive_tags() -> None:
 def test_a_plain_tiff_has_no_metadata() -> None:
     image = opened(builders.saved(PICTURE, "TIFF"))
     image.load()
-    found, notes = metadata.collect(image)
+    found, notes = collect(image)
     assert (found.exif, found.dpi, found.xmp, found.icc_profile, notes) == (
         None,
         None,
@@ -147,13 +159,13 @@ def test_a_plain_tiff_has_no_metadata() -> None:
 def test_resolution(stored: Any, dpi: tuple[float, float] | None) -> None:
     image = Image.fromarray(np.zeros((1, 1, 3), np.uint8))
     image.info["dpi"] = stored
-    assert metadata.collect(image)[0].dpi == dpi
+    assert collect(image)[0].dpi == dpi
 
 
-@pytest.mark.parametrize("orientation", [1, 6])
-def test_an_orientation_where_viewers_do_not_look(orientation: int) -> None:
+@pytest.mark.parametrize("stated", [1, 6])
+def test_an_orientation_where_viewers_do_not_look(stated: int) -> None:
     """In JPEG 2000 and PSD, nobody turns a picture by it; that it is gone is told."""
-    blob = rich.exif(orientation=orientation)
+    blob = rich.exif(orientation=stated)
     for data in (
         rich.jp2(rich.box(b"uuid", b"JpgTiffExif->JP2", blob)),
         rich.psd(rich.resource(1058, blob)),
@@ -162,7 +174,7 @@ def test_an_orientation_where_viewers_do_not_look(orientation: int) -> None:
         assert picture.pixels.shape[:2] == (rich.HEIGHT, rich.WIDTH)
         assert picture.metadata.exif is not None
         told = [note for note in picture.notes if "orientation" in note]
-        assert len(told) == (orientation != 1)
+        assert len(told) == (stated != 1)
 
 
 def test_exif_beyond_reason_is_dropped() -> None:

@@ -23,7 +23,7 @@ from . import rich
 from .rich import SCALE, Fact, Rich
 
 PICTURES = rich.pictures()
-PAGE = REPOSITORY / "docs" / "metadata.md"
+PAGE = REPOSITORY / "docs" / "colour-and-metadata.md"
 BEGIN, END = "<!-- metadata-table -->\n", "<!-- /metadata-table -->"
 RECORD = provenance("test-model", SCALE, 0.5)
 

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edsr_cli.errors import PictureError
-from edsr_cli.images import decode, icc, probe
+from edsr_cli.images import decode, probe
 from edsr_cli.images.alpha import UNCOVERED
+from edsr_cli.images.colour import icc
 
 from . import builders
 

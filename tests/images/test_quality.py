@@ -7,16 +7,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from edsr_cli.images import decode, from_pil
-from edsr_cli.images.av1 import base_q_index
-from edsr_cli.images.quality import (
-    Compression,
-    avif_quality,
-    luma_table,
-    stated_compression,
-    table_quality,
-    webp_quality,
-)
-from edsr_cli.images.vp8 import quantiser_indices
+from edsr_cli.images.codecs.av1 import base_q_index
+from edsr_cli.images.codecs.boxes import avif_quality
+from edsr_cli.images.codecs.jpeg import luma_table, table_quality
+from edsr_cli.images.codecs.webp import quantiser_indices, webp_quality
+from edsr_cli.images.formats import codec_of
+from edsr_cli.images.picture import Compression
 from tests.restoration.pictures import saved, scene
 
 SCENE = scene(96, 120)
@@ -141,7 +137,7 @@ def test_the_file_is_left_where_it_was():
     file = io.BytesIO(saved(SCENE, "WEBP", quality=50))
     with Image.open(file) as image:
         file.seek(11)
-        assert stated_compression(image, file) is not None
+        assert codec_of(image).stated_compression(image, file) is not None
         assert file.tell() == 11
 
 

@@ -4,8 +4,8 @@ import imagecodecs
 import numpy as np
 import pytest
 
-from edsr_cli.images import segments
-from edsr_cli.images.segments import (
+from edsr_cli.images.codecs import segments
+from edsr_cli.images.codecs.segments import (
     BYTE_METHODS,
     DEFLATE,
     LZW,

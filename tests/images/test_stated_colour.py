@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from edsr_cli.errors import PictureError
-from edsr_cli.images import FORMATS, Metadata, colour_spaces, decode, encode, formats, from_pil, icc
+from edsr_cli.images import FORMATS, Metadata, decode, encode, formats, from_pil
+from edsr_cli.images.colour import icc
+from edsr_cli.images.colour import spaces as colour_spaces
 
 from . import builders
 
@@ -410,3 +412,12 @@ def test_no_cut_does_more_than_refuse(name: str, tmp_path: Path) -> None:
             decode(path)
         except PictureError:
             continue
+
+
+def test_a_tga_without_an_extension_area_states_nothing(tmp_path: Path) -> None:
+    """Its pixels are no gamma: Pillow writes a footer that points to no area."""
+    data = builders.saved(Image.fromarray(np.full((20, 30, 3), (70, 80, 90), np.uint8)), "TGA")
+    assert data.endswith(b"TRUEVISION-XFILE.\0")
+    path = tmp_path / "picture.tga"
+    path.write_bytes(data)
+    assert decode(path).metadata.icc_profile is None

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edsr_cli.images import Metadata, icc, tiff
-from edsr_cli.images import exif as exif_data
+from edsr_cli.images import Metadata
+from edsr_cli.images.codecs import tiff_writing as tiff
+from edsr_cli.images.colour import icc
+from edsr_cli.images.metadata import exif as exif_data
 
 from . import builders
 

@@ -12,7 +12,8 @@ import tifffile
 from numpy.typing import NDArray
 
 from edsr_cli.errors import PictureError
-from edsr_cli.images import decode, icc, probe
+from edsr_cli.images import decode, probe
+from edsr_cli.images.colour import icc
 
 from . import builders
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edsr_cli.images import decode, icc, probe
+from edsr_cli.images import decode, probe
+from edsr_cli.images.colour import icc
 
 from . import builders
 

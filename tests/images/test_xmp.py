@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edsr_cli.images import xmp
+from edsr_cli.images.metadata import xmp
 
 from . import rich
 

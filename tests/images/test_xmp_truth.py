@@ -3,9 +3,9 @@ import re
 import numpy as np
 import pytest
 
-from edsr_cli.images import xmp
-from edsr_cli.images.upright import upright as upright_pixels
-from edsr_cli.images.xmp_truth import Turn, upright, written
+from edsr_cli.images.metadata import xmp
+from edsr_cli.images.metadata.xmp_truth import Turn, upright, written
+from edsr_cli.pixels.arrays import upright as upright_pixels
 
 from . import rich
 

@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from edsr_cli.inference import Upscaler
+from edsr_cli.inference.upscaler import _Work
 from edsr_cli.jobs import upscale as upscale_module
 from edsr_cli.jobs.batch.pipeline import Pipeline
 from edsr_cli.jobs.upscale import Job
@@ -65,10 +66,10 @@ def test_broken_off_in_the_middle_of_a_stage(engine, pixels, output, monkeypatch
     reached, abandoned = threading.Event(), threading.Event()
     # Small strips and pieces, so that there is a middle.
     monkeypatch.setattr("edsr_cli.inference.planning._GOOD_ROWS", 1)
-    monkeypatch.setattr("edsr_cli.inference.devices.STRIP_PIXELS", {"cpu": 1})
+    monkeypatch.setattr("edsr_cli.inference.engines.torch.engine.STRIP_PIXELS", {"cpu": 1})
     owner, name = {
         "decode": (Job, "decode"),
-        "upscale": (Upscaler, "_run"),
+        "upscale": (_Work, "_put"),
         "encode": (upscale_module, "write_picture"),
     }[stage]
     original = getattr(owner, name)
@@ -81,15 +82,8 @@ def test_broken_off_in_the_middle_of_a_stage(engine, pixels, output, monkeypatch
         reached.set()
         assert abandoned.wait(60)
 
-    def strips(*arguments):
-        for reached_row in original(*arguments):
-            in_the_middle()
-            yield reached_row
-
     def signal(*arguments, **options):
-        if stage == "upscale":
-            return strips(*arguments)
-        if stage == "decode":
+        if stage != "encode":
             in_the_middle()
             return original(*arguments, **options)
         check = options["check"]

@@ -1,0 +1,115 @@
+"""The geometric self-ensemble (Lim et al. 2017, section 3.5), folded into the weights.
+
+The "+" models of the paper average eight outputs: the input is flipped and rotated eight ways,
+upscaled, and each output is turned back. Turning pictures is not needed. For a dihedral transform
+T and a convolution with kernel w,
+
+    T^-1(convolution(T(x), w)) = convolution(x, T^-1(w)),
+
+and where a pixel shuffle by r follows, the r x r sub-pixel channels in front of it turn in the same
+way. So each view is the same network with turned weights on the upright picture: eight of them
+stream side by side over the same strips, and the average is finished strip by strip.
+"""
+
+import copy
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Self, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from edsr_cli.inference.engines.torch import costs
+from edsr_cli.inference.engines.torch.streaming import Node
+
+
+@dataclass(frozen=True)
+class View:
+    """One of the eight ways to turn a picture: quarter turns, then perhaps a mirror.
+
+    Attributes:
+        turns: counter-clockwise quarter turns, 0 to 3.
+        mirrored: whether left and right are swapped afterwards.
+    """
+
+    turns: int
+    mirrored: bool
+
+    def apply(self, x: Tensor) -> Tensor:
+        """Turn the last two dimensions of a tensor."""
+        x = torch.rot90(x, self.turns, (-2, -1))
+        return x.flip(-1) if self.mirrored else x
+
+    def undo(self, x: Tensor) -> Tensor:
+        """The inverse of `apply`."""
+        x = x.flip(-1) if self.mirrored else x
+        return torch.rot90(x, -self.turns, (-2, -1))
+
+
+VIEWS = tuple(View(turns, mirrored) for mirrored in (False, True) for turns in range(4))
+"""The eight views; the first is the upright picture itself."""
+
+TRANSPOSE = View(3, True)
+"""The view that swaps rows and columns; its own inverse."""
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def fold_view(network: Network, view: View) -> Network:
+    """A copy of the network that computes `view.undo(network(view.apply(x)))`.
+
+    Args:
+        network: any composition of square convolutions with equal padding on all sides, and pixel
+            shuffles that directly follow a convolution in a `Sequential`.
+        view: the view to fold in.
+    """
+    turned = copy.deepcopy(network)
+    with torch.no_grad():
+        for module in turned.modules():
+            if isinstance(module, nn.Conv2d):
+                module.weight.copy_(view.undo(module.weight))
+            if isinstance(module, nn.Sequential):
+                for layer, following in pairwise(module):
+                    if isinstance(following, nn.PixelShuffle):
+                        assert isinstance(layer, nn.Conv2d) and layer.bias is not None
+                        _turn_subpixels(layer.weight, following.upscale_factor, view)
+                        _turn_subpixels(layer.bias, following.upscale_factor, view)
+    return turned
+
+
+def _turn_subpixels(parameter: Tensor, factor: int, view: View) -> None:
+    """Turn, in place, the factor x factor sub-pixels that output channels stand for."""
+    subpixels = parameter.view(-1, factor, factor, *parameter.shape[1:])
+    turned = view.undo(subpixels.movedim((1, 2), (-2, -1))).movedim((-2, -1), (1, 2))
+    subpixels.copy_(turned.clone())
+
+
+class Average(Node):
+    """The mean of several streamed networks over the same strips, in fp32.
+
+    Args:
+        networks: nodes with the same delay, whose outputs have the same shape.
+    """
+
+    def __init__(self, networks: list[Node]) -> None:
+        self.networks = networks
+        self.cost = costs.average([network.cost for network in networks])
+
+    def push(self, rows: Tensor, last: bool) -> Tensor:
+        total = self.networks[0].push(rows, last).clone()
+        for network in self.networks[1:]:
+            total += network.push(rows, last)
+        return total / len(self.networks)
+
+    def reset(self) -> None:
+        for network in self.networks:
+            network.reset()
+
+    def fresh(self) -> Self:
+        average = copy.copy(self)
+        average.networks = [network.fresh() for network in self.networks]
+        return average
+
+    def limit_rows(self, limit: int) -> None:
+        for network in self.networks:
+            network.limit_rows(limit)
