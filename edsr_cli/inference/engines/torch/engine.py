@@ -172,7 +172,7 @@ class TorchStream:
             self._left -= end
             made = made[:, :, begin:end, self._columns]
             if made.shape[2] == 0:  # nothing to wait for
-                return np.empty((0, made.shape[3], 3), self._dtype)  # type: ignore[return-value]
+                return np.empty((0, made.shape[3], 3), self._dtype)
             if not bool(torch.isfinite(made).all()):
                 raise NotFiniteError
             return transfer.download(made, self._dtype, self._sideways)
