@@ -14,8 +14,9 @@ from edsr_cli.errors import UsageError
 from edsr_cli.images.picture import Compression
 from edsr_cli.inference import Upscaler
 from edsr_cli.model.networks import EDSR, MDSR, network_of
+from edsr_cli.options.values import Setting
 from edsr_cli.pixels.arrays import Pixels
-from edsr_cli.restoration.choice import Choice, Setting, choose, version
+from edsr_cli.restoration.choice import Choice, choose, version
 from edsr_cli.restoration.words import ASKED
 
 _KEPT = 3  # networks on a device besides the plain one; another is made in a tenth of a second
@@ -165,11 +166,6 @@ def make_upscaler(
     if restoration is None:
         return Upscaler(loaded.network, loaded.scale, device, precision, max_memory)
     return RestoringUpscaler(restoration, loaded.scale, device, precision, max_memory)
-
-
-def as_setting(text: str | None) -> Setting | None:
-    """The setting of an option that was checked."""
-    return text if text is None or text == "auto" else float(text)  # type: ignore[return-value]
 
 
 def networks_of(upscaler: Upscaler) -> tuple[EDSR | MDSR, ...]:

@@ -10,9 +10,9 @@ from PIL import Image
 
 from edsr_cli.errors import PictureError
 from edsr_cli.images.colour.icc import srgb_profile
-from edsr_cli.jobs.batch.report import previews
-from edsr_cli.jobs.batch.report.previews import MOST, SIDE, Previews, busiest, make_preview
-from tests.jobs.batch.report.examples import done, failed, make_pictures, skipped
+from edsr_cli.report import previews
+from edsr_cli.report.previews import MOST, SIDE, Previews, busiest, make_preview
+from tests.report.examples import done, failed, make_pictures, skipped
 
 
 def opened(uri):

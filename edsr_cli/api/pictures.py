@@ -1,4 +1,4 @@
-"""The public Python API: pictures in, pictures out."""
+"""Models that are ready to upscale: pictures in, pictures out, in memory."""
 
 import logging
 import os
@@ -9,65 +9,29 @@ from typing import overload
 import numpy as np
 from PIL.Image import Image
 
-from edsr_cli.arguments import (
-    check_flag,
-    check_numbers,
-    check_texts,
-    check_whole,
-    memory_limit,
-    thread_count,
-)
-from edsr_cli.checkpoints.loader import load_network
-from edsr_cli.checkpoints.stated import Stated
+from edsr_cli.api.opening import open_upscaler
 from edsr_cli.files.names import display_name
 from edsr_cli.images import decode, from_pil, to_pil
-from edsr_cli.images.alpha import DROP, UNCOVERED, alpha_setting, applied, enlarged
+from edsr_cli.images.alpha import DROP, UNCOVERED, applied, enlarged
 from edsr_cli.images.picture import Compression
 from edsr_cli.images.provenance import provenance
 from edsr_cli.inference import Progress, Tile, Upscaler
-from edsr_cli.inference.processors import use_threads
 from edsr_cli.inference.upscaler import check_tile
+from edsr_cli.options.definition import takes
+from edsr_cli.options.pictures import LoadOptions
+from edsr_cli.options.values import ALPHA
 from edsr_cli.pixels.arrays import Pixels, check_pixels
-from edsr_cli.restoration.choice import Choice, Setting
-from edsr_cli.restoration.networks import at_choice, choice_for, find_restoration, make_upscaler
+from edsr_cli.progress import calling
+from edsr_cli.restoration.choice import Choice
+from edsr_cli.restoration.networks import at_choice, choice_for
 from edsr_cli.restoration.words import describe
 
 logger = logging.getLogger(__name__)
 
 
-def load(
-    model: str | os.PathLike[str] = "edsr-free",
-    scale: int | None = None,
-    device: str = "auto",
-    precision: str = "auto",
-    max_memory: int | str | None = None,
-    *,
-    threads: int | str | None = None,
-    restore: Setting | None = None,
-    layout: str | None = None,
-    value_range: float | None = None,
-    mean_shift: bool | None = None,
-    residual_scale: float | None = None,
-) -> "PictureUpscaler":
+@takes(LoadOptions)
+def load(options: LoadOptions) -> "PictureUpscaler":
     """Load a model, ready to upscale pictures.
-
-    Args:
-        model: a model's name, or a file with weights.
-        scale: the upscaling factor; None for a file's own, or 4.
-        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
-        precision: number format of the residual blocks: "fp32", "bf16", "fp16", or "auto" for
-            bf16 where the device multiplies it natively and fp32 elsewhere.
-        max_memory: bytes that the network may work in on the device, in each call; a number, or
-            text such as "500M" or "2GiB"; None to go by what is free.
-        threads: threads that compute on the CPU, for the whole process; 0, "auto" or None for what
-            torch would take, but no more than affinity and a container's quota give room for.
-        restore: how much to restore compressed and noisy pictures: 0 for not at all to 1, or "auto"
-            to go by the picture. None is "auto" for "edsr-free", and nothing for other models.
-        layout: of a file that could have several, such as "basicsr"; the rest is for such files,
-            too, and None leaves it to the file, or to a trial.
-        value_range: full range of the file's network, 255 or 1.
-        mean_shift: whether it subtracts the mean colour.
-        residual_scale: factor on its residual branches.
 
     Raises:
         WeightsError: the model is unknown, has no such scale, or its file cannot be used.
@@ -80,28 +44,13 @@ def load(
     load its own: after `fork`, what it computes on a CPU it computes with one thread, because the
     others do not live on in the child, and a GPU cannot be used there at all. The start methods
     "spawn" and "forkserver" of `multiprocessing` have no such limits.
+
+    Example:
+        upscaler = edsr_cli.load("edsr-free", scale=4, device="cpu")
+        upscaler("photo.jpg").save("large.png")
     """
-    check_texts(device=device, precision=precision)
-    check_whole("scale", scale)
-    check_numbers(value_range=value_range, residual_scale=residual_scale)
-    check_flag("mean_shift", mean_shift)
-    limit = memory_limit(max_memory)
-    use_threads(thread_count(threads))
-    if not isinstance(model, str | os.PathLike):
-        raise TypeError(f"model must be a name or a path, not {type(model).__name__}")
-    stated = Stated(layout, value_range, mean_shift, residual_scale)
-    if restore is not None and restore != "auto" and not _is_strength(restore):
-        raise ValueError(f"restore must be 'auto' or from 0 to 1, not {restore!r}")
-    name = os.fspath(model)
-    loaded = load_network(name, scale, stated)
-    restoration = find_restoration(loaded, name, restore)
-    upscaler = make_upscaler(loaded, restoration, device, precision, limit)
-    return PictureUpscaler(upscaler, loaded.name)
-
-
-def _is_strength(value: object) -> bool:
-    is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    return is_number and bool(0 <= value <= 1)  # type: ignore[operator]
+    network, upscaler = open_upscaler(options, options.scale, calling(None))
+    return PictureUpscaler(upscaler, network.name)
 
 
 class PictureUpscaler:
@@ -182,7 +131,7 @@ class PictureUpscaler:
             DeviceMemoryError: the smallest piece of the work does not fit in memory.
         """
         check_tile(tile)
-        alpha = _checked_alpha(alpha)
+        alpha = ALPHA.check("alpha", alpha)
         if isinstance(picture, np.ndarray):
             check_pixels(picture)
             upscaler = at_choice(self.upscaler, self._choice(picture))
@@ -212,12 +161,3 @@ class PictureUpscaler:
         if choice is not None:
             logger.debug("The picture: %s.", describe(choice.strength, choice.reason))
         return choice
-
-
-def _checked_alpha(alpha: str) -> str:
-    """The setting that a text stands for; see `edsr_cli.images.alpha`."""
-    check_texts(alpha=alpha)
-    try:
-        return alpha_setting(alpha)
-    except ValueError as error:
-        raise ValueError(f"alpha: {error}") from None

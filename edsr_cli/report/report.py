@@ -6,19 +6,19 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from edsr_cli.errors import EdsrError, UsageError
 from edsr_cli.files.atomic import atomic_write, check_writable
 from edsr_cli.files.names import display_name
 from edsr_cli.files.own import beginning
 from edsr_cli.jobs.batch.record import Record
-from edsr_cli.jobs.batch.report.about import About
-from edsr_cli.jobs.batch.report.json_file import json_report
-from edsr_cli.jobs.batch.report.page import page
-from edsr_cli.jobs.batch.report.previews import Previews
-from edsr_cli.jobs.batch.report.records import RecordFile
-from edsr_cli.jobs.batch.run import State
 from edsr_cli.jobs.batch.summary import Summary
+from edsr_cli.report.previews import Previews
+from edsr_cli.report.records import About, RecordFile, json_report
+
+if TYPE_CHECKING:
+    from edsr_cli.jobs.batch.run import State
 
 logger = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ class Report:
         if self._previews is not None:
             self._previews.consider(record)
 
-    def tick(self, state: State) -> None:
+    def tick(self, state: "State") -> None:
         """Not of interest."""
 
     def finished(self, summary: Summary) -> None:
@@ -141,5 +141,7 @@ class Report:
     def _pieces(self, summary: Summary) -> Iterator[str]:
         if self._previews is None:
             return json_report(self._about, summary, self._records)
+        from edsr_cli.report.page import page  # jinja2 is for pages only
+
         previews = self._previews.finish(wait=summary.stopped is None)
         return page(self._about, summary, self._records, previews, self._path.parent)

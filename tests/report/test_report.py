@@ -2,6 +2,8 @@ import errno
 import gc
 import json
 import os
+import subprocess
+import sys
 import tracemalloc
 from pathlib import Path
 
@@ -11,13 +13,13 @@ from hypothesis import strategies as st
 
 from edsr_cli.errors import EdsrError, Kind, UsageError
 from edsr_cli.jobs.batch.record import Record
-from edsr_cli.jobs.batch.report import About, Report, check_path
-from edsr_cli.jobs.batch.report.records import RecordFile
-from edsr_cli.jobs.batch.report.sections import LISTED, UNFOLDED
 from edsr_cli.jobs.batch.summary import Load, Summary
 from edsr_cli.jobs.batch.tasks import Ignored
 from edsr_cli.jobs.upscale import Status
-from tests.jobs.batch.report.examples import (
+from edsr_cli.report import About, Report, check_path
+from edsr_cli.report.page import LISTED, UNFOLDED
+from edsr_cli.report.records import RecordFile
+from tests.report.examples import (
     ABOUT,
     Page,
     done,
@@ -35,7 +37,10 @@ MIXED = [
     failed("in/e.jpg"),
 ]
 
-NASTY = ("two\nlines", "<script>alert(1)</script>", '"><img src=x>', "\udcff", "\x1b[31m", "‮gpj.")
+NASTY = (
+    "two\nlines", "<script>alert(1)</script>", '"><img src=x>', "\udcff", "\x1b[31m", "‮gpj.",
+    "{{ 7 * 7 }}", "{% raw %}", "{#",
+)  # fmt: skip
 
 
 # Which files.
@@ -304,3 +309,9 @@ def test_memory_does_not_grow_with_the_number_of_files(tmp_path, name):
     written(10)  # so that nobody pays for what is loaded or kept once
     few, many = peak_of(4000), peak_of(8000)
     assert many < few + 200_000  # they take 3 MB on disk
+
+
+def test_a_report_needs_no_network():
+    """Nor what networks need: it may be written by a process that has none."""
+    program = "import edsr_cli.report, edsr_cli.report.page, sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0

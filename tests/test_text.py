@@ -1,6 +1,6 @@
 import pytest
 
-from edsr_cli.jobs.batch.report.wording import duration, significant, size
+from edsr_cli.text import duration, significant, size
 
 
 @pytest.mark.parametrize(
