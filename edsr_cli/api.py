@@ -17,8 +17,8 @@ from edsr_cli.arguments import (
     memory_limit,
     thread_count,
 )
+from edsr_cli.checkpoints.convention import Stated
 from edsr_cli.checkpoints.loader import load_network
-from edsr_cli.checkpoints.stated import Stated
 from edsr_cli.files.names import display_name
 from edsr_cli.images import decode, from_pil, to_pil
 from edsr_cli.images.alpha import DROP, UNCOVERED, alpha_setting, applied, enlarged

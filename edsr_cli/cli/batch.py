@@ -18,7 +18,7 @@ from edsr_cli.cli.terminal import Terminal
 from edsr_cli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from edsr_cli.checkpoints.stated import Stated
+    from edsr_cli.checkpoints.convention import Stated
     from edsr_cli.inference import Tile, Upscaler
     from edsr_cli.jobs.batch.recipe import Recipe
     from edsr_cli.jobs.batch.record import Record
@@ -81,7 +81,7 @@ def command(
     terminal = Terminal.with_flags(quiet, verbose)
 
     with terminal.starting(), interruption.held():
-        from edsr_cli.checkpoints.stated import Stated
+        from edsr_cli.checkpoints.convention import Stated
         from edsr_cli.images import DEFAULT_MAX_PIXELS, format_for
         from edsr_cli.images.alpha import check_format
         from edsr_cli.inference.processors import use_threads

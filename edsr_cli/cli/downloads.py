@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from edsr_cli.checkpoints.model_row import ModelRow, Source
+    from edsr_cli.checkpoints.registry import ModelRow, Source
     from edsr_cli.checkpoints.store.https import Progress as Report
 
 _PLAIN_INTERVAL = 10.0  # seconds between lines where there is no terminal to draw on

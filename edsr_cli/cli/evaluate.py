@@ -14,8 +14,8 @@ from edsr_cli.errors import ExitCode, UsageError
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from edsr_cli.checkpoints.convention import Stated
     from edsr_cli.checkpoints.loader import LoadedNetwork
-    from edsr_cli.checkpoints.stated import Stated
     from edsr_cli.cli.terminal import PictureProgress
     from edsr_cli.datasets.benchmark import Benchmark, Pair
     from edsr_cli.evaluation.evaluate import Result, Settings
@@ -61,7 +61,7 @@ def command(
     terminal = Terminal.with_flags(quiet, verbose)
 
     with terminal.starting(), interruption.held():
-        from edsr_cli.checkpoints.stated import Stated
+        from edsr_cli.checkpoints.convention import Stated
         from edsr_cli.datasets.benchmark import find_benchmark
         from edsr_cli.degradations.pictures import CLEAN, picture_degradation
         from edsr_cli.evaluation.evaluate import Settings

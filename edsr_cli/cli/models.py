@@ -24,7 +24,7 @@ def command(
 ) -> None:
     """List the models that have a name, and which of them are on this machine."""
     from edsr_cli.checkpoints.listing import listing
-    from edsr_cli.checkpoints.store.folder import cache_folder
+    from edsr_cli.checkpoints.store.cache import cache_folder
 
     listed = listing(cache_folder(cache_dir))
     if as_json:

@@ -62,8 +62,8 @@ def command(
         files, refused = sort_inputs(inputs)
         files, own = without_own(files)
         with interruption.held():
+            from edsr_cli.checkpoints.convention import Stated
             from edsr_cli.checkpoints.loader import load_network
-            from edsr_cli.checkpoints.stated import Stated
             from edsr_cli.images import DEFAULT_MAX_PIXELS
             from edsr_cli.images.alpha import check_format
             from edsr_cli.inference.processors import use_threads
