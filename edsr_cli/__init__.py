@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from edsr_cli.errors import (
     DeviceMemoryError,
     EdsrError,
+    FileError,
     PictureError,
     UsageError,
     WeightsError,
@@ -22,11 +23,12 @@ from edsr_cli.errors import (
 if TYPE_CHECKING:
     from edsr_cli.api import PictureUpscaler, load
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "DeviceMemoryError",
     "EdsrError",
+    "FileError",
     "PictureError",
     "PictureUpscaler",
     "UsageError",

@@ -144,5 +144,5 @@ def test_what_an_index_is_told(wheel, repository):
         if line.startswith("#")
     }
     assert {target[1:] for target in targets if target.startswith("#")} <= headings
-    assert "`docs/metadata.md` in the source archive" in text
+    assert "`docs/colour-and-metadata.md` in the source archive" in text
     assert text.count("\n## ") == (repository / "README.md").read_text("utf-8").count("\n## ")

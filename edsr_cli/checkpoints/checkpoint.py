@@ -173,12 +173,12 @@ def take_tensors(
     for official, key, shape in wanted:
         # Checked one by one: a damaged file may ask for billions of blocks.
         if key not in tensors:
-            raise WeightsError(f"{path}: tensor {key!r} is missing.")
+            raise WeightsError(f"tensor {key!r} is missing.", about=path)
         found[official] = _checked(tensors[key], f"{path}: tensor {key!r}", shape)
         used.add(key)
     for key in tensors:
         if key not in used:
-            raise WeightsError(f"{path}: tensor {key!r} is not part of this network.")
+            raise WeightsError(f"tensor {key!r} is not part of this network.", about=path)
     return found
 
 
@@ -275,7 +275,7 @@ def checked_canonical(tensors: Weights, metadata: Mapping[str, str], path: Path)
         )
     for key in REQUIRED_METADATA:
         if not strings.get(key):
-            raise WeightsError(f"{path}: its metadata have no {key!r}.")
+            raise WeightsError(f"its metadata have no {key!r}.", about=path)
     config = _config(strings.pop("config", ""), path)
     return Checkpoint(config, checked_tensors(tensors, config, path), strings)
 
@@ -299,11 +299,12 @@ def _config(text: str, path: Path) -> NetworkConfig:
     try:
         config = NetworkConfig.from_dict(json.loads(text))
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
-        raise WeightsError(f"{path}: its metadata describe no network ({error}).") from error
+        raise WeightsError(f"its metadata describe no network ({error}).", about=path) from error
     if config.residual_scale != 1.0:
         raise WeightsError(
-            f"{path}: its metadata give residual_scale {config.residual_scale}, which should be"
-            " folded into the tensors."
+            f"its metadata give residual_scale {config.residual_scale}, which should be"
+            " folded into the tensors.",
+            about=path,
         )
     return config
 

@@ -162,10 +162,11 @@ def agreeing_with_mean(
     key = wrong[0]
     values = [round(value, 3) for value in tensors[key].ravel().tolist()]
     raise WeightsError(
-        f"{path}: tensor {names[key]!r} is {values}, which is not the mean colour of DIV2K for"
+        f"tensor {names[key]!r} is {values}, which is not the mean colour of DIV2K for"
         f" values in 0..{candidates[0].value_range:g}.",
         "Give --value-range or --no-mean-shift if the network is for another range, or does not"
         " use this tensor.",
+        about=path,
     )
 
 

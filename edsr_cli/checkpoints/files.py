@@ -102,7 +102,7 @@ def check_readable(path: Path) -> None:
             if not file.read(1):
                 raise WeightsError(f"{path} is empty.")
     except FileNotFoundError as error:
-        raise WeightsError(f"{path}: there is no such file.") from error
+        raise WeightsError("there is no such file.", about=path) from error
     except (OSError, ValueError) as error:  # ValueError: no file can have this name
         reason = getattr(error, "strerror", None) or error
         raise WeightsError(f"{path} cannot be read: {reason}.") from error
@@ -177,7 +177,7 @@ def _tensor(
         upper = content[begin:end].view("<u2").astype(np.uint32)
         return (upper << 16).view(np.float32).reshape(shape)
     if kind not in _TYPES:
-        raise WeightsError(f"{path}: tensor {key!r} is of type {kind}, not a float.")
+        raise WeightsError(f"tensor {key!r} is of type {kind}, not a float.", about=path)
     found: NDArray[Any] = content[begin:end].view(_TYPES[kind])
     return found.reshape(shape)
 

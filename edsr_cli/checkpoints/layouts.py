@@ -245,8 +245,8 @@ class _Inference:
             return int(2**steps)
         key = self.key(f"{module}.0.weight")
         raise WeightsError(
-            f"{self.path}: tensor {key!r} has {outputs} outputs, which is no upsampler of"
-            f" {features} features."
+            f"tensor {key!r} has {outputs} outputs, which is no upsampler of {features} features.",
+            about=self.path,
         )
 
     def key(self, official: str, scales: Sequence[int] = ()) -> str:
@@ -271,7 +271,9 @@ class _Inference:
         key = self.key(f"{module}.weight", scales)
         weight = self.tensors.get(key)
         if weight is None:
-            raise WeightsError(f"{self.path}: tensor {key!r} is missing.")
+            raise WeightsError(f"tensor {key!r} is missing.", about=self.path)
         if weight.ndim != 4:
-            raise WeightsError(f"{self.path}: tensor {key!r} has {weight.ndim} dimensions, not 4.")
+            raise WeightsError(
+                f"tensor {key!r} has {weight.ndim} dimensions, not 4.", about=self.path
+            )
         return weight

@@ -75,13 +75,15 @@ def _possible_layouts(keys: Weights, name: str | None, path: Path) -> tuple[Layo
         if not detected or layout.same_keys(detected[0]):
             return (layout,)
         raise WeightsError(
-            f"{path}: its tensors do not have the names of layout {name!r}.",
+            f"its tensors do not have the names of layout {name!r}.",
             f"They have those of {names}.",
+            about=path,
         )
     if not detected:
         raise WeightsError(
-            f"{path}: its tensors do not have the names of an EDSR or MDSR network.",
+            "its tensors do not have the names of an EDSR or MDSR network.",
             f"Layouts that can be read: {', '.join(layout.name for layout in layouts.LAYOUTS)}.",
+            about=path,
         )
     logger.debug("%s: the tensors have the names of layout %s", path, names)
     return detected

@@ -17,6 +17,9 @@ RGB_RANGE = 255.0
 SCALES = (2, 3, 4)
 """The scales the paper trains (section 4.2)."""
 
+TAIL_RADIUS = 2
+"""How far the tail of any scale, which is linear, looks; in LR pixels."""
+
 Shapes = Iterator[tuple[str, tuple[int, ...]]]
 
 

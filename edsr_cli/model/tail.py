@@ -17,8 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-RADIUS = 2
-"""How far the tail of any scale looks, in LR pixels."""
+from edsr_cli.model.config import TAIL_RADIUS
 
 
 def collapse(tail: nn.Sequential, scale: int) -> tuple[Tensor, Tensor]:
@@ -63,12 +62,12 @@ def collapsed(tail: nn.Sequential, scale: int) -> nn.Sequential:
         tail, scale: as for `collapse`.
 
     Returns:
-        A convolution with kernel size 2 * RADIUS + 1, in the format and on the device of the tail,
-        without gradients, and a pixel shuffle by `scale`.
+        A convolution with kernel size 2 * TAIL_RADIUS + 1, in the format and on the device of the
+        tail, without gradients, and a pixel shuffle by `scale`.
     """
     with torch.inference_mode(False), torch.no_grad():
         kernel, bias = collapse(copy.deepcopy(tail).cpu().double(), scale)
-        convolution = nn.Conv2d(kernel.shape[1], len(kernel), kernel.shape[2], padding=RADIUS)
+        convolution = nn.Conv2d(kernel.shape[1], len(kernel), kernel.shape[2], padding=TAIL_RADIUS)
         convolution.to(next(tail.parameters())).requires_grad_(False)
         convolution.weight.copy_(kernel)
         assert convolution.bias is not None

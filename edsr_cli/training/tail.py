@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edsr_cli.model.tail import RADIUS, collapse
+from edsr_cli.model.config import TAIL_RADIUS as RADIUS
+from edsr_cli.model.tail import collapse
 
 _NEEDED = RADIUS + 1  # rows (columns) that the outermost row (column) depends on
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from edsr_cli.inference.devices import exact_convolutions
+from edsr_cli.inference.engines.torch.devices import exact_convolutions
 from edsr_cli.model.config import SCALES, NetworkConfig
 from edsr_cli.training.choices import Autocast, Schedule
 from edsr_cli.training.graphs import Work, warm_up

@@ -146,7 +146,7 @@ def locked(folder: Path, row: ModelRow) -> Iterator[None]:
 def cannot_write(path: Path, error: OSError) -> WeightsError:
     """The error for the user when the cache cannot be written."""
     reason, hint = why_not_cached(error)
-    return WeightsError(f"{path}: it cannot be written: {reason}.", hint)
+    return WeightsError(f"it cannot be written: {reason}.", hint, about=path)
 
 
 def cached_path(row: ModelRow, folder: Path) -> Path | None:

@@ -143,7 +143,7 @@ class Setup:
 
     def end(self, process: "subprocess.Popen[str]") -> Done:
         """Wait for the end of a command."""
-        stdout, stderr = process.communicate(timeout=60)
+        stdout, stderr = process.communicate(timeout=600)
         assert "Traceback" not in stderr, stderr
         return Done(process.returncode, stdout, stderr)
 

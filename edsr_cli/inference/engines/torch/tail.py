@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edsr_cli.inference.streaming import Node, RowBuffer
-from edsr_cli.model.tail import RADIUS
+from edsr_cli.inference.engines.torch import costs
+from edsr_cli.inference.engines.torch.streaming import Node, RowBuffer
+from edsr_cli.model.config import TAIL_RADIUS as RADIUS
 
 _NEEDED = RADIUS + 1  # rows (columns) that the outermost row (column) depends on
 
@@ -21,8 +22,6 @@ class CollapsedTail(Node):
         collapsed: what `edsr_cli.model.tail.collapsed` makes of them.
     """
 
-    delay = RADIUS
-
     def __init__(self, tail: nn.Sequential, collapsed: nn.Sequential) -> None:
         convolution, shuffle = collapsed
         assert isinstance(convolution, nn.Conv2d) and convolution.bias is not None
@@ -31,10 +30,8 @@ class CollapsedTail(Node):
         self.weight = convolution.weight.contiguous(memory_format=torch.channels_last)
         self.bias = convolution.bias
         self.buffer = RowBuffer(RADIUS)
-        outputs, features = self.weight.shape[:2]
-        self.held_bytes = 2 * RADIUS * features * self.weight.element_size()
-        self.work_bytes = (2 * features + 3 * outputs) * self.weight.element_size()
-        self.multiply_adds = self.weight.numel()
+        features, element = self.weight.shape[1], self.weight.element_size()
+        self.cost = costs.collapsed_tail(features, self.scale, element)
 
     def push(self, rows: Tensor, last: bool) -> Tensor:
         window = self.buffer.window(rows, last)

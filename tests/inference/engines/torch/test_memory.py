@@ -99,7 +99,7 @@ def test_tensors_keep_to_the_plan(architecture, scales, features, ensemble, rows
     plan = upscaler.plan(90, 60, ensemble)
     budget = plan.footprint.bytes(60, rows)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("edsr_cli.inference.devices.memory_budget", lambda device: budget)
+        patch.setattr("edsr_cli.inference.memory.budget", lambda: budget)
         upscaler.upscale(pixels, ensemble)  # what is made once
         plan = upscaler.plan(90, 60, ensemble)
         used = peak_of_tensors(upscaler, pixels, ensemble)

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from edsr_cli.inference.assembly import collapse_tail
-from edsr_cli.inference.tail import CollapsedTail
+from edsr_cli.inference.engines.torch.assembly import collapse_tail
+from edsr_cli.inference.engines.torch.tail import CollapsedTail
 from edsr_cli.model.config import edsr_baseline
 from edsr_cli.model.networks import Upsampler, build, convolution
 from edsr_cli.model.tail import collapsed
