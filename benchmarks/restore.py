@@ -30,6 +30,7 @@ from edsr_cli.evaluation.metrics import Channels, psnr
 from edsr_cli.images import READ_SUFFIXES, decode
 from edsr_cli.images.rounding import to_uint8
 from edsr_cli.inference import Upscaler
+from edsr_cli.model.networks import network_of
 from edsr_cli.restoration.choice import STRENGTHS, choose
 
 JPEG_QUALITIES = (95, 90, 80, 70, 50, 30)
@@ -153,10 +154,12 @@ def crop(path: Path, side: int, scale: int) -> Image8:
 
 def networks(scale: int, device: str, precision: str) -> list[Upscaler]:
     """One for each strength."""
-    plain, restoring = (load_network(name, scale).network for name in ("edsr-free", "edsr-photo"))
+    plain, restoring = (
+        load_network(name, scale).checkpoint for name in ("edsr-free", "edsr-photo")
+    )
+    found = (mixed(plain, restoring, strength) for strength in STRENGTHS)
     return [
-        Upscaler(mixed(plain, restoring, strength), scale, device, precision)
-        for strength in STRENGTHS
+        Upscaler(network_of(each.config, each.tensors), scale, device, precision) for each in found
     ]
 
 

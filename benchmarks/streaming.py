@@ -28,9 +28,11 @@ import numpy as np
 import torch
 
 from edsr_cli.checkpoints.loader import load_network
-from edsr_cli.inference import Upscaler, devices
-from edsr_cli.inference.assembly import Precision, stream
-from edsr_cli.inference.ensemble import TRANSPOSE, fold_view
+from edsr_cli.inference import Precision, Upscaler
+from edsr_cli.inference.engines.torch import devices
+from edsr_cli.inference.engines.torch.assembly import stream
+from edsr_cli.inference.engines.torch.engine import TorchNetwork
+from edsr_cli.inference.engines.torch.ensemble import TRANSPOSE, fold_view
 
 TILE, RADIUS = 128, 36
 
@@ -69,15 +71,16 @@ def variants(
     network = load_network("edsr-free", scale).network
     fp32 = Upscaler(network, scale, device, "fp32")
     uncollapsed = Upscaler(network, scale, device, "fp32")
+    target = devices.pick_device(device)
     for transposed in (False, True):
-        turned = fold_view(uncollapsed.network, TRANSPOSE) if transposed else uncollapsed.network
-        uncollapsed._streams.kept[False, Precision.FP32, transposed] = stream(
-            turned.to(fp32.device), scale
+        turned = fold_view(network, TRANSPOSE) if transposed else network
+        uncollapsed._forms.kept[Precision.FP32, False, transposed] = TorchNetwork(
+            stream(turned.to(target), scale), target, scale
         )
-    whole = copy.deepcopy(network).to(fp32.device)
+    whole = copy.deepcopy(network).to(target)
     calls = {
-        "plain": lambda: plain(whole, pixels, fp32.device),
-        f"tiles of {TILE}": lambda: tiles(whole, pixels, fp32.device, scale),
+        "plain": lambda: plain(whole, pixels, target),
+        f"tiles of {TILE}": lambda: tiles(whole, pixels, target, scale),
         "streamed, plain tail, fp32": lambda: uncollapsed.upscale(pixels).pixels,
         "streamed, fp32": lambda: fp32.upscale(pixels).pixels,
     }
@@ -89,7 +92,7 @@ def variants(
 
 def multiply_adds(scale: int) -> int:
     """Of the plain network, for each LR pixel."""
-    return stream(load_network("edsr-free", scale).network, scale).multiply_adds
+    return stream(load_network("edsr-free", scale).network, scale).cost.multiply_adds
 
 
 def compare(scale: int, height: int, width: int, device: str, bf16: bool, rounds: int) -> None:
@@ -147,7 +150,7 @@ def main() -> None:
     parser.add_argument("--bf16", action="store_true", help="time bf16 even where it is emulated")
     options = parser.parse_args()
     device = devices.pick_device(options.device)
-    bf16 = options.bf16 or devices.pick_precision("auto", device) is Precision.BF16
+    bf16 = options.bf16 or devices.has_fast_bf16(device)
     print(f"{machine(options.device)}; medians of {options.rounds} rounds\n")
     print("| scale | size | variant | seconds | GFLOP/s | times plain's speed | levels off plain |")
     print("|---|---|---|---|---|---|---|")

@@ -30,9 +30,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from edsr_cli.inference import devices
-from edsr_cli.inference.assembly import Precision
-from edsr_cli.model.networks import EDSR, MDSR, NetworkConfig, edsr_baseline, mdsr_baseline
+from edsr_cli.inference.engines.torch import devices
+from edsr_cli.model.config import NetworkConfig, edsr_baseline, mdsr_baseline
+from edsr_cli.model.networks import EDSR, MDSR
 from edsr_cli.training.choices import Autocast
 from edsr_cli.training.graphs import Recorder, settings
 from edsr_cli.training.initial import random_network
@@ -77,7 +77,7 @@ def multiply_adds(network: EDSR | MDSR, scale: int, batch: int, patch: int) -> i
     ]
     x = torch.zeros(1, 3, patch, patch)
     with torch.no_grad():
-        network(x, scale) if isinstance(network, MDSR) else network(x)
+        network(x, scale)
     for hook in hooks:
         hook.remove()
     return total * batch
@@ -255,7 +255,7 @@ def main() -> None:
     )
     print("|---|---|---|---|---|---|---|---|---|---|", flush=True)
     formats = [Autocast(each) for each in options.formats or [Autocast.FP32]]
-    if not options.formats and devices.pick_precision("auto", device) is Precision.BF16:
+    if not options.formats and devices.has_fast_bf16(device):
         formats.append(Autocast.BF16)
     for runs in variants(recipe, device, formats, options.networks):
         form = runs[0].autocast

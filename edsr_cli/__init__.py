@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from edsr_cli.errors import (
     DeviceMemoryError,
     EdsrError,
+    FileError,
     PictureError,
     UsageError,
     WeightsError,
@@ -27,6 +28,7 @@ __version__ = "0.2.0"
 __all__ = [
     "DeviceMemoryError",
     "EdsrError",
+    "FileError",
     "PictureError",
     "PictureUpscaler",
     "UsageError",

@@ -1,6 +1,11 @@
-"""What can go wrong, as the user sees it: one line, one hint, one exit code."""
+"""What can go wrong, as the user sees it: one line, one hint, one exit code.
+
+Whoever catches an error finds its parts in it, and need not take its words apart.
+"""
 
 from enum import IntEnum, StrEnum
+from pathlib import Path
+from typing import ClassVar
 
 
 class ExitCode(IntEnum):
@@ -34,19 +39,30 @@ class Kind(StrEnum):
 
 
 class EdsrError(Exception):
-    """An error with a message for the user.
+    """An error with a message for the user: "about: what happened. What to do.".
 
     Args:
-        message: what happened and to which file, in one line.
+        what: what happened, in one line; with `about` it goes on behind a colon.
         hint: what the user can do about it; may be empty.
+        about: the file or thing that it happened to, as it is shown; empty if `what` says it.
+        kind: which kind of failure it is; None for that of the class, if it has one. A full disk
+            is one whatever the class, since it ends a run.
     """
 
     exit_code = ExitCode.SOME_FAILED
+    of_class: ClassVar[Kind | None] = None
 
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+    def __init__(
+        self, what: str, hint: str = "", *, about: str | Path = "", kind: Kind | None = None
+    ) -> None:
+        super().__init__(what, hint)
+        self.what, self.hint, self.about = what, hint, str(about)
+        self.kind = kind if kind is Kind.DISK_FULL else self.of_class or kind
+
+    @property
+    def message(self) -> str:
+        """What happened, and to which file, without what to do."""
+        return f"{self.about}: {self.what}" if self.about else self.what
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".rstrip()
@@ -73,7 +89,11 @@ class ThreadError(EdsrError):
         return isinstance(error, RuntimeError) and "can't start new thread" in str(error)
 
 
-class PictureError(EdsrError):
+class FileError(EdsrError):
+    """A file cannot be read or written."""
+
+
+class PictureError(FileError):
     """A picture cannot be read or written."""
 
 
@@ -81,9 +101,11 @@ class WeightsError(EdsrError):
     """A model or its weights cannot be used."""
 
     exit_code = ExitCode.WEIGHTS
+    of_class = Kind.WEIGHTS
 
 
 class DeviceMemoryError(EdsrError):
     """The smallest possible piece of the work does not fit in the device's memory."""
 
     exit_code = ExitCode.OUT_OF_MEMORY
+    of_class = Kind.MEMORY

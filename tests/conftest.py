@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,12 +10,16 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
-    from edsr_cli.model.networks import EDSR, MDSR, NetworkConfig
+    from edsr_cli.model.config import NetworkConfig
+    from edsr_cli.model.networks import EDSR, MDSR
 
 REPOSITORY = Path(__file__).parents[1]
 
 # Threads that spin while they wait take the processor from other processes that tests start.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# With a process for each processor (pytest -n), more threads would only stand in each other's way.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A shell starts what it runs in the background (`pytest &`) with Ctrl-C ignored, and `nohup` with
 # SIGHUP, and processes that tests start would inherit that. Tests begin where a user would.
@@ -32,6 +37,15 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("edsr")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Leave the user's cache folder alone, where commands note how fast the device is."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "EDSR_CACHE" not in os.environ:
+            patch.setenv("EDSR_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +81,7 @@ TINY = {
 @pytest.fixture(params=TINY.values(), ids=TINY.keys())
 def tiny_config(request: pytest.FixtureRequest) -> "NetworkConfig":
     """The hyper-parameters of a tiny network of each kind, one after the other."""
-    from edsr_cli.model.networks import NetworkConfig
+    from edsr_cli.model.config import NetworkConfig
 
     return NetworkConfig(*request.param)
 

@@ -7,9 +7,10 @@ tensors. A pixel that is off is then an error in what was computed, never in how
 
 import torch
 
-from edsr_cli.inference.assembly import collapse_tail, stream, stream_ensemble
-from edsr_cli.inference.streaming import Node
-from edsr_cli.model.networks import EDSR, MDSR, NetworkConfig, build
+from edsr_cli.inference.engines.torch.assembly import collapse_tail, stream, stream_ensemble
+from edsr_cli.inference.engines.torch.streaming import Node
+from edsr_cli.model.config import NetworkConfig
+from edsr_cli.model.networks import EDSR, MDSR, build
 
 ARCHITECTURES = [
     *(NetworkConfig("edsr", (scale,), 2, 6, 0.5) for scale in (2, 3, 4)),

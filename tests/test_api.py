@@ -308,7 +308,7 @@ def test_importing_the_package_is_quick(repository):
         "print(sorted(loaded & {'torch', 'numpy', 'PIL', 'typer', 'rich', 'huggingface_hub'}))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=repository, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", code], cwd=repository, capture_output=True, text=True, timeout=600
     )
     assert (done.stdout, done.stderr) == ("[]\n", "")
 

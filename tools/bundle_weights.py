@@ -14,7 +14,8 @@ import hashlib
 import sys
 from pathlib import Path
 
-import torch
+import numpy as np
+from numpy.typing import DTypeLike
 
 from edsr_cli.checkpoints.canonical import REQUIRED_METADATA, read_canonical, save_canonical
 from edsr_cli.checkpoints.loader import NOTHING_STATED
@@ -40,7 +41,7 @@ def main() -> None:
     parser.add_argument("--fp32", action="store_true", help="keep all 32 bits of the kernels")
     options = parser.parse_args()
     given = {key: getattr(options, key) for key in REQUIRED_METADATA if getattr(options, key)}
-    dtype = torch.float32 if options.fp32 else torch.float16
+    dtype = np.float32 if options.fp32 else np.float16
     stated = Stated(options.layout, options.value_range, options.mean_shift, options.residual_scale)
     try:
         convert(options.source, options.destination, given, dtype, stated)
@@ -56,7 +57,7 @@ def convert(
     source: Path,
     destination: Path,
     metadata: dict[str, str],
-    dtype: torch.dtype = torch.float16,
+    dtype: DTypeLike = np.float16,
     stated: Stated = NOTHING_STATED,
 ) -> None:
     """Write `source` as a canonical file, and read it back.
@@ -78,7 +79,7 @@ def convert(
     # Those of another layout say how it was read, which is no longer of interest.
     own = checkpoint.metadata if checkpoint.metadata.get("name") else {}
     strings = own | metadata
-    save_canonical(destination, checkpoint.state_dict, checkpoint.config, strings, dtype)
+    save_canonical(destination, checkpoint.tensors, checkpoint.config, strings, dtype)
     read_canonical(destination)
 
 

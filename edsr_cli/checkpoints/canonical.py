@@ -17,35 +17,43 @@ and any others that whoever wrote it wants to keep.
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-import safetensors.torch
-import torch
+import numpy as np
+import safetensors.numpy
+from numpy.typing import DTypeLike, NDArray
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
 
 from edsr_cli.checkpoints.checkpoint import (
     Checkpoint,
+    Weights,
     check_readable,
     checked_tensors,
     fold_residual_scale,
 )
 from edsr_cli.errors import WeightsError
-from edsr_cli.model.networks import NetworkConfig
+from edsr_cli.model.config import NetworkConfig
 
 FORMAT_VERSION = "1"
 LONGEST_HEADER = 10**7
 """Bytes of a safetensors file's header; that of the largest network here has 30,000."""
 REQUIRED_METADATA = ("name", "licence", "origin")
-KERNEL_TYPES = (torch.float32, torch.float16)
+KERNEL_TYPES = (np.dtype(np.float32), np.dtype(np.float16))
 _OWN_METADATA = ("format_version", "config")
+
+_TYPES = {
+    "F64": "<f8", "F32": "<f4", "F16": "<f2", "BOOL": "?", "U8": "u1", "I8": "i1",
+    "U16": "<u2", "I16": "<i2", "U32": "<u4", "I32": "<i4", "U64": "<u8", "I64": "<i8",
+}  # fmt: skip
+"""Those of safetensors that NumPy knows."""
 
 
 def save_canonical(
     path: Path,
-    state_dict: Mapping[str, Tensor],
+    tensors: Weights,
     config: NetworkConfig,
     metadata: Mapping[str, str],
-    dtype: torch.dtype = torch.float32,
+    dtype: DTypeLike = np.float32,
 ) -> None:
     """Write a canonical file; the same weights and metadata always give the same bytes.
 
@@ -53,7 +61,7 @@ def save_canonical(
 
     Args:
         path: the file to write.
-        state_dict: fp32, fp16 or bf16 tensors under the official keys, for RGB in 0..255.
+        tensors: fp32 or fp16 arrays under the official keys, for RGB in 0..255.
         config: their hyper-parameters. Any residual scale is folded into the tensors.
         metadata: at least name, licence and origin.
         dtype: what kernels are stored in, fp32 or fp16.
@@ -73,9 +81,10 @@ def save_canonical(
             f"metadata must have {', '.join(REQUIRED_METADATA)} and must not have"
             f" {', '.join(_OWN_METADATA)}, but have {', '.join(metadata) or 'nothing'}"
         )
+    dtype = np.dtype(dtype)
     if dtype not in KERNEL_TYPES:
         raise ValueError(f"kernels are stored in fp32 or fp16, not in {dtype}")
-    folded, config = fold_residual_scale(checked_tensors(state_dict, config, path), config)
+    folded, config = fold_residual_scale(checked_tensors(tensors, config, path), config)
     stored = {
         key: _stored(tensor, dtype, f"{path}: tensor {key!r}") for key, tensor in folded.items()
     }
@@ -84,28 +93,36 @@ def save_canonical(
         "format_version": FORMAT_VERSION,
         "config": json.dumps(config.to_dict(), sort_keys=True),
     }
-    content = _with_sorted_metadata(safetensors.torch.save(stored, metadata=strings))
+    content = _with_sorted_metadata(safetensors.numpy.save(stored, metadata=strings))
     with atomic_write(path, overwrite=True, error=WeightsError) as file:
         file.write(content)
 
 
-def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def read_safetensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     """The tensors and the metadata strings of any safetensors file.
 
+    Returns:
+        Arrays that look into the file, but for those of bf16, which NumPy does not know: they are
+        fp32. And the strings.
+
     Raises:
-        WeightsError: the file is missing, damaged or of another kind.
+        WeightsError: the file is missing, damaged or of another kind, or has a type of numbers that
+            no network has.
     """
     check_readable(path)
-    with path.open("rb") as start:
-        if int.from_bytes(start.read(8), "little") > LONGEST_HEADER:
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > LONGEST_HEADER:
             raise WeightsError(
                 f"{path} is not a whole safetensors file (its header is too long).",
                 "It may be cut off, damaged or of another kind.",
             )
     try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            strings = dict(file.metadata() or {})
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        # The library makes sure that the header makes sense; it reads no bf16 without torch.
+        with safe_open(path, framework="np") as checked:
+            keys, strings = list(checked.keys()), dict(checked.metadata() or {})
+        content = np.memmap(path, np.uint8, "r")
+        header = json.loads(bytes(content[8 : 8 + length]))
     # RecursionError, MemoryError: a header that is deep, or more than there is room for.
     except (SafetensorError, OSError, ValueError, RecursionError, MemoryError) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
@@ -113,7 +130,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             f"{path} is not a whole safetensors file ({reason}).",
             "It may be cut off, damaged or of another kind.",
         ) from error
-    return tensors, strings
+    return {key: _tensor(content[8 + length :], header[key], path, key) for key in keys}, strings
 
 
 def is_canonical(metadata: Mapping[str, str]) -> bool:
@@ -134,9 +151,7 @@ def read_canonical(path: Path) -> Checkpoint:
     return checked_canonical(*read_safetensors(path), path)
 
 
-def checked_canonical(
-    tensors: Mapping[str, Tensor], metadata: Mapping[str, str], path: Path
-) -> Checkpoint:
+def checked_canonical(tensors: Weights, metadata: Mapping[str, str], path: Path) -> Checkpoint:
     """`read_canonical` for a file that has been read.
 
     Args:
@@ -152,19 +167,34 @@ def checked_canonical(
         )
     for key in REQUIRED_METADATA:
         if not strings.get(key):
-            raise WeightsError(f"{path}: its metadata have no {key!r}.")
+            raise WeightsError(f"its metadata have no {key!r}.", about=path)
     config = _config(strings.pop("config", ""), path)
     return Checkpoint(config, checked_tensors(tensors, config, path), strings)
 
 
-def _stored(tensor: Tensor, dtype: torch.dtype, what: str) -> Tensor:
+def _tensor(
+    content: NDArray[np.uint8], entry: Mapping[str, Any], path: Path, key: str
+) -> NDArray[Any]:
+    """The tensor that an entry of a safetensors header describes, in what follows the header."""
+    kind, shape, (begin, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
+    if kind == "BF16":  # the upper half of fp32
+        upper = content[begin:end].view("<u2").astype(np.uint32)
+        return (upper << 16).view(np.float32).reshape(shape)
+    if kind not in _TYPES:
+        raise WeightsError(f"tensor {key!r} is of type {kind}, not a float.", about=path)
+    found: NDArray[Any] = content[begin:end].view(_TYPES[kind])
+    return found.reshape(shape)
+
+
+def _stored(tensor: NDArray[Any], dtype: np.dtype[Any], what: str) -> NDArray[Any]:
     """A tensor in the type that it is stored in."""
-    if tensor.dim() == 1:  # a bias or a mean: 114.4 in fp16 would be 0.03 levels off
+    if tensor.ndim == 1:  # a bias or a mean: 114.4 in fp16 would be 0.03 levels off
         return tensor
-    stored = tensor.to(dtype)
-    if not stored.isfinite().all():
+    with np.errstate(over="ignore"):
+        stored = tensor.astype(dtype)
+    if not np.isfinite(stored).all():
         raise WeightsError(
-            f"{what} has values beyond the {torch.finfo(dtype).max:.0f} of fp16.",
+            f"{what} has values beyond the {np.finfo(dtype).max:.0f} of fp16.",
             "Store it in fp32.",
         )
     return stored
@@ -175,11 +205,12 @@ def _config(text: str, path: Path) -> NetworkConfig:
     try:
         config = NetworkConfig.from_dict(json.loads(text))
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
-        raise WeightsError(f"{path}: its metadata describe no network ({error}).") from error
+        raise WeightsError(f"its metadata describe no network ({error}).", about=path) from error
     if config.residual_scale != 1.0:
         raise WeightsError(
-            f"{path}: its metadata give residual_scale {config.residual_scale}, which should be"
-            " folded into the tensors."
+            f"its metadata give residual_scale {config.residual_scale}, which should be"
+            " folded into the tensors.",
+            about=path,
         )
     return config
 

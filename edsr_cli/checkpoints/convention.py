@@ -4,14 +4,14 @@ The canonical form has none of it: values in 0..255, mean tensors that are right
 residual scale 1. `to_canonical` folds the rest into the tensors.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from edsr_cli.checkpoints.checkpoint import fold_residual_scale
-from edsr_cli.model.networks import RGB_MEAN, RGB_RANGE, NetworkConfig
+from edsr_cli.checkpoints.checkpoint import Weights, fold_residual_scale
+from edsr_cli.model.config import RGB_MEAN, RGB_RANGE, NetworkConfig
 
 VALUE_RANGES = (255.0, 1.0)
 MEAN_SHIFTS = (True, False)
@@ -38,20 +38,22 @@ class Convention:
         return f"values in 0..{self.value_range:g}, {shift}, residual scale {self.residual_scale:g}"
 
 
-def mean_tensors(value_range: float, mean_shift: bool) -> dict[str, Tensor]:
+def mean_tensors(value_range: float, mean_shift: bool) -> dict[str, NDArray[np.float32]]:
     """The four tensors of the two mean shifts, under the official keys; zeros for none."""
-    mean = (value_range if mean_shift else 0.0) * torch.tensor(RGB_MEAN)
+    mean = np.float32(value_range if mean_shift else 0) * np.array(RGB_MEAN, np.float32)
+    unit = np.eye(3, dtype=np.float32).reshape(3, 3, 1, 1)
     return {
-        "sub_mean.weight": torch.eye(3).view(3, 3, 1, 1),
+        "sub_mean.weight": unit,
         "sub_mean.bias": -mean,
-        "add_mean.weight": torch.eye(3).view(3, 3, 1, 1),
+        "add_mean.weight": unit.copy(),
         "add_mean.bias": mean,
     }
 
 
+@np.errstate(over="ignore")  # what is too large is found to be so
 def to_canonical(
-    tensors: Mapping[str, Tensor], config: NetworkConfig, convention: Convention
-) -> tuple[dict[str, Tensor], NetworkConfig]:
+    tensors: Weights, config: NetworkConfig, convention: Convention
+) -> tuple[dict[str, NDArray[Any]], NetworkConfig]:
     """The same network for values in 0..255, with residual scale 1 and with mean tensors.
 
     With r for the range, the head's W x + b is (W r / 255) (255 / r x) + b, and the last
@@ -64,10 +66,9 @@ def to_canonical(
         convention: what they were trained with.
     """
     factor = RGB_RANGE / convention.value_range
-    last = "tail.1" if config.architecture == "edsr" else "tail.0"
     folded = {**tensors, **mean_tensors(RGB_RANGE, convention.mean_shift)}
     folded["head.0.weight"] = folded["head.0.weight"] / factor
-    for key in (f"{last}.weight", f"{last}.bias"):
+    for key in (f"{config.last_convolution}.weight", f"{config.last_convolution}.bias"):
         folded[key] = folded[key] * factor
     scaled = replace(config, residual_scale=convention.residual_scale)
     return fold_residual_scale(folded, scaled)

@@ -3,19 +3,19 @@
 The residual scale is not among them: it leaves no trace in either.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from torch import Tensor
+from numpy.typing import NDArray
 
+from edsr_cli.checkpoints.checkpoint import Weights
 from edsr_cli.checkpoints.layouts import Layout
 from edsr_cli.errors import WeightsError
-from edsr_cli.model.networks import SCALES, NetworkConfig
+from edsr_cli.model.config import SCALES, NetworkConfig
 
 
-def infer_config(
-    tensors: Mapping[str, Tensor], layout: Layout, prefix: str, path: Path
-) -> NetworkConfig:
+def infer_config(tensors: Weights, layout: Layout, prefix: str, path: Path) -> NetworkConfig:
     """The hyper-parameters that fit a state dict, with residual scale 1.
 
     Args:
@@ -32,9 +32,7 @@ def infer_config(
 
 
 class _Inference:
-    def __init__(
-        self, tensors: Mapping[str, Tensor], layout: Layout, prefix: str, path: Path
-    ) -> None:
+    def __init__(self, tensors: Weights, layout: Layout, prefix: str, path: Path) -> None:
         self.tensors, self.layout, self.prefix, self.path = tensors, layout, prefix, path
 
     def config(self) -> NetworkConfig:
@@ -86,8 +84,8 @@ class _Inference:
             return int(2**steps)
         key = self.key(f"{module}.0.weight")
         raise WeightsError(
-            f"{self.path}: tensor {key!r} has {outputs} outputs, which is no upsampler of"
-            f" {features} features."
+            f"tensor {key!r} has {outputs} outputs, which is no upsampler of {features} features.",
+            about=self.path,
         )
 
     def key(self, official: str, scales: Sequence[int] = ()) -> str:
@@ -107,12 +105,14 @@ class _Inference:
             number += 1
         return number
 
-    def weight(self, module: str, scales: Sequence[int] = ()) -> Tensor:
+    def weight(self, module: str, scales: Sequence[int] = ()) -> NDArray[Any]:
         """The weight of a convolution, which must be there and have four dimensions."""
         key = self.key(f"{module}.weight", scales)
         weight = self.tensors.get(key)
         if weight is None:
-            raise WeightsError(f"{self.path}: tensor {key!r} is missing.")
-        if weight.dim() != 4:
-            raise WeightsError(f"{self.path}: tensor {key!r} has {weight.dim()} dimensions, not 4.")
+            raise WeightsError(f"tensor {key!r} is missing.", about=self.path)
+        if weight.ndim != 4:
+            raise WeightsError(
+                f"tensor {key!r} has {weight.ndim} dimensions, not 4.", about=self.path
+            )
         return weight

@@ -15,7 +15,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from edsr_cli.model.networks import SCALES
+from edsr_cli.model.config import SCALES
 
 MEAN_KEYS = ("sub_mean.weight", "sub_mean.bias", "add_mean.weight", "add_mean.bias")
 """The official keys of the two mean shifts."""

@@ -3,16 +3,21 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edsr_cli.checkpoints import registry, store
 from edsr_cli.checkpoints.canonical import read_canonical
-from edsr_cli.checkpoints.checkpoint import Checkpoint, fold_residual_scale
+from edsr_cli.checkpoints.checkpoint import Checkpoint
 from edsr_cli.checkpoints.reader import read_checkpoint
 from edsr_cli.checkpoints.stated import Stated
 from edsr_cli.checkpoints.tensor_file import SUFFIXES
 from edsr_cli.errors import UsageError, WeightsError
-from edsr_cli.model.networks import EDSR, MDSR, NetworkConfig, build
+from edsr_cli.model.config import NetworkConfig
+
+if TYPE_CHECKING:
+    from edsr_cli.model.networks import EDSR, MDSR
 
 __all__ = ["LoadedNetwork", "load_network", "read_checkpoint"]
 
@@ -24,8 +29,7 @@ class LoadedNetwork:
     """A network with its weights.
 
     Attributes:
-        network: in eval mode, fp32, on the CPU, without gradients, residual scale folded in.
-        config: its hyper-parameters.
+        checkpoint: its hyper-parameters and weights, residual scale folded in.
         name: the model's name; the file's name without suffix if the file states none.
         scale: the upscaling factor to use, one of `config.scales`.
         licence: SPDX identifier of the weights, or "none stated".
@@ -33,13 +37,24 @@ class LoadedNetwork:
         path: the file that was read.
     """
 
-    network: EDSR | MDSR
-    config: NetworkConfig
+    checkpoint: Checkpoint
     name: str
     scale: int
     licence: str
     origin: str
     path: Path
+
+    @property
+    def config(self) -> NetworkConfig:
+        """The hyper-parameters."""
+        return self.checkpoint.config
+
+    @cached_property
+    def network(self) -> "EDSR | MDSR":
+        """In eval mode, fp32, on the CPU, without gradients. Imports torch."""
+        from edsr_cli.model.networks import network_of
+
+        return network_of(self.checkpoint.config, self.checkpoint.tensors)
 
 
 def load_network(
@@ -76,12 +91,8 @@ def load_network(
         path = Path(model)
         checkpoint = _read_path(model, stated)
         scale = _choose_scale(checkpoint.config.scales, scale, path)
-    state_dict, config = fold_residual_scale(checkpoint.state_dict, checkpoint.config)
-    network = build(config)
-    network.load_state_dict(state_dict)
     return LoadedNetwork(
-        network=network.eval().requires_grad_(False),
-        config=config,
+        checkpoint=checkpoint,
         name=checkpoint.metadata.get("name", path.stem),
         scale=scale,
         licence=checkpoint.metadata.get("licence", registry.NONE_STATED),

@@ -1,11 +1,9 @@
 """What a row of the registry says about a model, and what follows from it. Imports no torch."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-if TYPE_CHECKING:
-    from edsr_cli.model.networks import NetworkConfig
+from edsr_cli.model.config import NetworkConfig
 
 NONE_STATED = "none stated"
 """The licence of weights whose publisher names none."""
@@ -194,10 +192,8 @@ class ModelRow:
         return " ".join((self.name, *(f"x{scale}" for scale in self.scales)))
 
     @property
-    def config(self) -> "NetworkConfig":
-        """The hyper-parameters of the published network. Imports torch."""
-        from edsr_cli.model.networks import NetworkConfig
-
+    def config(self) -> NetworkConfig:
+        """The hyper-parameters of the published network."""
         return NetworkConfig(
             self.architecture,
             self.scales,
@@ -215,22 +211,7 @@ class ModelRow:
     @property
     def parameters(self) -> int:
         """Number of weights and biases, without the 24 of the mean shift (paper, table 1)."""
-        features = self.features
-
-        def convolution(outputs: int, inputs: int, kernel: int) -> int:
-            return outputs * inputs * kernel * kernel + outputs
-
-        def upsampler(scale: int) -> int:
-            if scale == 3:
-                return convolution(9 * features, features, 3)
-            return (scale // 2) * convolution(4 * features, features, 3)
-
-        shared = convolution(features, 3, 3) + convolution(3, features, 3)
-        body = (2 * self.blocks + 1) * convolution(features, features, 3)
-        before = 0
-        if self.architecture == "mdsr":  # two residual blocks stand before the body at each scale
-            before = 4 * convolution(features, features, self.pre_process_kernel)
-        return shared + body + sum(before + upsampler(scale) for scale in self.scales)
+        return self.config.parameters
 
     @property
     def size(self) -> int:

@@ -17,7 +17,7 @@ in the best wrong way, but for one (0..255, mean shift) that could not be told. 
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,9 +25,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from edsr_cli.checkpoints.checkpoint import Weights
 from edsr_cli.checkpoints.convention import Convention, to_canonical
 from edsr_cli.errors import WeightsError
-from edsr_cli.model.networks import MDSR, NetworkConfig, build
+from edsr_cli.model.config import NetworkConfig
+from edsr_cli.model.networks import network_of
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +57,7 @@ class Trial:
 
 
 def try_conventions(
-    tensors: Mapping[str, Tensor], config: NetworkConfig, candidates: Sequence[Convention]
+    tensors: Weights, config: NetworkConfig, candidates: Sequence[Convention]
 ) -> list[Trial]:
     """Every candidate's trial, the best first.
 
@@ -69,7 +71,7 @@ def try_conventions(
 
 
 def find_convention(
-    tensors: Mapping[str, Tensor],
+    tensors: Weights,
     config: NetworkConfig,
     candidates: Sequence[Convention],
     path: Path,
@@ -109,19 +111,17 @@ def find_convention(
     return best.convention
 
 
-def _error(tensors: Mapping[str, Tensor], config: NetworkConfig, convention: Convention) -> float:
+def _error(tensors: Weights, config: NetworkConfig, convention: Convention) -> float:
     """The error of a trial."""
-    state_dict, config = to_canonical(tensors, config, convention)
-    with torch.device("meta"):  # nobody needs random weights
-        network = build(config)
-    network.load_state_dict(state_dict, assign=True)
+    canonical, config = to_canonical(tensors, config, convention)
+    network = network_of(config, canonical)
     scale = config.scales[0]
     border = slice(_BORDER * scale, -_BORDER * scale)
     worst = 0.0
     for lr in _gradients():
         hr = F.interpolate(lr, scale_factor=scale, mode="bicubic", align_corners=False)
         with torch.inference_mode():
-            sr = network(lr, scale) if isinstance(network, MDSR) else network(lr)
+            sr = network(lr, scale)
         error = float((sr - hr)[..., border, border].double().square().mean().sqrt())
         # Wrong already: the second gradient would only take time, seconds for the largest networks.
         if not error <= LIMIT:

@@ -1,20 +1,17 @@
 """A weight file of any kind that is known -> the canonical form."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-
-from torch import Tensor
 
 from edsr_cli.checkpoints import layouts
 from edsr_cli.checkpoints.canonical import checked_canonical, is_canonical, read_canonical
-from edsr_cli.checkpoints.checkpoint import Checkpoint, expected_shapes, take_tensors
+from edsr_cli.checkpoints.checkpoint import Checkpoint, Weights, take_tensors
 from edsr_cli.checkpoints.convention import Convention, to_canonical
 from edsr_cli.checkpoints.foreign import foreign_network
 from edsr_cli.checkpoints.hyperparameters import infer_config
 from edsr_cli.checkpoints.layouts import MEAN_KEYS, Layout
 from edsr_cli.checkpoints.model_row import CANONICAL
-from edsr_cli.checkpoints.probe import find_convention
 from edsr_cli.checkpoints.stated import Stated, agreeing_with_mean
 from edsr_cli.checkpoints.tensor_file import read_tensor_file
 from edsr_cli.errors import WeightsError
@@ -69,9 +66,7 @@ def read_checkpoint(
     return _converted(tensors, possible, stated.candidates(possible), path)
 
 
-def _possible_layouts(
-    keys: Mapping[str, Tensor], name: str | None, path: Path
-) -> tuple[Layout, ...]:
+def _possible_layouts(keys: Weights, name: str | None, path: Path) -> tuple[Layout, ...]:
     """The layout of that name, or all that the keys fit."""
     detected = layouts.detect(keys)
     names = ", ".join(layout.name for layout in detected)
@@ -80,20 +75,22 @@ def _possible_layouts(
         if not detected or layout.same_keys(detected[0]):
             return (layout,)
         raise WeightsError(
-            f"{path}: its tensors do not have the names of layout {name!r}.",
+            f"its tensors do not have the names of layout {name!r}.",
             f"They have those of {names}.",
+            about=path,
         )
     if not detected:
         raise WeightsError(
-            f"{path}: its tensors do not have the names of an EDSR or MDSR network.",
+            "its tensors do not have the names of an EDSR or MDSR network.",
             f"Layouts that can be read: {', '.join(layout.name for layout in layouts.LAYOUTS)}.",
+            about=path,
         )
     logger.debug("%s: the tensors have the names of layout %s", path, names)
     return detected
 
 
 def _converted(
-    tensors: Mapping[str, Tensor],
+    tensors: Weights,
     possible: Sequence[Layout],
     candidates: list[Convention],
     path: Path,
@@ -111,7 +108,7 @@ def _converted(
         tensors,
         (
             (key, own.get(key) or prefix + layout.key(key, config.scales), shape)
-            for key, shape in expected_shapes(config)
+            for key, shape in config.shapes()
             # Where the mean tensors are stored but not used, they need not be there.
             if key not in own or shifts or (layout.stores_mean and own[key] in tensors)
         ),
@@ -121,15 +118,17 @@ def _converted(
         candidates = agreeing_with_mean(candidates, found, own, path)
     convention = candidates[0]
     if len(candidates) > 1:
+        from edsr_cli.checkpoints.probe import find_convention  # runs the network, on torch
+
         convention = find_convention(found, config, candidates, path)
-    state_dict, config = to_canonical(found, config, convention)
+    canonical, config = to_canonical(found, config, convention)
     metadata = {
         "layout": _fitting(possible, convention).name,
         "value_range": f"{convention.value_range:g}",
         "mean_shift": "yes" if convention.mean_shift else "no",
         "residual_scale": f"{convention.residual_scale:g}",
     }
-    return Checkpoint(config, state_dict, metadata)
+    return Checkpoint(config, canonical, metadata)
 
 
 def _fitting(possible: Sequence[Layout], convention: Convention) -> Layout:

@@ -116,7 +116,9 @@ def read_registry(path: Path) -> tuple[ModelRow, ...]:
         try:
             found.append(_row(table))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise WeightsError(f"{path}: model {number} is wrong: {error}.", REINSTALL) from error
+            raise WeightsError(
+                f"model {number} is wrong: {error}.", REINSTALL, about=path
+            ) from error
     return tuple(found)
 
 

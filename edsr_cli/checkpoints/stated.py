@@ -6,10 +6,10 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from edsr_cli.checkpoints import layouts
+from edsr_cli.checkpoints.checkpoint import Weights
 from edsr_cli.checkpoints.convention import (
     MEAN_SHIFTS,
     RESIDUAL_SCALES,
@@ -75,7 +75,7 @@ class Stated:
 
 def agreeing_with_mean(
     candidates: Sequence[Convention],
-    tensors: Mapping[str, Tensor],
+    tensors: Weights,
     names: Mapping[str, str],
     path: Path,
 ) -> list[Convention]:
@@ -97,22 +97,23 @@ def agreeing_with_mean(
     if fitting:
         return fitting
     key = wrong[0]
-    values = [round(value, 3) for value in tensors[key].flatten().tolist()]
+    values = [round(value, 3) for value in tensors[key].ravel().tolist()]
     raise WeightsError(
-        f"{path}: tensor {names[key]!r} is {values}, which is not the mean colour of DIV2K for"
+        f"tensor {names[key]!r} is {values}, which is not the mean colour of DIV2K for"
         f" values in 0..{candidates[0].value_range:g}.",
         "Give --value-range or --no-mean-shift if the network is for another range, or does not"
         " use this tensor.",
+        about=path,
     )
 
 
-def _wrong_mean(convention: Convention, tensors: Mapping[str, Tensor]) -> str:
+def _wrong_mean(convention: Convention, tensors: Weights) -> str:
     """The official key of a mean tensor that does not fit the convention; empty if all do."""
     if not convention.mean_shift:
         return ""
     expected = mean_tensors(convention.value_range, convention.mean_shift)
     for key in MEAN_KEYS:
         tolerance = convention.value_range / 500 if key.endswith(".bias") else 1e-3
-        if not torch.allclose(tensors[key], expected[key], rtol=0, atol=tolerance):
+        if not np.allclose(tensors[key], expected[key], rtol=0, atol=tolerance):
             return key
     return ""

@@ -4,13 +4,13 @@ The format is told by what is in the file, not by its name.
 """
 
 from pathlib import Path
+from typing import Any
 
-from torch import Tensor
+from numpy.typing import NDArray
 
 from edsr_cli.checkpoints.canonical import read_safetensors
 from edsr_cli.checkpoints.checkpoint import check_readable
 from edsr_cli.checkpoints.foreign import foreign_format
-from edsr_cli.checkpoints.torch_file import read_torch_file
 from edsr_cli.errors import WeightsError
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
@@ -19,7 +19,7 @@ SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 _TORCH_STARTS = (b"PK\x03\x04", b"\x80")  # zip archive, pickle
 
 
-def read_tensor_file(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def read_tensor_file(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     """The tensors of a file of torch.save or a safetensors file, and the latter's metadata.
 
     Raises:
@@ -41,4 +41,6 @@ def read_tensor_file(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             f"{path} is not a weights file that can be used.",
             f"Names of such files end in {', '.join(SUFFIXES)}.",
         )
+    from edsr_cli.checkpoints.torch_file import read_torch_file
+
     return read_torch_file(path), {}

@@ -7,8 +7,10 @@ import warnings
 import zipfile
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from edsr_cli.checkpoints.checkpoint import check_readable
@@ -27,9 +29,10 @@ _BRIEF = reprlib.Repr()
 _BRIEF.maxstring = _BRIEF.maxother = 120  # characters
 
 
-def read_torch_file(path: Path) -> dict[str, Tensor]:
-    """The tensors of a `.pt` or `.pth` state dict on the CPU, under the file's own keys.
+def read_torch_file(path: Path) -> dict[str, NDArray[Any]]:
+    """The tensors of a `.pt` or `.pth` state dict, under the file's own keys.
 
+    Those of bf16, which NumPy does not know, are fp32.
     Of a dictionary with a state dict in it, see `WRAPPERS`, only that is given.
 
     Raises:
@@ -53,7 +56,21 @@ def read_torch_file(path: Path) -> dict[str, Tensor]:
         raise _damaged(path) from error
     except Exception as error:  # bytes at random make the unpickler fail in a dozen ways
         raise _damaged(path) from error
-    return _unwrapped(content, path)
+    return {
+        key: _array(tensor, f"{path}: tensor {key!r}")
+        for key, tensor in _unwrapped(content, path).items()
+    }
+
+
+def _array(tensor: Tensor, what: str) -> NDArray[Any]:
+    """A tensor as an array."""
+    tensor = tensor.detach().resolve_conj().resolve_neg()
+    if tensor.dtype is torch.bfloat16:  # NumPy has no such type
+        tensor = tensor.float()
+    try:
+        return tensor.numpy()
+    except TypeError as error:
+        raise WeightsError(f"{what} is of type {tensor.dtype}, not a float.") from error
 
 
 def _unwrapped(content: object, path: Path) -> dict[str, Tensor]:

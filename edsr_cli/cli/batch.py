@@ -198,7 +198,6 @@ def _about(
     roots: "Sequence[Root]", recipe: "Recipe", upscalers: "Sequence[Upscaler]", watch: bool
 ) -> "About":
     """What a report says about the run."""
-    from edsr_cli.inference.devices import describe
     from edsr_cli.jobs.batch.report import About
 
     settings = {
@@ -207,7 +206,7 @@ def _about(
         "scale": f"x{recipe.scale}",
         "restoring": recipe.restore,
         "self-ensemble": "yes" if recipe.ensemble else "no",
-        "device": ", ".join(describe(upscaler.device) for upscaler in upscalers),
+        "device": ", ".join(upscaler.engine.describe(upscaler.device) for upscaler in upscalers),
         "precision": recipe.precision,
         "format": recipe.format,
         "alpha": recipe.alpha,

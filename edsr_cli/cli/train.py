@@ -13,7 +13,8 @@ from edsr_cli.training.choices import Preset
 
 if TYPE_CHECKING:
     from edsr_cli.degradations.pictures import PictureDegradation
-    from edsr_cli.model.networks import EDSR, MDSR, NetworkConfig
+    from edsr_cli.model.config import NetworkConfig
+    from edsr_cli.model.networks import EDSR, MDSR
     from edsr_cli.training.photos import Photos
     from edsr_cli.training.run import Run
     from edsr_cli.training.validation import Pairs
@@ -78,7 +79,7 @@ def command(
         from edsr_cli.degradations.pictures import like
         from edsr_cli.degradations.reduction import UNKNOWN, Bicubic, Given
         from edsr_cli.degradations.reduction import choose as reduction_of
-        from edsr_cli.inference import devices
+        from edsr_cli.inference.engines.torch import devices
         from edsr_cli.inference.processors import use_threads
         from edsr_cli.training.initial import random_network
         from edsr_cli.training.loading import load_photos
@@ -257,7 +258,7 @@ def _initial(
 
 def _train(terminal: Terminal, run: "Run") -> None:
     """Make all updates. A signal waits for the end of the one that is in progress."""
-    from edsr_cli.inference import devices
+    from edsr_cli.inference.engines.torch import devices
 
     steps = run.steps()
     try:

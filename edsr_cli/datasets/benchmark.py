@@ -140,23 +140,25 @@ def load_pair(pair: Pair, max_pixels: int = DEFAULT_MAX_PIXELS) -> LoadedPair:
     height, width = (size // pair.scale for size in hr.shape[:2])
     if not height or not width:
         raise PictureError(
-            f"{display_name(pair.hr)}: {_size(hr)} pixels are too few for x{pair.scale}."
+            f"{_size(hr)} pixels are too few for x{pair.scale}.", about=display_name(pair.hr)
         )
     if pair.lr is None:
         lr = bicubic.downscale(hr, pair.scale)
     else:
         if not os.path.lexists(pair.lr):
             raise PictureError(
-                f"{display_name(pair.hr)}: its LR picture {display_name(pair.lr)} is missing.",
+                f"its LR picture {display_name(pair.lr)} is missing.",
                 "Complete the data set; without the whole folder, LR pictures are made from HR.",
+                about=display_name(pair.hr),
             )
         lr, more, compression = _read(pair.lr, max_pixels)
         notes += more
         if lr.shape[:2] != (height, width):
             raise PictureError(
-                f"{display_name(pair.lr)}: it has {_size(lr)} pixels, but {width} x {height} belong"
+                f"it has {_size(lr)} pixels, but {width} x {height} belong"
                 f" to the {_size(hr)} of {display_name(pair.hr)} at x{pair.scale}.",
                 "HR and LR are of different pictures, or LR is for another scale.",
+                about=display_name(pair.lr),
             )
     return LoadedPair(hr[: height * pair.scale, : width * pair.scale], lr, notes, compression)
 

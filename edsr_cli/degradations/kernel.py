@@ -81,13 +81,13 @@ def normalised(weights: NDArray[np.float64], name: str) -> Kernel:
         UsageError: they are not a square of finite numbers with a sum above 0, or too many.
     """
     if weights.ndim != 2 or weights.shape[0] != weights.shape[1] or not weights.size:
-        raise UsageError(f"{name}: a kernel is a square, not {weights.shape}.")
+        raise UsageError(f"a kernel is a square, not {weights.shape}.", about=name)
     if len(weights) > LARGEST:
-        raise UsageError(f"{name}: a kernel has at most {LARGEST} x {LARGEST} weights.")
+        raise UsageError(f"a kernel has at most {LARGEST} x {LARGEST} weights.", about=name)
     with np.errstate(over="ignore"):
         total = weights.sum()
     if not np.isfinite(weights).all() or not _TINY < total < np.inf:
-        raise UsageError(f"{name}: the weights of a kernel must be finite, with a sum above 0.")
+        raise UsageError("the weights of a kernel must be finite, with a sum above 0.", about=name)
     return Kernel(weights / total)
 
 
@@ -118,7 +118,7 @@ def read_kernel(path: Path) -> Kernel:
         raise UsageError(f"{name} holds no kernel (not a picture).", _HINT) from error
     except OSError as error:
         reason = error.strerror or error
-        raise UsageError(f"{name}: the kernel cannot be read ({reason}).", _HINT) from error
+        raise UsageError(f"the kernel cannot be read ({reason}).", _HINT, about=name) from error
     except _DAMAGE as error:
         raise UsageError(f"{name} holds no kernel ({error}).", _HINT) from error
 

@@ -19,7 +19,7 @@ from edsr_cli.errors import PictureError, UsageError
 from edsr_cli.files.names import display_name
 from edsr_cli.images import decode
 from edsr_cli.images.rounding import to_uint8
-from edsr_cli.model.networks import SCALES
+from edsr_cli.model.config import SCALES
 
 UNKNOWN = "unknown"
 """The name of the second track's degradation."""
@@ -97,13 +97,14 @@ class Given:
     def __call__(self, path: Path, hr: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
         file = self.files.get((path, scale))
         if file is None:
-            raise PictureError(f"{display_name(path)}: it has no LR picture for x{scale}.")
+            raise PictureError(f"it has no LR picture for x{scale}.", about=display_name(path))
         lr = to_uint8(decode(file).pixels)
         wanted = (hr.shape[0] // scale, hr.shape[1] // scale)
         if lr.shape[:2] != wanted:
             raise PictureError(
-                f"{display_name(file)}: it has {lr.shape[1]} x {lr.shape[0]} pixels, but "
-                f"{wanted[1]} x {wanted[0]} belong to {display_name(path)} at x{scale}."
+                f"it has {lr.shape[1]} x {lr.shape[0]} pixels, but "
+                f"{wanted[1]} x {wanted[0]} belong to {display_name(path)} at x{scale}.",
+                about=display_name(file),
             )
         return lr
 

@@ -202,8 +202,9 @@ def _check_size(loaded: LoadedPair, pair: Pair, border: int) -> None:
     least = SSIM_WINDOW + 2 * border
     if min(height, width) < least:
         raise PictureError(
-            f"{display_name(pair.hr)}: {width} x {height} pixels are too few to compare; with a "
-            f"border of {border} pixels, {least} x {least} are needed."
+            f"{width} x {height} pixels are too few to compare; with a "
+            f"border of {border} pixels, {least} x {least} are needed.",
+            about=display_name(pair.hr),
         )
 
 

@@ -72,7 +72,7 @@ def plot_gain(summaries: Sequence[Summary], path: Path, overwrite: bool) -> bool
         Whether there was anything to draw.
 
     Raises:
-        PictureError: the file exists already, or cannot be written.
+        FileError: the file exists already, or cannot be written.
     """
     from matplotlib.figure import Figure
 

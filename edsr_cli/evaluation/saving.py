@@ -58,12 +58,13 @@ def check_destination(path: Path, overwrite: bool) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise PictureError(
-            f"{display_name(path)}: it cannot be written ({error.strerror}).",
+            f"it cannot be written ({error.strerror}).",
             "Give another folder to --save.",
+            about=display_name(path),
         ) from error
     if os.path.lexists(path) and not overwrite:
         raise PictureError(
-            f"{display_name(path)}: the file exists already.", "To replace it, add --overwrite."
+            "the file exists already.", "To replace it, add --overwrite.", about=display_name(path)
         )
 
 

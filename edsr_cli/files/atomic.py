@@ -9,10 +9,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from edsr_cli.errors import EdsrError, PictureError
+from edsr_cli.errors import EdsrError, FileError
 from edsr_cli.files.disk import rename_new, sync
 from edsr_cli.files.names import display_name
-from edsr_cli.files.reasons import why_not_written
+from edsr_cli.files.reasons import kind_of_system_error, why_not_written
 from edsr_cli.files.temporary import create
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _GONE = "its temporary file has been removed meanwhile"
 def atomic_write(
     path: Path,
     overwrite: bool = False,
-    error: type[EdsrError] = PictureError,
+    error: type[EdsrError] = FileError,
     commit: Callable[[os.stat_result], None] | None = None,
 ) -> Iterator[BinaryIO]:
     """Give a binary file whose content becomes the file `path` when the block ends well.
@@ -84,7 +84,7 @@ def atomic_write(
         raise _explain(failed.problem, name, error) from failed.problem
 
 
-def check_writable(folder: Path, error: type[EdsrError] = PictureError, touch: bool = True) -> None:
+def check_writable(folder: Path, error: type[EdsrError] = FileError, touch: bool = True) -> None:
     """Find out whether files can be written to a folder.
 
     Args:
@@ -112,7 +112,7 @@ def check_writable(folder: Path, error: type[EdsrError] = PictureError, touch: b
     except _WriteFailedError as failed:
         if failed.problem.errno == errno.ENOENT:
             raise error(
-                f"{display_name(folder)}: there is no such folder.", "Create it first."
+                "there is no such folder.", "Create it first.", about=display_name(folder)
             ) from failed.problem
         raise _explain(failed.problem, display_name(folder), error) from failed.problem
 
@@ -226,11 +226,17 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _explain(problem: OSError, name: str, error: type[EdsrError]) -> EdsrError:
+    what, hint = _in_words(problem)
+    return error(what, hint, about=name, kind=kind_of_system_error(problem, reading=False))
+
+
+def _in_words(problem: OSError) -> tuple[str, str]:
+    """What happened, and what to do."""
     if problem.errno == errno.EEXIST:
         if problem.strerror == "not a regular file":
-            return error(f"{name}: this is a device or a pipe, not a file.", "Choose another name.")
-        return error(f"{name}: the file exists already.", "Use --overwrite to replace it.")
+            return "this is a device or a pipe, not a file.", "Choose another name."
+        return "the file exists already.", "Use --overwrite to replace it."
     if problem.strerror == _GONE:
-        return error(f"{name}: it cannot be written: {_GONE}.", "Try again.")
+        return f"it cannot be written: {_GONE}.", "Try again."
     reason, hint = why_not_written(problem)
-    return error(f"{name}: it cannot be written: {reason}.", hint)
+    return f"it cannot be written: {reason}.", hint

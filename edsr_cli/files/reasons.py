@@ -6,7 +6,7 @@ One table, so that a number has one meaning wherever it turns up.
 import errno
 from dataclasses import dataclass
 
-from edsr_cli.errors import Kind
+from edsr_cli.errors import EdsrError, Kind
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What is said where nothing more can be written."""
@@ -109,3 +109,21 @@ def kind_of_system_error(problem: OSError, reading: bool) -> Kind | None:
     """
     reason = _REASONS.get(problem.errno or 0, _UNKNOWN)
     return None if reason.reading and not reading else reason.kind
+
+
+def kind_of(error: BaseException, reading: bool) -> Kind:
+    """The kind of any failure.
+
+    Args:
+        error: what was raised.
+        reading: whether the input was concerned, not the output.
+    """
+    if isinstance(error, MemoryError):
+        return Kind.MEMORY
+    if isinstance(error, OSError):
+        kind = kind_of_system_error(error, reading)
+    elif isinstance(error, EdsrError):
+        kind = error.kind
+    else:
+        return Kind.UNEXPECTED
+    return kind or (Kind.UNREADABLE if reading else Kind.OUTPUT)

@@ -57,8 +57,9 @@ def to_rgb(
     """
     if image.mode == "F":
         raise PictureError(
-            f"{name}: its pixels are floating-point numbers, which cannot be read.",
+            "its pixels are floating-point numbers, which cannot be read.",
             "Save it with 8 or 16 bits per channel first.",
+            about=name,
         )
     image, alpha = _apart(image, bits)
     pixels, profile, notes = _colours_to_rgb(image, profile, bits, name)
@@ -231,9 +232,10 @@ def _grey16(image: Image.Image, bits: int, name: str) -> NDArray[np.uint16]:
     values = np.asarray(image)
     if image.mode == "I" and (values.min() < 0 or values.max() > 65535):
         raise PictureError(
-            f"{name}: its grey values go from {values.min()} to {values.max()}, outside the "
+            f"its grey values go from {values.min()} to {values.max()}, outside the "
             "0..65535 of a 16-bit picture.",
             "Scale them to 16 bits first.",
+            about=name,
         )
     grey = values.astype(np.uint16)
     if 8 < bits < 16 and image.mode != "I":  # Pillow scales what it gives as mode I

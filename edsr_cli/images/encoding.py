@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
-from edsr_cli.errors import EdsrError, PictureError
+from edsr_cli.errors import EdsrError, Kind, PictureError
 from edsr_cli.files.atomic import atomic_write
 from edsr_cli.files.names import display_name
 from edsr_cli.images import iptc, xmp
@@ -101,6 +101,7 @@ def encode(
             f"there is not enough memory to write {width} x {height} pixels as "
             f"{output_format.name}.",
             "Write it as TIFF, which needs the least.",
+            kind=Kind.MEMORY,
         ) from error
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
@@ -144,12 +145,14 @@ def write_picture(
         PictureError: the file exists and may not be replaced, cannot be written, or the picture
             does not fit into the format. Nothing is left behind.
     """
-    with atomic_write(path, overwrite, commit=commit) as file:
+    with atomic_write(path, overwrite, PictureError, commit) as file:
         target = file if check is None else cast(BinaryIO, _Checked(file, check))
         try:
             return encode(pixels, output_format, metadata, target, compression, alpha)
         except PictureError as error:
-            raise PictureError(f"{display_name(path)}: {error.message}", error.hint) from error
+            raise PictureError(
+                error.message, error.hint, about=display_name(path), kind=error.kind
+            ) from error
 
 
 def _write(

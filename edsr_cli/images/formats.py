@@ -121,13 +121,14 @@ def format_for(path: Path | None, name: str | None = None) -> OutputFormat:
             raise UsageError(f"There is no output format {display_name(b'', name)!r}.", choices)
         if path is not None and by_suffix.get(suffix, chosen) != chosen:
             raise UsageError(
-                f"{display_name(path)}: its ending does not fit the format {chosen.name}.",
+                f"its ending does not fit the format {chosen.name}.",
                 f"Name it {chosen.suffixes[0]}, or leave out the format.",
+                about=display_name(path),
             )
         return chosen
     if path is None:
         raise UsageError("An output without a file name needs a format.", choices)
     if suffix not in by_suffix:
         ending = f"the ending {display_name(b'', suffix)}" if suffix else "a name without ending"
-        raise UsageError(f"{display_name(path)}: no picture format has {ending}.", choices)
+        raise UsageError(f"no picture format has {ending}.", choices, about=display_name(path))
     return by_suffix[suffix]

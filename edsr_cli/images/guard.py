@@ -31,7 +31,8 @@ from PIL import (
     _imaging,
 )
 
-from edsr_cli.errors import EdsrError, PictureError
+from edsr_cli.errors import EdsrError, Kind, PictureError
+from edsr_cli.files.reasons import kind_of_system_error
 
 FORMATS = (
     "PNG", "JPEG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "JPEG2000", "PPM", "PSD", "QOI", "SGI",
@@ -79,6 +80,8 @@ _silence_libtiff()
 
 class TooLargeError(PictureError):
     """A picture has more pixels than are allowed, or than a format can hold."""
+
+    of_class = Kind.TOO_LARGE
 
 
 class _Limits:
@@ -167,15 +170,16 @@ def check_pixels(name: str, width: int, height: int, max_pixels: int) -> None:
         PictureError: it does.
     """
     if width < 1 or height < 1:
-        raise PictureError(f"{name}: it has no pixels ({width} x {height}).", "Copy it again.")
+        raise PictureError(f"it has no pixels ({width} x {height}).", "Copy it again.", about=name)
     if width * height > max_pixels:
         raise _too_large(name, f"{width} x {height} pixels", max_pixels)
 
 
 def _too_large(name: str, size: str, max_pixels: int) -> PictureError:
     return TooLargeError(
-        f"{name}: {size} are more than the limit of {max_pixels:,} pixels.",
+        f"{size} are more than the limit of {max_pixels:,} pixels.",
         "If you trust the file, raise the limit with --max-pixels.",
+        about=name,
     )
 
 
@@ -187,17 +191,24 @@ def _explain(error: Exception, name: str, max_pixels: int) -> PictureError:
         size = f"{int(count[1]):,} pixels" if count else "parts of it"
         return _too_large(name, size, max_pixels)
     if isinstance(error, MemoryError):
-        return PictureError(f"{name}: not enough memory to decode it.", "Close other programs.")
+        return PictureError(
+            "not enough memory to decode it.",
+            "Close other programs.",
+            about=name,
+            kind=Kind.MEMORY,
+        )
     # A damaged offset makes Pillow seek to nowhere, which the system calls EINVAL.
     if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
-        return PictureError(f"{name}: it cannot be read ({error.strerror}).", again)
+        kind = kind_of_system_error(error, reading=True)
+        return PictureError(f"it cannot be read ({error.strerror}).", again, about=name, kind=kind)
     if "Decompressed data too large" in text or "text memory" in text:
         return PictureError(
-            f"{name}: its text or profile unpacks to far more data than is reasonable.",
+            "its text or profile unpacks to far more data than is reasonable.",
             "If you trust the file, save it again without metadata.",
+            about=name,
         )
     if isinstance(error, EOFError) or "truncated" in text.lower():
-        return PictureError(f"{name}: the file is cut short.", again)
+        return PictureError("the file is cut short.", again, about=name)
     return PictureError(
-        f"{name}: the picture is damaged or of a rare kind that cannot be read.", again
+        "the picture is damaged or of a rare kind that cannot be read.", again, about=name
     )

@@ -114,8 +114,9 @@ def _read_document(file: BinaryIO, name: str, max_pixels: int) -> _Document:
     version_info = _resource(resources, _VERSION_INFO)
     if version_info[4:5] == b"\0":
         raise PictureError(
-            f"{name}: it holds layers, but no merged picture.",
+            "it holds layers, but no merged picture.",
             "Save it in Photoshop with 'Maximize Compatibility', or as PNG.",
+            about=name,
         )
     return _Document(
         width=width,
@@ -224,9 +225,9 @@ def _to_samples(raw: NDArray[np.uint8], about: _Document, name: str) -> Samples:
 
 def _refused(name: str, why: str) -> PictureError:
     return PictureError(
-        f"{name}: {why}, which cannot be read.", "Save it as PNG or TIFF with an image editor."
+        f"{why}, which cannot be read.", "Save it as PNG or TIFF with an image editor.", about=name
     )
 
 
 def _damaged(name: str, what: str) -> PictureError:
-    return PictureError(f"{name}: {what}.", "Copy or download it again.")
+    return PictureError(f"{what}.", "Copy or download it again.", about=name)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from edsr_cli.errors import PictureError
+from edsr_cli.files.reasons import kind_of_system_error
 
 # Beginnings of files: where, which bytes, and what such a file is called. The first group are
 # formats that are read, so a file that begins like this and yet cannot be opened is damaged.
@@ -69,7 +70,7 @@ def open_source(source: Path | bytes, name: str) -> Iterator[BinaryIO]:
     """
     if isinstance(source, bytes):
         if not source:
-            raise PictureError(f"{name}: there is no data.", "Give it the content of a picture.")
+            raise PictureError("there is no data.", "Give it the content of a picture.", about=name)
         yield io.BytesIO(source)
         return
     try:
@@ -99,28 +100,30 @@ def not_a_picture(file: BinaryIO, name: str) -> PictureError:
     for offset, magic, kind in _READ:
         if start.startswith(magic, offset):
             return PictureError(
-                f"{name}: it looks like {kind}, but is damaged or of a rare kind that cannot be "
-                "read.",
+                f"it looks like {kind}, but is damaged or of a rare kind that cannot be read.",
                 "Copy or download it again, or save it as an ordinary PNG with an image editor.",
+                about=name,
             )
     for offset, magic, kind in _NOT_READ:
         if start.startswith(magic, offset):
             if kind == "camera raw":
                 return camera_raw(name)
             return PictureError(
-                f"{name}: {kind} files cannot be read.", "Convert it to PNG or JPEG first."
+                f"{kind} files cannot be read.", "Convert it to PNG or JPEG first.", about=name
             )
     return PictureError(
-        f"{name}: this is not a picture of a known format.",
+        "this is not a picture of a known format.",
         "Give it a PNG, JPEG, WebP, AVIF, TIFF, BMP or GIF file.",
+        about=name,
     )
 
 
 def camera_raw(name: str) -> PictureError:
     """The error for the raw data of a camera's sensor."""
     return PictureError(
-        f"{name}: camera raw files cannot be read.",
+        "camera raw files cannot be read.",
         "Develop it with a raw converter, such as darktable or RawTherapee, to TIFF or PNG first.",
+        about=name,
     )
 
 
@@ -129,28 +132,33 @@ def _check_kind(status: os.stat_result, name: str) -> None:
         raise _is_a_folder(name)
     if not stat.S_ISREG(status.st_mode):
         raise PictureError(
-            f"{name}: this is a device or a pipe, not a file.",
+            "this is a device or a pipe, not a file.",
             "Send its content through standard input instead.",
+            about=name,
         )
     if status.st_size == 0:
-        raise PictureError(f"{name}: the file is empty.", "Copy or download it again.")
+        raise PictureError("the file is empty.", "Copy or download it again.", about=name)
 
 
 def _is_a_folder(name: str) -> PictureError:
     return PictureError(
-        f"{name}: this is a folder, not a picture.", "For all that is in it: edsr batch."
+        "this is a folder, not a picture.", "For all that is in it: edsr batch.", about=name
     )
 
 
 def _cannot_open(path: Path, name: str, error: OSError | ValueError) -> PictureError:
     code = error.errno if isinstance(error, OSError) else None
+    kind = kind_of_system_error(error, reading=True) if isinstance(error, OSError) else None
+    hint = "Check the name."
     if code in (errno.ENOENT, errno.ENOTDIR):
-        return PictureError(f"{name}: there is no such file.", "Check the name.")
-    if code == errno.EACCES and os.name == "nt" and path.is_dir():
+        what = "there is no such file."
+    elif code == errno.EACCES and os.name == "nt" and path.is_dir():
         return _is_a_folder(name)
-    if code in (errno.EACCES, errno.EPERM):
-        return PictureError(f"{name}: no permission to read this file.", "Check its permissions.")
-    if code == errno.ENXIO:  # a socket
-        return PictureError(f"{name}: this is not a file.", "Check the name.")
-    detail = os.strerror(code) if code else "this cannot be the name of a file"
-    return PictureError(f"{name}: it cannot be opened ({detail}).", "Check the name.")
+    elif code in (errno.EACCES, errno.EPERM):
+        what, hint = "no permission to read this file.", "Check its permissions."
+    elif code == errno.ENXIO:  # a socket
+        what = "this is not a file."
+    else:
+        detail = os.strerror(code) if code else "this cannot be the name of a file"
+        what = f"it cannot be opened ({detail})."
+    return PictureError(what, hint, about=name, kind=kind)

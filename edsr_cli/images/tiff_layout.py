@@ -132,8 +132,9 @@ def read_layout(page: Directory, name: str, max_pixels: int) -> Layout:
 def refused(name: str, why: str) -> PictureError:
     """The error for a page that is stored in a way that is not understood."""
     return PictureError(
-        f"{name}: {why}, which cannot be read.",
+        f"{why}, which cannot be read.",
         "Save it as an ordinary TIFF or PNG, of 8 or 16 bits, with an image editor.",
+        about=name,
     )
 
 
@@ -143,8 +144,9 @@ def _photometric(page: Directory, method: int, name: str) -> int:
     value = page.integer(262, WHITE_IS_0 if method in packed.FAX_METHODS else -1)
     if value == -1:
         raise PictureError(
-            f"{name}: it does not say what its colours are (PhotometricInterpretation).",
+            "it does not say what its colours are (PhotometricInterpretation).",
             "Copy it again, or save it as PNG with an image editor.",
+            about=name,
         )
     if value not in _COLOURS:
         raise refused(
@@ -195,8 +197,9 @@ def _check(layout: Layout, page: Directory, name: str, max_pixels: int) -> None:
         raise refused(name, f"it is compressed as {_METHODS.get(method, f'number {method}')}")
     if layout.sample_format == FLOAT:
         raise PictureError(
-            f"{name}: its pixels are floating-point numbers, which cannot be read.",
+            "its pixels are floating-point numbers, which cannot be read.",
             "Save it with 8 or 16 bits per channel first.",
+            about=name,
         )
     if layout.sample_format not in (UNSIGNED, SIGNED, UNDEFINED):
         raise refused(name, "its pixels are complex numbers")

@@ -238,15 +238,18 @@ class Pages:
                     return below
         if any(_SUB_DIRECTORIES in directory for directory in others):
             raise PictureError(
-                f"{self._name}: it holds a small preview only, not the picture itself, as the raw "
+                "it holds a small preview only, not the picture itself, as the raw "
                 "files of cameras do.",
                 "Develop it with a raw converter, such as darktable or RawTherapee, to TIFF or PNG "
                 "first.",
+                about=self._name,
             )
         for directory in others:
             if not _subfile_type(directory) & _MASK:
                 return directory
-        raise PictureError(f"{self._name}: there is no picture in it.", "Convert it to PNG first.")
+        raise PictureError(
+            "there is no picture in it.", "Convert it to PNG first.", about=self._name
+        )
 
 
 def classic_copy(file: BinaryIO, page: Directory) -> io.BytesIO:

@@ -57,9 +57,10 @@ def read_pixels(file: BinaryIO, page: Directory, layout: Layout, name: str) -> S
         if method is None or error.errno is not None:
             raise
         raise PictureError(
-            f"{name}: it is compressed as {method}, and is damaged or of a kind that this build of "
+            f"it is compressed as {method}, and is damaged or of a kind that this build of "
             "Pillow cannot unpack.",
             "Save it with LZW or Deflate compression instead.",
+            about=name,
         ) from error
     samples = _to_samples(values, page, layout, name)
     return replace(samples, damaged=damaged)
@@ -319,9 +320,9 @@ def _as_unsigned(values: NDArray[Any], layout: Layout, name: str) -> NDArray[Any
     least, most = int(values.min()), int(values.max())
     if least < 0 or most > 65535:
         raise PictureError(
-            f"{name}: its grey values go from {least} to {most}, outside the 0..65535 of a 16-bit "
-            "picture.",
+            f"its grey values go from {least} to {most}, outside the 0..65535 of a 16-bit picture.",
             "Scale them to 16 bits first.",
+            about=name,
         )
     return values.astype(np.uint8 if layout.bits == 8 else np.uint16)
 
@@ -331,8 +332,9 @@ def _through_palette(indices: NDArray[Any], page: Directory, name: str) -> NDArr
     count = len(table) // 3
     if count == 0 or int(indices.max()) >= count:
         raise PictureError(
-            f"{name}: its palette has fewer colours than its pixels name.",
+            "its palette has fewer colours than its pixels name.",
             "Copy it again, or save it as PNG with an image editor.",
+            about=name,
         )
     # 16 bits, or by old writers' mistake 8.
     table = table >> 8 if table.max() > 255 else table

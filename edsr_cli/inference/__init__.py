@@ -1,20 +1,19 @@
-"""Running networks on pictures: exact row streaming, the self-ensemble, memory planning.
+"""Upscaling pictures with networks: exact, a strip of rows at a time, in bounded memory.
 
-Knows nothing of files or picture formats; pictures are NumPy arrays of shape (H, W, 3).
+    upscaler     pictures through a network; what is tried when something fails
+    planning     how a picture is cut
+    engine       who computes: the seam
+    engines      those that there are
+    forms        compiled networks that are kept
+    calibration  how fast a device is
+    processors, memory, cgroups   what of the machine may be used
+
+Knows nothing of files or picture formats: pictures are NumPy arrays of shape (H, W, 3), or windows
+on them. torch is not imported before it computes.
 """
 
-from edsr_cli.inference.assembly import Precision
-from edsr_cli.inference.ensemble import VIEWS, View
+from edsr_cli.inference.engine import Device, Precision
 from edsr_cli.inference.planning import Plan
 from edsr_cli.inference.upscaler import Progress, Tile, Upscaled, Upscaler
 
-__all__ = [
-    "VIEWS",
-    "Plan",
-    "Precision",
-    "Progress",
-    "Tile",
-    "Upscaled",
-    "Upscaler",
-    "View",
-]
+__all__ = ["Device", "Plan", "Precision", "Progress", "Tile", "Upscaled", "Upscaler"]

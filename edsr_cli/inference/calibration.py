@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from edsr_cli.errors import EdsrError
 from edsr_cli.files.atomic import atomic_write
-from edsr_cli.inference import devices
 from edsr_cli.inference.upscaler import Upscaler
 
 _ENOUGH = 0.4  # seconds of work after which a figure is believed
@@ -50,9 +48,8 @@ def _name(upscaler: Upscaler) -> str:
     parts: tuple[Any, ...] = (
         platform.machine(),
         platform.processor(),
-        devices.describe(upscaler.device),
+        upscaler.engine.speed_key(upscaler.device),
         upscaler.precision.value,
-        torch.__version__,
         f"{config.architecture} {config.blocks} x {config.features}, x{upscaler.scale}",
     )
     return "; ".join(map(str, parts))

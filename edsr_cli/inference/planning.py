@@ -34,12 +34,14 @@ class Footprint:
         held_bytes: memory held between strips for each column, bytes.
         work_bytes: memory in use while a strip is worked on, for each of its pixels, bytes.
         output_bytes: memory for what has been made of a pixel, on its way out, bytes.
+        multiply_adds: work for each pixel.
     """
 
     radius: int
     held_bytes: int
     work_bytes: int
     output_bytes: int = 0
+    multiply_adds: int = 0
 
     def bytes(self, columns: int, rows: int) -> int:
         """Memory for strips of the given size in LR pixels, weights not counted."""
@@ -60,6 +62,7 @@ class Plan:
         strip_rows: rows of a strip.
         footprint: the network's costs.
         transposed: whether the picture's columns are streamed as rows.
+        rows_only: whether it must be one panel, whatever happens.
     """
 
     height: int
@@ -68,6 +71,7 @@ class Plan:
     strip_rows: int
     footprint: Footprint
     transposed: bool = False
+    rows_only: bool = False
 
     @property
     def panels(self) -> list[Region]:
@@ -109,7 +113,7 @@ class Plan:
         """
         if self.strip_rows > 1:
             return replace(self, strip_rows=self.strip_rows // 2)
-        if self.panel_width > SMALLEST_PANEL:
+        if self.panel_width > SMALLEST_PANEL and not self.rows_only:
             return replace(self, panel_width=max(SMALLEST_PANEL, self.panel_width // 2))
         return None
 
@@ -122,6 +126,7 @@ def make_plan(
     strip_pixels: int,
     panel_width: int | None = None,
     spare: int = 0,
+    rows_only: bool = False,
 ) -> Plan:
     """Cut a picture so that the estimated memory stays within a budget.
 
@@ -132,18 +137,21 @@ def make_plan(
         strip_pixels: the number of pixels in a strip with which the device is fastest.
         panel_width: columns of a panel; None to choose them.
         spare: bytes that are left for other things, so that a message has the user's own figure.
+        rows_only: whether there must be one panel, now and when it is made smaller.
 
     Raises:
         DeviceMemoryError: not even one-row strips of the narrowest panel fit in the budget.
     """
-    if panel_width is None:
+    if rows_only:
+        widths = [width]
+    elif panel_width is None:
         most = -(-width // SMALLEST_PANEL)
         widths = sorted({-(-width // count) for count in range(1, most + 1)}, reverse=True)
     else:
         widths = [min(width, panel_width)]
     best: tuple[float, Plan] | None = None
     for candidate in widths:
-        plan = Plan(height, width, candidate, 1, footprint)
+        plan = Plan(height, width, candidate, 1, footprint, rows_only=rows_only)
         columns = plan.read_columns
         row = columns * (footprint.work_bytes + footprint.output_bytes)
         fitting = (budget - footprint.bytes(columns, 0)) // row
@@ -156,7 +164,7 @@ def make_plan(
         if best is None or cost < best[0]:
             best = cost, replace(plan, strip_rows=rows)
     if best is None:
-        least = smallest_plan(height, width, footprint).bytes
+        least = smallest_plan(height, width, footprint, rows_only).bytes
         raise DeviceMemoryError(
             f"The smallest piece of the work needs about {_megabytes(least + spare)} of memory, "
             f"but only {_megabytes(budget + spare)} may be used.",
@@ -165,9 +173,10 @@ def make_plan(
     return best[1]
 
 
-def smallest_plan(height: int, width: int, footprint: Footprint) -> Plan:
-    """One-row strips of the narrowest panels."""
-    return Plan(height, width, min(width, SMALLEST_PANEL), 1, footprint)
+def smallest_plan(height: int, width: int, footprint: Footprint, rows_only: bool = False) -> Plan:
+    """One-row strips of the narrowest panels; of the whole width if there must be one panel."""
+    narrowest = width if rows_only else min(width, SMALLEST_PANEL)
+    return Plan(height, width, narrowest, 1, footprint, rows_only=rows_only)
 
 
 def _megabytes(count: int) -> str:

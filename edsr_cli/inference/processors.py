@@ -1,16 +1,15 @@
-"""How many threads compute: the one place where that is decided and set."""
+"""How many threads compute: the one place where that is said; engines follow."""
 
-import logging
 import math
 import os
-
-import torch
+from collections.abc import Callable
 
 from edsr_cli.inference import cgroups
 
-logger = logging.getLogger(__name__)
-
 MOST_THREADS = 1024
+
+_asked: int | None = None  # None where nobody has said anything
+_followers: list[Callable[[int], None]] = []
 
 
 def available() -> int:
@@ -24,28 +23,36 @@ def available() -> int:
     return count if quota is None else max(1, min(count, math.ceil(quota)))
 
 
-def use_threads(threads: int | None = None) -> int:
-    """Set how many threads torch computes with on the CPU, for the whole process.
+def asked() -> int:
+    """How many threads were asked for; 0 if the choice is an engine's."""
+    return _asked or 0
+
+
+def use_threads(threads: int | None = None) -> None:
+    """Say how many threads engines compute with on the CPU, for the whole process.
 
     Args:
-        threads: their number; None or 0 for what torch has chosen or was told (OMP_NUM_THREADS),
-            but no more than there are processors for. Behind a quota more would only stand in each
-            other's way: the kernel stops all of them for the rest of every tenth of a second.
-
-    Returns:
-        The number.
+        threads: their number; None or 0 for what an engine has chosen or was told
+            (OMP_NUM_THREADS), but no more than there are processors for. Behind a quota more would
+            only stand in each other's way: the kernel stops all of them for the rest of every
+            tenth of a second.
 
     Raises:
         ValueError: it is negative or absurdly large.
     """
+    global _asked
     if threads is not None and not 0 <= threads <= MOST_THREADS:
         raise ValueError(f"threads must be from 0 to {MOST_THREADS}, not {threads}")
-    now = torch.get_num_threads()
-    wanted = threads or min(now, available())
-    if wanted != now:
-        logger.debug("computing with %d threads instead of %d", wanted, now)
-        torch.set_num_threads(wanted)
-    return wanted
+    _asked = threads or 0
+    for follower in _followers:
+        follower(_asked)
+
+
+def follow(follower: Callable[[int], None]) -> None:
+    """Have a function called with `asked()` whenever that is said, and now if it has been."""
+    _followers.append(follower)
+    if _asked is not None:
+        follower(_asked)
 
 
 _forks_are_safe = False
@@ -64,4 +71,4 @@ def survive_forks() -> None:
 
 
 def _in_child() -> None:
-    torch.set_num_threads(1)
+    use_threads(1)

@@ -1,31 +1,38 @@
-"""Upscaling of pictures in memory: device, number format, plan, and what to do when it fails."""
+"""Upscaling of pictures: device, number format, plan, and what to do when it fails."""
 
 import logging
 import operator
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, SupportsIndex
+from typing import TYPE_CHECKING, Literal, SupportsIndex
 
 import numpy as np
-import torch
 
-from edsr_cli.errors import DeviceMemoryError
-from edsr_cli.inference import devices, processors
-from edsr_cli.inference.assembly import Precision
+from edsr_cli.errors import DeviceMemoryError, WeightsError
+from edsr_cli.inference import memory, processors
+from edsr_cli.inference.engine import (
+    Compiled,
+    Engine,
+    NotFiniteError,
+    OutOfMemoryError,
+    Precision,
+)
+from edsr_cli.inference.engines import engine_for
+from edsr_cli.inference.forms import Forms
 from edsr_cli.inference.planning import Footprint, Plan, make_plan, smallest_plan
-from edsr_cli.inference.streaming import Node
-from edsr_cli.inference.streams import Streams
-from edsr_cli.inference.transfer import download, upload
-from edsr_cli.inference.trouble import safer, smaller
-from edsr_cli.model.networks import EDSR, MDSR
-from edsr_cli.pixels.arrays import Pixels, check_pixels, empty_pixels
-from edsr_cli.pixels.windows import Region
+from edsr_cli.pixels.arrays import Pixels, empty_pixels
+from edsr_cli.pixels.windows import ArrayWindow, Readable, Region, Transposed, Writable
+
+if TYPE_CHECKING:
+    from edsr_cli.model.networks import EDSR, MDSR
 
 logger = logging.getLogger(__name__)
 
 SLOW = 2.5
 """From how many times the plain work on a plan is worth a warning."""
+
+_REMEDIES = "Close other programs, leave out --ensemble, take a smaller model or another --device."
 
 Tile = int | Literal["auto", "none"]
 Progress = Callable[[int, int], None]
@@ -33,18 +40,27 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Upscaled:
-    """An upscaled picture and how it was made.
+class Outcome:
+    """How a picture was upscaled.
 
     Attributes:
-        pixels: (scale * H, scale * W, 3), RGB, of the type asked for.
         plan: the plan that the last row was made with.
         precision: the number format that the last row was made with.
     """
 
-    pixels: Pixels
     plan: Plan
     precision: Precision
+
+
+@dataclass(frozen=True)
+class Upscaled(Outcome):
+    """An upscaled picture and how it was made.
+
+    Attributes:
+        pixels: (scale * H, scale * W, 3), RGB, of the type asked for.
+    """
+
+    pixels: Pixels
 
 
 def check_tile(tile: Tile) -> None:
@@ -60,14 +76,6 @@ def check_tile(tile: Tile) -> None:
         raise ValueError(f"{wanted}, not {tile!r}")
 
 
-class _NotFiniteError(Exception):
-    """A strip has infinities or NaNs in it."""
-
-
-class _OneByOneError(Exception):
-    """Several pictures at once cannot be done like this; each by itself, perhaps."""
-
-
 class Upscaler:
     """A network at one scale, ready to upscale pictures of any size.
 
@@ -81,6 +89,7 @@ class Upscaler:
         precision: "auto", "fp32", "bf16" or "fp16": the format of the residual blocks.
         max_memory: bytes that the network's rows may take on the device; None to go by what is
             free when a picture comes.
+        engine: who computes; None for the one that suits the device.
 
     Raises:
         UsageError: there is no such device, or it cannot use the precision.
@@ -89,24 +98,25 @@ class Upscaler:
 
     def __init__(
         self,
-        network: EDSR | MDSR,
+        network: "EDSR | MDSR",
         scale: int,
         device: str = "auto",
         precision: str = "auto",
         max_memory: int | None = None,
+        engine: Engine | None = None,
     ) -> None:
         if scale not in network.config.scales:
             raise ValueError(f"the network has the scales {network.config.scales}, not {scale}")
-        self.device = devices.pick_device(device)
-        self.precision = devices.pick_precision(precision, self.device)
-        self.network = network.requires_grad_(False).eval()
-        self.scale = scale
+        self.engine = engine or engine_for(device)
+        self.device = self.engine.device(device)
+        self.precision = self.engine.precision(precision, self.device)
+        self.network, self.scale = network, scale
         self.max_memory = max_memory
         if max_memory is not None:
-            devices.keep_no_freed_memory()
+            memory.keep_none_that_is_freed()
         processors.survive_forks()
         self._warned = False
-        self._streams = Streams(self.network, scale, self.device)
+        self._forms = Forms(self._compile)
 
     def plan(
         self,
@@ -114,47 +124,54 @@ class Upscaler:
         width: int,
         ensemble: bool = False,
         tile: Tile = "auto",
-        count: int = 1,
+        *,
+        rows_only: bool = False,
     ) -> Plan:
-        """How a picture of this size, in LR pixels, would be cut, or `count` of them at once.
+        """How a picture of this size, in LR pixels, would be cut; nothing is loaded for that.
+
+        Args:
+            height, width: its size.
+            ensemble, tile: as for `upscale`.
+            rows_only: whether its output has to come in rows of full width, from the top. Then it
+                is neither transposed nor split, so that memory follows its width.
 
         Raises:
+            ValueError, TypeError: `tile` is no width, or splits what must not be split.
             DeviceMemoryError: not even the smallest piece fits in `max_memory`.
         """
         check_tile(tile)
         # Panels of a width that the user chose are panels of columns.
-        transposed = width > height and isinstance(tile, str)
+        transposed = width > height and isinstance(tile, str) and not rows_only
         if transposed:
             height, width = width, height
-        node = self._streams.get(ensemble, self.precision, transposed)
-        # Pixels of the output, in fp32: as they come, put together, and rounded; and summed up.
-        output = (4 if ensemble else 3) * 3 * self.scale**2 * 4
-        footprint = Footprint(
-            node.delay,
-            count * (node.held_bytes + node.copied_bytes),
-            count * node.work_bytes,
-            count * output,
-        )
         panel_width = {"auto": None, "none": width}[tile] if isinstance(tile, str) else int(tile)
-        spare = 0
+        if rows_only and panel_width is not None and panel_width < width:
+            raise ValueError(f"what is written row by row cannot be cut into panels ({tile=})")
+        footprint = self.footprint(ensemble)
         if self.max_memory is None:
-            budget = devices.memory_budget(self.device)
+            budget, spare = self.engine.memory(self.device), 0
         else:
-            budget = devices.for_tensors(self.max_memory, self.device)
+            budget = self.engine.memory_of(self.max_memory, self.device)
             spare = self.max_memory - budget
-        strip_pixels = devices.STRIP_PIXELS[self.device.type] // count
+        pixels = self.engine.strip_pixels(self.device)
         try:
-            plan = make_plan(height, width, footprint, budget, strip_pixels, panel_width, spare)
+            plan = make_plan(
+                height, width, footprint, budget, pixels, panel_width, spare, rows_only
+            )
         except DeviceMemoryError:
             if self.max_memory is not None:
                 raise
             # What is free is a guess, so the smallest plan is worth a try.
-            plan = smallest_plan(height, width, footprint)
+            plan = smallest_plan(height, width, footprint, rows_only)
         return replace(plan, transposed=transposed)
+
+    def footprint(self, ensemble: bool = False) -> Footprint:
+        """What the network costs."""
+        return self.engine.footprint(self.network.config, self.scale, self.precision, ensemble)
 
     def work_per_pixel(self, ensemble: bool = False) -> int:
         """Multiply-adds for each LR pixel."""
-        return self._streams.get(ensemble, self.precision, False).multiply_adds
+        return self.footprint(ensemble).multiply_adds
 
     def weight_bytes(self, ensemble: bool = False) -> int:
         """Memory for the weights: those of the network, and the copies that are computed with."""
@@ -174,126 +191,83 @@ class Upscaler:
         dtype: Literal["uint8", "uint16"] | None = None,
         progress: Progress | None = None,
     ) -> Upscaled:
-        """Upscale one picture.
+        """Upscale a picture that is an array; for the rest see `upscale_into`.
+
+        Args:
+            pixels: (H, W, 3), RGB, uint8 (0..255) or uint16 (0..65535).
+            ensemble, tile, progress: as for `upscale_into`.
+            dtype: type of the output; None for that of the input.
+
+        Raises:
+            As `upscale_into`, and ValueError or TypeError if `pixels` is not such an array.
+        """
+        source = ArrayWindow(pixels)
+        check_tile(tile)
+        height, width, _ = source.shape
+        wanted = np.dtype(dtype or source.dtype)
+        output = empty_pixels(height * self.scale, width * self.scale, wanted)
+        outcome = self.upscale_into(source, ArrayWindow(output), ensemble, tile, progress)
+        return Upscaled(outcome.plan, outcome.precision, output)
+
+    def upscale_into(
+        self,
+        source: Readable,
+        target: Writable,
+        ensemble: bool = False,
+        tile: Tile = "auto",
+        progress: Progress | None = None,
+    ) -> Outcome:
+        """Upscale a picture from one window into another.
 
         When memory runs out, what is left of the picture is cut smaller; when a number format
         overflows, what is left of it is done in fp32. Finished rows stay; only the
         rows above that the rest depends on are run through the network again.
 
         Args:
-            pixels: (H, W, 3), RGB, uint8 (0..255) or uint16 (0..65535).
+            source: where the picture is read, (H, W, 3). Rows may be read more than once: where a
+                panel begins, and after a failure.
+            target: where it goes, (scale * H, scale * W, 3). Its type is that of the output; its
+                order decides how the picture may be cut, see `plan`.
             ensemble: average the eight views of the geometric self-ensemble.
             tile: columns of a panel in LR pixels; "none" for one panel of full width; "auto" to
                 split only where memory demands it.
-            dtype: type of the output; None for that of the input.
             progress: see `Progress`.
 
         Raises:
-            ValueError, TypeError: `pixels` is not such an array.
+            ValueError, TypeError: the sizes do not fit each other; or see `plan`.
             DeviceMemoryError: one-row strips of the narrowest panel do not fit.
             WeightsError: the network's output is not finite even in fp32.
         """
-        check_pixels(pixels)
-        return self._upscale(pixels[None], ensemble, tile, dtype, progress)[0]
-
-    def upscale_batch(
-        self,
-        pictures: Sequence[Pixels],
-        ensemble: bool = False,
-        tile: Tile = "auto",
-        dtype: Literal["uint8", "uint16"] | None = None,
-        progress: Progress | None = None,
-    ) -> list[Upscaled]:
-        """Upscale several pictures of one size and type at once: small ones leave a GPU idle.
-
-        The results are those of `upscale`. Where that takes smaller pieces or another number
-        format, which one picture must not do to the others, each is done by itself.
-
-        Args:
-            pictures: at least one; all of the same shape and type.
-            ensemble, tile, dtype: as for `upscale`.
-            progress: as for `upscale`; called with the pixels of one of the pictures.
-
-        Raises:
-            As `upscale`, and ValueError if the pictures differ in shape or type.
-        """
-        for pixels in pictures:
-            check_pixels(pixels)
-        if len({(pixels.shape, pixels.dtype) for pixels in pictures}) != 1:
-            raise ValueError("the pictures of a batch must have one shape and type")
-        if len(pictures) > 1:
-            try:
-                stacked: Pixels = np.stack(pictures)  # type: ignore[assignment]
-                return self._upscale(stacked, ensemble, tile, dtype, progress)
-            except (_OneByOneError, DeviceMemoryError, MemoryError):
-                devices.release_memory(self.device)
-        return [self.upscale(pixels, ensemble, tile, dtype, progress) for pixels in pictures]
-
-    def batch_size(self, height: int, width: int) -> int:
-        """How many pictures of a size, in LR pixels, are worth upscaling at once.
-
-        On a CPU this is 1: a strip that is larger than its caches is slower, not faster.
-        """
-        if self.device.type == "cpu":
-            return 1
-        return max(1, devices.STRIP_PIXELS[self.device.type] // (height * width))
-
-    def _upscale(
-        self,
-        pixels: Pixels,
-        ensemble: bool,
-        tile: Tile,
-        dtype: Literal["uint8", "uint16"] | None,
-        progress: Progress | None,
-    ) -> list[Upscaled]:
-        """`upscale` for pictures of one size, (N, H, W, 3).
-
-        Raises:
-            _OneByOneError: there are several, and something is amiss.
-        """
-        count, height, width, _ = pixels.shape
-        plan = self.plan(height, width, ensemble, tile, count)
+        height, width, _ = source.shape
+        if target.shape != (height * self.scale, width * self.scale, 3):
+            raise ValueError(f"x{self.scale} of {source.shape} does not fit {target.shape}")
+        plan = self.plan(height, width, ensemble, tile, rows_only=target.order == "rows")
         self._warn_if_slow(plan, tile)
-        precision = self.precision
-        output = empty_pixels(
-            count, height * self.scale, width * self.scale, np.dtype(dtype or pixels.dtype)
+        if plan.transposed:
+            source, target = Transposed(source), Transposed(target)
+        work = _Work(self, source, target, plan, ensemble, progress)
+        work.run()
+        return Outcome(work.plan, work.precision)
+
+    def compiled(self, precision: Precision, ensemble: bool, transposed: bool) -> Compiled:
+        """The network on the device; see `edsr_cli.inference.engine.Engine.compile`.
+
+        Raises:
+            DeviceMemoryError: its weights do not fit.
+        """
+        try:
+            return self._forms.get(precision, ensemble, transposed)
+        except OutOfMemoryError as error:
+            raise DeviceMemoryError(
+                "The model's weights do not fit in the memory of "
+                f"{self.engine.describe(self.device)}.",
+                _REMEDIES,
+            ) from error
+
+    def _compile(self, precision: Precision, ensemble: bool, transposed: bool) -> Compiled:
+        return self.engine.compile(
+            self.network, self.scale, self.device, precision, ensemble, transposed
         )
-        total, done = height * width, 0
-        todo = deque(plan.panels)
-        while todo:
-            region = todo.popleft()
-            reached = region.top
-            trouble: Exception | None = None
-            node = self._streams.get(ensemble, precision, plan.transposed).fresh()
-            node.limit_rows(plan.strip_rows)
-            try:
-                with devices.exact_convolutions():
-                    for reached in self._run(node, pixels, output, region, plan):
-                        if progress:
-                            progress(
-                                done + (reached - region.top) * (region.right - region.left), total
-                            )
-            except _NotFiniteError as error:
-                trouble = error
-            except (RuntimeError, MemoryError) as error:
-                if not devices.is_out_of_memory(error):
-                    raise
-                trouble = error.with_traceback(None)  # its frames would keep tensors alive
-            finally:
-                node.reset()
-            done += (reached - region.top) * (region.right - region.left)
-            if trouble is None:
-                continue
-            if count > 1:
-                raise _OneByOneError from trouble
-            rest = Region(reached, region.bottom, region.left, region.right)
-            if isinstance(trouble, _NotFiniteError):
-                precision = safer(precision)
-            else:
-                devices.release_memory(self.device)
-                plan = smaller(plan, trouble, self.device)
-            todo.extendleft(reversed(list(rest.panels(plan.panel_width))))
-        return [Upscaled(picture, plan, precision) for picture in output]
 
     def _warn_if_slow(self, plan: Plan, tile: Tile) -> None:
         """Say, once, that pictures take far longer because they are cut so small."""
@@ -320,34 +294,118 @@ class Upscaler:
             remedy,
         )
 
-    def _run(
-        self, node: Node, pixels: Pixels, output: Pixels, region: Region, plan: Plan
-    ) -> Iterator[int]:
-        """Stream one region into the output; yields the row below those that are done."""
-        scale, strip_rows = self.scale, plan.strip_rows
-        if plan.transposed:
-            # Views: what they hold is transposed on the device.
-            pixels, output = pixels.swapaxes(1, 2), output.swapaxes(1, 2)
-        read = region.grown(node.delay, plan.height, plan.width)
-        columns = slice((region.left - read.left) * scale, (region.right - read.left) * scale)
-        row = read.top * scale  # where the next rows that the node gives belong
-        for top in range(read.top, read.bottom, strip_rows):
-            bottom = min(top + strip_rows, read.bottom)
-            strip = upload(
-                pixels[:, top:bottom, read.left : read.right], self.device, plan.transposed
+
+class _Work:
+    """One picture on its way through a network: what is left of it, and how that is done.
+
+    Args:
+        upscaler: whose picture it is.
+        source, target: its windows, transposed if the plan is.
+        plan, ensemble, progress: see `Upscaler.upscale_into`.
+
+    Attributes:
+        plan, precision: those of what comes next; they change when something fails.
+    """
+
+    def __init__(
+        self,
+        upscaler: Upscaler,
+        source: Readable,
+        target: Writable,
+        plan: Plan,
+        ensemble: bool,
+        progress: Progress | None,
+    ) -> None:
+        self._upscaler, self._source, self._target = upscaler, source, target
+        self._ensemble, self._progress = ensemble, progress
+        self.plan, self.precision = plan, upscaler.precision
+        self._done = 0  # pixels of regions that are left behind
+        self._reached = 0  # the row below those of the present region that are done
+
+    def run(self) -> None:
+        """Do all of it."""
+        todo = deque(self.plan.panels)
+        while todo:
+            region = todo.popleft()
+            self._reached = region.top
+            try:
+                self._stream(region)
+            except NotFiniteError:
+                self._take_fp32()
+            except OutOfMemoryError as error:
+                # The frames of its traceback would keep rows in memory.
+                self._take_less(error.with_traceback(None))
+            rest = replace(region, top=self._reached)
+            self._done += (rest.top - region.top) * (region.right - region.left)
+            if rest.top < rest.bottom:
+                todo.extendleft(reversed(list(rest.panels(self.plan.panel_width))))
+
+    def _stream(self, region: Region) -> None:
+        """Stream a region, and what it depends on, into the target."""
+        upscaler, plan = self._upscaler, self.plan
+        read = region.grown(plan.footprint.radius, plan.height, plan.width)
+        compiled = upscaler.compiled(self.precision, self._ensemble, plan.transposed)
+        stream = compiled.stream(
+            region.within(read), self._target.dtype, plan.strip_rows, plan.transposed
+        )
+        try:
+            for top in range(read.top, read.bottom, plan.strip_rows):
+                bottom = min(top + plan.strip_rows, read.bottom)
+                strip = self._source.read(Region(top, bottom, read.left, read.right))
+                rows = stream.push(strip, last=bottom == read.bottom)
+                if len(rows):
+                    self._put(region, rows)
+        finally:
+            stream.reset()
+
+    def _put(self, region: Region, rows: Pixels) -> None:
+        """Put the next finished rows of a region where they belong."""
+        scale = self._upscaler.scale
+        top = self._reached * scale
+        below = top + len(rows)
+        self._target.write(Region(top, below, region.left * scale, region.right * scale), rows)
+        self._reached = below // scale
+        if self._progress:
+            columns = region.right - region.left
+            done = self._done + (self._reached - region.top) * columns
+            self._progress(done, self.plan.height * self.plan.width)
+
+    def _take_fp32(self) -> None:
+        """Go on in fp32 when a strip was not finite.
+
+        Raises:
+            WeightsError: it was in fp32.
+        """
+        if self.precision is Precision.FP32:
+            raise WeightsError(
+                "The network's output is not finite, so there is no picture to write.",
+                "The weights are damaged or not for this network: fetch them again.",
             )
-            with torch.inference_mode():
-                rows = node.push(strip, last=bottom == read.bottom)
-                skip = min(rows.shape[2], max(0, region.top * scale - row))
-                rows = rows[:, :, skip:, columns]
-                row += skip
-                if rows.shape[2] == 0:
-                    continue
-                if not bool(torch.isfinite(rows).all()):
-                    raise _NotFiniteError
-                below = row + rows.shape[2]
-                output[:, row:below, region.left * scale : region.right * scale] = download(
-                    rows, output.dtype, plan.transposed
-                )
-            row = below
-            yield row // scale
+        logger.warning(
+            "A strip overflowed in %s: doing it again, and the rest, in fp32.",
+            self.precision.value,
+        )
+        self.precision = Precision.FP32
+
+    def _take_less(self, error: OutOfMemoryError) -> None:
+        """Go on with smaller pieces when memory ran out.
+
+        Raises:
+            DeviceMemoryError: there are no smaller ones.
+        """
+        engine, device = self._upscaler.engine, self._upscaler.device
+        engine.release(device)
+        plan = self.plan.smaller()
+        if plan is None:
+            raise DeviceMemoryError(
+                f"Memory ran out on {engine.describe(device)}, although one row of "
+                f"{self.plan.panel_width} pixels was all that was worked on at once.",
+                _REMEDIES,
+            ) from error
+        self.plan = plan
+        logger.warning(
+            "Memory ran out on %s: going on with strips of %d rows in panels of %d columns.",
+            engine.describe(device),
+            plan.strip_rows,
+            plan.panel_width,
+        )

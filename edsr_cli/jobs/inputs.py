@@ -30,7 +30,7 @@ def sort_inputs(inputs: Sequence[str]) -> tuple[list[str], dict[str, EdsrError]]
             refused[name] = error
     if refused and not files:
         first = next(iter(refused.values()))
-        raise UsageError(first.message, first.hint)
+        raise UsageError(first.what, first.hint, about=first.about)
     return files, refused
 
 
@@ -38,8 +38,9 @@ def address_error(name: str) -> UsageError | None:
     """The error for an address on the web in the place of a file or folder, if it is one."""
     if _ADDRESS.match(name) and not os.path.lexists(name):
         return UsageError(
-            f"{display_name(b'', name)}: this is an address, not something on this machine.",
+            "this is an address, not something on this machine.",
             "Download it first.",
+            about=display_name(b"", name),
         )
     return None
 
@@ -50,16 +51,17 @@ def _what_is_wrong(name: str) -> EdsrError | None:
     shown = display_name(b"", name)
     if address_error(name):
         return PictureError(
-            f"{shown}: this is an address, not a file.",
+            "this is an address, not a file.",
             "Download it first, or send it through standard input: "
             "curl -s ADDRESS | edsr upscale - -o large.png",
+            about=shown,
         )
     if not os.path.lexists(name):
         if _PATTERN.search(name):
-            return PictureError(f"{shown}: no file matches this pattern.", "Check the folder.")
+            return PictureError("no file matches this pattern.", "Check the folder.", about=shown)
         return None
     if os.path.isdir(name):  # noqa: PTH112 - Path.is_dir fails for names that are too long
         return PictureError(
-            f"{shown}: this is a folder, not a picture.", "For all that is in it: edsr batch."
+            "this is a folder, not a picture.", "For all that is in it: edsr batch.", about=shown
         )
     return None

@@ -27,7 +27,7 @@ def read_stdin(max_pixels: int = DEFAULT_MAX_PIXELS) -> bytes:
         PictureError: it is closed, cannot be read, is no picture, or does not end.
     """
     if sys.stdin is None:
-        raise PictureError(f"{_STDIN}: it is closed.", "Send it the content of a picture.")
+        raise PictureError("it is closed.", "Send it the content of a picture.", about=_STDIN)
     limit = _BYTES_PER_PIXEL * max_pixels + _SLACK
     try:
         file = cast(io.BufferedReader, sys.stdin.buffer)
@@ -41,14 +41,16 @@ def read_stdin(max_pixels: int = DEFAULT_MAX_PIXELS) -> bytes:
             size += len(part)
             if size > limit:
                 raise PictureError(
-                    f"{_STDIN}: more than {limit / 1e9:.1f} GB have come, which is too much for a "
+                    f"more than {limit / 1e9:.1f} GB have come, which is too much for a "
                     f"picture of {max_pixels:,} pixels.",
                     "Raise the limit with --max-pixels, or give the file by its name.",
+                    about=_STDIN,
                 )
     except OSError as error:
         raise PictureError(
-            f"{_STDIN}: it cannot be read ({error.strerror}).",
+            f"it cannot be read ({error.strerror}).",
             "Send it the content of a picture.",
+            about=_STDIN,
         ) from error
     return b"".join(parts)
 
@@ -70,7 +72,7 @@ def stdout() -> Iterator[BinaryIO]:
     """
     hint = "Write to a file with -o."
     if sys.stdout is None:
-        raise PictureError("standard output: it is closed.", hint)
+        raise PictureError("it is closed.", hint, about="standard output")
     try:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()

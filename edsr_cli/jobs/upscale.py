@@ -12,9 +12,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from edsr_cli.errors import EdsrError, ExitCode, PictureError
+from edsr_cli.errors import EdsrError, ExitCode, FileError, Kind, PictureError
 from edsr_cli.files.atomic import check_writable
 from edsr_cli.files.names import display_name
+from edsr_cli.files.reasons import kind_of_system_error
 from edsr_cli.images import (
     Metadata,
     decode,
@@ -39,6 +40,8 @@ logger = logging.getLogger(__name__)
 
 class OutputExistsError(PictureError):
     """There is a file where the output would go."""
+
+    of_class = Kind.EXISTS
 
 
 class Job:
@@ -152,7 +155,7 @@ class Job:
         """Put a failure into the result."""
         result, self.failure = self.result, error
         if isinstance(error, EdsrError):
-            named = error.message.startswith((f"{self._input_name}: ", f"{self._output_name}: "))
+            named = error.about in (self._input_name, self._output_name)
             result.error = str(error) if named else f"{self._input_name}: {error}"
             result.exit_code = error.exit_code
             if error.__cause__ is not None:
@@ -213,21 +216,22 @@ class Job:
                 folder = _existing(destination.parent)
             else:
                 if destination.is_dir():
-                    raise PictureError(f"{name}: this is a folder.", "Give a file with -o.")
+                    raise PictureError("this is a folder.", "Give a file with -o.", about=name)
                 if not self.settings.overwrite:
                     raise OutputExistsError(
-                        f"{name}: the file exists already.", "To replace it, add --overwrite."
+                        "the file exists already.", "To replace it, add --overwrite.", about=name
                     )
                 if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
                     raise PictureError(
-                        f"{name}: this is a device or a pipe, not a file.", "Choose another name."
+                        "this is a device or a pipe, not a file.",
+                        "Choose another name.",
+                        about=name,
                     )
                 folder = Path(os.path.realpath(destination)).parent
         try:
             check_writable(folder, touch=touch)
-        except PictureError as error:
-            reason = error.message.removeprefix(f"{display_name(folder)}: ")
-            raise PictureError(f"{name}: {reason}", error.hint) from error
+        except FileError as error:
+            raise PictureError(error.what, error.hint, about=name, kind=error.kind) from error
 
     def decode(self) -> None:
         """Read the pixels; they are kept until they are upscaled."""
@@ -334,7 +338,10 @@ def _explained(name: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise PictureError(
-            f"{name}: it cannot be written ({error.strerror}).", "Write it somewhere else."
+            f"it cannot be written ({error.strerror}).",
+            "Write it somewhere else.",
+            about=name,
+            kind=kind_of_system_error(error, reading=False),
         ) from error
 
 

@@ -11,105 +11,15 @@ There is no batch normalisation and no activation outside the residual blocks (p
 in particular the tail is linear, which `edsr_cli.inference` and `edsr_cli.training` make use of.
 """
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-RGB_MEAN = (0.4488, 0.4371, 0.4040)
-"""Mean colour of the DIV2K training pictures, as fractions of full range (authors' release)."""
-
-RGB_RANGE = 255.0
-"""Full range of the networks' input and output."""
-
-SCALES = (2, 3, 4)
-"""The scales the paper trains (section 4.2)."""
-
-
-@dataclass(frozen=True)
-class NetworkConfig:
-    """The hyper-parameters that define a network, as stored beside its weights.
-
-    Attributes:
-        architecture: "edsr" (one scale) or "mdsr" (several scales that share one body).
-        scales: the upscaling factors, each one of `SCALES`; exactly one for "edsr".
-        blocks: number of residual blocks in the body (B in the paper).
-        features: number of feature channels (F in the paper).
-        residual_scale: factor on each residual branch before it is added (section 3.3): 0.1 for
-            the full EDSR, 1 otherwise.
-        pre_process_kernel: "mdsr" only: size of the kernels in the blocks before the body, 5 in
-            the paper (section 3.4). One published network of others has 3.
-    """
-
-    architecture: str
-    scales: tuple[int, ...]
-    blocks: int
-    features: int
-    residual_scale: float = 1.0
-    pre_process_kernel: int = 5
-
-    def __post_init__(self) -> None:
-        if self.architecture not in ("edsr", "mdsr"):
-            raise ValueError(f"architecture must be 'edsr' or 'mdsr', not {self.architecture!r}")
-        if not self.scales or any(scale not in SCALES for scale in self.scales):
-            raise ValueError(f"scales must be among {SCALES}, not {self.scales}")
-        if self.architecture == "edsr" and len(self.scales) != 1:
-            raise ValueError(f"an EDSR network has exactly one scale, not {self.scales}")
-        if len(set(self.scales)) != len(self.scales):
-            raise ValueError(f"each scale may be given once, not {self.scales}")
-        if self.blocks < 1 or self.features < 1:
-            raise ValueError(
-                f"blocks and features must be positive, not {self.blocks} and {self.features}"
-            )
-        if self.pre_process_kernel not in (3, 5):
-            raise ValueError(f"pre_process_kernel must be 3 or 5, not {self.pre_process_kernel}")
-        if self.architecture == "edsr" and self.pre_process_kernel != 5:
-            raise ValueError("an EDSR network has no pre_process_kernel")
-
-    def to_dict(self) -> dict[str, Any]:
-        """This configuration as JSON-ready values; `from_dict` is the inverse."""
-        values = asdict(self) | {"scales": list(self.scales)}
-        if self.pre_process_kernel == 5:  # the paper's networks read as they always did
-            del values["pre_process_kernel"]
-        return values
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "NetworkConfig":
-        """Read a configuration written by `to_dict`.
-
-        Raises:
-            ValueError: a value is out of range.
-            TypeError, KeyError: a value is missing or of the wrong type.
-        """
-        return cls(
-            architecture=values["architecture"],
-            scales=tuple(int(scale) for scale in values["scales"]),
-            blocks=int(values["blocks"]),
-            features=int(values["features"]),
-            residual_scale=float(values.get("residual_scale", 1.0)),
-            pre_process_kernel=int(values.get("pre_process_kernel", 5)),
-        )
-
-
-def edsr_baseline(scale: int) -> NetworkConfig:
-    """The single-scale baseline: 16 blocks, 64 features (section 3.2)."""
-    return NetworkConfig("edsr", (scale,), blocks=16, features=64)
-
-
-def edsr(scale: int) -> NetworkConfig:
-    """The full EDSR: 32 blocks, 256 features, residual scaling 0.1 (section 3.3)."""
-    return NetworkConfig("edsr", (scale,), blocks=32, features=256, residual_scale=0.1)
-
-
-def mdsr_baseline() -> NetworkConfig:
-    """The multi-scale baseline: 16 blocks, 64 features (section 3.4)."""
-    return NetworkConfig("mdsr", SCALES, blocks=16, features=64)
-
-
-def mdsr() -> NetworkConfig:
-    """The full MDSR: 80 blocks, 64 features (section 3.4)."""
-    return NetworkConfig("mdsr", SCALES, blocks=80, features=64)
+from edsr_cli.model.config import RGB_MEAN, RGB_RANGE, NetworkConfig, upsampling_steps
 
 
 def convolution(inputs: int, outputs: int, kernel: int) -> nn.Conv2d:
@@ -160,15 +70,11 @@ class ResidualBlock(nn.Module):
 
 
 class Upsampler(nn.Sequential):
-    """(N, features, H, W) to (N, features, scale * H, scale * W) by sub-pixel convolution.
-
-    x4 is two steps of x2 (section 3.2).
-    """
+    """(N, features, H, W) to (N, features, scale * H, scale * W) by sub-pixel convolution."""
 
     def __init__(self, scale: int, features: int) -> None:
-        steps = [2] * (scale // 2) if scale in (2, 4) else [scale]
         layers: list[nn.Module] = []
-        for step in steps:
+        for step in upsampling_steps(scale):
             layers += [convolution(features, step * step * features, 3), nn.PixelShuffle(step)]
         super().__init__(*layers)
 
@@ -201,12 +107,18 @@ class EDSR(nn.Module):
         )
         self.add_mean = MeanShift(+1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Upscale pictures: (N, 3, H, W) to (N, 3, scale * H, scale * W), values in 0..255."""
-        return self.add_mean(self.tail(self.features(x)))
+    def forward(self, x: Tensor, scale: int | None = None) -> Tensor:
+        """Upscale pictures: (N, 3, H, W) to (N, 3, scale * H, scale * W), values in 0..255.
 
-    def features(self, x: Tensor) -> Tensor:
+        Raises:
+            ValueError: `scale` is given, and is not the network's.
+        """
+        return self.add_mean(self.tail(self.features(x, scale)))
+
+    def features(self, x: Tensor, scale: int | None = None) -> Tensor:
         """What the tail gets: (N, 3, H, W) to (N, features, H, W)."""
+        if scale not in (None, *self.config.scales):
+            raise ValueError(f"the network has the scale {self.config.scales[0]}, not {scale}")
         x = self.head(self.sub_mean(x))
         return x + self.body(x)
 
@@ -260,6 +172,27 @@ class MDSR(nn.Module):
 def build(config: NetworkConfig) -> EDSR | MDSR:
     """The network that a configuration describes, with fresh random weights."""
     return EDSR(config) if config.architecture == "edsr" else MDSR(config)
+
+
+def network_of(config: NetworkConfig, tensors: Mapping[str, NDArray[np.float32]]) -> EDSR | MDSR:
+    """The network with the weights of a checkpoint, on the CPU, in eval mode, without gradients.
+
+    It looks into the arrays, which are not copied.
+
+    Args:
+        config: its hyper-parameters.
+        tensors: a writable array for each of `config.shapes()`.
+    """
+    with torch.device("meta"):  # nobody needs random weights
+        network = build(config)
+    state = {key: torch.from_numpy(array) for key, array in tensors.items()}
+    network.load_state_dict(state, assign=True)
+    return network.eval().requires_grad_(False)
+
+
+def tensors_of(network: EDSR | MDSR) -> dict[str, NDArray[Any]]:
+    """A network's weights as arrays on the CPU, under their keys; they are the network's own."""
+    return {key: tensor.detach().cpu().numpy() for key, tensor in network.state_dict().items()}
 
 
 def linear_tail(network: EDSR | MDSR, scale: int) -> nn.Sequential:

@@ -40,6 +40,15 @@ class Region:
         for left, right in pairwise(edges):
             yield replace(self, left=left, right=right)
 
+    def within(self, outer: "Region") -> "Region":
+        """The same rectangle, counted from the top left corner of one that it lies in."""
+        return Region(
+            self.top - outer.top,
+            self.bottom - outer.top,
+            self.left - outer.left,
+            self.right - outer.left,
+        )
+
     def transposed(self) -> "Region":
         """The same rectangle of the picture with rows for columns."""
         return Region(self.left, self.right, self.top, self.bottom)
@@ -107,3 +116,25 @@ class ArrayWindow:
 
     def write(self, region: Region, pixels: Pixels) -> None:
         self.pixels[region.top : region.bottom, region.left : region.right] = pixels
+
+
+class Transposed:
+    """A window on a picture with rows for columns, through which it is read and written.
+
+    What comes and goes are views: nothing is copied here.
+
+    Args:
+        window: a window on the picture; one that is read or one of any order that is written.
+    """
+
+    order: Literal["any"] = "any"
+
+    def __init__(self, window: Any) -> None:
+        height, width, _ = window.shape
+        self.window, self.shape, self.dtype = window, (width, height, 3), window.dtype
+
+    def read(self, region: Region) -> Pixels:
+        return self.window.read(region.transposed()).swapaxes(0, 1)
+
+    def write(self, region: Region, pixels: Pixels) -> None:
+        self.window.write(region.transposed(), pixels.swapaxes(0, 1))

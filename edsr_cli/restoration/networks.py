@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edsr_cli.checkpoints import registry, store
+from edsr_cli.checkpoints.checkpoint import Checkpoint
 from edsr_cli.checkpoints.loader import LoadedNetwork, load_network
 from edsr_cli.checkpoints.mixing import mixed
 from edsr_cli.errors import UsageError
 from edsr_cli.images.quality import Compression
 from edsr_cli.inference import Upscaler
-from edsr_cli.model.networks import EDSR, MDSR
+from edsr_cli.model.networks import EDSR, MDSR, network_of
 from edsr_cli.pixels.arrays import Pixels
 from edsr_cli.restoration.choice import Choice, Setting, choose, version
 from edsr_cli.restoration.words import ASKED
@@ -27,14 +28,14 @@ class Restoration:
     """How pictures are restored.
 
     Attributes:
-        plain: the network for strength 0.
-        restoring: the network for strength 1; None where there is only the plain one.
+        plain: the weights for strength 0.
+        restoring: those for strength 1; None where there are only the plain ones.
         setting: what was asked for.
         why_not: why nothing can be chosen, for results.
     """
 
-    plain: EDSR | MDSR
-    restoring: EDSR | MDSR | None
+    plain: Checkpoint
+    restoring: Checkpoint | None
     setting: Setting
     why_not: str = ""
 
@@ -52,7 +53,10 @@ class Restoration:
 
     def network(self, strength: float) -> EDSR | MDSR:
         """The network of a strength."""
-        return self.plain if self.restoring is None else mixed(self.plain, self.restoring, strength)
+        weights = self.plain
+        if self.restoring is not None:
+            weights = mixed(self.plain, self.restoring, strength)
+        return network_of(weights.config, weights.tensors)
 
 
 class RestoringUpscaler(Upscaler):
@@ -134,9 +138,9 @@ def find_restoration(
     if loaded.scale not in registry.scales(restored_by):
         return _without(loaded, restored_by, setting)
     if setting == 0:  # nothing else has to be here for it
-        return Restoration(loaded.network, None, 0.0, ASKED)
+        return Restoration(loaded.checkpoint, None, 0.0, ASKED)
     other = load_network(restored_by, loaded.scale, find=find)
-    return Restoration(loaded.network, other.network, "auto" if setting is None else setting)
+    return Restoration(loaded.checkpoint, other.checkpoint, "auto" if setting is None else setting)
 
 
 def _without(loaded: LoadedNetwork, restored_by: str, setting: Setting | None) -> Restoration:
@@ -147,7 +151,7 @@ def _without(loaded: LoadedNetwork, restored_by: str, setting: Setting | None) -
             f"--restore: {restored_by} has no scale x{loaded.scale}.", f"It has {offered}."
         )
     why_not = f"{restored_by} has no scale x{loaded.scale}"
-    return Restoration(loaded.network, None, 0.0, why_not)
+    return Restoration(loaded.checkpoint, None, 0.0, why_not)
 
 
 def make_upscaler(
@@ -171,8 +175,7 @@ def as_setting(text: str | None) -> Setting | None:
 def networks_of(upscaler: Upscaler) -> tuple[EDSR | MDSR, ...]:
     """The networks that an upscaler's pictures depend on."""
     if isinstance(upscaler, RestoringUpscaler) and upscaler.restoration.fixed is None:
-        assert upscaler.restoration.restoring is not None
-        return upscaler.network, upscaler.restoration.restoring
+        return upscaler.network, upscaler.restoration.network(1.0)
     return (upscaler.network,)
 
 

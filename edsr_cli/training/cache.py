@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edsr_cli.errors import PictureError
+from edsr_cli.errors import FileError
 from edsr_cli.files.atomic import atomic_write
 from edsr_cli.files.lock import Lock
 from edsr_cli.files.names import display_name
@@ -77,15 +77,16 @@ class Making:
         """Arrays of these lengths, in memory or mapped from files.
 
         Raises:
-            PictureError: they cannot be made, for example as the disk is full.
+            FileError: they cannot be made, for example as the disk is full.
         """
         if self.folder is None:
             return {key: np.empty(total, np.uint8) for key, total in totals.items()}
         with _explained(self.folder):
             if (needed := sum(totals.values())) > shutil.disk_usage(self.folder).free:
-                raise PictureError(
-                    f"{display_name(self.folder)}: the cache needs {needed / 1e9:.1f} GB of disk.",
+                raise FileError(
+                    f"the cache needs {needed / 1e9:.1f} GB of disk.",
                     _HINT,
+                    about=display_name(self.folder),
                 )
             if self.alone:
                 _tidy(self.folder)
@@ -128,7 +129,7 @@ def making(folder: Path | None) -> Iterator[Making]:
         folder: the cache; None for arrays in memory.
 
     Raises:
-        PictureError: the folder cannot be written to.
+        FileError: the folder cannot be written to.
     """
     making = Making(folder)
     if folder is None:
@@ -260,6 +261,6 @@ def _explained(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise PictureError(
-            f"{display_name(folder)}: the cache cannot be written ({error.strerror}).", _HINT
+        raise FileError(
+            f"the cache cannot be written ({error.strerror}).", _HINT, about=display_name(folder)
         ) from error

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from edsr_cli.inference import devices
+from edsr_cli.inference.engines.torch import devices
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,8 @@ import math
 import torch
 
 from edsr_cli.errors import UsageError
-from edsr_cli.model.networks import EDSR, MDSR, NetworkConfig, build
+from edsr_cli.model.config import NetworkConfig
+from edsr_cli.model.networks import EDSR, MDSR, build
 
 _LEAST_IMBALANCE = 8.0
 _SMALLEST = 1e-30  # keeps logarithms finite for weights that are all 0

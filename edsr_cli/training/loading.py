@@ -73,7 +73,7 @@ def load_photos(
 
     Raises:
         UsageError: a source does not exist, or no picture in it can be used.
-        PictureError: the cache cannot be written.
+        FileError: the cache cannot be written.
     """
     files = find_pictures(sources)
     way = [] if reduction == _BICUBIC and shrink == 1 else [reduction.identity, shrink]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edsr_cli.errors import PictureError
+from edsr_cli.errors import FileError
 from edsr_cli.files.atomic import atomic_write
 from edsr_cli.files.names import display_name
 from edsr_cli.files.own import beginning
@@ -56,7 +56,7 @@ class Log:
         """Drop what was written after an update, which will come again.
 
         Raises:
-            PictureError: the file cannot be written.
+            FileError: the file cannot be written.
         """
         self._replace([row for row in self.rows() if row.update <= update])
 
@@ -64,14 +64,14 @@ class Log:
         """Add a line.
 
         Raises:
-            PictureError: the file cannot be written.
+            FileError: the file cannot be written.
         """
         try:
             with self.path.open("a", encoding="utf-8", newline="") as file:
                 csv.writer(file).writerow(self._values(row))
         except OSError as error:
-            raise PictureError(
-                f"{display_name(self.path)}: it cannot be written ({error.strerror})."
+            raise FileError(
+                f"it cannot be written ({error.strerror}).", about=display_name(self.path)
             ) from error
 
     def rows(self) -> list[Row]:
@@ -136,7 +136,7 @@ def plot(log: Log, path: Path) -> bool:
         Whether it was drawn: it takes matplotlib, which is not among what the program needs.
 
     Raises:
-        PictureError: it cannot be written, or somebody else's file is there.
+        FileError: it cannot be written, or somebody else's file is there.
     """
     try:
         from matplotlib.figure import Figure

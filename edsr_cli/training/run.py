@@ -21,8 +21,9 @@ from edsr_cli.files.lock import BusyError, Lock
 from edsr_cli.files.names import display_name
 from edsr_cli.files.own import beginning
 from edsr_cli.files.temporary import remove_abandoned
-from edsr_cli.inference import devices
-from edsr_cli.model.networks import NetworkConfig
+from edsr_cli.inference.engines.torch import devices
+from edsr_cli.model.config import NetworkConfig
+from edsr_cli.model.networks import tensors_of
 from edsr_cli.training.log import Log, Row, is_plot, is_record, plot
 from edsr_cli.training.recipe import Recipe
 from edsr_cli.training.state import (
@@ -83,11 +84,11 @@ class RunFolder:
         ):
             if os.path.lexists(path) and not ours:
                 raise UsageError(
-                    f"{display_name(path)}: no training has written this file, and it would be "
-                    "replaced.",
+                    "no training has written this file, and it would be replaced.",
                     "Move it away."
                     if resume
                     else "Give another folder, or replace what is there with --overwrite.",
+                    about=display_name(path),
                 )
 
     @contextmanager
@@ -224,7 +225,7 @@ class Run:
 
         Raises:
             DivergedError: the weights, or the loss that they give, are no numbers any more.
-            PictureError: the file cannot be written.
+            FileError: the file cannot be written.
         """
         self._saved = time.monotonic()
         if self._is_hopeless():
@@ -283,7 +284,7 @@ class Run:
         metadata = {"name": name, "licence": licence, "origin": origin}
         save_canonical(
             self.folder.weights,
-            self.trainer.result().state_dict(),
+            tensors_of(self.trainer.result()),
             self.subject.config,
             metadata | {"training": json.dumps(facts, sort_keys=True)},
         )
@@ -314,8 +315,9 @@ def _check_same(saved: dict[str, Any], subject: Subject, folder: RunFolder) -> N
             changed += subject.recipe.differences(Recipe.from_dict(saved["recipe"]))
         except (KeyError, TypeError, ValueError, UsageError) as error:
             raise WeightsError(
-                f"{display_name(folder.state)}: its recipe is damaged, or of another version.",
+                "its recipe is damaged, or of another version.",
                 "Start the training again with --overwrite.",
+                about=display_name(folder.state),
             ) from error
     if changed:
         raise UsageError(

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from edsr_cli.errors import WeightsError
 from edsr_cli.files.names import display_name
-from edsr_cli.inference import devices
+from edsr_cli.inference.engines.torch import devices
 from edsr_cli.training.trainer import Trainer
 
 VERSION = 2

@@ -174,10 +174,9 @@ class Updater:
             return F.l1_loss(self._forward(lr, batch.scale).float(), hr)
 
     def _forward(self, lr: Tensor, scale: int) -> Tensor:
-        arguments = (lr, scale) if isinstance(self._network, MDSR) else (lr,)
         if not self.collapses:
-            return self._network(*arguments)
-        features = self._network.features(*arguments)
+            return self._network(lr, scale)
+        features = self._network.features(lr, scale)
         tail = linear_tail(self._network, scale)
         return self._network.add_mean(run_tail(tail, features, scale))
 

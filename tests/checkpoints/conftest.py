@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from edsr_cli.checkpoints.canonical import save_canonical
-from edsr_cli.model.networks import NetworkConfig, build
+from edsr_cli.model.config import NetworkConfig
+from edsr_cli.model.networks import build, tensors_of
 
 METADATA = {"name": "tiny", "licence": "CC0-1.0", "origin": "random"}
 
@@ -26,7 +27,7 @@ def tiny_file(tmp_path: Path) -> Path:
     """A canonical file of a tiny EDSR x2 network, 2 blocks of 4 features."""
     path = tmp_path / "tiny.safetensors"
     config = NetworkConfig("edsr", (2,), 2, 4)
-    save_canonical(path, build(config).state_dict(), config, METADATA)
+    save_canonical(path, tensors_of(build(config)), config, METADATA)
     return path
 
 

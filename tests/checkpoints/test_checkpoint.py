@@ -1,81 +1,60 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edsr_cli.checkpoints.checkpoint import (
+    Checkpoint,
     check_readable,
     checked_tensors,
-    expected_shapes,
     fold_residual_scale,
+    weights_digest,
 )
+from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.errors import WeightsError
-from edsr_cli.model import networks
+from edsr_cli.model.config import NetworkConfig
+from edsr_cli.model.networks import network_of, tensors_of
 
 FILE = Path("some.file")
 
 
 def upscaled(network: torch.nn.Module, picture: torch.Tensor) -> list[torch.Tensor]:
     """The network's output at each of its scales."""
-    if isinstance(network, networks.EDSR):
-        return [network(picture)]
     return [network(picture, scale) for scale in network.config.scales]
 
 
-def configurations():
-    sizes = {"blocks": st.integers(1, 12), "features": st.integers(1, 6)}
-    edsr = st.builds(
-        networks.NetworkConfig,
-        st.just("edsr"),
-        st.sampled_from(networks.SCALES).map(lambda scale: (scale,)),
-        **sizes,
-    )
-    scales = st.lists(st.sampled_from(networks.SCALES), min_size=1, unique=True).map(tuple)
-    kernel = st.sampled_from([3, 5])
-    return edsr | st.builds(
-        networks.NetworkConfig, st.just("mdsr"), scales, **sizes, pre_process_kernel=kernel
-    )
-
-
-@given(configurations())
-def test_expected_shapes_are_those_of_the_built_network(config):
-    state_dict = networks.build(config).state_dict()
-    assert dict(expected_shapes(config)) == {
-        key: tuple(tensor.shape) for key, tensor in state_dict.items()
-    }
-
-
 def test_a_folded_network_gives_the_same_picture(tiny_network):
-    before = {key: tensor.clone() for key, tensor in tiny_network.state_dict().items()}
-    folded, config = fold_residual_scale(tiny_network.state_dict(), tiny_network.config)
+    tensors = tensors_of(tiny_network)
+    before = {key: tensor.copy() for key, tensor in tensors.items()}
+    folded, config = fold_residual_scale(tensors, tiny_network.config)
     assert config.residual_scale == 1.0
-    network = networks.build(config).double()
-    network.load_state_dict(folded)
+    network = network_of(config, folded).double()
     picture = torch.rand(1, 3, 5, 7, dtype=torch.float64) * 255
     for one, other in zip(
         upscaled(network, picture), upscaled(tiny_network.double(), picture), strict=True
     ):
         torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-5)
     for key, tensor in before.items():
-        assert torch.equal(tiny_network.state_dict()[key].float(), tensor), key
+        assert np.array_equal(tensors[key], tensor), key
 
 
 def test_checked_tensors_are_copies_in_fp32(tiny_network):
-    tensors = {key: tensor.half() for key, tensor in tiny_network.state_dict().items()}
+    tensors = {key: tensor.astype(np.float16) for key, tensor in tensors_of(tiny_network).items()}
     checked = checked_tensors(tensors, tiny_network.config, FILE)
     assert checked.keys() == tensors.keys()
-    assert {tensor.dtype for tensor in checked.values()} == {torch.float32}
+    assert {tensor.dtype for tensor in checked.values()} == {np.dtype(np.float32)}
     unchanged = checked_tensors(checked, tiny_network.config, FILE)
-    checked["head.0.bias"].fill_(7)
-    assert not torch.equal(unchanged["head.0.bias"], checked["head.0.bias"])
+    checked["head.0.bias"].fill(7)
+    assert not np.array_equal(unchanged["head.0.bias"], checked["head.0.bias"])
 
 
 @given(st.data())
 def test_any_one_wrong_tensor_is_named(data):
-    config = networks.NetworkConfig("edsr", (4,), 2, 4)
-    tensors = {key: torch.zeros(shape) for key, shape in expected_shapes(config)}
+    config = NetworkConfig("edsr", (4,), 2, 4)
+    tensors = {key: np.zeros(shape, np.float32) for key, shape in config.shapes()}
     key = data.draw(st.sampled_from(sorted(tensors)))
     tensor = tensors[key]
     wrong = data.draw(
@@ -84,10 +63,10 @@ def test_any_one_wrong_tensor_is_named(data):
                 None,
                 tensor[:-1],
                 tensor[None],
-                tensor.int(),
-                tensor.double(),
-                tensor + float("nan"),
-                tensor.index_fill(0, torch.tensor([0]), float("-inf")),
+                tensor.astype(np.int32),
+                tensor.astype(np.float64),
+                tensor + np.float32("nan"),
+                np.concatenate([np.full_like(tensor[:1], -np.inf), tensor[1:]]),
             ]
         )
     )
@@ -102,15 +81,41 @@ def test_any_one_wrong_tensor_is_named(data):
 
 
 def test_a_tensor_too_many_is_named(tiny_network):
-    tensors = tiny_network.state_dict() | {"body.9.body.0.weight": torch.zeros(1)}
+    tensors = tensors_of(tiny_network) | {"body.9.body.0.weight": np.zeros(1, np.float32)}
     with pytest.raises(WeightsError, match=r"'body\.9\.body\.0\.weight' is not part of"):
         checked_tensors(tensors, tiny_network.config, FILE)
 
 
 def test_a_network_of_absurd_size_is_refused_at_once():
-    config = networks.NetworkConfig("edsr", (2,), 10**18, 10**18)
+    config = NetworkConfig("edsr", (2,), 10**18, 10**18)
     with pytest.raises(WeightsError, match="is missing"):
         checked_tensors({}, config, FILE)
+
+
+def test_the_digest_of_bundled_weights_is_that_in_manifests_of_before():
+    """Or every picture of every batch would be made again."""
+    plain, restoring = (load_network(name, 2).checkpoint for name in ("edsr-free", "edsr-photo"))
+    assert weights_digest(plain) == (
+        "7212aa4c9212a88de65f2f46902e0f4df2111cb2927e997275299b8e283c6816"
+    )
+    assert weights_digest(plain, restoring) == (
+        "853b85bb06a8c4dbfaccd433df1e6b4c4adf5f71511438f31ea4e783939a255d"
+    )
+    assert weights_digest(load_network("mdsr-free", 3).checkpoint) == (
+        "1e8504fa41357c1dd3eac4350fe2a9aaf98fe6f5feda1acebf35a991c939975a"
+    )
+
+
+def test_the_digest_tells_names_and_shapes_and_numbers(tiny_network):
+    tensors = tensors_of(tiny_network)
+
+    def digest(**changes):
+        return weights_digest(Checkpoint(tiny_network.config, tensors | changes))
+
+    zeros = np.zeros(6, np.float32)
+    found = [digest(), digest(a=zeros), digest(b=zeros), digest(a=zeros.reshape(2, 3))]
+    found.append(digest(a=zeros + 1))
+    assert len(set(found)) == 5
 
 
 def test_only_a_file_with_something_in_it_is_readable(tmp_path):

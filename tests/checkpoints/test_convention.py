@@ -1,5 +1,6 @@
 import itertools
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,10 +11,15 @@ from edsr_cli.checkpoints.convention import (
     mean_tensors,
     to_canonical,
 )
-from edsr_cli.model.networks import MDSR, RGB_MEAN, NetworkConfig, build
+from edsr_cli.model.config import RGB_MEAN, NetworkConfig
+from edsr_cli.model.networks import build, tensors_of
 
 ALL = [Convention(*each) for each in itertools.product(VALUE_RANGES, MEAN_SHIFTS, (1.0, 0.1, 0.3))]
 MEAN = torch.tensor(RGB_MEAN).view(1, 3, 1, 1)
+
+
+def as_torch(tensors):
+    return {key: torch.from_numpy(each) for key, each in tensors.items()}
 
 
 @pytest.mark.parametrize("convention", ALL, ids=str)
@@ -29,24 +35,23 @@ def test_the_canonical_network_does_what_the_trained_one_does(tiny_network, conv
             convention.residual_scale,
         )
     ).double()
-    tensors = {key: tensor.double() for key, tensor in tiny_network.state_dict().items()}
-    before = {key: tensor.clone() for key, tensor in tensors.items()}
-    trained.load_state_dict({**tensors, **mean_tensors(1, False)})
+    tensors = {key: tensor.astype(np.float64) for key, tensor in tensors_of(tiny_network).items()}
+    before = {key: tensor.copy() for key, tensor in tensors.items()}
+    trained.load_state_dict(as_torch(tensors | mean_tensors(1, False)))
 
-    state_dict, folded = to_canonical(tensors, config, convention)
+    found, folded = to_canonical(tensors, config, convention)
     assert folded.residual_scale == 1.0
     canonical = build(folded).double()
-    canonical.load_state_dict(state_dict)
-    assert all(torch.equal(tensors[key], before[key]) for key in before)
+    canonical.load_state_dict(as_torch(found))
+    assert all(np.array_equal(tensors[key], before[key]) for key in before)
 
     picture = torch.rand(1, 3, 7, 6, dtype=torch.float64) * 255
     mean = MEAN.double() * convention.value_range * convention.mean_shift
     for scale in config.scales:
-        arguments = (scale,) if isinstance(trained, MDSR) else ()
         own = picture * convention.value_range / 255
-        expected = (trained(own - mean, *arguments) + mean) * 255 / convention.value_range
+        expected = (trained(own - mean, scale) + mean) * 255 / convention.value_range
         # The mean tensors themselves are fp32.
-        torch.testing.assert_close(canonical(picture, *arguments), expected, rtol=0, atol=1e-4)
+        torch.testing.assert_close(canonical(picture, scale), expected, rtol=0, atol=1e-4)
 
 
 def test_conventions_say_what_they_are():

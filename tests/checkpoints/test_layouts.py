@@ -3,9 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edsr_cli.checkpoints import layouts
-from edsr_cli.checkpoints.checkpoint import expected_shapes
 from edsr_cli.checkpoints.layouts import LAYOUTS, detect, prefix_for
-from edsr_cli.model.networks import SCALES, NetworkConfig
+from edsr_cli.model.config import SCALES, NetworkConfig
 from tests.checkpoints.published import EDSR_FILES, OfficialMdsr, SuperImageMdsr, prefixed
 
 SAME = {"official", "torchsr", "super-image"}
@@ -63,7 +62,7 @@ def test_other_keys_tell_nothing(keys):
 def test_no_two_tensors_get_the_same_name(layout, scales, blocks):
     architecture = "mdsr" if len(scales) > 1 or layout.branches_by_scale else "edsr"
     config = NetworkConfig(architecture, scales, blocks, 4)
-    official = [key for key, _ in expected_shapes(config)]
+    official = [key for key, _ in config.shapes()]
     own = [layout.key(key, scales) for key in official]
     assert len(set(own)) == len(official)
 

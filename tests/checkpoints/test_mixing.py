@@ -1,56 +1,90 @@
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edsr_cli.checkpoints.checkpoint import Checkpoint, weights_digest
 from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.checkpoints.mixing import mixed
-from edsr_cli.model.networks import NetworkConfig, build
+from edsr_cli.model.config import NetworkConfig
+from edsr_cli.model.networks import network_of, tensors_of
 
-CONFIG = NetworkConfig("edsr", (2,), 2, 4)
+
+@pytest.fixture
+def plain(tiny_network):
+    return Checkpoint(tiny_network.config, tensors_of(tiny_network))
 
 
-def other_network(tiny_network):
-    network = build(tiny_network.config)
-    network.load_state_dict({k: v + 1 for k, v in tiny_network.state_dict().items()})
-    return network.eval().requires_grad_(False)
+def other(plain):
+    return Checkpoint(plain.config, {key: each + 1 for key, each in plain.tensors.items()})
 
 
 @settings(max_examples=20)
 @given(strength=st.floats(0, 1))
-def test_every_weight_lies_between(tiny_network, strength):
-    network = mixed(tiny_network, other_network(tiny_network), strength)
-    assert not network.training
-    for key, tensor in tiny_network.state_dict().items():
-        found = network.state_dict()[key]
-        assert found.dtype == torch.float32 and not found.requires_grad
-        assert torch.allclose(found, tensor + strength, rtol=0, atol=1e-5)
+def test_every_weight_lies_between(plain, strength):
+    found = mixed(plain, other(plain), strength)
+    assert found.config == plain.config
+    for key, tensor in plain.tensors.items():
+        assert found.tensors[key].dtype == np.float32
+        assert np.allclose(found.tensors[key], tensor + strength, rtol=0, atol=1e-5)
 
 
-def test_the_ends_are_the_networks_themselves(tiny_network):
-    other = other_network(tiny_network)
-    assert mixed(tiny_network, other, 0) is tiny_network
-    assert mixed(tiny_network, other, 1.0) is other
+@settings(max_examples=60)
+@given(strength=st.floats(0.001, 0.999))
+def test_the_weights_are_those_that_torch_gives(strength):
+    """Digests of them stand in manifests of before."""
+    random = np.random.default_rng(0)
+    config = NetworkConfig("edsr", (2,), 1, 2)
+    one, two = (
+        {"weight": random.normal(0, 0.05, 4000).astype(np.float32) * 2.0 ** (number % 3)}
+        for number in range(2)
+    )
+    expected = torch.lerp(
+        torch.from_numpy(one["weight"]), torch.from_numpy(two["weight"]), strength
+    )
+    found = mixed(Checkpoint(config, one), Checkpoint(config, two), strength)
+    assert np.array_equal(found.tensors["weight"], expected)
+
+
+@pytest.mark.parametrize(
+    ("strength", "digest"),
+    [
+        (0.25, "d41615e38044e70e5a1cd0ee708cd6b1e7ba52b0a37306bad32a2b9aecb639b1"),
+        (0.5, "caa7bf56a7bde84af764ed88fd52a3792458f4fe1fad7ba464bb2516bf8cc2fb"),
+        (0.9, "3bd0b2943354eb7d6806532dfbd8576787fdf92050447a350d10e8e301342538"),
+    ],
+)
+def test_the_digest_of_mixed_weights_is_that_in_manifests_of_before(strength, digest):
+    networks = (load_network(name, 2).checkpoint for name in ("edsr-free", "edsr-photo"))
+    assert weights_digest(mixed(*networks, strength)) == digest
+
+
+def test_the_ends_are_the_networks_themselves(plain):
+    restoring = other(plain)
+    assert mixed(plain, restoring, 0) is plain
+    assert mixed(plain, restoring, 1.0) is restoring
 
 
 @pytest.mark.parametrize("strength", [-0.1, 1.1, float("nan")])
-def test_strengths_beyond_are_refused(strength):
-    network = build(CONFIG)
+def test_strengths_beyond_are_refused(plain, strength):
     with pytest.raises(ValueError, match="from 0 to 1"):
-        mixed(network, network, strength)
+        mixed(plain, plain, strength)
 
 
-def test_other_networks_are_refused():
+def test_other_networks_are_refused(plain):
+    stranger = Checkpoint(NetworkConfig("edsr", (3,), 9, 9), {})
     with pytest.raises(ValueError, match="cannot be mixed"):
-        mixed(build(CONFIG), build(NetworkConfig("edsr", (3,), 2, 4)), 0.5)
+        mixed(plain, stranger, 0.5)
 
 
 @pytest.mark.parametrize("scale", [2, 4])
 def test_the_bundled_networks_are_close_enough_to_be_mixed(scale):
     """A network half way gives the picture, too; of unrelated ones it would give noise."""
-    plain, restoring = (load_network(name, scale).network for name in ("edsr-free", "edsr-photo"))
+    networks = (load_network(name, scale).checkpoint for name in ("edsr-free", "edsr-photo"))
+    half = mixed(*networks, 0.5)
     rows = torch.linspace(20, 230, 16)
     lr = (rows[:, None] / 2 + rows[None] / 2).expand(1, 3, 16, 16)
-    sr = mixed(plain, restoring, 0.5)(lr)
+    sr = network_of(half.config, half.tensors)(lr)
     back = torch.nn.functional.avg_pool2d(sr, scale)
     assert float((back - lr)[..., 2:-2, 2:-2].abs().mean()) < 1.5

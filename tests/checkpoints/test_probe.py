@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -18,7 +19,8 @@ from edsr_cli.checkpoints.convention import (
 from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.checkpoints.probe import LIMIT, MARGIN, find_convention, try_conventions
 from edsr_cli.errors import WeightsError
-from edsr_cli.model.networks import RGB_MEAN, NetworkConfig, build
+from edsr_cli.model.config import RGB_MEAN, NetworkConfig
+from edsr_cli.model.networks import build, tensors_of
 
 ALL = [Convention(*each) for each in itertools.product(VALUE_RANGES, MEAN_SHIFTS, RESIDUAL_SCALES)]
 FILE = Path("some.pth")
@@ -33,9 +35,9 @@ def trained(scale, convention):
     """
     loaded = load_network("edsr-free", scale)
     tensors = {
-        key: each.clone() for key, each in loaded.network.state_dict().items() if "mean" not in key
+        key: each.copy() for key, each in loaded.checkpoint.tensors.items() if "mean" not in key
     }
-    mean = 255 * torch.tensor(RGB_MEAN)
+    mean = 255 * np.array(RGB_MEAN, np.float32)
     if not convention.mean_shift:
         tensors["head.0.bias"] -= tensors["head.0.weight"].sum((2, 3)) @ mean
         tensors["tail.1.bias"] += mean
@@ -76,10 +78,10 @@ def as_mdsr(tensors, config, scales):
     multi = NetworkConfig("mdsr", scales, config.blocks, config.features)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        state_dict = build(multi).state_dict()
+        state_dict = tensors_of(build(multi))
     for key in state_dict:
         if key.startswith("pre_process.") and ".body.2." in key:
-            state_dict[key].zero_()
+            state_dict[key].fill(0)
     for key, tensor in tensors.items():
         own = re.sub(r"^tail\.0\.(\d+)", r"upsample.0.\1", key)
         state_dict[re.sub(r"^tail\.1", "tail.0", own)] = tensor
@@ -114,7 +116,7 @@ def test_what_is_stated_is_not_tried():
 def test_untrained_weights_are_refused(config, seed):
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        tensors = build(config).state_dict()
+        tensors = tensors_of(build(config))
     with pytest.raises(WeightsError, match="does not work in any known way") as caught:
         find_convention(tensors, config, ALL, FILE)
     assert "--value-range" in caught.value.hint
@@ -124,9 +126,9 @@ def test_untrained_weights_are_refused(config, seed):
 def test_damaged_weights_are_refused():
     """Weights with noise of half of their own spread upscale nothing."""
     tensors, config = trained(2, ALL[0])
-    generator = torch.Generator().manual_seed(0)
+    random = np.random.default_rng(0)
     for each in tensors.values():
-        each += 0.5 * each.std() * torch.randn(each.shape, generator=generator)
+        each += np.float32(0.5 * each.std()) * random.normal(size=each.shape).astype(np.float32)
     with pytest.raises(WeightsError, match="does not work in any known way"):
         find_convention(tensors, config, ALL, FILE)
 
@@ -135,9 +137,7 @@ def homogeneous(scale=2):
     """A network without biases that repeats pixels: right in every convention."""
     config = NetworkConfig("edsr", (scale,), 1, 6)
     tensors = {
-        key: torch.zeros_like(each)
-        for key, each in build(config).state_dict().items()
-        if "mean" not in key
+        key: np.zeros(shape, np.float32) for key, shape in config.shapes() if "mean" not in key
     }
     for channel in range(3):
         # One feature for what is above zero and one for what is below would do, but there is no

@@ -6,7 +6,7 @@ import pytest
 from edsr_cli.checkpoints import registry
 from edsr_cli.checkpoints.bundled import bundled_file
 from edsr_cli.errors import WeightsError
-from edsr_cli.model.networks import edsr_baseline
+from edsr_cli.model.config import edsr_baseline
 
 DOWNLOADABLE = """
 [[model]]

@@ -263,7 +263,7 @@ for arguments in (["batch", "--help"], ["batch"], ["batch", "x", "-q", "-v"]):
 print(sorted({"torch", "numpy", "PIL"} & set(sys.modules)), file=sys.stderr)
 """
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=repository, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", script], cwd=repository, capture_output=True, text=True, timeout=600
     )
     assert done.stderr.splitlines()[-1] == "[]"
     for option in ("--recursive", "--include", "--workers", "--resume", "--fail-fast", "--json"):

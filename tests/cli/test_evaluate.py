@@ -218,14 +218,15 @@ def test_a_file_with_several_scales_is_read_once(edsr, here, monkeypatch):
 
     from edsr_cli.checkpoints import loader
     from edsr_cli.checkpoints.canonical import save_canonical
-    from edsr_cli.model.networks import NetworkConfig, build
+    from edsr_cli.model.config import NetworkConfig
+    from edsr_cli.model.networks import build, tensors_of
 
     config = NetworkConfig("mdsr", (2, 4), 2, 4)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = build(config)
     metadata = {"name": "tiny", "licence": "CC0-1.0", "origin": "made for tests"}
-    save_canonical(here / "mdsr.safetensors", network.state_dict(), config, metadata)
+    save_canonical(here / "mdsr.safetensors", tensors_of(network), config, metadata)
     read = []
     read_path = loader._read_path
     monkeypatch.setattr(loader, "_read_path", lambda *a: read.append(a) or read_path(*a))

@@ -29,6 +29,7 @@ from tests.checkpoints.store.conftest import (
     trusted,
 )
 from tests.checkpoints.store.server import Act, closed_port
+from tests.cli.conftest import DEADLINE
 
 __all__ = ["hub_server", "online", "server", "tiny", "tiny_bytes", "trusted"]
 
@@ -114,9 +115,9 @@ class TestHub:
         hub_server.acts[HUB_PATH] = [later]
         begin = time.monotonic()
         assert_failed(hub, hub.run("fetch-weights", "tiny"), "asks to wait 1000000000 s")
-        hub_server.acts[HUB_PATH] = [Act(cut=0, stall=30)] * 9
+        hub_server.acts[HUB_PATH] = [Act(cut=0, stall=400)] * 9
         assert_failed(hub, hub.run("fetch-weights", "tiny"), "no data")
-        assert time.monotonic() - begin < 60
+        assert time.monotonic() - begin < 300
         assert sum(path.stat().st_size for path in hub.parts()) < 1 << 20
 
     def test_limits_on_asking_for_a_digest(self, hub, hub_server):
@@ -154,7 +155,7 @@ class TestHub:
         begin = time.monotonic()
         done = hub.run("fetch-weights", "tiny", HF_ENDPOINT=f"http://127.0.0.1:{closed_port()}")
         assert_failed(hub, done, "huggingface.co/owner/tiny: Connection refused", "HTTPS_PROXY")
-        assert time.monotonic() - begin < 10
+        assert time.monotonic() - begin < 60
 
     def test_the_clients_own_offline_switch(self, hub, hub_server):
         done = hub.run("fetch-weights", "tiny", HF_HUB_OFFLINE="1")
@@ -260,7 +261,7 @@ def test_ctrl_c_and_going_on(online, server):
     process = online.start("fetch-weights", "tiny")
     wait_until(lambda: [path for path in online.parts() if path.stat().st_size == 5000])
     process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=10)
+    stdout, stderr = process.communicate(timeout=DEADLINE)
     assert process.returncode == 130
     assert not stdout and "Traceback" not in stderr
     assert len(re.findall("^error: Interrupted", stderr, re.MULTILINE)) == 1
@@ -273,7 +274,7 @@ def test_two_processes_at_once(online, server):
     """One of them downloads, the other waits and takes what is there then."""
     server.acts["/tiny.pt"] = [Act(stall=1, cut=5000)]
     processes = [online.start("fetch-weights", "tiny") for _ in range(2)]
-    ends = [process.communicate(timeout=60) for process in processes]
+    ends = [process.communicate(timeout=DEADLINE) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], ends
     told = sorted(stderr.splitlines()[-1].split()[2].rstrip(":,") for _, stderr in ends)
     assert told == ["cached", "fetched"]
@@ -286,18 +287,17 @@ def test_a_killed_process_leaves_no_lock(online, server):
     process = online.start("fetch-weights", "tiny")
     wait_until(online.parts)
     process.kill()
-    process.communicate(timeout=10)
+    process.communicate(timeout=DEADLINE)
     begin = time.monotonic()
     assert online.fetch().how == "fetched"
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 60
 
 
 def wait_until(happened) -> None:
-    for _ in range(1000):
-        if happened():
-            return
+    deadline = time.monotonic() + DEADLINE
+    while not happened():
+        assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.02)
-    raise AssertionError("it did not happen within 20 s")
 
 
 def test_verify(online):

@@ -14,7 +14,7 @@ from PIL import Image
 from edsr_cli.checkpoints.canonical import read_canonical
 from edsr_cli.cli.interruption import StoppedError
 from edsr_cli.degradations.spec import PHOTO
-from edsr_cli.model.networks import edsr_baseline
+from edsr_cli.model.config import edsr_baseline
 from edsr_cli.training.log import Log
 from edsr_cli.training.run import RunFolder
 from edsr_cli.training.trainer import Trainer
@@ -67,11 +67,11 @@ def test_x4_starts_from_given_weights(
     run = edsr("train", pictures, "-o", "run", *options, *QUICK)
     assert run.code == 0, run.err
     checkpoint = read_canonical(Path("run/weights.safetensors"))
-    weights = checkpoint.state_dict
+    weights = checkpoint.tensors
     source = read_canonical(repository / "weights/edsr-free-x2.safetensors")
     # What a range that is spread anew would change is left out.
     for key in ("body.7.body.2.weight", "tail.0.0.weight", "tail.1.bias"):
-        assert np.allclose(weights[key], source.state_dict[key], atol=1e-9), key
+        assert np.allclose(weights[key], source.tensors[key], atol=1e-9), key
     assert json.loads(checkpoint.metadata["training"])["start"] == "edsr-free x2"
 
 
@@ -81,7 +81,7 @@ def test_x3_starts_from_a_file_with_x2(edsr: Callable[..., Run], pictures: Path)
     start_from = ("--init", "x2/weights.safetensors")
     run = edsr("train", pictures, "-o", "x3", "-s", 3, *start_from, "--seed", 1, *options)
     assert run.code == 0, run.err
-    x2, x3 = (read_canonical(Path(name, "weights.safetensors")).state_dict for name in ("x2", "x3"))
+    x2, x3 = (read_canonical(Path(name, "weights.safetensors")).tensors for name in ("x2", "x3"))
     assert np.allclose(x3["body.7.body.2.weight"], x2["body.7.body.2.weight"], atol=1e-9)
 
 
@@ -97,8 +97,8 @@ def test_a_run_goes_on_without_the_file_it_started_from(
     run = edsr(*options, "--resume")
     assert run.code == 0, run.err
     again = read_canonical(Path("run/weights.safetensors"))
-    for key, tensor in whole.state_dict.items():
-        assert np.array_equal(again.state_dict[key], tensor), key
+    for key, tensor in whole.tensors.items():
+        assert np.array_equal(again.tensors[key], tensor), key
     start = json.loads(whole.metadata["training"])["start"]
     assert json.loads(again.metadata["training"])["start"] == start != ""
     run = edsr(*options, "--init", "edsr-free", "--resume")
@@ -117,7 +117,7 @@ def test_mdsr_starts_from_all_scales_of_a_model(
     assert checkpoint.config.scales == (2, 3, 4)
     assert json.loads(checkpoint.metadata["training"])["start"] == "edsr-free x2, x3, x4"
     given = {
-        scale: read_canonical(repository / f"weights/edsr-free-x{scale}.safetensors").state_dict
+        scale: read_canonical(repository / f"weights/edsr-free-x{scale}.safetensors").tensors
         for scale in (2, 3, 4)
     }
     for key, scale, source in [
@@ -127,7 +127,7 @@ def test_mdsr_starts_from_all_scales_of_a_model(
         ("upsample.2.2.weight", 4, "tail.0.2.weight"),
         ("tail.0.bias", 2, "tail.1.bias"),
     ]:
-        assert np.allclose(checkpoint.state_dict[key], given[scale][source], atol=1e-9), key
+        assert np.allclose(checkpoint.tensors[key], given[scale][source], atol=1e-9), key
 
 
 def test_a_stopped_training_goes_on_as_if_it_had_not(
@@ -369,5 +369,5 @@ def test_ctrl_c_in_the_first_validation_saves_the_state(
     assert "Update 0: validation PSNR" in run.err
     edsr(*options, "-o", "whole")
     one, other = (read_canonical(Path(n, "weights.safetensors")) for n in ("run", "whole"))
-    for key, tensor in other.state_dict.items():
-        assert np.array_equal(one.state_dict[key], tensor), key
+    for key, tensor in other.tensors.items():
+        assert np.array_equal(one.tensors[key], tensor), key

@@ -11,7 +11,8 @@ from edsr_cli.checkpoints.layouts import LAYOUTS
 from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.cli.app import app
 from edsr_cli.errors import UsageError, WeightsError
-from edsr_cli.model.networks import NetworkConfig, build
+from edsr_cli.model.config import NetworkConfig
+from edsr_cli.model.networks import build
 
 COMPLETE = ["--value-range", "1", "--no-mean-shift", "--residual-scale", "1"]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from edsr_cli.errors import PictureError, WeightsError
+from edsr_cli.errors import FileError, Kind, WeightsError
 from edsr_cli.files import atomic, disk
 from edsr_cli.files.atomic import atomic_write, check_writable
 
@@ -23,7 +23,7 @@ def write(path: Path, content: bytes = b"new", overwrite: bool = False) -> None:
 
 
 def refused(path: Path, words: str, overwrite: bool = False) -> None:
-    with pytest.raises(PictureError) as caught:
+    with pytest.raises(FileError) as caught:
         write(path, overwrite=overwrite)
     assert words in caught.value.message and caught.value.hint
     assert "\n" not in str(caught.value) and ".tmp" not in str(caught.value)
@@ -61,7 +61,7 @@ def test_the_block_fails(error: BaseException, overwrite: bool, tmp_path: Path) 
 
 
 def test_a_file_that_appears_meanwhile_is_not_touched(tmp_path: Path) -> None:
-    with pytest.raises(PictureError, match="exists already"), atomic_write(tmp_path / "a") as file:
+    with pytest.raises(FileError, match="exists already"), atomic_write(tmp_path / "a") as file:
         file.write(b"mine")
         (tmp_path / "a").write_bytes(b"theirs")
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"theirs"]
@@ -85,7 +85,7 @@ def test_a_file_system_without_hard_links(number: int, tmp_path: Path) -> None:
         write(tmp_path / "a")
         assert (tmp_path / "a").read_bytes() == b"new"
         refused(tmp_path / "a", "exists")
-        with pytest.raises(PictureError, match="exists"), atomic_write(tmp_path / "b") as file:
+        with pytest.raises(FileError, match="exists"), atomic_write(tmp_path / "b") as file:
             file.write(b"mine")
             (tmp_path / "b").write_bytes(b"theirs")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
@@ -102,7 +102,7 @@ def test_of_many_writers_one_wins(way: str, tmp_path: Path) -> None:
                 file.write(b"%d" % number * 1000)
                 barrier.wait(20)
             results.append(number)
-        except PictureError as error:
+        except FileError as error:
             assert "exists already" in error.message
 
     threads = [threading.Thread(target=work, args=[number]) for number in range(8)]
@@ -198,7 +198,7 @@ def test_a_name_that_is_too_long(overwrite: bool, tmp_path: Path) -> None:
 def test_a_folder_removed_meanwhile(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
-    missing = pytest.raises(PictureError, match="folder does not exist")
+    missing = pytest.raises(FileError, match="folder does not exist")
     with missing, atomic_write(folder / "a") as file:
         file.write(b"new")
         [temporary] = folder.iterdir()
@@ -216,8 +216,10 @@ def test_a_disk_that_fills_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(atomic, "_RawFile", Full)
     for content in (b"small", b"large" * 1_000_000):
-        with pytest.raises(PictureError, match=r"a: it cannot be written: the disk is full\."):
+        full = r"a: it cannot be written: the disk is full\."
+        with pytest.raises(FileError, match=full) as caught:
             write(tmp_path / "a", content)
+        assert caught.value.kind is Kind.DISK_FULL
     assert list(tmp_path.iterdir()) == []
 
 
@@ -286,7 +288,7 @@ def test_a_disk_that_is_found_full_in_the_end(
 
 
 def test_a_temporary_file_that_somebody_removes_is_what_is_blamed(tmp_path: Path) -> None:
-    missing = pytest.raises(PictureError, match=r"a: .*its temporary file has been removed")
+    missing = pytest.raises(FileError, match=r"a: .*its temporary file has been removed")
     with missing, atomic_write(tmp_path / "a") as file:
         file.write(b"new")
         if os.name == "nt":
@@ -307,9 +309,9 @@ def test_errors_of_another_class(tmp_path: Path) -> None:
 def test_check_writable(tmp_path: Path) -> None:
     check_writable(tmp_path)
     (tmp_path / "file").touch()
-    with pytest.raises(PictureError, match="missing: there is no such folder"):
+    with pytest.raises(FileError, match="missing: there is no such folder"):
         check_writable(tmp_path / "missing")
-    with pytest.raises(PictureError, match="not a folder"):
+    with pytest.raises(FileError, match="not a folder"):
         check_writable(tmp_path / "file")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
@@ -320,7 +322,7 @@ def test_a_folder_without_permission(tmp_path: Path) -> None:
         pytest.skip("root may write everywhere")
     tmp_path.chmod(0o500)
     try:
-        with pytest.raises(PictureError, match="no permission"):
+        with pytest.raises(FileError, match="no permission"):
             check_writable(tmp_path)
         refused(tmp_path / "a", "no permission")
     finally:
@@ -337,8 +339,9 @@ def test_a_read_only_disk(tmp_path: Path) -> None:
     if not mounted:
         pytest.skip("only root can mount a read-only disk")
     try:
-        with pytest.raises(PictureError, match="the disk is read-only"):
+        with pytest.raises(FileError, match="the disk is read-only") as caught:
             check_writable(tmp_path)
+        assert caught.value.kind is Kind.PERMISSION
         refused(tmp_path / "a", "the disk is read-only")
     finally:
         subprocess.run(["umount", str(tmp_path)], check=True)

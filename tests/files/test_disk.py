@@ -78,12 +78,12 @@ def test_the_system_has_a_way() -> None:
 WRITE = """
 import sys
 from pathlib import Path
-from edsr_cli.errors import PictureError
+from edsr_cli.errors import FileError
 from edsr_cli.files.atomic import atomic_write
 try:
     with atomic_write(Path(sys.argv[1])) as file:
         file.write(b"content")
-except PictureError as error:
+except FileError as error:
     print(error)
 """
 
@@ -121,7 +121,7 @@ def test_whatever_the_file_system_lacks_there_is_a_whole_file_or_none(
         env=os.environ | {"PYTHONPATH": str(repository)} | poor.environment(library, **calls),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
     )
     assert done.returncode == (-signal.SIGKILL if killed else 0), done.stderr
     assert said in done.stdout and bool(said) == bool(done.stdout)

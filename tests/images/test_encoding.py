@@ -277,7 +277,7 @@ for entry in FORMATS:
 def test_a_full_disk(tmp_path: Path) -> None:
     run = subprocess.run(
         [sys.executable, "-c", FULL_DISK, str(tmp_path)],
-        capture_output=True, text=True, timeout=60, cwd=ROOT, check=True,
+        capture_output=True, text=True, timeout=600, cwd=ROOT, check=True,
     )  # fmt: skip
     lines = run.stdout.splitlines()
     assert [line.split()[0] for line in lines] == [entry.name for entry in FORMATS]

@@ -1,3 +1,4 @@
+import errno
 import subprocess
 import sys
 import threading
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from edsr_cli.errors import PictureError, UsageError
+from edsr_cli.errors import Kind, PictureError, UsageError
 from edsr_cli.images import guard
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,6 +73,21 @@ def test_every_exception_becomes_one_line(error: Exception, words: str) -> None:
     assert caught.value.__cause__ is error
 
 
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (MemoryError(), Kind.MEMORY),
+        (OSError(errno.EACCES, "Permission denied"), Kind.PERMISSION),
+        (OSError(errno.EINVAL, "Invalid argument"), None),
+        (KeyError(3), None),
+    ],
+)
+def test_what_is_behind_an_error_tells_its_kind(error: Exception, kind: Kind | None) -> None:
+    with pytest.raises(PictureError) as caught, guard.guarded("a.png", 9):
+        raise error
+    assert caught.value.kind is kind
+
+
 def test_our_own_errors_and_ctrl_c_pass() -> None:
     for error in (UsageError("mine"), KeyboardInterrupt()):
         with pytest.raises(type(error)) as caught, guard.guarded("a.png", 9):
@@ -87,7 +103,7 @@ def test_formats_that_run_programs_are_not_read() -> None:
 
 def test_errors_logged_by_pillow_do_not_reach_stderr(capfd: pytest.CaptureFixture[str]) -> None:
     code = "import edsr_cli.images, logging; logging.getLogger('PIL.X').error('details')"
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=600)
     assert capfd.readouterr().err == ""
 
 

@@ -189,7 +189,7 @@ def exiftool(paths: list[Path]) -> dict[str, dict[str, Any]]:
         ["exiftool", "-json", "-b", "-a", "-u", "-n",
          "-G1", "-charset", "filename=utf8", "-@", "-"],
         input="\n".join(map(str, paths)), capture_output=True, text=True, encoding="utf-8",
-        timeout=300,
+        timeout=600,
     )  # fmt: skip
     return {item["SourceFile"]: item for item in json.loads(run.stdout)}
 

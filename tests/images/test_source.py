@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edsr_cli.errors import PictureError
+from edsr_cli.errors import Kind, PictureError
 from edsr_cli.files.names import display_name
 from edsr_cli.images.source import open_source
 
@@ -28,7 +28,8 @@ def test_a_file_and_bytes_are_given_as_files(tmp_path: Path) -> None:
 
 
 def test_what_is_no_file_is_named(tmp_path: Path) -> None:
-    assert "no such file" in opening(tmp_path / "missing.png").message
+    missing = opening(tmp_path / "missing.png")
+    assert "no such file" in missing.message and missing.kind is Kind.MISSING
     (tmp_path / "empty.png").touch()
     assert "empty" in opening(tmp_path / "empty.png").message
     assert "folder" in opening(tmp_path).message
@@ -82,5 +83,6 @@ def test_a_name_that_cannot_be_one() -> None:
         pass
     assert "cannot be the name" in caught.value.message
     too_long = pytest.raises(PictureError, match="cannot be opened")
-    with too_long, open_source(Path("x" * 5000), "long"):
+    with too_long as caught, open_source(Path("x" * 5000), "long"):
         pass
+    assert caught.value.kind is Kind.NAME

@@ -6,11 +6,13 @@ import pytest
 import torch
 
 from edsr_cli.inference import cgroups, processors
+from edsr_cli.inference.engines.torch import devices
 
 
 @pytest.fixture(autouse=True)
-def threads():
+def threads(monkeypatch):
     before = torch.get_num_threads()
+    monkeypatch.setattr(processors, "_asked", None)
     yield
     torch.set_num_threads(before)
 
@@ -37,21 +39,39 @@ def test_without_affinity(monkeypatch, eight):
 
 
 def test_what_is_asked_for_is_taken_and_else_no_more_than_there_is_room_for(monkeypatch, eight):
+    def threads(*asked):
+        processors.use_threads(*asked)
+        return torch.get_num_threads()
+
     torch.set_num_threads(6)
-    assert processors.use_threads() == processors.use_threads(0) == torch.get_num_threads() == 6
+    assert threads() == threads(0) == threads(None) == 6
     monkeypatch.setattr(cgroups, "processors", lambda: 2.0)
-    assert processors.use_threads() == torch.get_num_threads() == 2
-    assert processors.use_threads(5) == torch.get_num_threads() == 5
+    assert threads() == 2
+    assert threads(5) == 5
     for wrong in (-1, 10**6):
         with pytest.raises(ValueError, match="threads"):
-            processors.use_threads(wrong)
+            threads(wrong)
+    assert torch.get_num_threads() == 5 == processors.asked()
+
+
+def test_an_engine_that_comes_later_follows_what_was_said(monkeypatch, eight):
+    monkeypatch.setattr(processors, "_followers", [])
+    torch.set_num_threads(6)
+    processors.follow(devices._use_threads)
+    assert torch.get_num_threads() == 6 and processors.asked() == 0  # nothing was
+    monkeypatch.setattr(processors, "_followers", [])
+    processors.use_threads(3)
+    assert torch.get_num_threads() == 6
+    processors.follow(devices._use_threads)
+    assert torch.get_num_threads() == 3
 
 
 FORK = """
 import os, signal, sys
 import numpy as np, torch
 from edsr_cli.inference import Upscaler
-from edsr_cli.model.networks import NetworkConfig, build
+from edsr_cli.model.config import NetworkConfig
+from edsr_cli.model.networks import build
 torch.manual_seed(0)
 torch.set_num_threads(2)
 upscaler = Upscaler(build(NetworkConfig("edsr", (2,), 2, 16)), 2, "cpu", "fp32")
@@ -59,7 +79,7 @@ pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
 wanted = upscaler.upscale(pixels).pixels
 child = os.fork()
 if not child:
-    signal.alarm(60)  # ends a child that hangs
+    signal.alarm(300)  # ends a child that hangs
     found = upscaler.upscale(pixels).pixels
     same = np.abs(found.astype(int) - wanted.astype(int)).max() <= 1
     os._exit(0 if same and torch.get_num_threads() == 1 else 7)
@@ -70,5 +90,5 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_a_forked_child_computes_instead_of_hanging():
-    done = subprocess.run([sys.executable, "-c", FORK], capture_output=True, timeout=300)
+    done = subprocess.run([sys.executable, "-c", FORK], capture_output=True, timeout=600)
     assert done.returncode == 0, done.stderr

@@ -1,313 +1,261 @@
+"""What the upscaler does, whoever computes: strips, panels, windows, and going on when it fails."""
+
 import logging
-import subprocess
-import sys
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edsr_cli.errors import DeviceMemoryError, WeightsError
-from edsr_cli.inference import VIEWS, Precision, Upscaler
-from edsr_cli.inference.streaming import Convolution
-from edsr_cli.model.networks import NetworkConfig, build
-from tests.exact import CASES, exact_network, exact_picture, plain
+from edsr_cli.inference import Precision, Upscaler
+from edsr_cli.inference.forms import KEPT, Forms
+from edsr_cli.pixels.windows import ArrayWindow, Region
+from tests.inference.fake import CONFIG, SCALE, FakeEngine, Weights, blurred
 
 
-def as_array(x):
-    return np.ascontiguousarray(x[0].permute(1, 2, 0).numpy())
+def make(engine=None, precision="fp32", max_memory=None):
+    return Upscaler(Weights(), SCALE, "cpu", precision, max_memory, engine or FakeEngine())
 
 
-def picture(height, width, seed=0):
-    return as_array(exact_picture(height, width, seed)).astype(np.uint8)
+def picture(height, width, seed=0, dtype=np.uint8):
+    most = np.iinfo(dtype).max
+    return np.random.default_rng(seed).integers(0, most + 1, (height, width, 3), dtype)
 
 
-def expected(network, scale, pixels, levels=1, ensemble=False):
-    """What the plain network makes of a whole picture, rounded and clamped once."""
-    x = torch.from_numpy(pixels.astype(np.float64)).permute(2, 0, 1)[None]
-    if ensemble:
-        views = [view.undo(plain(network, view.apply(x), scale)) for view in VIEWS]
-        result = torch.stack(views).sum(0) / 8
-    else:
-        result = plain(network, x, scale)
-    return as_array((result.clamp(0, 255) * levels).round())
+class RowsOnly:
+    """A target that is strict: rows of full width, from the top, once each."""
+
+    order = "rows"
+
+    def __init__(self, height, width, dtype=np.uint8):
+        self.shape, self.dtype = (height, width, 3), np.dtype(dtype)
+        self.pixels = np.empty(self.shape, dtype)
+        self.below = 0
+
+    def write(self, region, pixels):
+        assert (region.left, region.right) == (0, self.shape[1])
+        assert region.top == self.below < region.bottom
+        assert pixels.shape == (region.bottom - region.top, self.shape[1], 3)
+        assert pixels.dtype == self.dtype
+        self.pixels[region.top : region.bottom] = pixels
+        self.below = region.bottom
 
 
-@pytest.mark.parametrize(("config", "scale"), CASES)
-@settings(max_examples=15)
+@settings(max_examples=100, deadline=None)
 @given(
     height=st.integers(1, 40),
     width=st.integers(1, 60),
     tile=st.integers(1, 60) | st.sampled_from(["auto", "none"]),
-    megabytes=st.sampled_from([None, 0.3, 4, 10]),
-    ensemble=st.booleans(),
+    radius=st.integers(0, 4),
+    late=st.integers(0, 3),
+    max_memory=st.sampled_from([None, 9000, 20_000]),
+    pixels=st.sampled_from([100, 400, 1 << 40]),
 )
-def test_any_panels_and_strips_give_the_plain_networks_picture(
-    config, scale, height, width, tile, megabytes, ensemble
+def test_any_cut_gives_the_picture(height, width, tile, radius, late, max_memory, pixels):
+    engine = FakeEngine(radius=radius, late=late, pixels=pixels)
+    upscaler, source = make(engine, max_memory=max_memory), picture(height, width)
+    seen = []
+    result = upscaler.upscale(source, tile=tile, progress=lambda *now: seen.append(now))
+    assert np.array_equal(result.pixels, blurred(source, radius))
+    assert [done for done, _ in seen] == sorted({done for done, _ in seen})
+    assert seen[-1] == (height * width, height * width)
+    assert engine.alive == 0
+    lower = max(rows for rows, _ in engine.pushed)
+    assert lower == 1 or max_memory is None or result.plan.bytes <= max_memory
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    height=st.integers(1, 40),
+    width=st.integers(1, 60),
+    late=st.integers(0, 3),
+    max_memory=st.sampled_from([None, 12_000]),
+    pixels=st.sampled_from([70, 400, 1 << 40]),
+    deep=st.booleans(),
+)
+def test_rows_come_from_the_top_where_that_is_asked_for(
+    height, width, late, max_memory, pixels, deep
 ):
-    network = exact_network(config)
-    budget = None if megabytes is None else int(megabytes * 1e6 * (8 if ensemble else 1))
-    upscaler = Upscaler(network, scale, "cpu", "fp32", budget)
+    """Whatever is wide, however often memory runs out."""
+    dtype = np.uint16 if deep else np.uint8
+    upscaler = make(FakeEngine(late=late, pixels=pixels), max_memory=max_memory)
+    source, target = picture(height, width), RowsOnly(height * SCALE, width * SCALE, dtype)
+    outcome = upscaler.upscale_into(ArrayWindow(source), target)
+    assert target.below == height * SCALE
+    assert np.array_equal(target.pixels, blurred(source, 2, dtype))
+    assert len(outcome.plan.panels) == 1 and not outcome.plan.transposed
+
+
+def test_rows_only_are_never_cut_into_panels():
+    upscaler = make(FakeEngine(pixels=30), max_memory=10_000)
+    wide, target = ArrayWindow(picture(5, 60)), RowsOnly(10, 120)
+    assert upscaler.plan(5, 60).transposed
+    with pytest.raises(DeviceMemoryError, match="one row of 60 pixels"):
+        upscaler.upscale_into(wide, target)
+    assert not target.below
+    with pytest.raises(DeviceMemoryError, match="smallest piece"):
+        upscaler.plan(5, 1000, rows_only=True)
+    with pytest.raises(ValueError, match="row by row"):
+        upscaler.upscale_into(wide, target, tile=20)
+    upscaler.plan(5, 60, tile=60, rows_only=True)
+    # What is free is a guess, so that it is tried.
+    starved = make(FakeEngine(free=0))
+    plan = starved.plan(500, 1000, rows_only=True)
+    assert (plan.panel_width, plan.strip_rows, plan.smaller()) == (1000, 1, None)
+    assert starved.plan(500, 1000).panel_width == 16
+
+
+@pytest.mark.parametrize(("height", "width"), [(30, 11), (11, 30)])
+@pytest.mark.parametrize("tile", ["auto", 7])
+def test_pictures_in_files_that_are_mapped(tmp_path, height, width, tile):
     pixels = picture(height, width)
-    try:
-        result = upscaler.upscale(pixels, ensemble, tile)
-    except DeviceMemoryError:
-        assert megabytes == 0.3
-        return
-    wanted = expected(network, scale, pixels, ensemble=ensemble)
-    assert np.array_equal(result.pixels, wanted)
-    # The comparison says something: most of the picture is not clamped.
-    if wanted.size > 5000:
-        assert np.mean((wanted > 0) & (wanted < 255)) > 0.2
+    source = np.memmap(tmp_path / "lr", np.uint8, "w+", shape=pixels.shape)
+    source[:] = pixels
+    target = np.memmap(tmp_path / "sr", np.uint8, "w+", shape=(height * 2, width * 2, 3))
+    make().upscale_into(ArrayWindow(source), ArrayWindow(target), tile=tile)
+    target.flush()
+    found = np.fromfile(tmp_path / "sr", np.uint8).reshape(target.shape)
+    assert np.array_equal(found, blurred(pixels, 2))
 
 
-def test_memory_follows_the_shorter_side():
-    upscaler = Upscaler(exact_network(CASES[0][0]), 2, "cpu", "fp32")
-    tall, wide = upscaler.plan(5000, 200), upscaler.plan(200, 5000)
-    assert not tall.transposed and wide.transposed
-    assert (wide.height, wide.width, wide.bytes) == (tall.height, tall.width, tall.bytes)
-    # Columns are columns where the user asks for them.
-    panels = upscaler.plan(200, 5000, tile=1000)
-    assert not panels.transposed
-    assert len(panels.panels) == 5
+@pytest.mark.parametrize("read", [np.uint8, np.uint16])
+@pytest.mark.parametrize("written", [np.uint8, np.uint16])
+def test_the_targets_type_is_the_outputs(read, written):
+    source = picture(9, 14, dtype=read)
+    target = np.empty((18, 28, 3), written)
+    make().upscale_into(ArrayWindow(source), ArrayWindow(target))
+    assert np.array_equal(target, blurred(source, 2, written))
+    assert make().upscale(source).pixels.dtype == read
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
-@pytest.mark.parametrize(("config", "scale"), CASES)
-def test_wide_pictures_are_streamed_sideways_to_the_same_result(config, scale, dtype):
-    network = exact_network(config)
-    upscaler = Upscaler(network, scale, "cpu", "fp32", max_memory=400_000)
-    pixels = picture(13, 70)
-    assert upscaler.plan(13, 70).transposed
-    levels = 1 if dtype == "uint8" else 257
-    found = upscaler.upscale(pixels.astype(dtype) * np.dtype(dtype).type(levels)).pixels
-    assert np.array_equal(found, expected(network, scale, pixels, levels))
+def test_no_more_is_read_than_needed():
+    """A strip at a time, and each once where there is one panel."""
+    read = []
+
+    class Watched(ArrayWindow):
+        def read(self, region):
+            read.append(region)
+            return super().read(region)
+
+    source, target = Watched(picture(70, 9)), np.empty((140, 18, 3), np.uint8)
+    rows = make().upscale_into(source, ArrayWindow(target)).plan.strip_rows
+    assert read == [Region(top, min(70, top + rows), 0, 9) for top in range(0, 70, rows)]
 
 
-@pytest.mark.parametrize("ensemble", [False, True])
-def test_sixteen_bits_go_in_and_out(ensemble):
-    network = exact_network(CASES[0][0])
-    upscaler = Upscaler(network, 2, "cpu", "fp32")
-    pixels = picture(12, 9)
-    wanted = expected(network, 2, pixels, levels=257, ensemble=ensemble)
-    deep = pixels.astype(np.uint16) * 257
-    result = upscaler.upscale(deep, ensemble).pixels
-    assert result.dtype == np.uint16
-    assert np.array_equal(result, wanted)
-    assert np.array_equal(
-        upscaler.upscale(deep, ensemble, dtype="uint8").pixels,
-        upscaler.upscale(pixels, ensemble).pixels,
+def test_windows_that_do_not_fit_each_other():
+    with pytest.raises(ValueError, match="does not fit"):
+        make().upscale_into(ArrayWindow(picture(5, 5)), RowsOnly(10, 11))
+
+
+def test_a_plan_compiles_nothing():
+    engine = FakeEngine()
+    upscaler = make(engine)
+    plan = upscaler.plan(320, 200)
+    assert upscaler.work_per_pixel() == 7 and plan.footprint.multiply_adds == 7
+    assert upscaler.seconds(plan, 7.0) == pytest.approx(64_000)
+    assert not engine.compiled
+
+
+def test_running_out_of_memory_goes_on_with_smaller_pieces(caplog):
+    engine = FakeEngine(pixels=200)
+    with caplog.at_level(logging.WARNING, "edsr_cli"):
+        result = make(engine).upscale(picture(90, 50))
+    assert np.array_equal(result.pixels, blurred(picture(90, 50), 2))
+    assert engine.released == len(caplog.records) == 3  # 30, 15, 7, 3 rows
+    assert caplog.records[-1].message == (
+        "Memory ran out on an abacus: going on with strips of 3 rows in panels of 50 columns."
     )
-    # Levels between the 8-bit ones count.
-    between = upscaler.upscale(deep + np.uint16(100) * (deep < 65000), ensemble).pixels
-    assert not np.array_equal(between, result)
+    assert result.plan.strip_rows == 3
+    assert engine.pushed[0] == (30, 50) and max(engine.pushed[3:]) == (3, 50)
 
 
-def test_views_of_arrays_are_fine():
-    network = exact_network(CASES[0][0])
-    upscaler = Upscaler(network, 2, "cpu", "fp32")
-    pixels = picture(20, 20)
-    wanted = upscaler.upscale(np.ascontiguousarray(pixels[::-2, 3:]))
-    pixels.flags.writeable = False
-    assert np.array_equal(upscaler.upscale(pixels[::-2, 3:]).pixels, wanted.pixels)
-    upscaler.upscale(pixels)  # contiguous and read-only: no warning either
+@pytest.mark.parametrize("late", [0, 1, 3])
+def test_finished_rows_are_not_done_again(late):
+    engine = FakeEngine(late=late)
+    write, rows = ArrayWindow.write, []
+
+    class Target(ArrayWindow):
+        def write(self, region, pixels):
+            rows.extend(range(region.top, region.bottom))
+            if len(rows) > 60:
+                engine.pixels = 150
+            write(self, region, pixels)
+
+    source, target = picture(200, 12), np.empty((400, 24, 3), np.uint8)
+    outcome = make(engine, max_memory=3500).upscale_into(ArrayWindow(source), Target(target))
+    assert np.array_equal(target, blurred(source, 2))
+    assert rows == list(range(400))
+    assert outcome.plan.strip_rows <= 12 < max(height for height, _ in engine.pushed)
 
 
-@pytest.mark.parametrize(
-    "bad",
-    [
-        np.zeros((4, 4), np.uint8),
-        np.zeros((4, 4, 4), np.uint8),
-        np.zeros((3, 4, 4), np.uint8),
-        np.zeros((0, 4, 3), np.uint8),
-        np.zeros((4, 4, 3), np.float32),
-        np.zeros((4, 4, 3), np.int64),
-        [[1, 2, 3]],
-    ],
-    ids=["grey", "rgba", "channels first", "empty", "float", "int64", "list"],
-)
-def test_other_arrays_are_refused(bad):
-    upscaler = Upscaler(exact_network(CASES[0][0]), 2, "cpu", "fp32")
-    with pytest.raises((TypeError, ValueError), match="picture must"):
-        upscaler.upscale(bad)
+def test_memory_that_does_not_suffice_for_one_row_ends_the_work():
+    engine = FakeEngine(pixels=2)
+    upscaler = make(engine)
+    with pytest.raises(DeviceMemoryError, match="an abacus, although one row of 16") as caught:
+        upscaler.upscale(picture(40, 40))
+    assert "--ensemble" in caught.value.hint and engine.alive == 0
+    engine.pixels = 1 << 40
+    upscaler.upscale(picture(40, 40))  # the upscaler itself is still good
+
+
+def test_weights_that_do_not_fit():
+    upscaler = make(FakeEngine(weights=1))
+    upscaler.upscale(picture(9, 4))
+    with pytest.raises(DeviceMemoryError, match="weights do not fit in the memory of an abacus"):
+        upscaler.upscale(picture(4, 9))
+    upscaler.upscale(picture(9, 4))
+
+
+def test_an_overflow_is_done_again_in_fp32(caplog):
+    engine, pixels = FakeEngine(overflows=200), picture(70, 9) // 2
+    pixels[40:] += 100
+    upscaler = make(engine, "fp16")
+    with caplog.at_level(logging.WARNING, "edsr_cli"):
+        result = upscaler.upscale(pixels)
+    assert np.array_equal(result.pixels, blurred(pixels, 2))
+    assert [record.message for record in caplog.records] == [
+        "A strip overflowed in fp16: doing it again, and the rest, in fp32."
+    ]
+    assert result.precision is Precision.FP32 and upscaler.precision is Precision.FP16
+    assert engine.compiled == [(Precision.FP16, False, False), (Precision.FP32, False, False)]
+
+
+def test_numbers_that_are_not_finite_in_fp32_never_make_a_picture():
+    with pytest.raises(WeightsError, match="not finite"):
+        make(FakeEngine(overflows=-1), "bf16").upscale(picture(5, 5))
+
+
+@pytest.mark.parametrize("error", [RuntimeError("bug"), MemoryError(), KeyboardInterrupt()])
+def test_what_else_is_raised_comes_out_and_rows_are_let_go(error):
+    def progress(done, total):
+        raise error
+
+    engine = FakeEngine()
+    with pytest.raises(type(error)):
+        make(engine).upscale(picture(40, 40), progress=progress)
+    assert engine.alive == 0 and engine.released == 0
+
+
+def test_few_forms_are_kept():
+    made = []
+    forms = Forms(lambda *form: made.append(form) or object())
+    bf16 = forms.get(Precision.BF16, False, False)
+    ensemble = forms.get(Precision.FP32, True, False)
+    # The mean of all views is the same whichever way the picture lies.
+    assert forms.get(Precision.FP32, True, True) is ensemble
+    upright = forms.get(Precision.FP32, False, False)
+    sideways = forms.get(Precision.FP32, False, True)
+    assert upright is not sideways
+    assert list(forms.kept.values()) == [upright, sideways]
+    assert forms.get(Precision.FP32, False, False) is upright
+    assert forms.get(Precision.BF16, False, False) is not bf16
+    assert len(forms.kept) == KEPT
+    assert forms.get(Precision.FP32, False, False) is upright  # it was used after the other
+    assert len(made) == 5
 
 
 def test_a_scale_that_the_network_does_not_have_is_refused():
     with pytest.raises(ValueError, match="scales"):
-        Upscaler(exact_network(CASES[0][0]), 3, "cpu")
-
-
-def test_progress_rises_to_the_whole_picture():
-    upscaler = Upscaler(exact_network(CASES[0][0]), 2, "cpu", "fp32", max_memory=500_000)
-    seen = []
-    upscaler.upscale(picture(60, 50), progress=lambda done, total: seen.append((done, total)))
-    assert len(seen) > 3
-    assert seen == sorted(seen)
-    assert seen[-1] == (3000, 3000)
-
-
-@pytest.mark.parametrize("tile", [0, -3, "7", "wide", ""])
-def test_widths_of_panels_that_are_none(tile):
-    upscaler = Upscaler(exact_network(CASES[0][0]), 2, "cpu", "fp32")
-    for call in (upscaler.upscale, lambda pixels, tile: upscaler.plan(5, 5, tile=tile)):
-        with pytest.raises(ValueError, match="tile must be"):
-            call(picture(5, 5), tile=tile)
-
-
-@pytest.mark.parametrize("tile", [None, 2.0, True, b"auto", [3]])
-def test_things_that_are_no_widths_of_panels(tile):
-    upscaler = Upscaler(exact_network(CASES[0][0]), 2, "cpu", "fp32")
-    with pytest.raises(TypeError, match="tile must be"):
-        upscaler.upscale(picture(5, 5), tile=tile)
-    assert upscaler.upscale(picture(5, 5), tile=np.int64(3)).plan.panel_width == 3
-
-
-def test_many_times_the_work_is_said_once(caplog):
-    config = CASES[0][0]
-    with caplog.at_level(logging.WARNING, "edsr_cli"):
-        Upscaler(exact_network(config), 2, "cpu", "fp32").upscale(picture(60, 60))
-        Upscaler(exact_network(config), 2, "cpu", "fp32").upscale(picture(1, 1))
-        assert not caplog.records
-        tight = Upscaler(exact_network(config), 2, "cpu", "fp32")
-        least = tight.plan(60, 60).footprint.bytes(60, 1)
-        tight.max_memory = least * 3 // 2 + 8
-        for _ in range(2):
-            assert tight.upscale(picture(60, 60), tile="none").plan.strip_rows == 1
-    (record,) = caplog.records
-    assert "about 3 times as long" in record.message
-    assert "60 x 1 pixels: a larger --max-memory helps" in record.message
-
-
-class Memory:
-    """A device that runs out: convolutions of more than `pixels` pixels fail."""
-
-    def __init__(self, monkeypatch, pixels, error=None):
-        self.pixels, self.failures = pixels, 0
-        self.error = error or torch.OutOfMemoryError("CUDA out of memory. Tried to allocate")
-        apply = Convolution.apply
-
-        def limited(convolution, window):
-            if window.shape[2] * window.shape[3] > self.pixels:
-                self.failures += 1
-                raise self.error
-            return apply(convolution, window)
-
-        monkeypatch.setattr(Convolution, "apply", limited)
-
-
-@pytest.mark.parametrize("pixels", [600, 300, 200])
-@pytest.mark.parametrize("ensemble", [False, True])
-def test_running_out_of_memory_goes_on_with_smaller_pieces(monkeypatch, caplog, pixels, ensemble):
-    network = exact_network(CASES[2][0])
-    upscaler = Upscaler(network, 4, "cpu", "fp32")
-    wanted = upscaler.upscale(picture(50, 90), ensemble)
-    memory = Memory(monkeypatch, pixels)
-    with caplog.at_level(logging.WARNING, "edsr_cli"):
-        result = upscaler.upscale(picture(50, 90), ensemble)
-    assert np.array_equal(result.pixels, wanted.pixels)
-    assert memory.failures == len(caplog.records) > 0
-    assert all("Memory ran out" in record.message for record in caplog.records)
-    assert result.plan.bytes < wanted.plan.bytes
-
-
-def test_finished_rows_are_not_done_again_when_memory_runs_out(monkeypatch):
-    upscaler = Upscaler(exact_network(CASES[0][0]), 2, "cpu", "fp32")
-    seen = []
-    apply = Convolution.apply
-    calls = 0
-
-    def fails_late(convolution, window):
-        nonlocal calls
-        calls += 1
-        if calls == 60:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return apply(convolution, window)
-
-    monkeypatch.setattr(Convolution, "apply", fails_late)
-    monkeypatch.setattr("edsr_cli.inference.planning._GOOD_ROWS", 8)
-    monkeypatch.setattr("edsr_cli.inference.devices.STRIP_PIXELS", {"cpu": 8 * 50})
-    wanted = expected(upscaler.network, 2, picture(100, 50))
-    result = upscaler.upscale(picture(100, 50), progress=lambda done, total: seen.append(done))
-    assert np.array_equal(result.pixels, wanted)
-    assert result.plan.strip_rows == 4
-    assert seen == sorted(set(seen))
-
-
-def test_memory_that_does_not_suffice_for_one_row_ends_the_work(monkeypatch):
-    upscaler = Upscaler(exact_network(CASES[0][0]), 2, "cpu", "fp32")
-    memory = Memory(monkeypatch, 2)
-    with pytest.raises(DeviceMemoryError) as caught:
-        upscaler.upscale(picture(40, 40))
-    assert "--ensemble" in caught.value.hint
-    assert memory.failures < 20
-    memory.pixels = 10**9
-    upscaler.upscale(picture(40, 40))  # the upscaler itself is still good
-
-
-def test_other_errors_of_torch_are_not_taken_for_a_lack_of_memory(monkeypatch):
-    upscaler = Upscaler(exact_network(CASES[0][0]), 2, "cpu", "fp32")
-    memory = Memory(monkeypatch, 0, RuntimeError("CUDA error: an illegal memory access"))
-    with pytest.raises(RuntimeError, match="illegal"):
-        upscaler.upscale(picture(40, 40))
-    assert memory.failures == 1
-
-
-def test_an_overflow_in_half_precision_is_done_again_in_fp32(caplog):
-    torch.manual_seed(0)
-    network = build(NetworkConfig("edsr", (2,), 2, 8)).eval()
-    with torch.no_grad():  # features beyond 65504, the largest number of fp16, half-way down
-        network.body[0].body[0].weight.mul_(3000)
-        network.body[0].body[2].weight.div_(3000)
-    pixels = np.zeros((40, 12, 3), np.uint8)
-    pixels[20:] = picture(20, 12)
-    pixels[:20] = (114, 111, 103)  # the mean: nearly nothing is left of it
-    reference = Upscaler(network, 2, "cpu", "fp32", 300_000).upscale(pixels)
-    upscaler = Upscaler(network, 2, "cpu", "fp32", 300_000)
-    upscaler.precision = Precision.FP16  # only offered on GPUs, but a CPU can do it
-    with caplog.at_level(logging.WARNING, "edsr_cli"):
-        result = upscaler.upscale(pixels)
-    assert [record.message for record in caplog.records] == [
-        "A strip overflowed in fp16: doing it again, and the rest, in fp32."
-    ]
-    assert result.precision is Precision.FP32
-    assert np.array_equal(result.pixels[40 + 2 * 12 :], reference.pixels[40 + 2 * 12 :])
-    assert np.abs(result.pixels.astype(int) - reference.pixels.astype(int)).max() <= 1
-
-
-def test_weights_that_are_not_finite_never_make_a_picture():
-    network = exact_network(CASES[0][0])
-    network.body[0].body[0].weight[0, 0, 0, 0] = float("nan")
-    with pytest.raises(WeightsError, match="not finite"):
-        Upscaler(network, 2, "cpu", "fp32").upscale(picture(5, 5))
-
-
-LOW_ON_MEMORY = """
-import logging, resource, sys
-import numpy as np, torch
-from edsr_cli.inference import Upscaler
-from edsr_cli.model.networks import NetworkConfig, build
-logging.basicConfig(level=logging.WARNING, format="%(message)s")
-torch.manual_seed(0)
-torch.set_num_threads(1)
-upscaler = Upscaler(build(NetworkConfig("edsr", (2,), 2, 64)), 2, "cpu", "fp32")
-pixels = np.random.default_rng(0).integers(0, 256, (400, 400, 3), dtype=np.uint8)
-wanted = upscaler.upscale(pixels, tile=100).pixels
-from edsr_cli.inference import devices
-devices.STRIP_PIXELS["cpu"] = 1 << 30  # the whole picture at once
-used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (used + 160_000_000, -1))
-found = upscaler.upscale(pixels)
-assert np.abs(found.pixels.astype(int) - wanted.astype(int)).max() <= 1
-print("rows", found.plan.strip_rows)
-"""
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs RLIMIT_AS and /proc")
-def test_a_process_that_is_really_out_of_memory_goes_on():
-    done = subprocess.run(
-        [sys.executable, "-c", LOW_ON_MEMORY], capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stderr
-    assert "Memory ran out on cpu" in done.stderr
-    assert done.stdout.startswith("rows ") and done.stdout != "rows 400\n"
+        Upscaler(Weights(), 3, engine=FakeEngine())
+    assert CONFIG.scales == (2,)

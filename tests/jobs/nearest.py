@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edsr_cli.checkpoints.canonical import save_canonical
-from edsr_cli.model.networks import EDSR, NetworkConfig
+from edsr_cli.model.config import NetworkConfig
+from edsr_cli.model.networks import EDSR, tensors_of
 
 NAME = "nearest"
 
@@ -36,7 +37,7 @@ def save_nearest(path: Path, scale: int = 4) -> Path:
     """Write the network as a weight file."""
     network = nearest_network(scale)
     metadata = {"name": NAME, "licence": "CC0-1.0", "origin": "made for tests"}
-    save_canonical(path, network.state_dict(), network.config, metadata)
+    save_canonical(path, tensors_of(network), network.config, metadata)
     return path
 
 

@@ -90,6 +90,6 @@ def test_the_command_ends():
     with open("/dev/zero", "rb") as zeros:  # noqa: PTH123 - a device, as a shell would open it
         done = subprocess.run(
             [sys.executable, "-m", "edsr_cli", "upscale", "-", "-o", "-"],
-            stdin=zeros, capture_output=True, timeout=120,
+            stdin=zeros, capture_output=True, timeout=600,
         )  # fmt: skip
     assert done.returncode == 1 and b"not a picture" in done.stderr and not done.stdout

@@ -58,7 +58,7 @@ def test_a_plan_writes_nothing_and_says_what_would_be_done(job, tmp_path):
 def test_strips_cover_the_picture_whichever_side_is_longer(
     job, tmp_path, monkeypatch, upscaler, width, height
 ):
-    monkeypatch.setattr("edsr_cli.inference.devices.STRIP_PIXELS", {"cpu": 1000})
+    monkeypatch.setattr("edsr_cli.inference.engines.torch.engine.STRIP_PIXELS", {"cpu": 1000})
     Image.new("RGB", (width, height)).save(tmp_path / "long.png")
     plan = job(tmp_path / "long.png").plan().plan
     wanted = upscaler.plan(height, width)

@@ -116,5 +116,5 @@ def test_a_scale_that_the_second_network_lacks(only_x2):
 
 
 def test_a_fixed_strength_needs_no_choice():
-    restoration = Restoration(loaded().network, None, "auto", "because")
+    restoration = Restoration(loaded().checkpoint, None, "auto", "because")
     assert (restoration.fixed.strength, restoration.fixed.reason) == (0, "because")

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from edsr_cli.model.networks import MDSR, NetworkConfig, linear_tail
+from edsr_cli.model.config import NetworkConfig
+from edsr_cli.model.networks import linear_tail
 from edsr_cli.training.choices import Autocast
 from edsr_cli.training.initial import random_network
 from edsr_cli.training.patches import Sampler
@@ -37,9 +38,8 @@ class PlainLoop:
         batch = self.sampler.batch(number)
         layout = torch.channels_last if self.recipe.channels_last else torch.contiguous_format
         lr, hr = (part.contiguous(memory_format=layout) for part in (batch.lr, batch.hr))
-        arguments = (lr, batch.scale) if isinstance(self.network, MDSR) else (lr,)
         with torch.autocast("cpu", torch.bfloat16, self.recipe.autocast is Autocast.BF16):
-            features = self.network.features(*arguments)
+            features = self.network.features(lr, batch.scale)
             tail = linear_tail(self.network, batch.scale)
             sr = self.network.add_mean(run_tail(tail, features, batch.scale))
             loss = F.l1_loss(sr.float(), hr)

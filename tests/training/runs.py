@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from edsr_cli.model.networks import NetworkConfig
+from edsr_cli.model.config import NetworkConfig
 from edsr_cli.training.initial import random_network
 from edsr_cli.training.patches import Sampler
 from edsr_cli.training.photos import Photos

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from edsr_cli.errors import UsageError
-from edsr_cli.model.networks import SCALES, NetworkConfig
+from edsr_cli.model.config import SCALES, NetworkConfig
 from edsr_cli.training.initial import balanced, random_network, start_from
 
 

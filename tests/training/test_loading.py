@@ -17,7 +17,7 @@ from PIL import Image
 from edsr_cli.datasets.bicubic import downscale
 from edsr_cli.degradations.kernel import normalised
 from edsr_cli.degradations.reduction import ByKernel
-from edsr_cli.errors import PictureError, UsageError
+from edsr_cli.errors import FileError, UsageError
 from edsr_cli.training.loading import find_pictures, load_photos
 from edsr_cli.training.photos import Photos
 from tests.files import poor
@@ -140,7 +140,7 @@ def test_a_cache_with_pipes_in_it(folder: Path, tmp_path: Path) -> None:
     assert load_photos([folder], (2,), 48, tmp_path).photos == good.photos
     (kept / "index.json").unlink()
     os.mkfifo(kept / "index.json")
-    with pytest.raises(PictureError, match=r"index\.json: this is a device or a pipe"):
+    with pytest.raises(FileError, match=r"index\.json: this is a device or a pipe"):
         load_photos([folder], (2,), 48, tmp_path)
 
 
@@ -211,12 +211,12 @@ def test_one_that_fails_leaves_what_another_has_made(folder: Path, tmp_path: Pat
 FILL = """
 import sys
 from pathlib import Path
-from edsr_cli.errors import PictureError
+from edsr_cli.errors import FileError
 from edsr_cli.training.loading import load_photos
 try:
     photos = load_photos([Path(sys.argv[1])], (2,), 48, Path(sys.argv[2]))
     print(len(photos.photos), "pictures")
-except PictureError as error:
+except FileError as error:
     print(error)
 """
 
@@ -234,13 +234,13 @@ def test_a_disk_that_fills_up_is_said(
     arguments = [sys.executable, "-c", FILL, folder, tmp_path / "cache"]
     environment = os.environ | {"PYTHONPATH": str(repository)} | added
     full = subprocess.run(
-        arguments, env=environment, capture_output=True, text=True, timeout=120,
+        arguments, env=environment, capture_output=True, text=True, timeout=600,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)),
     )  # fmt: skip
     assert full.returncode == 0, full.stderr
     assert "the cache cannot be written (File too large)" in full.stdout
     assert not list(tmp_path.rglob("*.bin"))
-    again = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=120)
+    again = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=600)
     assert again.stdout == "4 pictures\n", again.stderr
 
 
@@ -268,14 +268,14 @@ def test_a_cache_larger_than_the_disk_is_refused(
 ) -> None:
     full = shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
-    with pytest.raises(PictureError, match=r"the cache needs 0\.0 GB of disk"):
+    with pytest.raises(FileError, match=r"the cache needs 0\.0 GB of disk"):
         load_photos([folder], (2,), 48, tmp_path)
     assert not list(tmp_path.rglob("*.bin"))
 
 
 def test_a_cache_that_cannot_be_made_is_said(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(PictureError, match="the cache cannot be written"):
+    with pytest.raises(FileError, match="the cache cannot be written"):
         load_photos([folder], (2,), 48, tmp_path / "file")
 
 

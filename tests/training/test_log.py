@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from edsr_cli.errors import PictureError
+from edsr_cli.errors import FileError
 from edsr_cli.training.log import Log, Row, plot
 
 ROWS = [
@@ -46,7 +46,7 @@ def test_a_line_that_was_cut_off_is_left_out(log: Log) -> None:
 
 
 def test_a_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
-    with pytest.raises(PictureError, match=r"log\.csv: it cannot be written"):
+    with pytest.raises(FileError, match=r"log\.csv: it cannot be written"):
         Log(tmp_path / "gone" / "log.csv", (2,)).write(ROWS[1])
 
 

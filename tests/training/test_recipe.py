@@ -3,7 +3,8 @@ import json
 import pytest
 
 from edsr_cli.errors import UsageError
-from edsr_cli.model import networks
+from edsr_cli.model import config
+from edsr_cli.model.config import NetworkConfig
 from edsr_cli.training.choices import Autocast, Preset, Schedule
 from edsr_cli.training.recipe import Recipe, preset, with_options
 
@@ -18,16 +19,16 @@ def test_the_defaults_are_the_papers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "scale", "config"),
+    ("name", "scale", "expected"),
     [
-        (Preset.EDSR_BASELINE, 3, networks.edsr_baseline(3)),
-        (Preset.EDSR, 4, networks.edsr(4)),
-        (Preset.MDSR_BASELINE, None, networks.mdsr_baseline()),
-        (Preset.MDSR, None, networks.mdsr()),
+        (Preset.EDSR_BASELINE, 3, config.edsr_baseline(3)),
+        (Preset.EDSR, 4, config.edsr(4)),
+        (Preset.MDSR_BASELINE, None, config.mdsr_baseline()),
+        (Preset.MDSR, None, config.mdsr()),
     ],
 )
-def test_presets(name: Preset, scale: int | None, config: networks.NetworkConfig) -> None:
-    assert preset(name, scale)[0] == config
+def test_presets(name: Preset, scale: int | None, expected: NetworkConfig) -> None:
+    assert preset(name, scale)[0] == expected
 
 
 @pytest.mark.parametrize(("name", "scale"), [(Preset.EDSR, None), (Preset.MDSR, 2)])

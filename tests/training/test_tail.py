@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from edsr_cli.model.networks import SCALES, NetworkConfig, linear_tail
+from edsr_cli.model.config import SCALES, NetworkConfig
+from edsr_cli.model.networks import linear_tail
 from edsr_cli.training.initial import random_network
 from edsr_cli.training.tail import run_tail
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from edsr_cli.evaluation.metrics import Channels, psnr
-from edsr_cli.model.networks import SCALES, NetworkConfig
+from edsr_cli.model.config import SCALES, NetworkConfig
 from edsr_cli.training.choices import Autocast, Schedule
 from edsr_cli.training.initial import random_network
 from edsr_cli.training.loading import load_photos

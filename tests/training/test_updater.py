@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from edsr_cli.inference.devices import exact_convolutions
-from edsr_cli.model.networks import SCALES, NetworkConfig
+from edsr_cli.inference.engines.torch.devices import exact_convolutions
+from edsr_cli.model.config import SCALES, NetworkConfig
 from edsr_cli.training.choices import Autocast, Schedule
 from edsr_cli.training.graphs import Work, warm_up
 from edsr_cli.training.initial import random_network

@@ -6,6 +6,7 @@ machine's cache will do. Imports no torch.
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,10 @@ def _described(path: Path, row: ModelRow) -> str:
     stated = header.pop("__metadata__", None)
     if not isinstance(stated, dict) or "tensors_sha256" not in stated:
         return "it is not a file of this cache"
-    if stated.get("name") != row.name or _config(stated) != _canonical_config(row):
+    if (
+        stated.get("name") != row.name
+        or _config(stated) != replace(row.config, residual_scale=1.0).to_dict()
+    ):
         return f"it does not hold {row.label}"
     try:
         end = start + max(entry["data_offsets"][1] for entry in header.values())
@@ -97,20 +101,6 @@ def _config(stated: dict[str, Any]) -> Any:
         return json.loads(stated["config"])
     except (KeyError, TypeError, ValueError, RecursionError):
         return None
-
-
-def _canonical_config(row: ModelRow) -> dict[str, Any]:
-    """`NetworkConfig.to_dict` of a row's canonical network, without importing torch."""
-    config = {
-        "architecture": row.architecture,
-        "scales": list(row.scales),
-        "blocks": row.blocks,
-        "features": row.features,
-        "residual_scale": 1.0,
-    }
-    if row.pre_process_kernel != 5:
-        config["pre_process_kernel"] = row.pre_process_kernel
-    return config
 
 
 def _text(error: OSError | ValueError) -> str:

@@ -47,10 +47,9 @@ def convert(raw: Path, row: ModelRow, provenance: Provenance, target: Path) -> N
         SourceError: the file does not hold this network.
         WeightsError: `target` cannot be written.
     """
-    import safetensors.torch
+    import safetensors.numpy
 
     from edsr_cli.checkpoints.canonical import save_canonical
-    from edsr_cli.checkpoints.checkpoint import fold_residual_scale
 
     try:
         checkpoint = _read(raw, row, provenance.source)
@@ -62,9 +61,7 @@ def convert(raw: Path, row: ModelRow, provenance: Provenance, target: Path) -> N
     wanted = replace(row.config, residual_scale=1.0)
     if replace(checkpoint.config, residual_scale=1.0) != wanted:
         raise SourceError(f"it holds another network than {row.label}", wrong=True)
-    # Folded first: the digest is that of the tensors that the file will hold.
-    tensors, config = fold_residual_scale(checkpoint.state_dict, checkpoint.config)
-    digest = tensors_sha256(io.BytesIO(safetensors.torch.save(tensors)))
+    digest = tensors_sha256(io.BytesIO(safetensors.numpy.save(checkpoint.tensors)))
     if row.tensors_sha256 and digest != row.tensors_sha256:
         raise SourceError(
             f"wrong tensors: expected sha256 {row.tensors_sha256}, found {digest}", wrong=True
@@ -76,7 +73,7 @@ def convert(raw: Path, row: ModelRow, provenance: Provenance, target: Path) -> N
         "origin": row.origin,
         **dict(zip(PROVENANCE, found, strict=True)),
     }
-    save_canonical(target, tensors, config, metadata)
+    save_canonical(target, checkpoint.tensors, checkpoint.config, metadata)
     remember(target.parent, row, digest)
 
 

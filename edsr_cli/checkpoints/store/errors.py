@@ -23,4 +23,4 @@ class SourceError(Exception):
 def cannot_write(path: Path, error: OSError) -> WeightsError:
     """The error for the user when the cache cannot be written."""
     reason, hint = why_not_cached(error)
-    return WeightsError(f"{path}: it cannot be written: {reason}.", hint)
+    return WeightsError(f"it cannot be written: {reason}.", hint, about=path)

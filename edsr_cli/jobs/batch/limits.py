@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-
-from edsr_cli.inference import Upscaler, devices, processors
+from edsr_cli.inference import Upscaler, memory, processors
 
 # Decoded pictures that wait for one device. A CPU takes far longer to upscale a picture than to
 # decode one, so a few are enough; on a GPU it can be the other way round for a while.
@@ -53,6 +51,6 @@ def choose_limits(
     growth = upscalers[0].scale ** 2
     if queue_bytes is None:
         wanted = sum(_DECODED_BYTES[kind] for kind in types) * (1 + growth)
-        queue_bytes = min(wanted, devices.memory_budget(torch.device("cpu")) // 2)
+        queue_bytes = min(wanted, memory.budget() // 2)
     decoded = queue_bytes // (1 + growth)
     return Limits(workers, decoded, queue_bytes - decoded, batch)

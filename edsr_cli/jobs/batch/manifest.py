@@ -21,11 +21,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from edsr_cli.errors import EdsrError
+from edsr_cli.errors import EdsrError, Kind
 from edsr_cli.files.atomic import atomic_write
 from edsr_cli.files.disk import sync
 from edsr_cli.files.names import display_name
 from edsr_cli.files.own import NotPlainError, open_plain
+from edsr_cli.files.reasons import kind_of_system_error
 from edsr_cli.jobs.batch.made import Made
 
 _SPARE_LINES = 1000  # superseded lines for which a manifest is not worth rewriting
@@ -34,6 +35,8 @@ _LINE_BYTES = 1 << 20  # more than any line of ours has, however long the names 
 
 class ManifestError(EdsrError):
     """The manifest cannot be read or written, so nobody could tell what is done."""
+
+    of_class = Kind.MANIFEST
 
 
 class Manifest:
@@ -215,15 +218,16 @@ class _Explained:
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, NotPlainError):
             raise ManifestError(
-                f"{display_name(self._path)}: the list of what is done cannot be kept there: "
-                f"{error.strerror}.",
+                f"the list of what is done cannot be kept there: {error.strerror}.",
                 "Move it away, or choose another output folder with -o.",
+                about=display_name(self._path),
             ) from error
         if isinstance(error, OSError):
             raise ManifestError(
-                f"{display_name(self._path)}: the list of what is done cannot be kept "
-                f"({error.strerror}).",
+                f"the list of what is done cannot be kept ({error.strerror}).",
                 "Make room there, or choose another output folder with -o.",
+                about=display_name(self._path),
+                kind=kind_of_system_error(error, reading=False),
             ) from error
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from edsr_cli.errors import EdsrError, PictureError, UsageError
 from edsr_cli.files.lock import BusyError, Lock
 from edsr_cli.files.names import display_name
+from edsr_cli.files.reasons import kind_of_system_error
 from edsr_cli.files.temporary import remove_abandoned
 from edsr_cli.jobs.batch.made import FileState
 from edsr_cli.jobs.batch.manifest import Manifest
@@ -60,13 +61,16 @@ class OutputFolder:
             found = self._find()
         except OSError as error:
             raise PictureError(
-                f"{display_name(self.path)}: the output folder has gone ({error.strerror}).",
+                f"the output folder has gone ({error.strerror}).",
                 "Bring it back, and start again.",
+                about=display_name(self.path),
+                kind=kind_of_system_error(error, reading=False),
             ) from error
         if found != self._identity:
             raise PictureError(
-                f"{display_name(self.path)}: the output folder has been replaced by another.",
+                "the output folder has been replaced by another.",
                 "Start again.",
+                about=display_name(self.path),
             )
 
     def tidy(self, folder: Path) -> None:
@@ -93,8 +97,9 @@ class OutputFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise EdsrError(
-                f"{display_name(self.path)}: the output folder cannot be made ({error.strerror}).",
+                f"the output folder cannot be made ({error.strerror}).",
                 "Choose another one with -o.",
+                about=display_name(self.path),
             ) from error
 
     def _take_lock(self) -> Lock:
@@ -104,14 +109,15 @@ class OutputFolder:
             lock.acquire()
         except BusyError as error:
             raise UsageError(
-                f"{name}: another run is at work in this output folder.",
+                "another run is at work in this output folder.",
                 "Wait for it to end, or choose another folder with -o.",
+                about=name,
             ) from error
         except OSError as error:
             raise EdsrError(
-                f"{display_name(self.path / LOCK)}: the output folder cannot be locked "
-                f"({error.strerror}).",
+                f"the output folder cannot be locked ({error.strerror}).",
                 "Choose another one with -o.",
+                about=display_name(self.path / LOCK),
             ) from error
         return lock
 

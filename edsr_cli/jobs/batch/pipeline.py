@@ -9,7 +9,6 @@ Both bounds are in bytes. Whatever happens to a picture, it ends as one record.
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +21,6 @@ from edsr_cli.jobs.batch.steps import Steps, Work, unlisted
 from edsr_cli.jobs.batch.summary import Load
 from edsr_cli.jobs.batch.tasks import BatchTask, Passed, Source, Unlisted
 from edsr_cli.jobs.upscale import Settings
-from edsr_cli.restoration.networks import at_choice
 
 _AHEAD = 64  # tasks that the feeder is ahead of the decoders, and records of their reader
 
@@ -188,25 +186,23 @@ class Pipeline:
         loop = self.loops[number]
         while True:
             begin = time.perf_counter()
-            group = self._ready.get_batch(lambda work: self._batch_size(loop, work), _alike)
+            work = self._ready.get()
             loop.load.starved += time.perf_counter() - begin
-            if not group:
+            if work is None:
                 return
-            self._upscale_group(loop, group)
+            self._upscale_one(loop, work)
             begin = time.perf_counter()
-            for work in group:
-                if work.job.failure is not None:
-                    self._end(self._steps.failed(work), work.task)
-                else:
-                    self._upscaled_room.take(work.job.pixels.nbytes)
-                    self._upscaled.put(work)
+            if work.job.failure is not None:
+                self._end(self._steps.failed(work), work.task)
+            else:
+                self._upscaled_room.take(work.job.pixels.nbytes)
+                self._upscaled.put(work)
             loop.load.blocked += time.perf_counter() - begin
-            group.clear()  # or the next turn would keep their pixels
-            del work
+            del work  # or the next turn would keep its pixels
 
-    def _upscale_group(self, loop: Loop, group: list[Work]) -> None:
-        """Replace the pixels by upscaled ones; failures go to the jobs."""
-        loop.current = tuple(work.task.name for work in group)
+    def _upscale_one(self, loop: Loop, work: Work) -> None:
+        """Replace the pixels by upscaled ones; a failure goes to the job."""
+        loop.current = (work.task.name,)
         loop.progress = (0, 0)
 
         def progress(done: int, total: int) -> None:
@@ -214,41 +210,13 @@ class Pipeline:
             loop.progress = (done, total)
 
         begin = time.perf_counter()
-        for work in group:
-            # The room is for those that wait; this one has been waited for.
-            self._decoded_room.give(work.job.pixel_bytes)
-            work.job.upscaler = loop.upscaler
-        if len(group) == 1 or not self._upscale_together(loop, group, progress):
-            for work in group:
-                work.job.attempt(lambda: work.job.upscale(progress))  # noqa: B023 - called at once
-        seconds = time.perf_counter() - begin
-        for work in group:
-            work.stages["upscale"] = seconds / len(group)
-        loop.load.busy += seconds
+        # The room is for those that wait; this one has been waited for.
+        self._decoded_room.give(work.job.pixel_bytes)
+        work.job.upscaler = loop.upscaler
+        work.job.attempt(lambda: work.job.upscale(progress))
+        work.stages["upscale"] = time.perf_counter() - begin
+        loop.load.busy += work.stages["upscale"]
         loop.current = ()
-
-    def _upscale_together(
-        self, loop: Loop, group: list[Work], progress: Callable[[int, int], None]
-    ) -> bool:
-        settings = self._settings
-        with suppress(Exception):  # then each by itself, to find out which one it is
-            pictures = at_choice(loop.upscaler, group[0].job.choice).upscale_batch(
-                [work.job.pixels for work in group],
-                settings.ensemble,
-                settings.tile,
-                "uint8",
-                progress,
-            )
-            for work, upscaled in zip(group, pictures, strict=True):
-                work.job.accept(upscaled)
-            return True
-        return False
-
-    def _batch_size(self, loop: Loop, work: Work) -> int:
-        if self._limits.batch is not None:
-            return self._limits.batch
-        height, width, _ = work.job.pixels.shape
-        return loop.upscaler.batch_size(height, width)
 
     def _encode(self, number: int) -> None:
         while (work := self._upscaled.get()) is not None:
@@ -256,9 +224,3 @@ class Pipeline:
             record = self._steps.write(work, self._check)
             self._upscaled_room.give(size)
             self._end(record, work.task)
-
-
-def _alike(first: Work, other: Work) -> bool:
-    a, b = first.job.pixels, other.job.pixels
-    strengths = first.job.result.restore, other.job.result.restore
-    return a.shape == b.shape and a.dtype == b.dtype and strengths[0] == strengths[1]

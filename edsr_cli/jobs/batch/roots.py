@@ -62,15 +62,17 @@ def _check_input(path: Path) -> None:
     if path.is_dir():
         return
     if os.path.lexists(path):
-        raise UsageError(f"{name}: this is not a folder.", "For single files: edsr upscale.")
-    raise UsageError(f"{name}: there is no such folder.", "Check the name.")
+        raise UsageError("this is not a folder.", "For single files: edsr upscale.", about=name)
+    raise UsageError("there is no such folder.", "Check the name.", about=name)
 
 
 def _name(path: Path) -> str:
     """The folder's own name, also where it was given as "." or ".."."""
     name = Path(os.path.abspath(path)).name  # noqa: PTH100 - resolve() would follow links
     if not name:
-        raise UsageError(f"{display_name(path)}: this folder has no name.", "Choose one with -o.")
+        raise UsageError(
+            "this folder has no name.", "Choose one with -o.", about=display_name(path)
+        )
     return name
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from edsr_cli.errors import Kind
-from edsr_cli.inference import Upscaler, devices
+from edsr_cli.inference import Upscaler
 from edsr_cli.jobs.batch.flow import start_thread
 from edsr_cli.jobs.batch.limits import Limits
 from edsr_cli.jobs.batch.output import OutputFolder
@@ -133,8 +133,6 @@ class Batch:
             folders = self._open(stack, writable=True)
             for folder in folders.values():
                 folder.manifest.remember_recipe(self._recipe.identity, self._recipe.to_dict())
-            # It sets a switch of the whole process, which loops must not turn for each other.
-            stack.enter_context(devices.exact_convolutions())
             steps = Steps(self._upscalers[0], self._settings, self._recipe, folders, self._checksum)
 
             def arriving(task: BatchTask) -> None:

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from edsr_cli.errors import Kind
 from edsr_cli.files.names import display_name
+from edsr_cli.files.reasons import kind_of
 from edsr_cli.images.source import open_source
 from edsr_cli.inference import Upscaler
 from edsr_cli.jobs.batch.made import FileState, Made
 from edsr_cli.jobs.batch.manifest import ManifestError
 from edsr_cli.jobs.batch.output import OutputFolder, state_of
-from edsr_cli.jobs.batch.reasons import kind_of
 from edsr_cli.jobs.batch.recipe import Recipe
 from edsr_cli.jobs.batch.record import ENDING, Record
 from edsr_cli.jobs.batch.tasks import BatchTask, Unlisted

@@ -18,7 +18,8 @@ from edsr_cli.checkpoints.model_row import ModelRow
 from edsr_cli.checkpoints.store import Fetched, Options, fetch_row
 from edsr_cli.checkpoints.store.cached import problem
 from edsr_cli.checkpoints.store.https import Patience
-from edsr_cli.model.networks import NetworkConfig, build
+from edsr_cli.model.config import NetworkConfig
+from edsr_cli.model.networks import build
 from tests.checkpoints.store.command import PATIENCE
 from tests.checkpoints.store.server import CERTIFICATE, Server, serving
 
@@ -142,7 +143,7 @@ class Setup:
 
     def end(self, process: "subprocess.Popen[str]") -> Done:
         """Wait for the end of a command."""
-        stdout, stderr = process.communicate(timeout=60)
+        stdout, stderr = process.communicate(timeout=600)
         assert "Traceback" not in stderr, stderr
         return Done(process.returncode, stdout, stderr)
 

@@ -1,6 +1,7 @@
 """Downloads over real HTTPS from a server that misbehaves."""
 
 import os
+import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -86,10 +87,10 @@ def test_a_part_longer_than_the_file_is_thrown_away(server, get):
 
 
 def test_a_stalled_connection_is_given_up_and_resumed(server, get):
-    server.acts["/a.pt"] = [Act(cut=1000, stall=3)]
+    server.acts["/a.pt"] = [Act(cut=1000, stall=90)]
     begin = time.monotonic()
     assert get()[0] == CONTENT
-    assert 0.5 <= time.monotonic() - begin < 2.5
+    assert 0.5 <= time.monotonic() - begin < 60
     assert server.ranges() == [None, "bytes=1000-"]
 
 
@@ -114,19 +115,29 @@ def test_lasting_failures_are_not_tried_again(server, get, status):
     assert len(server.requests) == 1
 
 
-def test_pauses_double(server, get):
-    server.acts["/a.pt"] = [Act(status=500)] * 3
-    begin = time.monotonic()
+@pytest.fixture
+def pauses(monkeypatch):
+    """Seconds that this thread was to sleep, which it does not, in order."""
+    asked, sleep, me = [], time.sleep, threading.get_ident()
+    monkeypatch.setattr(
+        time,
+        "sleep",
+        lambda seconds: asked.append(seconds) if threading.get_ident() == me else sleep(seconds),
+    )
+    return asked
+
+
+def test_pauses_double(server, get, pauses):
+    server.acts["/a.pt"] = [Act(status=500)] * 4
     with pytest.raises(SourceError, match="HTTP 500"):
-        get(patience=Patience(stall=1, attempts=3, pause=0.2))
-    assert 0.6 <= time.monotonic() - begin < 1.5
+        get(patience=Patience(stall=5, attempts=4, pause=0.2))
+    assert pauses == [0.2, 0.4, 0.8]
 
 
-def test_retry_after_is_obeyed(server, get):
+def test_retry_after_is_obeyed(server, get, pauses):
     server.acts["/a.pt"] = [Act(status=503, headers={"Retry-After": "1"})]
-    begin = time.monotonic()
     assert get()[0] == CONTENT
-    assert 1.0 <= time.monotonic() - begin < 2.0
+    assert pauses == [1.0]
 
 
 def test_a_server_that_asks_for_too_long_a_pause_is_given_up(server, get):
@@ -183,7 +194,7 @@ def test_no_connection_is_no_reason_to_wait(trusted, get):
         with pytest.raises(SourceError) as caught:
             get(url, patience=Patience(pause=30))
         assert caught.value.unreachable
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 25
 
 
 def test_the_proxy_of_the_environment_is_used(server, get, monkeypatch):

@@ -1,6 +1,7 @@
 """A batch as the command makes it, with the network that repeats pixels."""
 
 import hashlib
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from edsr_cli.images import format_for
 from edsr_cli.inference import Upscaler
 from edsr_cli.jobs.batch.globs import Choice
 from edsr_cli.jobs.batch.limits import Limits
+from edsr_cli.jobs.batch.pipeline import Pipeline
 from edsr_cli.jobs.batch.recipe import Recipe, weights_digest
 from edsr_cli.jobs.batch.record import Record
 from edsr_cli.jobs.batch.roots import assign_folders
@@ -114,6 +116,19 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make it an error to read or upscale a picture."""
     monkeypatch.setattr(Upscaler, "upscale", None)
     monkeypatch.setattr(Job, "decode", None)
+
+
+def no_more_than_until_the_stop(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the network wait with all further pictures until the run is told to begin none."""
+    upscale, stop, begun, told = Upscaler.upscale, Pipeline.stop, [], threading.Event()
+
+    def wait(*arguments):
+        begun.append(1)
+        assert len(begun) <= count or told.wait(60)
+        return upscale(*arguments)
+
+    monkeypatch.setattr(Upscaler, "upscale", wait)
+    monkeypatch.setattr(Pipeline, "stop", lambda self: (stop(self), told.set()))
 
 
 def paint(path: Path, height: int = 6, width: int = 9, seed: int = 0) -> np.ndarray:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from edsr_cli.jobs.batch.flow import AbandonedError, Channel, Crew, Room
 
 SOON = 0.05  # seconds after which something that waits is taken to wait
+LATE = 60  # seconds after which something that is to come is taken not to come
 
 
 def background(function, *arguments):
@@ -33,7 +34,7 @@ def test_room_is_bounded():
     waiting, raised = background(room.take, 1)
     assert not waiting.wait(SOON)
     room.give(4)
-    assert waiting.wait(5) and not raised
+    assert waiting.wait(LATE) and not raised
     assert room.used == 7
 
 
@@ -45,9 +46,9 @@ def test_what_is_larger_than_the_room_comes_in_alone():
     small, _ = background(room.take, 1)  # it came later, and does not overtake
     assert not small.wait(SOON)
     room.give(1)
-    assert large.wait(5) and not small.wait(SOON)
+    assert large.wait(LATE) and not small.wait(SOON)
     room.give(99)
-    assert small.wait(5)
+    assert small.wait(LATE)
 
 
 def test_a_closed_room_lets_nobody_wait():
@@ -56,7 +57,7 @@ def test_a_closed_room_lets_nobody_wait():
     ended = [background(room.take, 1) for _ in range(3)]
     room.close()
     for event, raised in ended:
-        assert event.wait(5) and isinstance(raised[0], AbandonedError)
+        assert event.wait(LATE) and isinstance(raised[0], AbandonedError)
     with pytest.raises(AbandonedError):
         room.take(0)
 
@@ -93,12 +94,12 @@ def test_channels_wait_for_items_and_for_places():
     put, _ = background(channel.put, "b")
     assert not put.wait(SOON)
     assert channel.get() == "a"
-    assert put.wait(5)
+    assert put.wait(LATE)
     assert channel.get() == "b"
     got, _ = background(channel.get)
     assert not got.wait(SOON)
     channel.finish()
-    assert got.wait(5)
+    assert got.wait(LATE)
 
 
 def test_a_closed_channel_gives_and_takes_nothing():
@@ -106,7 +107,7 @@ def test_a_closed_channel_gives_and_takes_nothing():
     channel.put("a")
     put, raised = background(channel.put, "b")
     channel.close()
-    assert put.wait(5) and isinstance(raised[0], AbandonedError)
+    assert put.wait(LATE) and isinstance(raised[0], AbandonedError)
     assert channel.get() is None and channel.ended and len(channel) == 0
     with pytest.raises(AbandonedError):
         channel.put("c")
@@ -132,7 +133,7 @@ def test_the_last_of_a_crew_says_so():
     done = threading.Event()
 
     def work(number):
-        went.wait(5)
+        went.wait(LATE)
         numbers.append(number)
         if number == 1:
             raise KeyError("bug")
@@ -141,16 +142,16 @@ def test_the_last_of_a_crew_says_so():
 
     crew = Crew("test", 3, work, done.set, crashes.append)
     crew.start()
-    assert done.wait(5) and crew.join()
+    assert done.wait(LATE) and crew.join()
     assert sorted(numbers) == [0, 1, 2]
     assert [type(error) for error in crashes] == [KeyError]
 
 
 def test_one_can_stop_waiting_for_a_crew():
     go_on = threading.Event()
-    crew = Crew("test", 2, lambda number: go_on.wait(5), lambda: None, print)
+    crew = Crew("test", 2, lambda number: go_on.wait(LATE), lambda: None, print)
     crew.start()
     begin = time.monotonic()
-    assert not crew.join(0.01) and time.monotonic() - begin < 4
+    assert not crew.join(0.01) and time.monotonic() - begin < LATE / 2
     go_on.set()
     assert crew.join()

@@ -12,7 +12,7 @@ def upscalers(*kinds, scale=4):
 @pytest.fixture(autouse=True)
 def machine(monkeypatch):
     monkeypatch.setattr("edsr_cli.inference.processors.available", lambda: 16)
-    monkeypatch.setattr("edsr_cli.inference.devices.memory_budget", lambda device: 100 << 30)
+    monkeypatch.setattr("edsr_cli.inference.memory.budget", lambda: 100 << 30)
 
 
 def test_workers_by_device_and_cores(monkeypatch):
@@ -35,6 +35,6 @@ def test_room_for_as_many_pictures_before_a_device_as_behind_it():
 def test_memory_is_what_was_asked_for_or_is_free(monkeypatch):
     limits = choose_limits(upscalers("cpu"), queue_bytes=1700)
     assert (limits.decoded_bytes, limits.upscaled_bytes) == (100, 1600)
-    monkeypatch.setattr("edsr_cli.inference.devices.memory_budget", lambda device: 3400)
+    monkeypatch.setattr("edsr_cli.inference.memory.budget", lambda: 3400)
     limits = choose_limits(upscalers("cuda"))
     assert (limits.decoded_bytes, limits.upscaled_bytes) == (100, 1600)

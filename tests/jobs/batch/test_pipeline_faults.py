@@ -3,7 +3,6 @@
 import errno
 import os
 import threading
-import time
 
 import pytest
 
@@ -15,11 +14,7 @@ from edsr_cli.jobs.batch.manifest import Manifest, ManifestError
 from edsr_cli.jobs.batch.output import OutputFolder
 from edsr_cli.jobs.batch.steps import Steps
 from edsr_cli.jobs.upscale import Status
-from tests.jobs.batch.engine import (
-    Collect,
-    contents,
-    whole,
-)
+from tests.jobs.batch.engine import Collect, contents, no_more_than_until_the_stop, whole
 
 pytestmark = pytest.mark.usefixtures("threads_end")
 
@@ -179,11 +174,7 @@ def test_a_full_disk_stops_the_run(engine, pixels, output, monkeypatch, number):
     from edsr_cli.files import atomic
 
     write, calls = atomic._RawFile.write, []
-    monkeypatch.setattr(
-        Upscaler,
-        "upscale",
-        lambda *arguments, original=Upscaler.upscale: (time.sleep(0.02), original(*arguments))[1],
-    )
+    no_more_than_until_the_stop(4, monkeypatch)
 
     def full(file, data):
         calls.append(data)

@@ -1,25 +1,28 @@
 """The threads of a batch, when they are asked to stop, or made to."""
 
 import threading
-import time
 
 import pytest
 
 from edsr_cli.inference import Upscaler
+from edsr_cli.inference.upscaler import _Work
 from edsr_cli.jobs import upscale as upscale_module
 from edsr_cli.jobs.batch.pipeline import Pipeline
 from edsr_cli.jobs.upscale import Job
-from tests.jobs.batch.engine import Collect, StopAfter, contents, whole
+from tests.jobs.batch.engine import (
+    Collect,
+    StopAfter,
+    contents,
+    no_more_than_until_the_stop,
+    whole,
+)
 
 pytestmark = pytest.mark.usefixtures("threads_end")
 
 
 def test_asked_to_stop_it_finishes_what_is_at_work(engine, pixels, output, monkeypatch):
     """And what is not begun stays for the next run."""
-    upscale = Upscaler.upscale
-    monkeypatch.setattr(
-        Upscaler, "upscale", lambda *arguments: (time.sleep(0.05), upscale(*arguments))[1]
-    )
+    no_more_than_until_the_stop(3, monkeypatch)
     batch, scanner = engine.parts()
     listener = StopAfter(batch, 2)
     summary = batch.run(scanner.walk(), [listener])
@@ -44,10 +47,7 @@ def test_a_stop_before_anything_has_begun(engine, pixels):
 
 def test_the_first_failure_can_stop_the_run(engine, pixels, monkeypatch):
     (engine.source / "00.png").touch()
-    upscale = Upscaler.upscale
-    monkeypatch.setattr(
-        Upscaler, "upscale", lambda *arguments: (time.sleep(0.05), upscale(*arguments))[1]
-    )
+    no_more_than_until_the_stop(1, monkeypatch)
     run = engine.run(fail_fast=True)
     assert run.summary.stopped == "failure"
     assert run.summary.failed == 1 and run.summary.done < 8
@@ -66,10 +66,10 @@ def test_broken_off_in_the_middle_of_a_stage(engine, pixels, output, monkeypatch
     reached, abandoned = threading.Event(), threading.Event()
     # Small strips and pieces, so that there is a middle.
     monkeypatch.setattr("edsr_cli.inference.planning._GOOD_ROWS", 1)
-    monkeypatch.setattr("edsr_cli.inference.devices.STRIP_PIXELS", {"cpu": 1})
+    monkeypatch.setattr("edsr_cli.inference.engines.torch.engine.STRIP_PIXELS", {"cpu": 1})
     owner, name = {
         "decode": (Job, "decode"),
-        "upscale": (Upscaler, "_run"),
+        "upscale": (_Work, "_put"),
         "encode": (upscale_module, "write_picture"),
     }[stage]
     original = getattr(owner, name)
@@ -82,15 +82,8 @@ def test_broken_off_in_the_middle_of_a_stage(engine, pixels, output, monkeypatch
         reached.set()
         assert abandoned.wait(60)
 
-    def strips(*arguments):
-        for reached_row in original(*arguments):
-            in_the_middle()
-            yield reached_row
-
     def signal(*arguments, **options):
-        if stage == "upscale":
-            return strips(*arguments)
-        if stage == "decode":
+        if stage != "encode":
             in_the_middle()
             return original(*arguments, **options)
         check = options["check"]
@@ -123,7 +116,7 @@ def test_a_device_that_does_not_listen_is_left_behind(engine, pixels, output, mo
 
     def stuck(*arguments):
         reached.set()
-        assert go_on.wait(20)
+        assert go_on.wait(60)
         return upscale(*arguments)
 
     monkeypatch.setattr(Upscaler, "upscale", stuck)
@@ -141,5 +134,5 @@ def test_a_device_that_does_not_listen_is_left_behind(engine, pixels, output, mo
     go_on.set()
     for thread in threading.enumerate():
         if thread.name.startswith("edsr-"):
-            thread.join(20)
+            thread.join(60)
     assert contents(output) == {}

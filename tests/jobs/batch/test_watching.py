@@ -37,12 +37,12 @@ class CountingScanner(Scanner):
 class Watched:
     """A folder, what a watcher has given of it so far, and ways to wait for more."""
 
-    def __init__(self, folder, output=None):
-        self.folder = folder
+    def __init__(self, folder, output=None, settle=SETTLE):
+        self.folder, self.settle = folder, settle
         roots = assign_folders([str(folder)], output, 4)
         self.output = roots[0].folder
         self.scanner = CountingScanner(roots, Choice(), format_for(None, "png"))
-        self.source = Watcher(self.scanner, roots, SETTLE).tasks()
+        self.source = Watcher(self.scanner, roots, settle).tasks()
         self.items = []
 
     def step(self):
@@ -66,7 +66,7 @@ class Watched:
         """Let it look a few times more: whatever it would give wrongly must have come then."""
         goal = self.scanner.looks + looks
         self.until(lambda: self.scanner.looks >= goal)
-        end = time.monotonic() + 2 * SETTLE
+        end = time.monotonic() + 2 * self.settle
         self.until(lambda: time.monotonic() > end)
 
     @property
@@ -133,34 +133,38 @@ def test_nothing_is_missed_during_the_first_look(watched):
 
 
 @pytest.mark.usefixtures("often")
-def test_a_slow_writer_is_waited_for(watched):
+def test_a_slow_writer_is_waited_for(folder):
     """The file is there all the time, and grows, whether it is looked for or not."""
-    total = 12
+    total, settle = 12, 1.0  # far more than the writer may be held up on a busy machine
+    watched = Watched(folder, settle=settle)
     watched.scanner.delay = 0.05  # so that it rests for a second after each look
-    path = watched.folder / "slow.png"
+    path = folder / "slow.png"
     path.write_bytes(b"")
 
     def write():
         with path.open("ab", buffering=0) as file:
             for _ in range(total):
                 file.write(b"row of pixels")
-                time.sleep(SETTLE / 4)
+                time.sleep(settle / 4)
 
-    writer = threading.Thread(target=write)
-    writer.start()
-    watched.until_given("slow.png")
-    assert path.stat().st_size == total * len(b"row of pixels")
-    writer.join()
-    watched.rest()
-    assert watched.names == ["slow.png"]
+    with closing(watched.source):
+        writer = threading.Thread(target=write)
+        writer.start()
+        watched.until_given("slow.png")
+        assert path.stat().st_size == total * len(b"row of pixels")
+        writer.join()
+        watched.rest()
+        assert watched.names == ["slow.png"]
 
 
-def test_a_file_that_may_still_be_written_is_not_taken_by_the_first_look(watched):
-    make(watched.folder / "fresh.png")
-    make(watched.folder / "old.png", age=100)
-    watched.until(lambda: watched.names)
-    assert watched.names == ["old.png"]
-    watched.until_given("old.png", "fresh.png")
+def test_a_file_that_may_still_be_written_is_not_taken_by_the_first_look(folder):
+    watched = Watched(folder, settle=2.0)  # more than a busy machine may take until it looks
+    with closing(watched.source):
+        make(folder / "old.png", age=100)
+        make(folder / "fresh.png")
+        watched.until(lambda: watched.names)
+        assert watched.names == ["old.png"]
+        watched.until_given("old.png", "fresh.png")
 
 
 def test_moved_in_or_away(watched, tmp_path):

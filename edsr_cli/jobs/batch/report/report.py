@@ -46,14 +46,15 @@ def check_path(path: Path, overwrite: bool = False) -> None:
     name = display_name(path)
     if path.suffix.lower() not in _JSON + _PAGE:
         raise UsageError(
-            f"{name}: a report is JSON or a page.", "Let its name end in .json or .html."
+            "a report is JSON or a page.", "Let its name end in .json or .html.", about=name
         )
     if path.is_dir():
-        raise UsageError(f"{name}: this is a folder.", "Give --report a file.")
+        raise UsageError("this is a folder.", "Give --report a file.", about=name)
     if os.path.lexists(path) and not overwrite and not is_report(path):
         raise UsageError(
-            f"{name}: this file is no report of edsr batch, and would be replaced.",
+            "this file is no report of edsr batch, and would be replaced.",
             "Give --report another name, or replace it, and all pictures, with --overwrite.",
+            about=name,
         )
     check_writable(path.parent, UsageError)
 
@@ -124,9 +125,10 @@ class Report:
                 self._failure = error
         if self._failure is not None:
             raise EdsrError(
-                f"{display_name(self._path)}: the report cannot be written, since its temporary "
+                "the report cannot be written, since its temporary "
                 f"file failed ({self._failure.strerror}).",
                 "The manifest in the output folder has what became of each picture.",
+                about=display_name(self._path),
             ) from self._failure
 
     def _write(self, summary: Summary) -> None:

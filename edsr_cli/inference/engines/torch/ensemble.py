@@ -19,7 +19,8 @@ from typing import Self, TypeVar
 import torch
 from torch import Tensor, nn
 
-from edsr_cli.inference.streaming import Node
+from edsr_cli.inference.engines.torch import costs
+from edsr_cli.inference.engines.torch.streaming import Node
 
 
 @dataclass(frozen=True)
@@ -92,11 +93,7 @@ class Average(Node):
 
     def __init__(self, networks: list[Node]) -> None:
         self.networks = networks
-        self.delay = networks[0].delay
-        self.held_bytes = sum(network.held_bytes for network in networks)
-        self.copied_bytes = sum(network.copied_bytes for network in networks)
-        self.work_bytes = max(network.work_bytes for network in networks)
-        self.multiply_adds = sum(network.multiply_adds for network in networks)
+        self.cost = costs.average([network.cost for network in networks])
 
     def push(self, rows: Tensor, last: bool) -> Tensor:
         total = self.networks[0].push(rows, last).clone()

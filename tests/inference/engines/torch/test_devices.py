@@ -4,22 +4,25 @@ import pytest
 import torch
 
 from edsr_cli.errors import UsageError
-from edsr_cli.inference import cgroups, devices
-from edsr_cli.inference.assembly import Precision
+from edsr_cli.inference import cgroups, memory
+from edsr_cli.inference.engine import Device, OutOfMemoryError, Precision
+from edsr_cli.inference.engines.torch import devices, hardware
+from edsr_cli.inference.engines.torch.engine import STRIP_PIXELS, TorchEngine
 
-CPU = torch.device("cpu")
+CPU = Device("cpu")
+ENGINE = TorchEngine()
 
 
 def test_auto_is_a_device_that_works():
-    device = devices.pick_device("auto")
-    assert device.type in devices.STRIP_PIXELS
-    assert torch.zeros(1, device=device).item() == 0
+    device = ENGINE.device("auto")
+    assert device.type in STRIP_PIXELS
+    assert torch.zeros(1, device=str(device)).item() == 0
 
 
 @pytest.mark.parametrize("name", ["gpu", "xpu", "meta", "cpu:x", "", "cuda:-1"])
 def test_unknown_devices_are_refused(name):
     with pytest.raises(UsageError) as caught:
-        devices.pick_device(name)
+        ENGINE.device(name)
     assert "device" in caught.value.message
 
 
@@ -83,48 +86,49 @@ def test_a_gpu_that_computes_nonsense_does_not_work(two_gpus, monkeypatch):
 
 
 def test_precisions():
-    assert devices.pick_precision("fp32", CPU) is Precision.FP32
-    assert devices.pick_precision("bf16", CPU) is Precision.BF16
-    assert devices.pick_precision("fp16", torch.device("cuda")) is Precision.FP16
+    assert ENGINE.precision("fp32", CPU) is Precision.FP32
+    assert ENGINE.precision("bf16", CPU) is Precision.BF16
+    assert ENGINE.precision("fp16", Device("cuda", 0)) is Precision.FP16
     with pytest.raises(UsageError, match="GPU"):
-        devices.pick_precision("fp16", CPU)
+        ENGINE.precision("fp16", CPU)
     with pytest.raises(UsageError, match="int8"):
-        devices.pick_precision("int8", CPU)
+        ENGINE.precision("int8", CPU)
 
 
 @pytest.mark.parametrize("avx512, amx", [(False, False), (True, False), (False, True)])
 def test_auto_takes_bf16_only_where_the_cpu_multiplies_it(monkeypatch, avx512, amx):
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512, raising=False)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx, raising=False)
+    monkeypatch.setattr(hardware, "multiplies_bf16", lambda: None)  # only torch can tell
     expected = Precision.BF16 if avx512 or amx else Precision.FP32
-    assert devices.pick_precision("auto", CPU) is expected
+    assert ENGINE.precision("auto", CPU) is expected
 
 
 @pytest.mark.parametrize(("capability", "expected"), [((7, 5), "fp32"), ((8, 0), "bf16")])
 def test_auto_takes_bf16_on_cuda_from_ampere_on(monkeypatch, capability, expected):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
-    assert devices.pick_precision("auto", torch.device("cuda")).value == expected
+    assert ENGINE.precision("auto", Device("cuda", 0)).value == expected
 
 
 def test_the_budget_keeps_to_a_containers_limit(monkeypatch):
     monkeypatch.setattr(cgroups, "memory_left", lambda: 500 << 20)
-    assert devices.memory_budget(CPU) == 250 << 20
+    assert ENGINE.memory(CPU) == 250 << 20
     # A full container is no reason to work in strips of one row: that would save next to nothing.
     for left in (0, 1 << 20):
         monkeypatch.setattr(cgroups, "memory_left", lambda left=left: left)
-        assert devices.memory_budget(CPU) == devices.LEAST_BUDGET
+        assert ENGINE.memory(CPU) == memory.LEAST_BUDGET
 
 
 def test_what_a_limit_leaves_for_tensors():
-    assert devices.for_tensors(300, CPU) == 200
-    assert devices.for_tensors(100 << 20, CPU) == 96 << 20
-    assert devices.for_tensors(100, torch.device("cuda")) == 100
+    assert ENGINE.memory_of(300, CPU) == 200
+    assert ENGINE.memory_of(100 << 20, CPU) == 96 << 20
+    assert ENGINE.memory_of(100, Device("cuda", 0)) == 100
 
 
 def test_budget_is_some_of_the_memory():
     import psutil
 
-    assert 0 < devices.memory_budget(CPU) < psutil.virtual_memory().total
+    assert 0 < ENGINE.memory(CPU) < psutil.virtual_memory().total
 
 
 @pytest.mark.parametrize(
@@ -146,9 +150,10 @@ def test_out_of_memory_is_told_from_other_errors(error, verdict):
 
 
 def test_the_real_error_of_an_impossible_allocation_is_recognised():
-    with pytest.raises(RuntimeError) as caught:
+    with pytest.raises(OutOfMemoryError), devices.own_errors():
         torch.empty(1 << 60, dtype=torch.uint8)
-    assert devices.is_out_of_memory(caught.value)
+    with pytest.raises(RuntimeError, match="illegal"), devices.own_errors():
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
 
 def test_convolutions_do_not_use_tf32_meanwhile():

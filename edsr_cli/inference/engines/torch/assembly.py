@@ -1,32 +1,43 @@
 """Plain network -> streamed network, node for module."""
 
-from enum import Enum
-
 import torch
 from torch import Tensor, nn
 
-from edsr_cli.inference.ensemble import VIEWS, Average, View, fold_view
-from edsr_cli.inference.streaming import Chain, Convolution, LongSkip, Node, PixelShuffle, Shift
-from edsr_cli.inference.streaming import ResidualBlock as StreamedBlock
-from edsr_cli.inference.tail import CollapsedTail, collapse
+from edsr_cli.inference.engine import Precision
+from edsr_cli.inference.engines.torch.ensemble import TRANSPOSE, VIEWS, Average, View, fold_view
+from edsr_cli.inference.engines.torch.streaming import (
+    Chain,
+    Convolution,
+    LongSkip,
+    Node,
+    PixelShuffle,
+    Shift,
+    StreamedBlock,
+)
+from edsr_cli.inference.engines.torch.tail import CollapsedTail
 from edsr_cli.model.networks import EDSR, MDSR, MeanShift, ResidualBlock, linear_tail
+from edsr_cli.model.tail import collapsed
+
+DTYPES = {
+    Precision.FP32: torch.float32,
+    Precision.BF16: torch.bfloat16,
+    Precision.FP16: torch.float16,
+}
 
 
-class Precision(Enum):
-    """Number format of the residual blocks, where nearly all the work is.
-
-    The rest (mean, head, long skip, tail) is always fp32: that is what it takes for a faster
-    format to be invisible in an 8-bit picture.
-    """
-
-    FP32 = "fp32"
-    BF16 = "bf16"
-    FP16 = "fp16"
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The element type."""
-        return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[self.value]
+def on_device(
+    network: EDSR | MDSR,
+    scale: int,
+    device: torch.device,
+    precision: Precision,
+    ensemble: bool,
+    transposed: bool,
+) -> Node:
+    """The streamed form of a network on a device; arguments as for `Engine.compile`."""
+    turned = fold_view(network, TRANSPOSE if transposed else View(0, False)).to(device)
+    if ensemble:
+        return stream_ensemble(turned, scale, precision)
+    return stream(turned, scale, precision, collapse_tail(turned, scale))
 
 
 def stream(
@@ -50,7 +61,7 @@ def stream(
     branch = network.config.scales.index(scale)
     # FP32 is the network's own format, so that tests can stream in fp64.
     own = next(network.parameters()).dtype
-    dtype = own if precision is Precision.FP32 else precision.dtype
+    dtype = own if precision is Precision.FP32 else DTYPES[precision]
     nodes: list[Node] = [_shift(network.sub_mean), _convolution(network.head[0])]
     if isinstance(network, MDSR):
         pre_process = network.pre_process[branch].children()
@@ -81,8 +92,8 @@ def stream_ensemble(
 
 
 def collapse_tail(network: EDSR | MDSR, scale: int) -> nn.Sequential:
-    """The network's tail at a scale as one convolution and pixel shuffle; see `collapse`."""
-    return collapse(linear_tail(network, scale), scale)
+    """The network's tail at a scale as one convolution and pixel shuffle; see `collapsed`."""
+    return collapsed(linear_tail(network, scale), scale)
 
 
 def _shift(mean_shift: MeanShift) -> Shift:

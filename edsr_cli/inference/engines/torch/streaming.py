@@ -27,26 +27,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from edsr_cli.inference.engines.torch import costs
+from edsr_cli.inference.engines.torch.costs import Cost
+
 
 class Node(ABC):
     """One step of a streamed network. Subclasses hold weights and, between calls, rows.
 
     Attributes:
-        delay: how many input rows beyond output row y the node must have seen to give row y,
-            which is also how far to each side it looks: its receptive-field radius.
-        held_bytes: bytes held between calls for each column of its input.
-        copied_bytes: bytes of what is held that are there twice for a moment in a call, for each
-            column of its input.
-        work_bytes: largest number of bytes in use during a call, for each pixel of the strip,
-            not counting what is held.
-        multiply_adds: for each pixel of the node's input.
+        cost: what it costs.
     """
 
-    delay: int = 0
-    held_bytes: int = 0
-    copied_bytes: int = 0
-    work_bytes: int = 0
-    multiply_adds: int = 0
+    cost: Cost
 
     @abstractmethod
     def push(self, rows: Tensor, last: bool) -> Tensor:
@@ -127,13 +119,9 @@ class Convolution(Node):
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         self.weight = weight.contiguous(memory_format=torch.channels_last)
         self.bias = bias
-        self.delay = weight.shape[-1] // 2
-        self.buffer = RowBuffer(self.delay)
         outputs, inputs, kernel, _ = weight.shape
-        self.held_bytes = (kernel - 1) * inputs * weight.element_size()
-        # The strip, the window made from it, and the output.
-        self.work_bytes = (2 * inputs + outputs) * weight.element_size()
-        self.multiply_adds = weight.numel()
+        self.cost = costs.convolution(inputs, outputs, kernel, weight.element_size())
+        self.buffer = RowBuffer(self.cost.delay)
 
     def push(self, rows: Tensor, last: bool) -> Tensor:
         return self.apply(self.window(rows, last))
@@ -143,7 +131,7 @@ class Convolution(Node):
 
     def fresh(self) -> Self:
         node = copy.copy(self)
-        node.buffer = RowBuffer(self.delay)
+        node.buffer = RowBuffer(self.cost.delay)
         return node
 
     def window(self, rows: Tensor, last: bool) -> Tensor:
@@ -152,12 +140,12 @@ class Convolution(Node):
 
     def apply(self, window: Tensor) -> Tensor:
         """The second half of `push`: convolve, with zeros left and right only."""
-        if window.shape[2] <= 2 * self.delay:
+        if window.shape[2] <= 2 * self.cost.delay:
             return window.new_empty(window.shape[0], len(self.bias), 0, window.shape[3])
-        return F.conv2d(window, self.weight, self.bias, padding=(0, self.delay))
+        return F.conv2d(window, self.weight, self.bias, padding=(0, self.cost.delay))
 
 
-class ResidualBlock(Node):
+class StreamedBlock(Node):
     """x + convolution(relu(convolution(x))).
 
     The identity branch needs no rows of its own: when the second convolution can finish a row, that
@@ -173,14 +161,9 @@ class ResidualBlock(Node):
         self, first: Convolution, second: Convolution, precision: torch.dtype | None = None
     ) -> None:
         self.first, self.second = first, second
-        self.delay = first.delay + second.delay
         inputs, element = first.weight.shape[1], first.weight.element_size()
         larger = inputs * ((precision or first.weight.dtype).itemsize - element)
-        self.held_bytes = first.held_bytes + second.held_bytes + 2 * first.delay * larger
-        # At the second convolution: the block's window, the branch's strip and window, the output.
-        # Strip, window and output are those of x.
-        self.work_bytes = first.work_bytes + second.work_bytes + 3 * larger
-        self.multiply_adds = first.multiply_adds + second.multiply_adds
+        self.cost = costs.residual_block(first.cost, second.cost, larger)
         self._finished = 0  # rows of the picture given so far
 
     def push(self, rows: Tensor, last: bool) -> Tensor:
@@ -217,12 +200,7 @@ class LongSkip(Node):
 
     def __init__(self, body: "Chain", features: int, precision: torch.dtype) -> None:
         self.body, self.precision = body, precision
-        self.delay = body.delay
-        self.held_bytes = body.held_bytes + body.delay * features * 4
-        # What waits is there twice while new rows are put behind it.
-        self.copied_bytes = body.delay * features * 4
-        self.work_bytes = body.work_bytes + 3 * features * 4
-        self.multiply_adds = body.multiply_adds
+        self.cost = costs.long_skip(body.cost, features)
         self._waiting: Tensor | None = None
 
     def push(self, rows: Tensor, last: bool) -> Tensor:
@@ -250,7 +228,7 @@ class Shift(Node):
 
     def __init__(self, shift: Tensor) -> None:
         self.shift = shift.view(1, -1, 1, 1)
-        self.work_bytes = 2 * len(shift) * 4
+        self.cost = costs.shift(len(shift))
 
     def push(self, rows: Tensor, last: bool) -> Tensor:
         return rows + self.shift
@@ -264,6 +242,7 @@ class PixelShuffle(Node):
 
     def __init__(self, factor: int) -> None:
         self.factor = factor
+        self.cost = Cost(growth=factor**2)
 
     def push(self, rows: Tensor, last: bool) -> Tensor:
         return F.pixel_shuffle(rows, self.factor).contiguous(memory_format=torch.channels_last)
@@ -285,14 +264,7 @@ class Chain(Node):
 
     def __init__(self, nodes: Iterable[Node]) -> None:
         self.nodes: Sequence[Node] = tuple(nodes)
-        self.delay = sum(node.delay for node in self.nodes)
-        self.held_bytes = sum(node.held_bytes for node in self.nodes)
-        self.copied_bytes = sum(node.copied_bytes for node in self.nodes)
-        self.work_bytes = max(node.work_bytes for node in self.nodes)
-        area = 1  # pixels that a pixel of the chain's input has become
-        for node in self.nodes:
-            self.multiply_adds += node.multiply_adds * area
-            area *= node.factor**2 if isinstance(node, PixelShuffle) else 1
+        self.cost = costs.chain([node.cost for node in self.nodes])
         self._limit: int | None = None
 
     def limit_rows(self, limit: int) -> None:

@@ -6,17 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from edsr_cli.inference.assembly import Precision, collapse_tail, stream
-from edsr_cli.inference.streaming import Chain, Convolution, Node, ResidualBlock
-from edsr_cli.model.networks import (
-    MDSR,
-    NetworkConfig,
-    build,
-    edsr,
-    edsr_baseline,
-    mdsr,
-    mdsr_baseline,
-)
+from edsr_cli.inference.engine import Precision
+from edsr_cli.inference.engines.torch.assembly import collapse_tail, stream
+from edsr_cli.inference.engines.torch.streaming import Chain, Convolution, Node, StreamedBlock
+from edsr_cli.model.config import NetworkConfig, edsr, edsr_baseline, mdsr, mdsr_baseline
+from edsr_cli.model.networks import MDSR, build
 from tests.exact import CASES, exact_network, exact_picture, plain, run, streamed
 
 sizes = st.integers(1, 14)
@@ -108,7 +102,7 @@ def test_delay_is_the_receptive_field_radius(config, radius):
         network = build(config)
     scale = config.scales[-1]
     tail = nn.Sequential(nn.Conv2d(config.features, 3 * scale**2, 5), nn.PixelShuffle(scale))
-    assert stream(network, scale, collapsed=tail).delay == radius
+    assert stream(network, scale, collapsed=tail).cost.delay == radius
 
 
 def test_output_depends_on_exactly_the_radius():
@@ -119,13 +113,13 @@ def test_output_depends_on_exactly_the_radius():
     changed[:, :, 0] += 1
     difference = (run(node, changed, 40) - run(node, picture, 40)).abs().amax((0, 1, 3))
     affected = int(difference.nonzero().max()) // 2  # the last LR row that differs
-    assert affected == node.delay
+    assert affected == node.cost.delay
 
 
 def convolutions(node: Node) -> list[Convolution]:
     if isinstance(node, Convolution):
         return [node]
-    if isinstance(node, ResidualBlock):
+    if isinstance(node, StreamedBlock):
         return [node.first, node.second]
     children = getattr(node, "nodes", None) or [getattr(node, "body", None)]
     return [leaf for child in children if child is not None for leaf in convolutions(child)]
@@ -182,7 +176,7 @@ def test_held_bytes_are_what_is_held():
         held += leaf.buffer._held.nbytes
     long_skip, tail = node.nodes[2], node.nodes[3]
     held += long_skip._waiting.nbytes + tail.buffer._held.nbytes
-    assert held == node.held_bytes * width
+    assert held == node.cost.held_bytes * width
 
 
 def test_multiply_adds_follow_from_the_layers():
@@ -191,7 +185,7 @@ def test_multiply_adds_follow_from_the_layers():
     head = network.head[0].weight.numel()
     upsampler = 64 * 256 * 9
     last = 64 * 3 * 9
-    assert stream(network, 4).multiply_adds == head + whole + upsampler * (1 + 4) + last * 16
+    assert stream(network, 4).cost.multiply_adds == head + whole + upsampler * (1 + 4) + last * 16
 
 
 @pytest.mark.parametrize("precision", [Precision.FP32, Precision.BF16])
@@ -213,4 +207,4 @@ def test_what_is_held_between_strips_is_what_plans_count(config, scale, precisio
         for _ in range(10):
             node.push(torch.zeros(1, 3, 8, width), False)
     new = {key: size for key, size in held().items() if key not in before}
-    assert sum(new.values()) == width * node.held_bytes
+    assert sum(new.values()) == width * node.cost.held_bytes

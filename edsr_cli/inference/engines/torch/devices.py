@@ -1,31 +1,19 @@
-"""What the machine offers: devices, number formats, free memory, and how it says "no more"."""
+"""What torch finds on the machine: devices, their numbers and memory; how it says "no more"."""
 
-import ctypes
 import logging
-import sys
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
-import psutil
 import torch
 from torch.nn import functional as F
 
 from edsr_cli.errors import UsageError
-from edsr_cli.inference import cgroups
-from edsr_cli.inference.assembly import Precision
+from edsr_cli.inference import memory, processors
+from edsr_cli.inference.engine import OutOfMemoryError
 
 logger = logging.getLogger(__name__)
-
-STRIP_PIXELS = {"cpu": 1 << 15, "mps": 1 << 18, "cuda": 1 << 19}
-"""Pixels in a strip: on a CPU as many as its caches like, on a GPU enough to keep it busy."""
-
-LEAST_BUDGET = 32 << 20
-"""Bytes that are worked in on a CPU however little seems to be free: Python and torch alone take
-ten times that, so that it hardly changes whether there is enough; it does change the speed."""
-
-_M_MMAP_THRESHOLD = -3  # malloc.h
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -70,7 +58,7 @@ def _named(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError:
         device = torch.device("meta")
-    if device.type not in STRIP_PIXELS:
+    if device.type not in ("cpu", "cuda", "mps"):
         raise UsageError(f"There is no device {name!r}.", "Use auto, cpu, cuda, cuda:N or mps.")
     if device.type == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -117,34 +105,8 @@ def describe(device: torch.device) -> str:
     return str(device)
 
 
-def pick_precision(name: str, device: torch.device) -> Precision:
-    """The number format that a user names.
-
-    Args:
-        name: "fp32", "bf16", "fp16", or "auto": bf16 where the device multiplies it natively,
-            else fp32.
-        device: where the network will run.
-
-    Raises:
-        UsageError: the format is unknown, or cannot be used on the device.
-    """
-    if name == "auto":
-        return Precision.BF16 if _has_fast_bf16(device) else Precision.FP32
-    try:
-        precision = Precision(name)
-    except ValueError:
-        raise UsageError(
-            f"There is no precision {name!r}.", "Use auto, fp32, bf16 or fp16."
-        ) from None
-    if precision is Precision.FP16 and device.type == "cpu":
-        raise UsageError(
-            "fp16 is for GPUs: on a CPU it would be far slower than fp32.",
-            "Use --precision auto.",
-        )
-    return precision
-
-
-def _has_fast_bf16(device: torch.device) -> bool:
+def has_fast_bf16(device: torch.device) -> bool:
+    """Whether a device multiplies bf16 natively."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type == "cpu":
@@ -156,41 +118,13 @@ def _has_fast_bf16(device: torch.device) -> bool:
 
 
 def memory_budget(device: torch.device) -> int:
-    """Bytes that rows of features may take on a device now, with a margin for everything else."""
+    """Bytes that rows of features may take on a GPU now, with a margin for everything else."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return (free + unused) * 8 // 10
-    left = cgroups.memory_left()
-    available = psutil.virtual_memory().available
-    if left is not None:
-        available = min(available, left)
-    if device.type == "mps":
-        spare = torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
-        return min(spare, available) * 8 // 10
-    return max(available // 2, LEAST_BUDGET)
-
-
-def for_tensors(limit: int, device: torch.device) -> int:
-    """What a limit on memory leaves for tensors, in bytes.
-
-    On a CPU the code that oneDNN generates for each shape of strip, and the reordered weights that
-    it works with, take some 4 MB (measured with networks of 64 and 256 features).
-    """
-    return limit - min(limit // 3, 4 << 20) if device.type == "cpu" else limit
-
-
-def keep_no_freed_memory() -> None:
-    """Have large tensors on the CPU go back to the system as soon as they are freed.
-
-    The malloc of glibc begins like this, and learns from programs that free large blocks to keep
-    them; strips, which differ in size, then leave holes, and 30 MB of tensors took 47. Other
-    systems do not learn that. It is for the whole process, so it is done only where memory counts
-    for more than speed.
-    """
-    if sys.platform.startswith("linux"):
-        with suppress(AttributeError, OSError, TypeError):  # another C library, such as musl
-            ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 17)
+    spare = torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
+    return min(spare, memory.available()) * 8 // 10
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -207,6 +141,22 @@ def is_out_of_memory(error: BaseException) -> bool:
         "could not create a primitive",  # oneDNN, whatever it lacked; seen when memory was short
     )
     return isinstance(error, RuntimeError) and any(phrase in str(error) for phrase in phrases)
+
+
+@contextmanager
+def own_errors() -> Iterator[None]:
+    """Raise our own error where memory runs out in the block.
+
+    Raises:
+        OutOfMemoryError: it has.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        # Its frames would keep tensors alive.
+        raise OutOfMemoryError(str(error)) from error.with_traceback(None)
 
 
 def release_memory(device: torch.device) -> None:
@@ -257,3 +207,15 @@ def exact_convolutions() -> Iterator[None]:
         yield
     finally:
         _exact_convolutions.leave()
+
+
+def _use_threads(threads: int) -> None:
+    """Compute with so many on the CPU; 0 for what torch has chosen, if there is room for that."""
+    now = torch.get_num_threads()
+    wanted = threads or min(now, processors.available())
+    if wanted != now:
+        logger.debug("computing with %d threads instead of %d", wanted, now)
+        torch.set_num_threads(wanted)
+
+
+processors.follow(_use_threads)

@@ -1,8 +1,9 @@
 import pytest
 import torch
 
-from edsr_cli.inference.ensemble import TRANSPOSE, VIEWS, Average, View, fold_view
-from edsr_cli.model.networks import NetworkConfig, build
+from edsr_cli.inference.engines.torch.ensemble import TRANSPOSE, VIEWS, Average, View, fold_view
+from edsr_cli.model.config import NetworkConfig
+from edsr_cli.model.networks import build
 from tests.exact import CASES, exact_network, exact_picture, plain, run, streamed
 
 # Random float64 weights: unlike the exact ones, they are not symmetric by accident.
@@ -64,6 +65,6 @@ def test_ensemble_holds_eight_times_the_rows_but_works_on_one_view_at_a_time():
     network = exact_network(CASES[0][0])
     one, eight = streamed(network, 2), streamed(network, 2, ensemble=True)
     assert isinstance(eight, Average)
-    assert eight.held_bytes == 8 * one.held_bytes
-    assert eight.work_bytes == one.work_bytes
-    assert eight.multiply_adds == 8 * one.multiply_adds
+    assert eight.cost.held_bytes == 8 * one.cost.held_bytes
+    assert eight.cost.work_bytes == one.cost.work_bytes
+    assert eight.cost.multiply_adds == 8 * one.cost.multiply_adds

@@ -8,13 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from edsr_cli.inference import Precision, Upscaler, devices
-from edsr_cli.inference.streaming import Node
-from edsr_cli.inference.streams import KEPT, Streams
+from edsr_cli.inference import Upscaler
+from edsr_cli.inference.engines.torch import devices
+from edsr_cli.inference.engines.torch.streaming import Node
 from tests.exact import CASES, exact_network, exact_picture, run, streamed
-from tests.inference.test_upscaler import picture
-
-CPU = torch.device("cpu")
+from tests.inference.engines.torch.test_upscaling import picture
 
 
 @pytest.fixture
@@ -69,22 +67,6 @@ def test_a_limit_on_rows_is_one_pictures_own(ensemble):
         False,
         False,
     ]
-
-
-def test_few_streams_are_kept():
-    streams = Streams(exact_network(CASES[0][0]), 2, CPU)
-    bf16 = streams.get(False, Precision.BF16, False)
-    ensemble = streams.get(True, Precision.FP32, False)
-    # The mean of all views is the same whichever way a picture lies.
-    assert streams.get(True, Precision.FP32, True) is ensemble
-    upright = streams.get(False, Precision.FP32, False)
-    sideways = streams.get(False, Precision.FP32, True)
-    assert upright is not sideways
-    assert list(streams.kept.values()) == [upright, sideways]
-    assert streams.get(False, Precision.FP32, False) is upright
-    assert streams.get(False, Precision.BF16, False) is not bf16
-    assert len(streams.kept) == KEPT
-    assert streams.get(False, Precision.FP32, False) is upright  # it was used after the other
 
 
 @pytest.mark.parametrize(("config", "scale"), [CASES[0], CASES[2], CASES[4]])

@@ -10,7 +10,8 @@ import pytest
 from torch.profiler import ProfilerActivity, profile
 
 from edsr_cli.inference import Upscaler
-from edsr_cli.model.networks import NetworkConfig, build
+from edsr_cli.model.config import NetworkConfig
+from edsr_cli.model.networks import build
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs the resource module")
 
@@ -19,7 +20,8 @@ import json, resource, sys
 import numpy as np
 from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.inference import Upscaler
-from edsr_cli.model.networks import NetworkConfig, build
+from edsr_cli.model.config import NetworkConfig
+from edsr_cli.model.networks import build
 
 height, width, ensemble, bundled = json.loads(sys.argv[1])
 network = load_network("edsr-free", 2).network if bundled else build(
@@ -97,7 +99,7 @@ def test_tensors_keep_to_the_plan(architecture, scales, features, ensemble, rows
     plan = upscaler.plan(90, 60, ensemble)
     budget = plan.footprint.bytes(60, rows)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("edsr_cli.inference.devices.memory_budget", lambda device: budget)
+        patch.setattr("edsr_cli.inference.memory.budget", lambda: budget)
         upscaler.upscale(pixels, ensemble)  # what is made once
         plan = upscaler.plan(90, 60, ensemble)
         used = peak_of_tensors(upscaler, pixels, ensemble)

@@ -2,9 +2,11 @@ import pytest
 import torch
 from torch import nn
 
-from edsr_cli.inference.assembly import collapse_tail
-from edsr_cli.inference.tail import CollapsedTail, collapse
-from edsr_cli.model.networks import Upsampler, build, convolution, edsr_baseline
+from edsr_cli.inference.engines.torch.assembly import collapse_tail
+from edsr_cli.inference.engines.torch.tail import CollapsedTail
+from edsr_cli.model.config import edsr_baseline
+from edsr_cli.model.networks import Upsampler, build, convolution
+from edsr_cli.model.tail import collapsed
 from tests.exact import run
 
 
@@ -12,11 +14,11 @@ from tests.exact import run
 def test_collapsed_tail_equals_the_plain_one_away_from_the_border(scale):
     torch.manual_seed(0)
     tail = nn.Sequential(*Upsampler(scale, 5), convolution(5, 3, 3)).double()
-    collapsed = collapse(tail, scale)
+    one = collapsed(tail, scale)
     x = torch.randn(2, 5, 9, 8).double()
     with torch.inference_mode():
         inner = (..., slice(scale, -scale), slice(scale, -scale))
-        difference = (collapsed(x) - tail(x)).abs()
+        difference = (one(x) - tail(x)).abs()
     assert difference[inner].max() < 1e-13
     # The border is what CollapsedTail mends; were it equal too, that code would be idle.
     assert difference.max() > 1e-3
@@ -31,7 +33,7 @@ def test_streamed_tail_equals_the_plain_one_everywhere(scale, size, strip):
     x = torch.randn(1, 4, *size).double()
     with torch.inference_mode():
         expected = tail(x)
-    node = CollapsedTail(tail, collapse(tail, scale))
+    node = CollapsedTail(tail, collapsed(tail, scale))
     assert (run(node, x, strip) - expected).abs().max() < 1e-13
 
 

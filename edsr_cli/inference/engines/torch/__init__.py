@@ -1,0 +1,14 @@
+"""PyTorch as an engine: CPUs, NVIDIA's and AMD's GPUs, Apple's.
+
+    engine      what the upscaler sees; imports the rest, and torch, only when it has to
+    hardware    what can be told of the machine without torch
+    costs       memory and work of a network, in integers
+    devices     what the machine offers, and how torch says that something is amiss
+    assembly    the plain network -> the streamed one
+    streaming   its nodes
+    tail        the node behind the body
+    ensemble    the eight views, folded into the weights
+    transfer    arrays to tensors and back
+
+Nothing outside of it, of `edsr_cli.model.networks` and of training imports torch.
+"""

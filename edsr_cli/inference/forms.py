@@ -1,0 +1,47 @@
+"""The forms in which a network is computed: made when first needed, few of them kept."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+
+from edsr_cli.inference.engine import Compiled, Precision
+
+KEPT = 2
+"""Forms that are kept: pictures of both orientations, or both number formats where one overflows at
+times. Each is a copy of the weights, with the self-ensemble eight of them."""
+
+Make = Callable[[Precision, bool, bool], Compiled]
+"""Compiles in a number format, as the mean of all views, for transposed pictures; see
+`edsr_cli.inference.engine.Engine.compile`."""
+
+
+class Forms:
+    """A network's compiled forms; any thread may ask for them.
+
+    Args:
+        make: makes one.
+
+    Attributes:
+        kept: those that were asked for last, the latest at the end.
+    """
+
+    def __init__(self, make: Make) -> None:
+        self._make = make
+        self.kept: OrderedDict[tuple[Precision, bool, bool], Compiled] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, precision: Precision, ensemble: bool, transposed: bool) -> Compiled:
+        """A form; see `Make`.
+
+        Raises:
+            OutOfMemoryError: its weights do not fit on the device.
+        """
+        # The mean of all views is the same whichever way the picture lies.
+        key = (precision, ensemble, transposed and not ensemble)
+        with self._lock:
+            if key not in self.kept:
+                while len(self.kept) >= KEPT:
+                    self.kept.popitem(last=False)
+                self.kept[key] = self._make(*key)
+            self.kept.move_to_end(key)
+            return self.kept[key]

@@ -1,0 +1,56 @@
+import ast
+import builtins
+import copy
+import pickle
+from pathlib import Path
+
+import pytest
+
+import edsr_cli
+from edsr_cli.errors import EdsrError, FileError, Kind, PictureError, WeightsError
+
+
+def test_the_parts_are_put_together_once() -> None:
+    error = PictureError("it is empty.", "Copy it again.", about="a.png", kind=Kind.UNREADABLE)
+    assert str(error) == "a.png: it is empty. Copy it again."
+    assert error.message == "a.png: it is empty." and error.what == "it is empty."
+    assert str(EdsrError("It is over.")) == "It is over."
+    assert EdsrError("it is over.", about=Path("a")).about == "a"
+
+
+def test_a_class_tells_the_kind_unless_the_disk_is_full() -> None:
+    assert EdsrError("x").kind is None and FileError("x", kind=Kind.NAME).kind is Kind.NAME
+    assert WeightsError("x", kind=Kind.NAME).kind is Kind.WEIGHTS
+    assert WeightsError("x", kind=Kind.DISK_FULL).kind is Kind.DISK_FULL
+
+
+@pytest.mark.parametrize("again", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))])
+def test_errors_can_be_sent_elsewhere(again) -> None:
+    error = again(FileError("it is full.", "Make room.", about="a", kind=Kind.DISK_FULL))
+    assert str(error) == "a: it is full. Make room." and error.kind is Kind.DISK_FULL
+
+
+def test_what_an_error_is_about_is_data() -> None:
+    """No error begins with a name and a colon in its words: that is what `about` is for."""
+    package = Path(edsr_cli.__file__).parent
+    wrong = [
+        f"{path.relative_to(package)}:{node.lineno}"
+        for path in package.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and (node.func.id == "error" or node.func.id.endswith("Error"))
+        and node.func.id not in vars(builtins)
+        and node.args
+        and _begins_with_a_name(node.args[0])
+    ]
+    assert not wrong
+
+
+def _begins_with_a_name(text: ast.expr) -> bool:
+    match text:
+        case ast.JoinedStr(values=[ast.FormattedValue(conversion=-1), ast.Constant() as tail, *_]):
+            return str(tail.value).startswith(": ")
+        case ast.Constant(value=str(whole)):
+            return whole.startswith(("standard input: ", "standard output: "))
+    return False
