@@ -10,8 +10,7 @@ from edsr_cli.errors import PictureError
 from edsr_cli.images import decode, probe
 from edsr_cli.images.alpha import UNCOVERED
 from edsr_cli.images.colour import icc
-
-from . import builders
+from tests.images import builders
 
 RGB = builders.gradient(17, 33)
 GREY = RGB[..., 0]

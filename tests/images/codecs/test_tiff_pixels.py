@@ -13,8 +13,7 @@ from PIL import Image
 from edsr_cli.errors import PictureError
 from edsr_cli.images import decode, probe
 from edsr_cli.images.alpha import UNCOVERED
-
-from . import builders
+from tests.images import builders
 
 RGB = builders.gradient()
 GREY = RGB[..., 0]

@@ -15,8 +15,7 @@ from edsr_cli.errors import PictureError
 from edsr_cli.images import FORMATS, Metadata, decode, encode, formats, from_pil
 from edsr_cli.images.colour import icc
 from edsr_cli.images.colour import spaces as colour_spaces
-
-from . import builders
+from tests.images import builders
 
 # All corners of the cube, greys, and colours in between.
 _STEPS = np.array([0, 8, 40, 96, 160, 224, 255], np.uint8)

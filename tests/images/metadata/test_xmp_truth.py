@@ -6,8 +6,7 @@ import pytest
 from edsr_cli.images.metadata import xmp
 from edsr_cli.images.metadata.xmp_truth import Turn, upright, written
 from edsr_cli.pixels.arrays import upright as upright_pixels
-
-from . import rich
+from tests.images import rich
 
 TURN = Turn(1, rich.WIDTH, rich.HEIGHT)
 PREFIXES = {

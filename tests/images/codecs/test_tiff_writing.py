@@ -9,8 +9,7 @@ from edsr_cli.images import Metadata
 from edsr_cli.images.codecs import tiff_writing as tiff
 from edsr_cli.images.colour import icc
 from edsr_cli.images.metadata import exif as exif_data
-
-from . import builders
+from tests.images import builders
 
 FULL = Metadata(
     icc_profile=icc.srgb_profile(),

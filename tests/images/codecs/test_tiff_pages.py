@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from edsr_cli.errors import PictureError
 from edsr_cli.images import decode, probe
 from edsr_cli.images.colour import icc
-
-from . import builders
+from tests.images import builders
 
 BIG, SMALL = builders.gradient(24, 40), builders.gradient(6, 10)
 MASK = np.zeros((24, 40), np.uint8)

@@ -7,8 +7,7 @@ import pytest
 from PIL import Image
 
 from edsr_cli.images.formats import codec_of
-
-from . import builders
+from tests.images import builders
 
 WIDE = np.zeros((2, 3, 3), np.uint16)
 GREY = np.zeros((2, 3), np.uint16)

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
 from edsr_cli.images.metadata import exif
-
-from . import builders
+from tests.images import builders
 
 ORDERS = pytest.mark.parametrize("order", ["<", ">"])
 

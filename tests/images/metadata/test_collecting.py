@@ -9,8 +9,7 @@ from edsr_cli.images import Metadata, decode
 from edsr_cli.images.formats import codec_of
 from edsr_cli.images.guard import limits
 from edsr_cli.images.metadata import MAX_EXIF_BYTES
-
-from . import builders, rich
+from tests.images import builders, rich
 
 XMP = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a tiff:Orientation="6" tiff:ImageWidth="640"/>'

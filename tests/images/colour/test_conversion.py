@@ -8,8 +8,7 @@ from edsr_cli.errors import PictureError
 from edsr_cli.images.alpha import UNCOVERED
 from edsr_cli.images.colour import icc
 from edsr_cli.images.colour.conversion import Samples, samples_to_rgb, to_rgb
-
-from . import builders
+from tests.images import builders
 
 RGB = builders.gradient()
 GREY = RGB[..., 0]

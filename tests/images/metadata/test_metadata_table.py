@@ -18,9 +18,8 @@ from edsr_cli.errors import PictureError
 from edsr_cli.images import FORMATS, OutputFormat, decode, write_picture
 from edsr_cli.images.provenance import provenance
 from tests.conftest import REPOSITORY
-
-from . import rich
-from .rich import SCALE, Fact, Rich
+from tests.images import rich
+from tests.images.rich import SCALE, Fact, Rich
 
 PICTURES = rich.pictures()
 PAGE = REPOSITORY / "docs" / "colour-and-metadata.md"

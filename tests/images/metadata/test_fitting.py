@@ -16,8 +16,7 @@ from edsr_cli.images.metadata import exif as exif_data
 from edsr_cli.images.metadata import iptc, xmp
 from edsr_cli.images.picture import OutputFormat, Text
 from edsr_cli.images.provenance import provenance
-
-from . import builders, rich
+from tests.images import builders, rich
 
 RECORD = provenance("model", 2)
 by_xmp = pytest.mark.parametrize("output", [formats.JPEG, formats.WEBP, formats.TIFF, formats.AVIF])

@@ -11,8 +11,7 @@ from edsr_cli.images.metadata import exif as exif_data
 from edsr_cli.images.metadata import exif_writing
 from edsr_cli.images.metadata.exif_writing import FIRST, ExifWriter
 from edsr_cli.images.provenance import provenance
-
-from . import builders, rich
+from tests.images import builders, rich
 
 ORDERS = pytest.mark.parametrize("order", ["<", ">"])
 CAMERA = exif_data.EXIF_IFD

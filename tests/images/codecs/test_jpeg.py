@@ -7,8 +7,7 @@ from PIL import Image
 
 from edsr_cli.images import decode
 from edsr_cli.images.codecs import jpeg
-
-from . import builders
+from tests.images import builders
 
 NOTE = "the file is damaged: parts of the picture may be wrong"
 _Y, _X = np.mgrid[:90, :131]

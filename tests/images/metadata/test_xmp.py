@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edsr_cli.images.metadata import xmp
-
-from . import rich
+from tests.images import rich
 
 MAIN = rich.RICH_XMP
 

@@ -6,8 +6,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from edsr_cli.images.colour import icc
-
-from . import builders
+from tests.images import builders
 
 
 def test_srgb_profile_is_always_the_same_and_leaves_srgb_alone() -> None:

@@ -9,8 +9,7 @@ from PIL import Image
 
 from edsr_cli.images import decode, probe
 from edsr_cli.images.colour import icc
-
-from . import builders
+from tests.images import builders
 
 GREY = builders.gradient()[..., 0]
 GREY_ALPHA_16 = np.dstack([GREY.astype(np.uint16) * 250, np.full(GREY.shape, 65535, np.uint16)])
