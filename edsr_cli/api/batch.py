@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from edsr_cli.api.opening import open_network, put_on_device
+from edsr_cli.checkpoints.checkpoint import weights_digest
 from edsr_cli.errors import UsageError
 from edsr_cli.images import DEFAULT_MAX_PIXELS, format_for
 from edsr_cli.images.alpha import check_format
 from edsr_cli.inference import Upscaler
 from edsr_cli.jobs.batch.globs import Choice
 from edsr_cli.jobs.batch.limits import choose_limits
-from edsr_cli.jobs.batch.recipe import Recipe, weights_digest
+from edsr_cli.jobs.batch.recipe import Recipe
 from edsr_cli.jobs.batch.record import Record
-from edsr_cli.jobs.batch.report import About, Report, check_path
 from edsr_cli.jobs.batch.roots import Root, assign_folders
 from edsr_cli.jobs.batch.run import Batch, Listener, State
 from edsr_cli.jobs.batch.scanning import Scanner
@@ -26,7 +26,8 @@ from edsr_cli.jobs.upscale import Settings
 from edsr_cli.options.definition import takes
 from edsr_cli.options.pictures import BatchOptions
 from edsr_cli.progress import Called, Progress, calling
-from edsr_cli.restoration.networks import networks_of, restore_label
+from edsr_cli.report import About, Report, check_path
+from edsr_cli.restoration.networks import restore_label, weights_of
 
 logger = logging.getLogger(__name__)
 
@@ -130,7 +131,7 @@ def prepare(options: BatchOptions, progress: Progress) -> Prepared:
     )
     recipe = Recipe(
         name,
-        weights_digest(*networks_of(first)),
+        weights_digest(*weights_of(first)),
         first.scale,
         options.ensemble,
         first.precision.value,

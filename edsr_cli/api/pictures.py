@@ -13,8 +13,8 @@ from edsr_cli.api.opening import open_upscaler
 from edsr_cli.files.names import display_name
 from edsr_cli.images import decode, from_pil, to_pil
 from edsr_cli.images.alpha import DROP, UNCOVERED, applied, enlarged
+from edsr_cli.images.picture import Compression
 from edsr_cli.images.provenance import provenance
-from edsr_cli.images.quality import Compression
 from edsr_cli.inference import Progress, Tile, Upscaler
 from edsr_cli.inference.upscaler import check_tile
 from edsr_cli.options.definition import takes

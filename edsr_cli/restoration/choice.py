@@ -7,7 +7,7 @@ where the gains of neighbouring strengths are equal, and these are the threshold
 import hashlib
 from dataclasses import dataclass
 
-from edsr_cli.images.quality import Compression
+from edsr_cli.images.picture import Compression
 from edsr_cli.pixels.arrays import Pixels
 from edsr_cli.restoration.grid import jpeg_quality
 from edsr_cli.restoration.noise import noise_level
