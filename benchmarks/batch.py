@@ -40,18 +40,19 @@ import numpy as np
 from PIL import Image
 from streaming import machine
 
+from edsr_cli.checkpoints.checkpoint import weights_digest
 from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.images import decode, format_for
-from edsr_cli.images.rounding import to_uint8
 from edsr_cli.inference import Upscaler
 from edsr_cli.jobs.batch.globs import Choice
 from edsr_cli.jobs.batch.limits import choose_limits
-from edsr_cli.jobs.batch.recipe import Recipe, weights_digest
+from edsr_cli.jobs.batch.recipe import Recipe
 from edsr_cli.jobs.batch.roots import assign_folders
 from edsr_cli.jobs.batch.run import Batch
 from edsr_cli.jobs.batch.scanning import Scanner
 from edsr_cli.jobs.batch.summary import Summary
 from edsr_cli.jobs.upscale import Settings
+from edsr_cli.pixels.depth import to_uint8
 
 MODEL = "edsr-free"
 COMMAND = [sys.executable, "-m", "edsr_cli"]
@@ -99,7 +100,7 @@ def pipeline(upscaler: Upscaler, folder: Path, output: Path) -> Summary:
     form = format_for(None, "png")
     recipe = Recipe(
         MODEL,
-        weights_digest(upscaler.network),
+        weights_digest(upscaler.weights),
         upscaler.scale,
         False,
         upscaler.precision.value,
@@ -145,7 +146,7 @@ def main() -> None:
     width, height = map(int, arguments.size.split("x"))
     options = ["-s", str(arguments.scale), "-d", arguments.device]
     upscaler = Upscaler(
-        load_network(MODEL, arguments.scale).network, arguments.scale, arguments.device
+        load_network(MODEL, arguments.scale).checkpoint, arguments.scale, arguments.device
     )
     with tempfile.TemporaryDirectory() as temporary:
         inputs = Path(temporary, "in")

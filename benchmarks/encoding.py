@@ -39,8 +39,8 @@ from PIL import Image, ImageDraw, ImageFont, features
 
 from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.images import FORMATS, Metadata, decode, encode
-from edsr_cli.images.rounding import to_uint8
 from edsr_cli.inference import Upscaler
+from edsr_cli.pixels.depth import to_uint8
 
 RUNS = 3  # zlib's Z_RLE
 Picture = NDArray[np.uint8]
@@ -111,7 +111,7 @@ def main() -> None:
     parser.add_argument("--scale", type=int, default=4)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     options = parser.parse_args()
-    upscaler = Upscaler(load_network("edsr-free", options.scale).network, options.scale, "cpu")
+    upscaler = Upscaler(load_network("edsr-free", options.scale).checkpoint, options.scale, "cpu")
     photos = [
         to_uint8(upscaler.upscale(crop).pixels)
         for crop in crops(options.folder, options.crops, options.side)

@@ -25,12 +25,11 @@ from PIL import Image
 
 from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.checkpoints.mixing import mixed
-from edsr_cli.datasets import bicubic
 from edsr_cli.evaluation.metrics import Channels, psnr
 from edsr_cli.images import READ_SUFFIXES, decode
-from edsr_cli.images.rounding import to_uint8
 from edsr_cli.inference import Upscaler
-from edsr_cli.model.networks import network_of
+from edsr_cli.pixels import resize
+from edsr_cli.pixels.depth import to_uint8
 from edsr_cli.restoration.choice import STRENGTHS, choose
 
 JPEG_QUALITIES = (95, 90, 80, 70, 50, 30)
@@ -158,9 +157,7 @@ def networks(scale: int, device: str, precision: str) -> list[Upscaler]:
         load_network(name, scale).checkpoint for name in ("edsr-free", "edsr-photo")
     )
     found = (mixed(plain, restoring, strength) for strength in STRENGTHS)
-    return [
-        Upscaler(network_of(each.config, each.tensors), scale, device, precision) for each in found
-    ]
+    return [Upscaler(each, scale, device, precision) for each in found]
 
 
 def window(pixels: Image8, side: int, scale: int = 1) -> Image8:
@@ -178,7 +175,7 @@ def gains(hr: Image8, lr: Image8, upscalers: Sequence[Upscaler], scale: int) -> 
     def measured(sr: Image8) -> float:
         return psnr(sr, hr, border=scale, channels=Channels.Y)
 
-    simple = measured(bicubic.upscale(lr, scale))
+    simple = measured(resize.upscale(lr, scale))
     results = (to_uint8(each.upscale(lr, dtype="uint8").pixels) for each in upscalers)
     return [round(measured(sr) - simple, 4) for sr in results]
 
@@ -195,7 +192,7 @@ def measure(
     found: dict[str, dict[str, list[float]]] = {}
     for path in paths:
         hr = crop(path, side, scale)
-        lr, part = bicubic.downscale(hr, scale), window(hr, inner, scale)
+        lr, part = resize.downscale(hr, scale), window(hr, inner, scale)
         for kind in kinds():
             if not kind.like and kind.name.startswith(("clean", *only)):
                 damaged = window(pixels_of(kind.make(lr, np.random.default_rng(0))), inner)
@@ -211,7 +208,7 @@ def choices(
     found: dict[str, dict[str, float]] = {}
     stated: dict[str, list[int]] = {}
     for path in paths:
-        lr = bicubic.downscale(crop(path, side, scale), scale)
+        lr = resize.downscale(crop(path, side, scale), scale)
         for kind in kinds():
             if (kind.like or kind.name) not in wanted:
                 continue

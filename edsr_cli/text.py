@@ -1,4 +1,4 @@
-"""Text for people."""
+"""Text for people: names in one line, and times, sizes and other numbers in words."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -9,6 +9,8 @@ def one_line(text: str) -> str:
 
     Control characters are escaped, and so are surrogates, which stand for bytes that are not UTF-8.
     """
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
@@ -34,3 +36,36 @@ def about(seconds: float) -> str:
     if hours < 48:
         return f"about {hours:.1f} h" if hours < 9.95 else f"about {round(hours)} h"
     return f"about {round(hours / 24)} days"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as "40 ms", "1.4 s", "12 s", "3 min 5 s" or "2 h 40 min"."""
+    if seconds < 0.9995:
+        return f"{1000 * seconds:.0f} ms"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes == 0:
+        return f"{rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:,} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def size(count: int) -> str:
+    """Bytes as "512 B", "12.3 kB" or "4.56 GB"."""
+    if count < 1000:
+        return f"{count} B"
+    value = float(count)
+    for unit in ("kB", "MB", "GB"):
+        value /= 1000
+        if value < 999.5:
+            return f"{significant(value)} {unit}"
+    return f"{significant(value / 1000)} TB"
+
+
+def significant(value: float) -> str:
+    """A number with three digits that count, or more in front of the point."""
+    for digits, limit in ((3, 0.9995), (2, 9.995), (1, 99.95)):
+        if abs(value) < limit:
+            return f"{value:.{digits}f}"
+    return f"{value:,.0f}"

@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edsr_cli.datasets import bicubic
 from edsr_cli.errors import PictureError, UsageError
 from edsr_cli.files.names import display_name
 from edsr_cli.files.walk import Listing
 from edsr_cli.images import DEFAULT_MAX_PIXELS, READ_SUFFIXES, decode
-from edsr_cli.images.quality import Compression
-from edsr_cli.images.rounding import to_uint8
+from edsr_cli.images.picture import Compression
+from edsr_cli.pixels import resize
+from edsr_cli.pixels.depth import to_uint8
 
 _DIV2K_MARGIN = 6  # pixels of border beside `scale`, in EDSR-PyTorch's calc_psnr
 _DIV2K_HR = re.compile("DIV2K_(valid|train)_HR")
@@ -143,7 +143,7 @@ def load_pair(pair: Pair, max_pixels: int = DEFAULT_MAX_PIXELS) -> LoadedPair:
             f"{_size(hr)} pixels are too few for x{pair.scale}.", about=display_name(pair.hr)
         )
     if pair.lr is None:
-        lr = bicubic.downscale(hr, pair.scale)
+        lr = resize.downscale(hr, pair.scale)
     else:
         if not os.path.lexists(pair.lr):
             raise PictureError(

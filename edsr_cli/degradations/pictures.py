@@ -9,7 +9,7 @@ from edsr_cli.degradations import spec
 from edsr_cli.degradations.patches import Degradation, degrade_picture
 from edsr_cli.degradations.reduction import UNKNOWN, Bicubic, ByKernel, Reduction, by_kernel
 from edsr_cli.errors import UsageError
-from edsr_cli.images.quality import Compression
+from edsr_cli.images.picture import Compression
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edsr_cli.datasets import bicubic
 from edsr_cli.datasets.benchmark import find_benchmark, load_pair
 from edsr_cli.degradations.kernel import Kernel, estimate, read_kernel
 from edsr_cli.errors import PictureError, UsageError
 from edsr_cli.files.names import display_name
 from edsr_cli.images import decode
-from edsr_cli.images.rounding import to_uint8
 from edsr_cli.model.config import SCALES
+from edsr_cli.pixels import resize
+from edsr_cli.pixels.depth import to_uint8
 
 UNKNOWN = "unknown"
 """The name of the second track's degradation."""
@@ -56,12 +56,12 @@ class Reduction(Protocol):
 
 @dataclass(frozen=True)
 class Bicubic:
-    """MATLAB's bicubic rule (see `edsr_cli.datasets.bicubic`)."""
+    """MATLAB's bicubic rule (see `edsr_cli.pixels.resize`)."""
 
     identity: str = "bicubic"
 
     def __call__(self, path: Path, hr: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
-        return bicubic.downscale(hr, scale)
+        return resize.downscale(hr, scale)
 
 
 @dataclass(frozen=True)

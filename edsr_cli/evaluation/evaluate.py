@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edsr_cli.datasets import bicubic
 from edsr_cli.datasets.benchmark import Benchmark, LoadedPair, Pair, load_pair
 from edsr_cli.degradations.pictures import CLEAN, PictureDegradation
 from edsr_cli.errors import EdsrError, ExitCode, PictureError
@@ -19,8 +18,9 @@ from edsr_cli.files.names import display_name
 from edsr_cli.images import DEFAULT_MAX_PIXELS, Metadata, write_picture
 from edsr_cli.images.formats import PNG
 from edsr_cli.images.provenance import provenance
-from edsr_cli.images.rounding import to_uint8
 from edsr_cli.inference import Progress, Tile, Upscaler
+from edsr_cli.pixels import resize
+from edsr_cli.pixels.depth import to_uint8
 from edsr_cli.restoration.networks import at_choice, choice_for
 
 logger = logging.getLogger(__name__)
@@ -192,7 +192,7 @@ def _evaluate(
         write_picture(path, sr, PNG, record, settings.overwrite)
         result.saved = str(path)
     scores = measure(sr, loaded.hr, result.border)
-    simple = measure(bicubic.upscale(loaded.lr, pair.scale), loaded.hr, result.border)
+    simple = measure(resize.upscale(loaded.lr, pair.scale), loaded.hr, result.border)
     result.scores, result.bicubic = scores, simple
 
 

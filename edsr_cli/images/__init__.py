@@ -1,17 +1,23 @@
-"""Pictures in and out: hostile files to RGB arrays and back, colour and metadata kept.
+"""Pictures in and out: hostile files to RGB pixels and back, colour and metadata kept.
 
-`decode` turns any readable file into a `Picture`: upright RGB pixels, the metadata that belongs to
-them, and remarks on what was lost. `write_picture` writes pixels to a file that appears complete or
-not at all. Every failure is an `edsr_cli.errors.PictureError` of one line.
+`open_picture` reads the header of any readable file, and then a `Picture`: a window on its upright
+RGB pixels, the metadata that belong to them, and remarks on what was lost. `create_picture` takes
+pixels for a file. `decode` and `write_picture` do it with whole pictures; what is written to a path
+appears complete or not at all. Every failure is an `edsr_cli.errors.PictureError` of one line.
+
+What is to be known of each format is in `codecs`, what is the same for all in `colour` and
+`metadata`.
 """
 
-from edsr_cli.images.decoding import decode, from_pil, probe, to_pil
-from edsr_cli.images.encoding import encode, write_picture
-from edsr_cli.images.formats import FORMATS, OutputFormat, format_for
-from edsr_cli.images.guard import READ_SUFFIXES, TooLargeError
+from edsr_cli.images.decoding import OpenPicture, decode, from_pil, open_picture, probe
+from edsr_cli.images.encoding import PictureWriter, create_picture, encode, to_pil, write_picture
+from edsr_cli.images.formats import FORMATS, READ_SUFFIXES, format_for
+from edsr_cli.images.guard import TooLargeError
 from edsr_cli.images.picture import (
     DEFAULT_MAX_PIXELS,
     Metadata,
+    OutputFormat,
+    OutputOptions,
     Picture,
     PictureInfo,
 )
@@ -21,14 +27,19 @@ __all__ = [
     "FORMATS",
     "READ_SUFFIXES",
     "Metadata",
+    "OpenPicture",
     "OutputFormat",
+    "OutputOptions",
     "Picture",
     "PictureInfo",
+    "PictureWriter",
     "TooLargeError",
+    "create_picture",
     "decode",
     "encode",
     "format_for",
     "from_pil",
+    "open_picture",
     "probe",
     "to_pil",
     "write_picture",

@@ -1,58 +1,136 @@
-"""Pictures to files."""
+"""Pictures to files, and to Pillow."""
 
-import io
 import os
-import shutil
-import struct
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from types import TracebackType
+from typing import Any, BinaryIO, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
 from edsr_cli.errors import EdsrError, Kind, PictureError
 from edsr_cli.files.atomic import atomic_write
 from edsr_cli.files.names import display_name
-from edsr_cli.images import iptc, xmp
-from edsr_cli.images.fitting import JPEG_XMP_BYTES, fit
-from edsr_cli.images.formats import OutputFormat
+from edsr_cli.images.codecs import Encoder
+from edsr_cli.images.formats import codec_for
 from edsr_cli.images.guard import limits
-from edsr_cli.images.picture import DEFAULT_MAX_PIXELS, Metadata, Text
-from edsr_cli.images.rounding import to_uint8
-from edsr_cli.images.tiff import write_tiff
+from edsr_cli.images.metadata.fitting import MEMORY, fit
+from edsr_cli.images.picture import DEFAULT_MAX_PIXELS, Metadata, OutputFormat, OutputOptions
 from edsr_cli.pixels.arrays import Pixels
+from edsr_cli.pixels.depth import at_depth
+from edsr_cli.pixels.windows import Region
 
-# zlib's strategy that looks for nothing but runs of equal bytes: the filters of PNG have already
-# taken out what a photograph repeats. On photographs enlarged x4 it makes files as small as level 7
-# in less time than level 1, and on text files 1 % larger; see benchmarks/encoding.py.
-PNG_STRATEGY = 3  # Z_RLE
-"""How PNG is compressed where no level is asked for."""
 
-JPEG_QUALITY = 95
-"""Quality for JPEG, without chroma subsampling: higher values grow the file for no visible gain."""
+class PictureWriter:
+    """A picture that is being written: a `Writable`, to be closed when all of it is there.
 
-# WebP is lossless because its lossy kind always halves the resolution of colour, which is what
-# upscaling is to restore. Effort 20 with method 2: 0.19 s a megapixel and a quarter smaller than
-# PNG; effort 80 with method 4 takes twice as long for nothing.
-WEBP_EFFORT, WEBP_METHOD = 20, 2
-"""Effort (0 to 100) and method (0 to 6) for lossless WebP."""
+    As a context manager it closes itself, unless the block raises. `write` and `close` raise
+    `PictureError` where encoding fails, and `OSError` where the file cannot be written to.
 
-# Speed 8 takes 0.04 to 0.09 s a megapixel, speed 6 five times that for files 10 % smaller.
-AVIF_QUALITY, AVIF_SPEED = 90, 8
-"""Quality (0 to 100) and speed (0 to 10) for AVIF, without chroma subsampling."""
+    Attributes:
+        shape: (H, W, 3).
+        dtype: of the pixels that it takes; samples have its full range.
+        order: "any" or "rows", see `Writable`.
+        notes: remarks for the user on what the format cannot hold, one line each; complete when it
+            is closed.
+    """
 
-# Lossy alpha would be neither opaque nor transparent anywhere, and colours under it may be needed
-# by whoever scales the picture next.
-_ALPHA_OPTIONS: dict[str, dict[str, Any]] = {
-    "WebP": {"exact": True},
-    "AVIF": {"codec": "aom", "advanced": {"alpha:lossless": "1"}},
-}
+    def __init__(
+        self, encoder: Encoder, output_format: OutputFormat, notes: tuple[str, ...]
+    ) -> None:
+        self.shape, self.dtype = encoder.shape, encoder.dtype
+        self.order: Literal["any", "rows"] = encoder.order
+        self.notes = notes
+        self._encoder, self._format = encoder, output_format
 
-_LONG_TEXT = 1024  # characters from which on a text in a PNG is compressed, as the format advises
-_EXTENSION_BYTES = 65400  # of extended XMP in one marker of a JPEG
+    def write(self, region: Region, pixels: Pixels) -> None:
+        """Put pixels, (h, w, 3) of the type `dtype`, where the region says.
+
+        Where they are the whole picture they are not copied: leave them alone until `close`.
+        """
+        with self._explained():
+            self._encoder.write(region, pixels)
+
+    def close(self) -> None:
+        """Write what is left to be written; the file is neither flushed nor closed."""
+        with self._explained(), limits(DEFAULT_MAX_PIXELS):
+            self.notes += self._encoder.finish()
+
+    def __enter__(self) -> "PictureWriter":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.close()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        height, width = self.shape[:2]
+        name = self._format.name
+        try:
+            yield
+        except EdsrError:
+            raise
+        except MemoryError as error:
+            raise PictureError(
+                f"there is not enough memory to write {width} x {height} pixels as {name}.",
+                "Write it as TIFF, which needs the least.",
+                kind=Kind.MEMORY,
+            ) from error
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise  # of the file; Pillow's own have no number
+            detail = " ".join(str(error).split())
+            raise PictureError(
+                f"it cannot be written as {name} ({detail}).", "Write it as PNG instead."
+            ) from error
+
+
+def create_picture(
+    file: BinaryIO,
+    output_format: OutputFormat,
+    size: tuple[int, int],
+    metadata: Metadata = Metadata(),  # noqa: B008 - frozen
+    *,
+    options: OutputOptions = OutputOptions(),  # noqa: B008 - frozen
+    alpha: NDArray[np.uint8] | None = None,
+    bits: int = 8,
+) -> PictureWriter:
+    """Begin to write a picture to a binary file.
+
+    What the metadata say in pixels becomes true of the picture that is written; see `fitting`.
+
+    Args:
+        file: where to write; a pipe will do. It is neither flushed nor closed.
+        output_format: the format to write.
+        size: width and height in pixels.
+        metadata: what to put beside the pixels, colours included.
+        options: see `OutputOptions`.
+        alpha: shape (H, W), which the pixels are not multiplied by; None for none.
+        bits: bits a channel that the picture has; the format decides what becomes of them, see
+            `OutputFormat.bits` and the writer's `dtype`.
+
+    Raises:
+        PictureError: the format cannot hold a picture of that size, or alpha.
+    """
+    output_format.check_size(*size)
+    if alpha is not None and not output_format.alpha:
+        raise PictureError(
+            f"{output_format.name} cannot hold an alpha channel.", "Write it as PNG instead."
+        )
+    metadata, notes = fit(metadata, output_format, *size)
+    codec = codec_for(output_format)
+    depth = output_format.bits(bits)
+    encoder = codec.create(file, size, metadata, options, alpha, depth)
+    return PictureWriter(encoder, output_format, notes)
 
 
 def encode(
@@ -63,18 +141,13 @@ def encode(
     compression: int | None = None,
     alpha: NDArray[np.uint8] | None = None,
 ) -> tuple[str, ...]:
-    """Write a picture to a binary file.
-
-    What the metadata say in pixels becomes true of the picture that is written; see `fitting`.
+    """Write a whole picture to a binary file; see `create_picture`.
 
     Args:
-        pixels: RGB, shape (H, W, 3), uint8 in 0..255 or uint16 in 0..65535. All formats are written
-            with 8 bits; uint16 is rounded to the nearest.
-        output_format: the format to write.
-        metadata: what to put beside the pixels.
-        file: where to write; a pipe will do. It is neither flushed nor closed.
-        compression: deflate level of PNG, 0 to 9; None for `PNG_STRATEGY`.
-        alpha: shape (H, W), which the pixels are not multiplied by; None for none.
+        pixels: RGB, shape (H, W, 3), uint8 in 0..255 or uint16 in 0..65535, rounded to the depth
+            that the format gets.
+        output_format, metadata, file, alpha: see `create_picture`.
+        compression: see `OutputOptions`.
 
     Returns:
         Remarks for the user on what the format cannot hold, one line each.
@@ -83,34 +156,20 @@ def encode(
         PictureError: the format cannot hold a picture of that size, or alpha, or encoding fails.
         OSError: `file` cannot be written to.
     """
-    data = to_uint8(pixels)
-    height, width = data.shape[:2]
-    output_format.check_size(width, height)
-    if alpha is not None and not output_format.alpha:
-        raise PictureError(
-            f"{output_format.name} cannot hold an alpha channel.", "Write it as PNG instead."
-        )
-    metadata, notes = fit(metadata, output_format, width, height)
-    try:
-        with limits(DEFAULT_MAX_PIXELS):
-            notes += _write(data, output_format, metadata, file, compression, alpha)
-    except EdsrError:
-        raise
-    except MemoryError as error:
-        raise PictureError(
-            f"there is not enough memory to write {width} x {height} pixels as "
-            f"{output_format.name}.",
-            "Write it as TIFF, which needs the least.",
-            kind=Kind.MEMORY,
-        ) from error
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # of the file; Pillow's own have no number
-        detail = " ".join(str(error).split())
-        raise PictureError(
-            f"it cannot be written as {output_format.name} ({detail}).", "Write it as PNG instead."
-        ) from error
-    return notes
+    stored = 8 * pixels.dtype.itemsize
+    pixels = at_depth(pixels, output_format.bits(stored))
+    height, width = pixels.shape[:2]
+    with create_picture(
+        file,
+        output_format,
+        (width, height),
+        metadata,
+        options=OutputOptions(compression),
+        alpha=alpha,
+        bits=stored,
+    ) as writer:
+        writer.write(Region(0, height, 0, width), pixels)
+    return writer.notes
 
 
 def write_picture(
@@ -155,109 +214,33 @@ def write_picture(
             ) from error
 
 
-def _write(
-    data: NDArray[np.uint8],
-    output_format: OutputFormat,
-    metadata: Metadata,
-    file: BinaryIO,
-    compression: int | None,
-    alpha: NDArray[np.uint8] | None,
-) -> tuple[str, ...]:
-    """Write what the format holds; remarks on what is found out only then."""
-    if output_format.name == "TIFF":
-        if file.seekable():
-            return write_tiff(data, metadata, file, alpha)
-        with tempfile.TemporaryFile() as buffer:
-            notes = write_tiff(data, metadata, buffer, alpha)
-            buffer.seek(0)
-            shutil.copyfileobj(buffer, file)
-        return notes
-    options = _options(output_format.name, metadata, compression)
-    # Everything is passed, even if empty: what is not, Pillow may take from elsewhere.
-    if metadata.icc_profile:
-        options["icc_profile"] = metadata.icc_profile
-    if metadata.exif:
-        options["exif"] = b"Exif\0\0" + metadata.exif
-    if metadata.dpi:
-        options["dpi"] = metadata.dpi
-    image = Image.fromarray(data)
+def to_pil(
+    pixels: Pixels,
+    metadata: Metadata = Metadata(),  # noqa: B008 - frozen
+    alpha: NDArray[np.uint8] | None = None,
+) -> Image.Image:
+    """A Pillow image with pixels of shape (H, W, 3) and metadata in its `info`.
+
+    Its mode is "RGB", or "RGBA" with alpha.
+
+    Args:
+        pixels: uint8 in 0..255, or uint16 in 0..65535, which is rounded to 8 bits.
+        metadata: what to put into `info`, by Pillow's names, made true of these pixels. What has no
+            name of its own there (texts, IPTC, the program) goes into EXIF and XMP.
+        alpha: shape (H, W); None for none.
+    """
+    image = Image.fromarray(at_depth(pixels, MEMORY.bits(8 * pixels.dtype.itemsize)))
     if alpha is not None:
         image.putalpha(Image.fromarray(alpha))
-        options |= _ALPHA_OPTIONS.get(output_format.name, {})
-    if output_format.name == "AVIF" and metadata.hdr:
-        made = io.BytesIO()
-        image.save(made, output_format.name, **options)
-        file.write(_with_code_points(made.getvalue(), metadata.hdr))
-        return ()
-    image.save(_Sink(file), output_format.name, **options)  # type: ignore[arg-type]
-    return ()
-
-
-def _with_code_points(avif: bytes, points: tuple[int, int, int, int]) -> bytes:
-    """An AVIF with other primaries and transfer characteristics, which Pillow cannot set."""
-    place = avif.index(b"colrnclx") + 8
-    return avif[:place] + struct.pack(">2H", *points[:2]) + avif[place + 4 :]
-
-
-def _options(name: str, metadata: Metadata, compression: int | None) -> dict[str, Any]:
-    """Pillow's options for a format, with the XMP data, which each takes in its own way."""
-    if name == "PNG":
-        chunks = PngImagePlugin.PngInfo()
-        if metadata.hdr:
-            chunks.add(b"cICP", bytes(metadata.hdr))
-        if metadata.xmp:
-            chunks.add_itxt("XML:com.adobe.xmp", metadata.xmp.decode("utf-8", "replace"))
-        for text in metadata.texts:
-            _add_text(chunks, text)
-        if compression is None:
-            return {"compress_level": 1, "compress_type": PNG_STRATEGY, "pnginfo": chunks}
-        return {"compress_level": compression, "pnginfo": chunks}
-    if name == "BMP":
-        return {"dpi": (0, 0)}  # for none, where Pillow would make up 96
-    if name == "JPEG":
-        extra = _jpeg_markers(metadata)
-        return {"quality": JPEG_QUALITY, "subsampling": "4:4:4", "extra": extra, "comment": b""}
-    options: dict[str, Any] = {"xmp": metadata.xmp} if metadata.xmp else {}
-    if name == "WebP":
-        return options | {"lossless": True, "quality": WEBP_EFFORT, "method": WEBP_METHOD}
-    return options | {"quality": AVIF_QUALITY, "speed": AVIF_SPEED, "subsampling": "4:4:4"}
-
-
-def _add_text(chunks: PngImagePlugin.PngInfo, text: Text) -> None:
-    """Add a text in the oldest kind of chunk that holds it; long ones are compressed."""
-    keyword = " ".join(text.keyword.encode("latin-1", "replace").decode("latin-1").split())
-    keyword = "".join(c for c in keyword if c.isprintable())[:79].strip() or "Comment"
-    value = text.value.replace("\0", "")
-    long = len(value) > _LONG_TEXT
-    try:
-        value.encode("latin-1")
-    except UnicodeEncodeError:
-        value = value.encode("utf-8", "replace").decode()
-        chunks.add_itxt(keyword, value, text.language, "", zip=long)
-        return
-    if text.language:
-        chunks.add_itxt(keyword, value, text.language, "", zip=long)
-    else:
-        chunks.add_text(keyword, value, zip=long)
-
-
-def _jpeg_markers(metadata: Metadata) -> bytes:
-    """The markers for XMP, IPTC and comments."""
-    markers = []
-    if metadata.xmp:
-        main, extension = xmp.split(metadata.xmp, JPEG_XMP_BYTES) or (metadata.xmp, b"")
-        if len(metadata.xmp) <= JPEG_XMP_BYTES:
-            main, extension = metadata.xmp, b""
-        markers.append((0xE1, b"http://ns.adobe.com/xap/1.0/\0" + main))
-        name = xmp.digest(extension).encode()
-        for start in range(0, len(extension), _EXTENSION_BYTES):
-            head = b"http://ns.adobe.com/xmp/extension/\0" + name
-            head += struct.pack(">2L", len(extension), start)
-            markers.append((0xE1, head + extension[start : start + _EXTENSION_BYTES]))
-    if metadata.iptc:
-        markers.append((0xED, b"Photoshop 3.0\0" + iptc.resources(metadata.iptc)))
-    markers += [(0xFE, text.value.encode("utf-8", "replace")) for text in metadata.texts]
-    return b"".join(struct.pack(">BBH", 0xFF, kind, len(data) + 2) + data for kind, data in markers)
+    metadata, _ = fit(metadata, MEMORY, image.width, image.height)
+    values = {
+        "icc_profile": metadata.icc_profile,
+        "exif": b"Exif\0\0" + metadata.exif if metadata.exif else None,
+        "xmp": metadata.xmp,
+        "dpi": metadata.dpi,
+    }
+    image.info.update({key: value for key, value in values.items() if value is not None})
+    return image
 
 
 class _Checked:
@@ -272,15 +255,3 @@ class _Checked:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)
-
-
-class _Sink:
-    """The part of a file that Pillow's encoders need.
-
-    With a real file Pillow's C code writes to the descriptor itself, and a full disk comes out as
-    "encoder error -2". Without `fileno` it goes through `write`, which says what is wrong.
-    """
-
-    def __init__(self, file: BinaryIO) -> None:
-        self.write = file.write
-        self.flush = file.flush

@@ -1,103 +1,171 @@
-"""The formats that pictures are written in, and what each can hold."""
+"""All formats: which codec is for what, and which format an output gets."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
+
+from PIL import Image, UnidentifiedImageError
 
 from edsr_cli.errors import UsageError
 from edsr_cli.files.names import display_name
-from edsr_cli.images.guard import TooLargeError
+from edsr_cli.images.codecs import (
+    Codec,
+    Opened,
+    boxes,
+    jpeg,
+    png,
+    psd,
+    simple,
+    tiff,
+    webp,
+)
+from edsr_cli.images.colour.conversion import DAMAGED
+from edsr_cli.images.guard import check_pixels
+from edsr_cli.images.picture import OutputFormat, Picture, PictureInfo
+from edsr_cli.images.source import not_a_picture
 
-_ALL = frozenset(("ICC profile", "EXIF data", "XMP data", "resolution", "texts", "IPTC data"))
-_PILLOW_SIDE = 2**29 - 2  # the widest image that Pillow can hold
+_CODECS: tuple[Codec, ...] = (
+    png.CODEC, jpeg.CODEC, webp.CODEC, tiff.CODEC, boxes.AVIF_CODEC, boxes.JPEG2000_CODEC,
+    psd.CODEC, *simple.CODECS,
+)  # fmt: skip
+_BY_NAME = {name: codec for codec in _CODECS for name in codec.names}
+_ANY = Codec()
+
+PNG, JPEG, WEBP, TIFF, AVIF, BMP = (
+    png.OUTPUT, jpeg.OUTPUT, webp.OUTPUT, tiff.OUTPUT, boxes.AVIF_OUTPUT, simple.BMP_OUTPUT,
+)  # fmt: skip
+
+FORMATS = tuple(codec.output for codec in _CODECS if codec.output is not None)
+"""All output formats, the one to recommend first."""
+
+READ_FORMATS = tuple(codec.names[0] for codec in _CODECS if not codec.suffixes)
+"""Formats read by what is in the file, as Pillow calls them. All are raster pictures: EPS and WMF,
+which Pillow hands to other programs, are not among them. "JPEG" includes multi-picture JPEG."""
+
+_BY_SUFFIX = {suffix: codec.names[0] for codec in _CODECS for suffix in codec.suffixes}
+
+READ_SUFFIXES = frozenset(
+    suffix
+    for suffix, name in Image.EXTENSION.items()
+    if name in READ_FORMATS or _BY_SUFFIX.get(suffix) == name
+) | {".mpo"}  # multi-picture JPEG
+"""Endings, lower case, of the names of files that can be read, if they are what they are called."""
+
+MAGIC_BYTES = 16
+"""How many bytes a format is told by."""
 
 
-@dataclass(frozen=True)
-class OutputFormat:
-    """A format to write pictures in.
+def begins_like_a_picture(start: bytes) -> bool:
+    """Whether a file that begins with these `MAGIC_BYTES` bytes may be of a format that is read."""
+    checks = (Image.OPEN[name][1] for name in READ_FORMATS)
+    return any(check is None or check(start) for check in checks)
 
-    Attributes:
-        name: what to call it, such as "PNG".
-        suffixes: the endings of its file names, lower case, the usual one first.
-        max_side: largest width and largest height in pixels.
-        max_pixels: largest width times height in pixels, or None where only `max_side` counts.
-        max_bytes: largest size in bytes of the rows without compression, each padded to a multiple
-            of 4 bytes, or None where it does not matter.
-        keeps: the kinds of metadata it can hold, in one way or another: "ICC profile", "EXIF data",
-            "XMP data", "resolution", "texts" and "IPTC data".
-        encoder_bytes: memory that writing takes for each pixel, beside the pixels themselves, as
-            measured on photographs: Pillow's copy, and what the encoder needs.
-        alpha: whether it can hold transparency that all programs read.
+
+def codec_of(image: Image.Image) -> Codec:
+    """The codec for an image that Pillow has opened, whatever it is."""
+    return _BY_NAME.get(image.format or "", _ANY)
+
+
+def codec_for(output_format: OutputFormat) -> Codec:
+    """The codec that writes a format."""
+    return next(codec for codec in _CODECS if codec.output == output_format)
+
+
+def open_file(file: BinaryIO, suffix: str, name: str, max_pixels: int) -> Opened:
+    """Read the header of a file, by what is in it; see `decoding.open_picture`.
+
+    Args:
+        file: the file, seekable.
+        suffix: the ending of its name, lower case, for formats that only that tells; or empty.
+        name: what to call it in messages.
+        max_pixels: the largest width times height that is accepted.
+
+    Raises:
+        PictureError: it is no picture, or is too large.
+        Exception: any, where it is damaged.
+    """
+    file.seek(0)
+    start = file.read(4)
+    file.seek(0)
+    for codec in _CODECS:
+        if start in codec.magic:
+            return codec.open(file, name, max_pixels)
+    named = (*READ_FORMATS, _BY_SUFFIX.get(suffix))
+    formats = [form for form in named if form and not _BY_NAME[form].magic]
+
+    def opened() -> Image.Image:
+        try:
+            image = Image.open(file, formats=formats)
+        except UnidentifiedImageError as error:
+            raise not_a_picture(file, name) from error
+        check_pixels(name, *image.size, max_pixels)
+        return image
+
+    image = opened()
+    return _PillowPicture(codec_of(image), image, opened, file, name)
+
+
+class _PillowPicture:
+    """A picture that Pillow decodes, and its codec explains.
+
+    Args:
+        codec: its codec.
+        image: the picture, opened.
+        again: opens it anew.
+        file, name: its file, and what to call it in messages.
     """
 
-    name: str
-    suffixes: tuple[str, ...]
-    max_side: int
-    max_pixels: int | None = None
-    max_bytes: int | None = None
-    keeps: frozenset[str] = _ALL
-    encoder_bytes: int = 4
-    alpha: bool = True
+    def __init__(
+        self,
+        codec: Codec,
+        image: Image.Image,
+        again: Callable[[], Image.Image],
+        file: BinaryIO,
+        name: str,
+    ) -> None:
+        self._codec, self._image, self._again = codec, image, again
+        self._file, self._name, self._counted = file, name, False
 
-    def can_hold(self, width: int, height: int) -> bool:
-        """Whether a picture of such a size, in pixels, can be written and read again."""
-        return self._exceeded(width, height) is None
-
-    def check_size(self, width: int, height: int) -> None:
-        """Refuse a size, in pixels, that the format cannot hold.
-
-        Raises:
-            TooLargeError: it cannot; the hint names the formats that can.
-        """
-        limit = self._exceeded(width, height)
-        if limit is None:
-            return
-        others = [other.name for other in FORMATS if other.can_hold(width, height)]
-        raise TooLargeError(
-            f"{width} x {height} pixels do not fit into {self.name}, which holds at most {limit}.",
-            f"Write it as {' or '.join(others)} instead." if others else "Make it smaller.",
+    def info(self) -> PictureInfo:
+        """What the header says."""
+        codec, image = self._codec, self._image
+        width, height = image.size
+        if codec.orientation(image, self._file) >= 5:
+            width, height = height, width
+        bits = codec.bits(image, self._file)
+        self._counted = True
+        return PictureInfo(
+            width, height, image.mode, image.format or "", bits, _count_frames(image)
         )
 
-    def _exceeded(self, width: int, height: int) -> str | None:
-        """The limit that a size exceeds, in words; None where it exceeds none."""
-        if max(width, height) > self.max_side:
-            return f"{self.max_side} pixels a side"
-        if self.max_pixels is not None and width * height > self.max_pixels:
-            return f"{self.max_pixels:,} pixels"
-        if self.max_bytes is not None and (3 * width + 3) // 4 * 4 * height > self.max_bytes:
-            return f"{self.max_bytes:,} bytes"
-        return None
+    def read(self, keep_alpha: bool) -> Picture:
+        """The picture; of an animation or a document, the first frame."""
+        if self._counted:  # which a damaged frame may have spoilt it for
+            self._image = self._again()
+        codec, image, file = self._codec, self._image, self._file
+        orientation = codec.orientation(image, file)
+        bits = codec.bits(image, file)
+        compression = codec.stated_compression(image, file)
+        picture = codec.to_picture(image, orientation, bits, self._name, file, keep_alpha)
+        notes = list(picture.notes)
+        height, width = picture.window.shape[:2]
+        if codec.is_damaged(file, width * height):
+            notes.insert(0, DAMAGED)
+        # Counted last, when the pixels are ours: a frame that is damaged must not spoil the first.
+        self._counted = True
+        frames = _count_frames(image)
+        if frames > 1:
+            notes.append(f"only the first of {frames} frames or pages is used")
+        return replace(picture, notes=tuple(notes), compression=compression)
 
 
-PNG = OutputFormat("PNG", (".png",), max_side=_PILLOW_SIDE)
-# libjpeg stops at 65500, below the 65535 of the format.
-JPEG = OutputFormat("JPEG", (".jpg", ".jpeg"), max_side=65_500, alpha=False)
-WEBP = OutputFormat(
-    "WebP", (".webp",), max_side=16_383, keeps=_ALL - {"resolution"}, encoder_bytes=35
-)
-# Offsets grow to 64 bits (BigTIFF) where a file passes 4 GiB, so only the sizes have a limit.
-TIFF = OutputFormat("TIFF", (".tif", ".tiff"), max_side=2**32 - 1, encoder_bytes=1)
-# libavif writes up to 65536 a side, but its decoder, which Pillow and browsers use, refuses more
-# than 32768 a side and more than 16384 x 16384 in all.
-AVIF = OutputFormat(
-    "AVIF",
-    (".avif",),
-    max_side=32_768,
-    max_pixels=2**28,
-    keeps=_ALL - {"resolution"},
-    encoder_bytes=42,
-)
-# The header, of 54 bytes, counts the bytes of the file in 32 bits.
-BMP = OutputFormat(
-    "BMP",
-    (".bmp",),
-    max_side=_PILLOW_SIDE,
-    max_bytes=2**32 - 1 - 54,
-    keeps=frozenset(("resolution",)),
-    alpha=False,
-)
-
-FORMATS = (PNG, JPEG, WEBP, TIFF, AVIF, BMP)
-"""All output formats, the one to recommend first."""
+def _count_frames(image: Image.Image) -> int:
+    """Number of frames or pages; 1 where counting meets damage."""
+    try:
+        return max(1, int(getattr(image, "n_frames", 1)))
+    except Exception:  # any, as in decoding; the first frame is not concerned
+        return 1
 
 
 def format_for(path: Path | None, name: str | None = None) -> OutputFormat:

@@ -1,7 +1,4 @@
-"""Pillow made safe for hostile files: which formats, how large, and every failure one clear line.
-
-Importing this module registers the decoders and encoders of the formats below and no others.
-"""
+"""Pillow made safe for hostile files: how large they may be, and every failure one clear line."""
 
 import ctypes
 import errno
@@ -12,50 +9,14 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from PIL import (
-    AvifImagePlugin,  # noqa: F401 - importing a plugin registers its format
-    BmpImagePlugin,  # noqa: F401
-    GifImagePlugin,  # noqa: F401
-    Image,
-    Jpeg2KImagePlugin,  # noqa: F401
-    JpegImagePlugin,  # noqa: F401
-    PcxImagePlugin,  # noqa: F401
-    PngImagePlugin,
-    PpmImagePlugin,  # noqa: F401
-    PsdImagePlugin,  # noqa: F401
-    QoiImagePlugin,  # noqa: F401
-    SgiImagePlugin,  # noqa: F401
-    TgaImagePlugin,  # noqa: F401
-    TiffImagePlugin,  # noqa: F401
-    WebPImagePlugin,  # noqa: F401
-    _imaging,
-)
+from PIL import Image, PngImagePlugin, _imaging
 
 from edsr_cli.errors import EdsrError, Kind, PictureError
 from edsr_cli.files.reasons import kind_of_system_error
 
-FORMATS = (
-    "PNG", "JPEG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "JPEG2000", "PPM", "PSD", "QOI", "SGI",
-)  # fmt: skip
-"""Formats read by what is in the file. All are raster pictures: EPS and WMF, which Pillow hands to
-other programs, are not among them. "JPEG" includes multi-picture JPEG."""
-
 MAX_PNG_CHUNK_BYTES = 2**24
 """What a text or profile in a PNG may unpack to. Pillow allows 1 MiB, less than the profiles of
 some scanners or the editing history that Photoshop writes as XMP."""
-
-FORMATS_BY_SUFFIX = {".tga": "TGA", ".pcx": "PCX"}
-"""Formats with no reliable mark in the file: read only where the name says so."""
-
-READ_SUFFIXES = frozenset(
-    suffix
-    for suffix, name in Image.EXTENSION.items()
-    if name in FORMATS or FORMATS_BY_SUFFIX.get(suffix) == name
-) | {".mpo"}  # multi-picture JPEG
-"""Endings, lower case, of the names of files that can be read, if they are what they are called."""
-
-MAGIC_BYTES = 16
-"""How many bytes Pillow tells a format by."""
 
 # Pillow logs some failures as errors, and logging prints errors to stderr where nobody listens.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
@@ -155,12 +116,6 @@ def guarded(name: str, max_pixels: int) -> Iterator[None]:
         raise
     except Exception as error:
         raise _explain(error, name, max_pixels) from error
-
-
-def begins_like_a_picture(start: bytes) -> bool:
-    """Whether a file that begins with these `MAGIC_BYTES` bytes may be of a format that is read."""
-    checks = (Image.OPEN[name][1] for name in FORMATS)
-    return any(check is None or check(start) for check in checks)
 
 
 def check_pixels(name: str, width: int, height: int, max_pixels: int) -> None:

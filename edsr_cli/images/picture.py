@@ -1,12 +1,13 @@
-"""What passes between decoding, upscaling and encoding: pixels, metadata and remarks."""
+"""What passes between decoding, upscaling and encoding: pixels, metadata, remarks, and formats."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from numpy.typing import NDArray
 
-from edsr_cli.images.quality import Compression
+from edsr_cli.images.guard import TooLargeError
 from edsr_cli.pixels.arrays import Pixels
+from edsr_cli.pixels.windows import Readable, whole
 
 DEFAULT_MAX_PIXELS = 2**28
 """The largest picture that is read without being asked to, in pixels.
@@ -16,6 +17,24 @@ It admits every photograph there is (the largest sensors have 200 million pixels
 (4 bytes a pixel) and 0.75 GiB of ours (3 bytes a pixel); a TIFF with alpha and 16 bits, all in one
 strip, three times 8 bytes a pixel.
 """
+
+
+@dataclass(frozen=True)
+class Compression:
+    """How a picture was compressed, with loss.
+
+    Attributes:
+        codec: "JPEG", "WebP" or "AVIF".
+        quality: 1 to 100, as libjpeg, libwebp or libavif would call it.
+        subsampled: whether colours have a lower resolution than luma.
+    """
+
+    codec: str
+    quality: int
+    subsampled: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.codec} of quality {self.quality}"
 
 
 @dataclass(frozen=True)
@@ -69,9 +88,9 @@ class Picture:
     """A decoded picture, turned upright.
 
     Attributes:
-        pixels: RGB, shape (H, W, 3), C-contiguous; uint8 in 0..255, or uint16 in 0..65535 where the
-            file holds greyscale of more than 8 bits, or is a TIFF or PSD of such RGB (all other
-            files are read as 8 bits).
+        window: its RGB pixels, (H, W, 3): uint8 in 0..255, or uint16 in 0..65535 where the file
+            holds greyscale of more than 8 bits, or is a TIFF or PSD of such RGB (all other files
+            are read as 8 bits).
         metadata: what belongs in the output too.
         notes: remarks for the user about what the pixels or the metadata lost, one line each.
         source_format: the format of the file as Pillow calls it, such as "JPEG"; empty for a
@@ -81,12 +100,17 @@ class Picture:
             multiplied by it. None where there is none, or where it was not asked for.
     """
 
-    pixels: Pixels
+    window: Readable
     metadata: Metadata = Metadata()
     notes: tuple[str, ...] = ()
     source_format: str = ""
     compression: Compression | None = None
     alpha: NDArray[Any] | None = None
+
+    @property
+    def pixels(self) -> Pixels:
+        """All pixels as one array, C-contiguous; not a copy where they are one already."""
+        return whole(self.window)
 
 
 @dataclass(frozen=True)
@@ -108,3 +132,110 @@ class PictureInfo:
     format: str
     bits: int
     frames: int
+
+
+@dataclass(frozen=True)
+class Places:
+    """What a format has places of its own for; all others put it into EXIF and XMP data.
+
+    Attributes:
+        texts: "all" of them with their keywords, "comments" only, or "none".
+        iptc: "own" where IPTC data has a place, "text" where it can be put into a text, or "none".
+        hdr: code points of HDR: "beside" an ICC profile, "alone" where a profile would override
+            them, or "none".
+        icc_bytes, exif_bytes, iptc_bytes: longest profile, EXIF and IPTC data; None for any.
+        xmp_bytes: longest XMP data in one piece; None for any.
+    """
+
+    texts: Literal["all", "comments", "none"] = "none"
+    iptc: Literal["own", "text", "none"] = "none"
+    hdr: Literal["beside", "alone", "none"] = "none"
+    icc_bytes: int | None = None
+    exif_bytes: int | None = None
+    iptc_bytes: int | None = None
+    xmp_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """How a picture is written, where its format leaves a choice.
+
+    Attributes:
+        compression: deflate level of PNG, 0 to 9; None for what is best for photographs.
+    """
+
+    compression: int | None = None
+
+
+ALL_KINDS = frozenset(("ICC profile", "EXIF data", "XMP data", "resolution", "texts", "IPTC data"))
+"""The kinds of metadata that `OutputFormat.keeps` may name."""
+
+
+@dataclass(frozen=True)
+class OutputFormat:
+    """A format to write pictures in.
+
+    Attributes:
+        name: what to call it, such as "PNG".
+        suffixes: the endings of its file names, lower case, the usual one first.
+        max_side: largest width and largest height in pixels.
+        max_pixels: largest width times height in pixels, or None where only `max_side` counts.
+        max_bytes: largest size in bytes of the rows without compression, each padded to a multiple
+            of 4 bytes, or None where it does not matter.
+        keeps: the kinds of metadata it can hold, in one way or another: "ICC profile", "EXIF data",
+            "XMP data", "resolution", "texts" and "IPTC data".
+        encoder_bytes: memory that writing takes for each pixel, beside the pixels themselves, as
+            measured on photographs: Pillow's copy, and what the encoder needs.
+        alpha: whether it can hold transparency that all programs read.
+        depths: the numbers of bits a channel that it is written with, the usual one first.
+        places: see `Places`.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    max_side: int
+    max_pixels: int | None = None
+    max_bytes: int | None = None
+    keeps: frozenset[str] = ALL_KINDS
+    encoder_bytes: int = 4
+    alpha: bool = True
+    depths: tuple[int, ...] = (8,)
+    places: Places = Places()
+
+    def bits(self, stored: int) -> int:
+        """How many bits a channel a picture is written with that has so many.
+
+        This is decided here alone. It is the usual depth of the format, whatever the picture has.
+        """
+        return self.depths[0]
+
+    def can_hold(self, width: int, height: int) -> bool:
+        """Whether a picture of such a size, in pixels, can be written and read again."""
+        return self._exceeded(width, height) is None
+
+    def check_size(self, width: int, height: int) -> None:
+        """Refuse a size, in pixels, that the format cannot hold.
+
+        Raises:
+            TooLargeError: it cannot; the hint names the formats that can.
+        """
+        limit = self._exceeded(width, height)
+        if limit is None:
+            return
+        from edsr_cli.images.formats import FORMATS  # which are made of this
+
+        others = [other.name for other in FORMATS if other.can_hold(width, height)]
+        raise TooLargeError(
+            f"{width} x {height} pixels do not fit into {self.name}, which holds at most {limit}.",
+            f"Write it as {' or '.join(others)} instead." if others else "Make it smaller.",
+        )
+
+    def _exceeded(self, width: int, height: int) -> str | None:
+        """The limit that a size exceeds, in words; None where it exceeds none."""
+        if max(width, height) > self.max_side:
+            return f"{self.max_side} pixels a side"
+        if self.max_pixels is not None and width * height > self.max_pixels:
+            return f"{self.max_pixels:,} pixels"
+        if self.max_bytes is not None and (3 * width + 3) // 4 * 4 * height > self.max_bytes:
+            return f"{self.max_bytes:,} bytes"
+        return None

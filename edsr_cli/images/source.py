@@ -88,6 +88,16 @@ def open_source(source: Path | bytes, name: str) -> Iterator[BinaryIO]:
         yield file
 
 
+@contextmanager
+def kept_position(file: BinaryIO) -> Iterator[None]:
+    """Leave the position of a file as it was."""
+    position = file.tell()
+    try:
+        yield
+    finally:
+        file.seek(position)
+
+
 def not_a_picture(file: BinaryIO, name: str) -> PictureError:
     """The error for a file that no decoder recognises: what it seems to be, and what to do.
 

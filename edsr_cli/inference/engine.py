@@ -7,17 +7,15 @@ and gives NumPy arrays, and what goes wrong in it is one of our own errors.
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
+from edsr_cli.checkpoints.checkpoint import Checkpoint
 from edsr_cli.inference.planning import Footprint
 from edsr_cli.model.config import NetworkConfig
 from edsr_cli.pixels.arrays import Pixels
 from edsr_cli.pixels.windows import Region
-
-if TYPE_CHECKING:
-    from edsr_cli.model.networks import EDSR, MDSR
 
 
 class Precision(Enum):
@@ -149,7 +147,7 @@ class Engine(Protocol):
 
     def compile(
         self,
-        network: "EDSR | MDSR",
+        weights: Checkpoint,
         scale: int,
         device: Device,
         precision: Precision,
@@ -159,7 +157,7 @@ class Engine(Protocol):
         """Put a network on a device.
 
         Args:
-            network: the network, which is not changed.
+            weights: the network; nobody changes it.
             scale: one of its scales.
             device: where it goes.
             precision: number format of its residual blocks.

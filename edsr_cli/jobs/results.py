@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edsr_cli.errors import ExitCode
 from edsr_cli.images import DEFAULT_MAX_PIXELS
-from edsr_cli.inference import Tile
+
+if TYPE_CHECKING:
+    from edsr_cli.inference import Tile
 
 
 class Status(StrEnum):
@@ -34,7 +36,7 @@ class Settings:
 
     model: str
     ensemble: bool = False
-    tile: Tile = "auto"
+    tile: "Tile" = "auto"
     max_pixels: int = DEFAULT_MAX_PIXELS
     overwrite: bool = False
     compression: int | None = None

@@ -8,7 +8,7 @@ from typing import BinaryIO, cast
 
 from edsr_cli.errors import PictureError
 from edsr_cli.images import DEFAULT_MAX_PIXELS
-from edsr_cli.images.guard import MAGIC_BYTES, begins_like_a_picture
+from edsr_cli.images.formats import MAGIC_BYTES, begins_like_a_picture
 from edsr_cli.images.source import not_a_picture
 
 _STDIN = "standard input"

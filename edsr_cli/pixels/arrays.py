@@ -1,11 +1,13 @@
 """Pictures as NumPy arrays."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edsr_cli.errors import DeviceMemoryError
+
+_Array = TypeVar("_Array", bound=NDArray[Any])
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 """RGB samples of shape (H, W, 3), uint8 in 0..255 or uint16 in 0..65535."""
@@ -39,3 +41,15 @@ def empty_pixels(height: int, width: int, dtype: np.dtype[Any]) -> Pixels:
             f"The output, {width} x {height} pixels, needs {need:.1f} GB of memory.",
             "Cut the picture into parts, take a smaller scale or a machine with more memory.",
         ) from error
+
+
+def upright(pixels: _Array, orientation: int) -> _Array:
+    """Turn pixels of shape (H, W, ...) as an EXIF orientation from 1 to 8 asks for."""
+    view: NDArray[Any] = pixels
+    if orientation >= 5:  # rows and columns are exchanged, before anything is flipped
+        view = view.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        view = view[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        view = view[::-1]
+    return np.ascontiguousarray(view)  # type: ignore[return-value]

@@ -138,3 +138,11 @@ class Transposed:
 
     def write(self, region: Region, pixels: Pixels) -> None:
         self.window.write(region.transposed(), pixels.swapaxes(0, 1))
+
+
+def whole(picture: Readable) -> Pixels:
+    """All of a picture as one array; not a copy where it is one already."""
+    if isinstance(picture, ArrayWindow):
+        return picture.pixels
+    height, width = picture.shape[:2]
+    return picture.read(Region(0, height, 0, width))

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edsr_cli.datasets.bicubic import downscale
 from edsr_cli.degradations.reduction import Bicubic, Reduction
 from edsr_cli.errors import PictureError, UsageError
 from edsr_cli.files.names import display_name
 from edsr_cli.files.walk import files_below
 from edsr_cli.images import READ_SUFFIXES, decode, probe
-from edsr_cli.images.rounding import to_uint8
 from edsr_cli.inference import processors
+from edsr_cli.pixels.depth import to_uint8
+from edsr_cli.pixels.resize import downscale
 from edsr_cli.training import cache
 from edsr_cli.training.photos import Photo, Photos
 

@@ -114,7 +114,7 @@ def test_its_small_kernels_are_streamed_like_the_others(tmp_path):
     picture = torch.from_numpy(pixels).permute(2, 0, 1)[None].float()
     plain = loaded.network(picture, 3)[0].permute(1, 2, 0).clamp(0, 255).numpy()
     for tile in ("none", 7):
-        upscaled = Upscaler(loaded.network, 3, "cpu", "fp32").upscale(pixels, tile=tile).pixels
+        upscaled = Upscaler(loaded.checkpoint, 3, "cpu", "fp32").upscale(pixels, tile=tile).pixels
         assert np.abs(upscaled - plain).max() <= 0.51
 
 

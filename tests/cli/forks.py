@@ -57,9 +57,6 @@ class Forks:
 
 
 def _serve() -> None:
-    import edsr_cli.checkpoints.store
-    import edsr_cli.jobs.batch.report
-    import edsr_cli.jobs.batch.run  # noqa: F401 - these import nearly everything
     from edsr_cli.cli import main
 
     while line := sys.stdin.readline():

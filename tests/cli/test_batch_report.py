@@ -115,7 +115,7 @@ def test_a_report_that_cannot_be_is_refused_at_once(edsr, folder, name, monkeypa
 
 
 def test_a_report_that_cannot_be_written_in_the_end(edsr, model, folder, monkeypatch):
-    from edsr_cli.jobs.batch.report import report
+    from edsr_cli.report import report
 
     def gone(*arguments, **options):
         raise OSError(5, "Input/output error")

@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 from edsr_cli.checkpoints import registry
-from edsr_cli.datasets import bicubic
 from edsr_cli.degradations.kernel import normalised
 from edsr_cli.degradations.patches import Degradation, degrade_picture
 from edsr_cli.degradations.spec import parse
 from edsr_cli.evaluation.scores import measure
+from edsr_cli.pixels import resize
 from tests.cli.conftest import finish, listing, records, start, usage
 from tests.jobs.nearest import NAME, read_back, repeated, save_nearest
 
@@ -40,14 +40,14 @@ def here(tmp_path, monkeypatch):
 
 
 def lr(name, scale=4):
-    return bicubic.downscale(HR[name], scale)
+    return resize.downscale(HR[name], scale)
 
 
 def expected(name, border=4, scale=4):
     """The scores of the network that repeats pixels, and of bicubic interpolation."""
     height, width = HR[name].shape[0] // scale * scale, HR[name].shape[1] // scale * scale
     original = HR[name][:height, :width]
-    pictures = repeated(lr(name, scale), scale), bicubic.upscale(lr(name, scale), scale)
+    pictures = repeated(lr(name, scale), scale), resize.upscale(lr(name, scale), scale)
     return [measure(picture, original, border) for picture in pictures]
 
 
@@ -258,7 +258,7 @@ def test_degraded_pictures(evaluate, spec):
         name = result["picture"]
         original = HR[name][:40, :44]
         pixels = worse(name, spec)
-        ours, simple = repeated(pixels, 4), bicubic.upscale(pixels, 4)
+        ours, simple = repeated(pixels, 4), resize.upscale(pixels, 4)
         assert result["degradation"] == spec
         assert result["psnr_y"] == pytest.approx(measure(ours, original, 4).psnr_y)
         assert result["bicubic_psnr_y"] == pytest.approx(measure(simple, original, 4).psnr_y)

@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from edsr_cli.datasets.benchmark import find_benchmark, load_pair
-from edsr_cli.datasets.bicubic import downscale
 from edsr_cli.errors import PictureError, UsageError
 from edsr_cli.files.names import display_name
+from edsr_cli.pixels.resize import downscale
 
 
 def save(path, height=8, width=10, mode="RGB"):

@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from edsr_cli.datasets.bicubic import downscale
 from edsr_cli.degradations.patches import Degradation, degrade_picture
 from edsr_cli.degradations.spec import MARGIN, PHOTO, parse
+from edsr_cli.pixels.resize import downscale
 from tests.training.conftest import picture
 
 SCALE = 2

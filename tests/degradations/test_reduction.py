@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edsr_cli.datasets.bicubic import downscale
 from edsr_cli.degradations.kernel import normalised
 from edsr_cli.degradations.reduction import by_kernel, choose
 from edsr_cli.errors import PictureError, UsageError
+from edsr_cli.pixels.resize import downscale
 from tests.training.conftest import picture
 
 KERNEL = normalised(np.outer([1, 3, 3, 1], [1, 2, 2, 1]), "test")

@@ -5,9 +5,9 @@ import pytest
 import torch
 from PIL import Image
 
-from edsr_cli.datasets.bicubic import downscale
 from edsr_cli.degradations.resampling import FILTERS, matrices, reduce
 from edsr_cli.degradations.spec import Filter
+from edsr_cli.pixels.resize import downscale
 from tests.training.conftest import picture
 
 

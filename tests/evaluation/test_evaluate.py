@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edsr_cli.datasets import bicubic
 from edsr_cli.datasets.benchmark import find_benchmark
 from edsr_cli.errors import DeviceMemoryError, ExitCode
 from edsr_cli.evaluation import evaluate as module
 from edsr_cli.evaluation.evaluate import Settings, evaluate, evaluate_picture
 from edsr_cli.evaluation.scores import Scores, mean, measure
 from edsr_cli.inference import Upscaler
+from edsr_cli.pixels import resize
 from tests.jobs.conftest import one_thread as one_thread
-from tests.jobs.nearest import NAME, nearest_network, read_back, repeated
+from tests.jobs.nearest import NAME, nearest_weights, read_back, repeated
 
 LR = np.random.default_rng(0).integers(0, 256, (12, 14, 3), np.uint8)
 HR = np.random.default_rng(1).integers(0, 256, (25, 29, 3), np.uint8)  # to be cropped to 24 x 28
@@ -20,7 +20,7 @@ HR = np.random.default_rng(1).integers(0, 256, (25, 29, 3), np.uint8)  # to be c
 
 @pytest.fixture
 def upscaler():
-    return Upscaler(nearest_network(2), 2, "cpu", "fp32")
+    return Upscaler(nearest_weights(2), 2, "cpu", "fp32")
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_scores_are_those_of_the_networks_picture_and_of_bicubic(folder, upscale
     for result in results:
         assert result.error is None and result.exit_code == ExitCode.DONE
         assert result.scores == measure(repeated(LR, 2), HR[:24, :28], 2)
-        assert result.bicubic == measure(bicubic.upscale(LR, 2), HR[:24, :28], 2)
+        assert result.bicubic == measure(resize.upscale(LR, 2), HR[:24, :28], 2)
         assert (result.lr, result.border, result.saved) == ("given", 2, None)
         assert result.seconds > 0
 
@@ -57,7 +57,7 @@ def test_a_border_of_ones_own(folder, upscaler):
 def test_lr_is_made_if_there_is_none(folder, upscaler):
     result = run(folder / "LR_bicubic/X2", upscaler, border=0)[0]
     assert result.lr == "made"
-    sr = repeated(bicubic.downscale(LR, 2), 2)
+    sr = repeated(resize.downscale(LR, 2), 2)
     assert result.scores == measure(sr, LR, 0)
 
 

@@ -11,19 +11,11 @@ import pytest
 from PIL import Image, ImageOps, PngImagePlugin, TiffImagePlugin
 
 from edsr_cli.errors import PictureError
-from edsr_cli.images import (
-    Metadata,
-    PictureInfo,
-    decode,
-    from_pil,
-    icc,
-    probe,
-    to_pil,
-)
-from edsr_cli.images import exif as exif_data
+from edsr_cli.images import Metadata, PictureInfo, decode, from_pil, probe, to_pil
 from edsr_cli.images.alpha import UNCOVERED
-
-from . import builders
+from edsr_cli.images.colour import icc
+from edsr_cli.images.metadata import exif as exif_data
+from tests.images import builders
 
 RGB = builders.gradient()
 PICTURE = Image.fromarray(RGB)

@@ -9,11 +9,12 @@ import pytest
 from PIL import Image
 
 from edsr_cli.errors import PictureError
-from edsr_cli.images import FORMATS, Metadata, decode, encode, fitting, formats, icc, write_picture
-from edsr_cli.images import exif as exif_data
-from edsr_cli.images.formats import OutputFormat
-
-from . import builders
+from edsr_cli.images import FORMATS, Metadata, decode, encode, formats, write_picture
+from edsr_cli.images.codecs import jpeg
+from edsr_cli.images.colour import icc
+from edsr_cli.images.metadata import exif as exif_data
+from edsr_cli.images.picture import OutputFormat
+from tests.images import builders
 
 ROOT = Path(__file__).resolve().parents[2]
 RGB = builders.gradient()
@@ -103,8 +104,8 @@ def test_what_is_lost_is_remarked() -> None:
 
 def test_metadata_of_the_largest_size_that_jpeg_takes() -> None:
     exif = builders.exif(orientation=None, thumbnail=False)
-    exif += bytes(fitting.JPEG_MARKER_BYTES - 6 - len(exif))
-    xmp = b"<x>".ljust(fitting.JPEG_XMP_BYTES - 4, b"y") + b"</x>"
+    exif += bytes(jpeg.MARKER_BYTES - 6 - len(exif))
+    xmp = b"<x>".ljust(jpeg.XMP_BYTES - 4, b"y") + b"</x>"
     profile = icc.srgb_profile() + bytes(200_000)
     data, notes = encoded(formats.JPEG, Metadata(profile, exif, xmp))
     assert notes == ()
@@ -251,7 +252,7 @@ def test_ctrl_c_while_encoding(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Image.Image, "save", interrupt)
-    monkeypatch.setattr("edsr_cli.images.tiff._write_strip", interrupt)
+    monkeypatch.setattr("edsr_cli.images.codecs.tiff_writing._write_strip", interrupt)
     with pytest.raises(KeyboardInterrupt):
         write_picture(path, RGB, output_format, Metadata(), overwrite=True)
     assert list(tmp_path.iterdir()) == [path] and path.read_bytes() == b"old"

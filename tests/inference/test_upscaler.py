@@ -11,11 +11,11 @@ from edsr_cli.errors import DeviceMemoryError, WeightsError
 from edsr_cli.inference import Precision, Upscaler
 from edsr_cli.inference.forms import KEPT, Forms
 from edsr_cli.pixels.windows import ArrayWindow, Region
-from tests.inference.fake import CONFIG, SCALE, FakeEngine, Weights, blurred
+from tests.inference.fake import SCALE, WEIGHTS, FakeEngine, blurred
 
 
 def make(engine=None, precision="fp32", max_memory=None):
-    return Upscaler(Weights(), SCALE, "cpu", precision, max_memory, engine or FakeEngine())
+    return Upscaler(WEIGHTS, SCALE, "cpu", precision, max_memory, engine or FakeEngine())
 
 
 def picture(height, width, seed=0, dtype=np.uint8):
@@ -257,5 +257,4 @@ def test_few_forms_are_kept():
 
 def test_a_scale_that_the_network_does_not_have_is_refused():
     with pytest.raises(ValueError, match="scales"):
-        Upscaler(Weights(), 3, engine=FakeEngine())
-    assert CONFIG.scales == (2,)
+        Upscaler(WEIGHTS, 3, engine=FakeEngine())

@@ -8,7 +8,7 @@ from PIL import Image
 
 from edsr_cli.errors import PictureError
 from edsr_cli.images import probe
-from edsr_cli.images.guard import FORMATS
+from edsr_cli.images.formats import READ_FORMATS
 from edsr_cli.jobs import streams
 from edsr_cli.jobs.streams import read_stdin
 
@@ -54,7 +54,7 @@ def test_a_picture_that_does_not_end_is_refused(monkeypatch):
     assert endless.given < 4 << 20
 
 
-@pytest.mark.parametrize("name", sorted({*FORMATS, "DIB"} - {"PSD", "DIB"}))
+@pytest.mark.parametrize("name", sorted({*READ_FORMATS, "DIB"} - {"PSD", "DIB"}))
 def test_every_format_passes(monkeypatch, name):
     file = io.BytesIO()
     try:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edsr_cli.images import decode
-from edsr_cli.images.quality import Compression
+from edsr_cli.images.picture import Compression
 from edsr_cli.restoration.choice import STRENGTHS, THRESHOLDS, choose
 from edsr_cli.restoration.words import describe
 from tests.restoration.pictures import grass, jpeg, noisy, saved, scene

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edsr_cli.datasets.bicubic import downscale
 from edsr_cli.degradations.kernel import normalised
 from edsr_cli.degradations.reduction import ByKernel
 from edsr_cli.errors import FileError, UsageError
+from edsr_cli.pixels.resize import downscale
 from edsr_cli.training.loading import find_pictures, load_photos
 from edsr_cli.training.photos import Photos
 from tests.files import poor

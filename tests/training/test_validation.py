@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edsr_cli.datasets.bicubic import downscale, upscale
 from edsr_cli.evaluation.metrics import Channels, psnr
+from edsr_cli.pixels.resize import downscale, upscale
 from edsr_cli.training.loading import load_photos
 from edsr_cli.training.photos import Photo, Photos
 from edsr_cli.training.validation import bicubic_psnr, hold_out, pairs_in, pairs_of, validate

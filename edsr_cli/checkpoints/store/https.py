@@ -156,7 +156,7 @@ def with_patience(
             if failures >= patience.attempts or pause > patience.longest_pause:
                 waiting = f", and asks to wait {pause:.0f} s" if error.after else ""
                 raise SourceError(f"{error}{waiting}") from error
-            logger.info("%s: %s; again in %.0f s", url, error, pause)
+            logger.debug("%s: %s; again in %.0f s", url, error, pause)
             time.sleep(pause)
 
 

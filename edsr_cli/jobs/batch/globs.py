@@ -1,4 +1,9 @@
-"""Which files --include and --exclude mean."""
+"""Which files --include and --exclude mean.
+
+The packages for this have other rules. In wcmatch "**" matches a "/" only as a whole part of a
+path, and "[[:alpha:]]" is a letter; in pathspec, whose rules are those of .gitignore, a pattern for
+a folder is one for all that is in it, and "!" and "#" mean something else.
+"""
 
 import os
 import re

@@ -5,8 +5,6 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from edsr_cli.model.networks import EDSR, MDSR
-
 
 @dataclass(frozen=True)
 class Recipe:
@@ -49,13 +47,3 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values."""
         return dict(vars(self))
-
-
-def weights_digest(*networks: EDSR | MDSR) -> str:
-    """SHA-256 of all weights of networks on the CPU, with their names and shapes."""
-    digest = hashlib.sha256()
-    for network in networks:
-        for name, tensor in sorted(network.state_dict().items()):
-            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-            digest.update(tensor.contiguous().numpy().tobytes())
-    return digest.hexdigest()

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from edsr_cli.errors import Kind
-from edsr_cli.jobs.upscale import Status
+from edsr_cli.jobs.results import Status
 
 ENDING = frozenset((Kind.DISK_FULL, Kind.MANIFEST))
 """Failures that end a run, since everything else would fail, too."""

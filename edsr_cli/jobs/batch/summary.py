@@ -8,7 +8,7 @@ from typing import Any
 from edsr_cli.errors import Kind
 from edsr_cli.jobs.batch.record import Record
 from edsr_cli.jobs.batch.tasks import Ignored
-from edsr_cli.jobs.upscale import Status
+from edsr_cli.jobs.results import Status
 
 KEPT_FAILURES = 1000
 """Failures that a summary holds; the manifest has them all."""

@@ -9,18 +9,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edsr_cli.checkpoints.checkpoint import weights_digest
 from edsr_cli.images import format_for
 from edsr_cli.inference import Upscaler
 from edsr_cli.jobs.batch.globs import Choice
 from edsr_cli.jobs.batch.limits import Limits
 from edsr_cli.jobs.batch.pipeline import Pipeline
-from edsr_cli.jobs.batch.recipe import Recipe, weights_digest
+from edsr_cli.jobs.batch.recipe import Recipe
 from edsr_cli.jobs.batch.record import Record
 from edsr_cli.jobs.batch.roots import assign_folders
 from edsr_cli.jobs.batch.run import Batch
 from edsr_cli.jobs.batch.scanning import Scanner
 from edsr_cli.jobs.upscale import Job, Settings
-from tests.jobs.nearest import NAME, nearest_network, read_back, repeated
+from tests.jobs.nearest import NAME, nearest_weights, read_back, repeated
 
 NAMES = [f"{i}.png" for i in range(8)]
 LIMITS = Limits(workers=2, decoded_bytes=1 << 20, upscaled_bytes=1 << 22)
@@ -67,8 +68,8 @@ class Engine:
     """Makes batches over `source`; the network is built once."""
 
     def __init__(self, source: Path, devices=("cpu",), scale=2):
-        network = nearest_network(scale)
-        self.upscalers = [Upscaler(network, scale, device, "fp32") for device in devices]
+        weights = nearest_weights(scale)
+        self.upscalers = [Upscaler(weights, scale, device, "fp32") for device in devices]
         self.source, self.scale = source, scale
 
     def parts(
@@ -85,7 +86,7 @@ class Engine:
         output_format = format_for(None, form)
         options = Settings(NAME, **settings)
         recipe = Recipe(
-            NAME, weights_digest(self.upscalers[0].network), self.scale, options.ensemble, "fp32",
+            NAME, weights_digest(self.upscalers[0].weights), self.scale, options.ensemble, "fp32",
             output_format.name, alpha=options.alpha,
         )  # fmt: skip
         folders = [root.folder for root in roots]

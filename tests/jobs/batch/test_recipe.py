@@ -1,9 +1,6 @@
 from dataclasses import replace
 
-import torch
-
-from edsr_cli.jobs.batch.recipe import Recipe, weights_digest
-from tests.jobs.nearest import nearest_network
+from edsr_cli.jobs.batch.recipe import Recipe
 
 RECIPE = Recipe("m", "ab" * 32, 4, False, "fp32", "PNG")
 
@@ -34,13 +31,3 @@ def test_names_of_models_do_not_count():
     renamed = replace(RECIPE, model="other")
     assert renamed.identity == RECIPE.identity
     assert renamed.to_dict()["model"] == "other"
-
-
-def test_the_digest_is_of_names_shapes_and_values():
-    network = nearest_network()
-    digest = weights_digest(network)
-    assert len(digest) == 64 and digest == weights_digest(nearest_network())
-    assert digest != weights_digest(nearest_network(2))
-    with torch.no_grad():
-        network.body[0].body[0].weight[0, 0, 0, 0] += 2**-20
-    assert weights_digest(network) != digest

@@ -39,7 +39,7 @@ def test_other_options_and_models(engine, source, output, change):
     engine.run()
     if change == "model":
         other = Engine(source)
-        other.upscalers[0].network.tail[1].bias.add_(9)
+        other.upscalers[0].weights.tensors["tail.1.bias"] += 9
         runs = [other.run(), other.run(), engine.run()]
     else:
         runs = [engine.run(ensemble=True), engine.run(ensemble=True), engine.run()]

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edsr_cli.checkpoints.checkpoint import weights_digest
 from edsr_cli.jobs.batch.limits import Limits
-from edsr_cli.jobs.batch.recipe import Recipe, weights_digest
+from edsr_cli.jobs.batch.recipe import Recipe
 from edsr_cli.restoration.choice import THRESHOLDS
-from edsr_cli.restoration.networks import networks_of, restore_label
+from edsr_cli.restoration.networks import restore_label, weights_of
 from tests.jobs.batch import engine as module
 from tests.jobs.batch.engine import LIMITS, Engine, statuses
 from tests.jobs.nearest import read_back, repeated
@@ -48,7 +49,7 @@ def recipe(monkeypatch):
 
     def make(name, weights, *rest, **more):
         upscaler = current["upscaler"]
-        digest, label = weights_digest(*networks_of(upscaler)), restore_label(upscaler)
+        digest, label = weights_digest(*weights_of(upscaler)), restore_label(upscaler)
         return Recipe(name, digest, *rest, label, **more)
 
     monkeypatch.setattr(module, "Recipe", make)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edsr_cli.checkpoints.checkpoint import Checkpoint
 from edsr_cli.errors import UsageError
 from edsr_cli.inference import memory, processors
 from edsr_cli.inference.engine import Device, NotFiniteError, Precision
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     import torch
 
     from edsr_cli.inference.engines.torch.streaming import Node
-    from edsr_cli.model.networks import EDSR, MDSR
 
 STRIP_PIXELS = {"cpu": 1 << 15, "mps": 1 << 18, "cuda": 1 << 19}
 """Pixels in a strip: on a CPU as many as its caches like, on a GPU enough to keep it busy."""
@@ -93,7 +93,7 @@ class TorchEngine:
 
     def compile(
         self,
-        network: "EDSR | MDSR",
+        weights: Checkpoint,
         scale: int,
         device: Device,
         precision: Precision,
@@ -101,9 +101,11 @@ class TorchEngine:
         transposed: bool,
     ) -> "TorchNetwork":
         from edsr_cli.inference.engines.torch import assembly, devices
+        from edsr_cli.model.networks import network_of
 
         target = _torch_device(device)
         with devices.own_errors():
+            network = network_of(weights.config, weights.tensors)
             node = assembly.on_device(network, scale, target, precision, ensemble, transposed)
         return TorchNetwork(node, target, scale)
 

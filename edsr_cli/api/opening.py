@@ -1,0 +1,60 @@
+"""A model becomes an upscaler: weights, restoring network, device and number format."""
+
+from edsr_cli.api.fetching import finder
+from edsr_cli.checkpoints import loader
+from edsr_cli.checkpoints.loader import LoadedNetwork
+from edsr_cli.checkpoints.stated import Stated
+from edsr_cli.inference import Upscaler
+from edsr_cli.inference.processors import use_threads
+from edsr_cli.options.pictures import Network
+from edsr_cli.progress import Progress
+from edsr_cli.restoration.networks import find_restoration, make_upscaler
+
+
+def open_upscaler(
+    options: Network, scale: int | None, progress: Progress
+) -> tuple[LoadedNetwork, Upscaler]:
+    """A model on its device.
+
+    Args:
+        options: which model, and what it runs on.
+        scale: the upscaling factor; None for the model's own, or 4.
+        progress: told of a download.
+
+    Returns:
+        The network, which knows its name, and what upscales with it.
+
+    Raises:
+        WeightsError: the model is unknown, has no such scale, or its file cannot be used.
+        UsageError: the options make no sense for this model or machine.
+    """
+    network = open_network(options, scale, progress)
+    return network, put_on_device(options, network, options.device, progress)
+
+
+def open_network(options: Network, scale: int | None, progress: Progress) -> LoadedNetwork:
+    """A model's network, on no device yet. See `open_upscaler`."""
+    use_threads(options.threads)
+    stated = Stated(options.layout, options.value_range, options.mean_shift, options.residual_scale)
+    return loader.load_network(options.model, scale, stated, finder(options.download, progress))
+
+
+def put_on_device(
+    options: Network,
+    network: LoadedNetwork,
+    device: str,
+    progress: Progress,
+    *,
+    plain: bool = False,
+) -> Upscaler:
+    """An upscaler for a network, in every strength of restoring that may be chosen.
+
+    Args:
+        options, network, device, progress: see `open_upscaler`.
+        plain: whether restoring is not even thought of.
+    """
+    restoration = None
+    if not plain:
+        find = finder(options.download, progress)
+        restoration = find_restoration(network, options.model, options.restore, find)
+    return make_upscaler(network, restoration, device, options.precision, options.max_memory)

@@ -1,0 +1,430 @@
+"""One module for each family of formats: all that is to be known of it, reading and writing.
+
+`Codec` is what a format can be asked. It stands itself for those of which Pillow tells all there
+is; the modules of this package answer where it does not, or not rightly, and decode or encode by
+themselves where they do it better.
+"""
+
+import struct
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, BinaryIO, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from edsr_cli.images.colour.conversion import to_rgb
+from edsr_cli.images.colour.spaces import Stated, from_exif
+from edsr_cli.images.guard import check_pixels
+from edsr_cli.images.metadata import (
+    Found,
+    exif_of,
+    orientation_of,
+    upright_exif,
+    upright_xmp,
+    usable_dpi,
+    xmp_of,
+)
+from edsr_cli.images.metadata.xmp_truth import Turn
+from edsr_cli.images.picture import (
+    Compression,
+    Metadata,
+    OutputFormat,
+    OutputOptions,
+    Picture,
+    PictureInfo,
+)
+from edsr_cli.pixels.arrays import Pixels, empty_pixels, upright
+from edsr_cli.pixels.depth import dtype_of
+from edsr_cli.pixels.windows import ArrayWindow, Region, Writable
+
+_HEADER_BYTES = 65536  # far more than the headers looked into ever take
+
+
+class Opened(Protocol):
+    """A picture of which the header has been read."""
+
+    def info(self) -> PictureInfo:
+        """What the header says."""
+
+    def read(self, keep_alpha: bool) -> Picture:
+        """The picture; see `decoding.OpenPicture.read`."""
+
+
+class Encoder(Writable, Protocol):
+    """A picture that is being written to a file."""
+
+    def finish(self) -> tuple[str, ...]:
+        """Write what is left to be written; remarks on what was found out only now."""
+
+
+class Codec:
+    """What is to be known of a format, and done for it.
+
+    Attributes:
+        names: what Pillow calls it; by the first name it is opened.
+        suffixes: endings of file names, lower case, where only they tell of the format; empty where
+            what is in a file does, as in most.
+        magic: how its files begin, where they are opened by `open`, not by Pillow.
+        output: how pictures are written in it; None where they are not.
+        turned: whether Pillow turns a picture as its orientation says, when it loads it.
+    """
+
+    names: tuple[str, ...] = ()
+    suffixes: tuple[str, ...] = ()
+    magic: tuple[bytes, ...] = ()
+    output: OutputFormat | None = None
+    turned = False
+
+    def open(self, file: BinaryIO, name: str, max_pixels: int) -> Opened:
+        """Read the header of a file; only for those that have `magic`. See `formats.open_file`."""
+        raise NotImplementedError
+
+    def bits(self, image: Image.Image, file: BinaryIO) -> int:
+        """Bits per channel of the file an image was opened from, such as 1, 8, 10, 12 or 16.
+
+        Pillow reads colours of more than 8 bits as 8 bits without a word, and does not tell what
+        the file had.
+
+        Args:
+            image: the image, opened; it need not be loaded.
+            file: the file, seekable; its position is kept.
+
+        Returns:
+            The depth of the deepest channel; 8 where the header does not say.
+        """
+        return 1 if image.mode == "1" else 8
+
+    def orientation(self, image: Image.Image, file: BinaryIO | None = None) -> int:
+        """The EXIF orientation of a picture as stored, 1 to 8.
+
+        An orientation that only the XMP states does not count: viewers pay no heed to it.
+
+        Args:
+            image: the image, opened but not loaded: Pillow forgets that of a TIFF when it loads it.
+            file: the file of the image, if there is one; its position is kept.
+        """
+        return orientation_of(exif_of(image))
+
+    def exif(self, image: Image.Image, notes: list[str]) -> bytes | None:
+        """The EXIF data of a loaded image as stored; remarks on what is lost go to `notes`."""
+        return exif_of(image)
+
+    def dpi(self, image: Image.Image) -> tuple[float, float] | None:
+        """Horizontal and vertical resolution in pixels per inch."""
+        return usable_dpi(image.info.get("dpi", ()))
+
+    def texts(self, image: Image.Image, file: BinaryIO | None, found: Found) -> None:
+        """Look for what a file holds beside what Pillow tells; without a file, for what it keeps.
+
+        May raise `struct.error` and `IndexError` where the file is damaged.
+        """
+        comment = image.info.get("comment") if file is None else None
+        if isinstance(comment, bytes):
+            found.add_bytes("Comment", comment)
+
+    def colour(self, image: Image.Image, file: BinaryIO | None, own: bytes | None) -> Stated:
+        """What a file says about its colours, `own` being the ICC profile that Pillow has found.
+
+        May raise `struct.error` and `IndexError` where the file is damaged.
+
+        Raises:
+            PictureError: it states colours that Pillow reads wrongly.
+        """
+        return Stated(own)
+
+    def compression(self, image: Image.Image, file: BinaryIO | None) -> Compression | None:
+        """What a file says about its compression; None for nothing, or no loss.
+
+        May raise `ValueError` and what else a damaged file leads to, see `stated_compression`.
+        """
+        return None
+
+    def stated_compression(self, image: Image.Image, file: BinaryIO | None) -> Compression | None:
+        """`compression`, which does not raise.
+
+        Args:
+            image: the picture as Pillow has opened it.
+            file: the file, seekable; it is left where it was. None if there is none any more.
+        """
+        try:
+            return self.compression(image, file)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+            return None  # whatever is damaged is found, and said, by the decoder
+
+    def is_damaged(self, file: BinaryIO, pixels: int) -> bool:
+        """Whether a file that Pillow has decoded is damaged all the same.
+
+        Args:
+            file: the file, seekable; its position is kept.
+            pixels: width times height of the picture.
+        """
+        return False
+
+    def load(self, image: Image.Image) -> None:
+        """Decode the pixels of an image."""
+        image.load()
+
+    def collect(
+        self,
+        image: Image.Image,
+        orientation: int = 1,
+        file: BinaryIO | None = None,
+        size: tuple[int, int] | None = None,
+    ) -> tuple[Metadata, list[str]]:
+        """The metadata of a loaded image, and remarks on what had to be dropped.
+
+        The ICC profile is as stated: whether it fits the pixels is for `to_rgb` to decide.
+
+        Args:
+            image: the image, opened.
+            orientation: the EXIF orientation of the picture as stored, 1 to 8. The metadata become
+                those of the upright picture.
+            file: the file of the image, if there is one; its position is kept.
+            size: width and height of the picture as stored; None for those of the image.
+
+        Raises:
+            PictureError: it states colours that Pillow reads wrongly.
+        """
+        found = Found()
+        try:
+            self.texts(image, file, found)
+        except (struct.error, IndexError):
+            found.notes.append("a part of its metadata is damaged and was dropped")
+        found.bound()
+        if size is None:
+            turned = self.turned and orientation >= 5
+            size = (image.height, image.width) if turned else (image.width, image.height)
+        turn = Turn(orientation, *size)
+        exif, stored = upright_exif(lambda: self._stored_exif(image, found), turn, found.notes)
+        packet = xmp_of(image) or found.xmp
+        stated = self._stated_colour(image, file, stored)
+        dpi = self.dpi(image) or usable_dpi(found.dpi)
+        metadata = Metadata(
+            icc_profile=stated.profile,
+            exif=exif,
+            xmp=upright_xmp(packet, found.extended_xmp, turn, found.notes),
+            dpi=dpi[::-1] if dpi and orientation >= 5 else dpi,
+            texts=tuple(found.texts),
+            iptc=found.iptc,
+            hdr=stated.hdr,
+        )
+        return metadata, found.notes + list(stated.notes)
+
+    def _stored_exif(self, image: Image.Image, found: Found) -> bytes | None:
+        stored = self.exif(image, found.notes)
+        if not stored and found.exif and orientation_of(found.exif) != 1:
+            found.notes.append(
+                f"the orientation in the EXIF data of a {image.format} was not heeded"
+            )
+        return stored or found.exif
+
+    def _stated_colour(
+        self, image: Image.Image, file: BinaryIO | None, exif: bytes | None
+    ) -> Stated:
+        """What the file of an image says about its colours, in whatever way; EXIF comes last.
+
+        Profiles that Pillow finds are taken as they are. All else becomes a profile that says the
+        same; what no profile can say, the transfer functions of HDR, is kept as the code points of
+        H.273. What only XMP states does not count: no viewer pays heed to it.
+        """
+        profile = image.info.get("icc_profile")
+        own = profile if isinstance(profile, bytes) and profile else None
+        if image.mode in ("CMYK", "LAB"):  # what follows is about RGB
+            return Stated(own)
+        try:
+            stated = self.colour(image, file, own)
+        except (struct.error, IndexError):  # cut short: as if it did not say
+            stated = Stated(own)
+        if stated.profile is None and stated.hdr is None and exif and not stated.explicit:
+            try:
+                space = from_exif(exif)
+                return replace(stated, profile=space.profile() if space else None)
+            except ValueError:
+                return stated  # what it says makes no sense
+        return stated
+
+    def to_picture(
+        self,
+        image: Image.Image,
+        orientation: int,
+        bits: int,
+        name: str,
+        file: BinaryIO | None = None,
+        keep_alpha: bool = False,
+    ) -> Picture:
+        """An image that Pillow has opened as an upright RGB picture.
+
+        Args:
+            image: the image.
+            orientation: as stored, 1 to 8; Pillow may have turned the image, see `turned`.
+            bits: bits per channel in the file.
+            name: what to call it in messages.
+            file: its file, if there is one.
+            keep_alpha: whether to give alpha, too, instead of a remark that it was dropped.
+
+        Raises:
+            PictureError: it has no pixels, or of a kind that cannot be converted.
+            Exception: any, where the file is damaged.
+        """
+        self.load(image)
+        check_pixels(name, *image.size, image.width * image.height)
+        metadata, notes = self.collect(image, orientation, file)
+        pixels, profile, colour_notes, alpha = to_rgb(
+            image, metadata.icc_profile, bits, name, keep_alpha
+        )
+        notes = colour_notes + notes
+        if file is not None and bits > 8 and pixels.dtype == np.uint8:
+            notes.insert(0, f"{bits}-bit colours read as 8-bit")
+        if not self.turned:
+            pixels = upright(pixels, orientation)
+            alpha = None if alpha is None else upright(alpha, orientation)
+        height, width = pixels.shape[:2]
+        metadata = replace(metadata, icc_profile=profile, size=(width, height))
+        window = ArrayWindow(pixels)
+        return Picture(window, metadata, tuple(notes), image.format or "", alpha=alpha)
+
+    def create(
+        self,
+        file: BinaryIO,
+        size: tuple[int, int],
+        metadata: Metadata,
+        options: OutputOptions,
+        alpha: NDArray[np.uint8] | None = None,
+        bits: int = 8,
+    ) -> Encoder:
+        """Begin to write a picture to a file; see `encoding.create_picture`.
+
+        Here the picture is kept whole, in any order, and encoded at the end.
+
+        Args:
+            file: where to write.
+            size: width and height in pixels, which fit into the format.
+            metadata: what to put beside the pixels, as `fitting.fit` gives it.
+            options: see there.
+            alpha: shape (H, W), which the pixels are not multiplied by; None for none.
+            bits: bits a channel, one of the format's `depths`.
+        """
+        return WholeEncoder(self, file, size, metadata, options, alpha, bits)
+
+    def encode(
+        self,
+        pixels: NDArray[np.uint8],
+        metadata: Metadata,
+        file: BinaryIO,
+        options: OutputOptions,
+        alpha: NDArray[np.uint8] | None = None,
+    ) -> tuple[str, ...]:
+        """Write a whole picture of shape (H, W, 3); otherwise as `create`.
+
+        Returns:
+            Remarks on what could not be kept, one line each.
+        """
+        self.save(pixels, metadata, Sink(file), options, alpha)
+        return ()
+
+    def save(
+        self,
+        pixels: NDArray[np.uint8],
+        metadata: Metadata,
+        file: Any,
+        options: OutputOptions,
+        alpha: NDArray[np.uint8] | None,
+    ) -> None:
+        """Let Pillow write a picture, with the options of `pillow_options`."""
+        assert self.output is not None
+        settings = self.pillow_options(metadata, options, alpha is not None)
+        # Everything is passed, even if empty: what is not, Pillow may take from elsewhere.
+        if metadata.icc_profile:
+            settings["icc_profile"] = metadata.icc_profile
+        if metadata.exif:
+            settings["exif"] = b"Exif\0\0" + metadata.exif
+        if metadata.dpi:
+            settings["dpi"] = metadata.dpi
+        image = Image.fromarray(pixels)
+        if alpha is not None:
+            image.putalpha(Image.fromarray(alpha))
+        image.save(file, self.output.name, **settings)
+
+    def pillow_options(
+        self, metadata: Metadata, options: OutputOptions, alpha: bool
+    ) -> dict[str, Any]:
+        """Pillow's options for the format, with the XMP data, which each takes in its own way."""
+        return {}
+
+
+class WholeEncoder:
+    """A picture that is kept whole until it is encoded; see `Codec.create`."""
+
+    order: Literal["any", "rows"] = "any"
+
+    def __init__(
+        self,
+        codec: Codec,
+        file: BinaryIO,
+        size: tuple[int, int],
+        metadata: Metadata,
+        options: OutputOptions,
+        alpha: NDArray[np.uint8] | None,
+        bits: int,
+    ) -> None:
+        self.shape, self.dtype = (size[1], size[0], 3), dtype_of(bits)
+        self._codec, self._file, self._metadata = codec, file, metadata
+        self._options, self._alpha = options, alpha
+        self._pixels: Pixels | None = None
+        self._owned = True  # whether nobody else holds them
+
+    def write(self, region: Region, pixels: Pixels) -> None:
+        """Put pixels where the region says; a whole picture is taken as it is, not copied."""
+        height, width = self.shape[:2]
+        if pixels.shape == self.shape and pixels.flags.c_contiguous:
+            self._pixels, self._owned = pixels, False
+            return
+        if self._pixels is None:
+            self._pixels = empty_pixels(height, width, self.dtype)
+        elif not self._owned:
+            self._pixels = self._pixels.copy()
+        self._owned = True
+        self._pixels[region.top : region.bottom, region.left : region.right] = pixels
+
+    def finish(self) -> tuple[str, ...]:
+        """Encode the picture."""
+        assert self._pixels is not None, "nothing was written"
+        pixels: Any = self._pixels
+        self._pixels = None
+        return self._codec.encode(pixels, self._metadata, self._file, self._options, self._alpha)
+
+
+class Sink:
+    """The part of a file that Pillow's encoders need.
+
+    With a real file Pillow's C code writes to the descriptor itself, and a full disk comes out as
+    "encoder error -2". Without `fileno` it goes through `write`, which says what is wrong.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.write = file.write
+        self.flush = file.flush
+
+
+def bits_in_header(file: BinaryIO, read: Callable[[bytes], int]) -> int:
+    """What a reader of headers makes of the beginning of a file, or 8; see `Codec.bits`."""
+    position = file.tell()
+    try:
+        file.seek(0)
+        return read(file.read(_HEADER_BYTES)) or 8
+    except (IndexError, struct.error):
+        return 8  # the header is cut short: decoding will say so
+    finally:
+        file.seek(position)
+
+
+def beginning(file: BinaryIO) -> bytes:
+    """The beginning of a file, with all headers; its position is kept."""
+    position = file.tell()
+    try:
+        file.seek(0)
+        return file.read(_HEADER_BYTES)
+    finally:
+        file.seek(position)

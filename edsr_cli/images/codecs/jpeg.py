@@ -1,0 +1,311 @@
+"""JPEG, also several pictures in a file (MPO).
+
+What Pillow does not tell: comments, IPTC, extended XMP and profiles from the markers; how much was
+lost; and whether the file is damaged inside, which its decoders make the best of without a word.
+
+libjpeg goes on with what is left when the data of a picture makes no sense: colours shift, or the
+rest is grey. It warns, but Pillow does not pass that on, so the data is read once more, at an
+eighth of its size, by a library that does.
+"""
+
+import re
+import struct
+from collections.abc import Sequence
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import (
+    Image,
+    JpegImagePlugin,  # noqa: F401 - importing a plugin registers its format
+)
+
+from edsr_cli.images.codecs import Codec
+from edsr_cli.images.codecs.boxes import MAX_PART_BYTES
+from edsr_cli.images.colour.spaces import Stated
+from edsr_cli.images.metadata import C2PA, Found, iptc, usable_dpi, xmp
+from edsr_cli.images.picture import Compression, Metadata, OutputFormat, OutputOptions, Places
+from edsr_cli.images.source import kept_position
+
+MARKER_BYTES = 65533
+"""Most bytes that a marker of a JPEG can hold."""
+
+XMP_BYTES = MARKER_BYTES - 29
+"""Most bytes of an XMP packet in one marker, behind its name."""
+
+OUTPUT = OutputFormat(
+    "JPEG",
+    (".jpg", ".jpeg"),
+    max_side=65_500,  # libjpeg stops there, below the 65535 of the format
+    alpha=False,
+    places=Places(
+        texts="comments",
+        iptc="own",
+        icc_bytes=255 * (MARKER_BYTES - 14),  # in at most 255 markers
+        exif_bytes=MARKER_BYTES - 6,
+        iptc_bytes=MARKER_BYTES - 14 - 44,  # less what is around it
+        xmp_bytes=XMP_BYTES,
+    ),
+)
+
+JPEG_QUALITY = 95
+"""Quality for JPEG, without chroma subsampling: higher values grow the file for no visible gain."""
+
+_EXTENSION_BYTES = 65400  # of extended XMP in one marker of a JPEG
+_EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
+_X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _CENTIMETRE = 0x11A, 0x11B, 0x128, 3
+
+# What other modules look after, and what is about how the old file stores pixels.
+_KNOWN: dict[str, tuple[bytes, ...]] = {
+    "APP0": (b"JFIF\0", b"JFXX\0"),
+    "APP1": (b"Exif\0", b"http://ns.adobe.com/xap/1.0/\0", _EXTENDED_XMP),
+    "APP2": (b"ICC_PROFILE\0", b"MPF\0"),
+    "APP13": (b"Photoshop 3.0\0", b"Adobe_CM\0"),
+    "APP14": (b"Adobe",),
+}
+
+_DAMAGE = "Corrupt JPEG data"  # how libjpeg's warnings begin that are about the data
+_PROFILE = "ICC marker"  # damage of the profile, which is told elsewhere
+_LEFT_AT_END = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
+_SCAN, _END = 0xDA, 0xD9
+_WITHOUT_LENGTH = frozenset((0x00, 0x01, *range(0xD0, 0xD9)))
+_IN_DATA = frozenset((0x00, *range(0xD0, 0xD8)))  # what may follow 0xFF in the data of a scan
+_MOST_BYTES_A_PIXEL, _MOST_METADATA = 12, 2**26
+
+# Luma of ITU-T T.81, table K.1, which libjpeg scales by the quality; rows are vertical frequencies.
+_STANDARD = np.array(
+    [
+        [16, 11, 10, 16, 24, 40, 51, 61],
+        [12, 12, 14, 19, 26, 58, 60, 55],
+        [14, 13, 16, 24, 40, 57, 69, 56],
+        [14, 17, 22, 29, 51, 87, 80, 62],
+        [18, 22, 37, 56, 68, 109, 103, 77],
+        [24, 35, 55, 64, 81, 104, 113, 92],
+        [49, 64, 78, 87, 103, 121, 120, 101],
+        [72, 92, 95, 98, 112, 100, 103, 99],
+    ]
+)
+
+
+class Jpeg(Codec):
+    """See the module."""
+
+    names = ("JPEG", "MPO")
+    output = OUTPUT
+
+    def dpi(self, image: Image.Image) -> tuple[float, float] | None:
+        # Pillow makes up 72 where a JPEG with EXIF data does not say.
+        if image.info.get("jfif_unit") not in (1, 2):
+            return _exif_dpi(image)
+        by = 2.54 if image.info["jfif_unit"] == 2 else 1.0
+        return usable_dpi(tuple(value * by for value in image.info.get("jfif_density", ())))
+
+    def texts(self, image: Image.Image, file: BinaryIO | None, found: Found) -> None:
+        _find_texts(image, found)
+        if file is not None and image.format == "JPEG" and _has_trailer(file):
+            found.leave("data behind the picture")
+
+    def colour(self, image: Image.Image, file: BinaryIO | None, own: bytes | None) -> Stated:
+        return Stated(own) if own is not None else _pieced_profile(image)
+
+    def compression(self, image: Image.Image, file: BinaryIO | None) -> Compression | None:
+        layers: Any = image.layer  # type: ignore[attr-defined]  # (id, horizontal, vertical, table)
+        table = image.quantization[layers[0][3]]  # type: ignore[attr-defined]
+        subsampled = len(layers) >= 3 and any(
+            layers[0][axis] > layer[axis] for layer in layers[1:3] for axis in (1, 2)
+        )
+        return Compression("JPEG", table_quality(table), subsampled)
+
+    def is_damaged(self, file: BinaryIO, pixels: int) -> bool:
+        """Whether the data of the first picture in the file is damaged.
+
+        Damage after which the data still makes sense as a picture of that size, if another one,
+        cannot be seen: that is about a third of all.
+        """
+        with kept_position(file):
+            file.seek(0)
+            # No picture takes more than this, and what follows it, such as a film, may be long.
+            return is_damaged_data(file.read(_MOST_BYTES_A_PIXEL * pixels + _MOST_METADATA))
+
+    def pillow_options(
+        self, metadata: Metadata, options: OutputOptions, alpha: bool
+    ) -> dict[str, Any]:
+        extra = _markers(metadata)
+        return {"quality": JPEG_QUALITY, "subsampling": "4:4:4", "extra": extra, "comment": b""}
+
+
+CODEC = Jpeg()
+
+
+def luma_table(quality: int) -> NDArray[np.int64]:
+    """The quantisation table of luma that libjpeg uses for a quality from 1 to 100, (8, 8)."""
+    factor = 5000 // quality if quality < 50 else 200 - 2 * quality
+    return np.clip((_STANDARD * factor + 50) // 100, 1, 255)
+
+
+def table_quality(table: Sequence[int]) -> int:
+    """The quality that libjpeg would call a quantisation table of luma.
+
+    A table of libjpeg's is found exactly. For another encoder's, that quality counts which has its
+    mean step in relation to the standard table's.
+
+    Args:
+        table: 64 steps, row by row.
+
+    Raises:
+        ValueError: there are not 64 steps from 1.
+    """
+    steps = np.array(table, dtype=np.float64)
+    if steps.shape != (64,) or steps.min() < 1:
+        raise ValueError("a quantisation table has 64 steps from 1")
+    steps = np.minimum(steps, 255).reshape(8, 8)
+    known = np.stack([luma_table(quality) for quality in range(1, 101)])
+    away = np.abs(known - steps).sum(axis=(1, 2))
+    if away.min() == 0:
+        return int(np.flatnonzero(away == 0)[-1]) + 1
+    # Small frequencies are what is seen, so steps count by how fine they are.
+    means = ((known - steps) / _STANDARD).mean(axis=(1, 2))
+    return int(np.abs(means).argmin()) + 1
+
+
+def is_damaged_data(data: bytes, tables: bytes = b"") -> bool:
+    """Whether the data of the first picture in a JPEG stream is damaged; see `Jpeg.is_damaged`.
+
+    Args:
+        data: the stream.
+        tables: a stream of nothing but tables that `data` relies on, as TIFF files have it.
+    """
+    if len(tables) > 4:  # one stream of both: without the end of the first, and the second's start
+        data = tables[:-2] + data[2:]
+    warning = _first_warning(data)
+    left = _LEFT_AT_END.search(warning)
+    if left:  # zeros only fill up
+        body = data[: _end_of_picture(data)]
+        return int(left[1]) > len(body) - len(body.rstrip(b"\0"))
+    return warning.startswith(_DAMAGE) and _PROFILE not in warning
+
+
+def _first_warning(data: bytes) -> str:
+    """What libjpeg finds wrong with a picture first; nothing if all is well."""
+    import simplejpeg  # type: ignore[import-untyped]  # here, because only a JPEG needs it
+
+    try:
+        space = simplejpeg.decode_jpeg_header(data)[2]
+        # CMYK cannot become greyscale; all others can, which takes the least memory.
+        space = "CMYK" if space in ("CMYK", "YCCK") else "GRAY"
+        simplejpeg.decode_jpeg(data, space, min_height=1, min_width=1, strict=True)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _end_of_picture(data: bytes) -> int:
+    """Where the end marker of the first picture is; the end of the data where there is none."""
+    place = 2
+    while 0 <= place < len(data) - 3:
+        marker = data[place + 1]
+        if data[place] != 0xFF:  # libjpeg skips what is between segments
+            place = data.find(b"\xff", place)
+        elif marker == _END:
+            return place
+        elif marker == 0xFF:
+            place += 1
+        elif marker in _WITHOUT_LENGTH:
+            place += 2
+        else:
+            place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+            while marker == _SCAN and 0 <= place < len(data) - 1:
+                place = data.find(b"\xff", place)
+                if data[place + 1] not in _IN_DATA:
+                    break
+                place += 2
+    return len(data) - 2 if data.endswith(b"\xff\xd9") else len(data)
+
+
+def _find_texts(image: Image.Image, found: Found) -> None:
+    photoshop, left, markers = [], [], []
+    pieces: dict[str, dict[int, bytes]] = {}
+    for name, data in getattr(image, "applist", ()):
+        if name == "COM":
+            found.add_bytes("Comment", data)
+        elif name == "APP13" and data.startswith(b"Photoshop 3.0\0"):
+            photoshop.append(data[14:])
+        elif name == "APP1" and data.startswith(_EXTENDED_XMP) and len(data) > 75:
+            key = data[35:67].decode("ascii", "replace")
+            (place,) = struct.unpack_from(">L", data, 71)
+            pieces.setdefault(key, {})[place] = data[75:]
+        elif name == "APP11" and b"jumb" in data[:40] and b"c2pa" in data[:200]:
+            left.append(C2PA)
+        elif name == "APP2" and data.startswith(b"urn:iso:std:iso:ts:21496:-1\0"):
+            left.append("a gain map (HDR)")
+        elif name.startswith("APP") and not data.startswith(_KNOWN.get(name, ())):
+            letters = re.match(rb"[\x20-\x7e]{0,20}", data)
+            markers.append(f"{name} {(letters[0] if letters else b'').decode()}".rstrip())
+    for key, parts in pieces.items():
+        whole = b"".join(part for place, part in sorted(parts.items()))
+        if len(whole) <= MAX_PART_BYTES:
+            found.extended_xmp[key.upper()] = whole
+    if markers:
+        left.append(f"its markers {', '.join(list(dict.fromkeys(markers))[:12])}")
+    found.leave(*left)
+    # A resource may go on in the next marker.
+    found.add_photoshop(iptc.photoshop_resources(b"".join(photoshop)))
+
+
+def _has_trailer(file: BinaryIO) -> bool:
+    """Whether a JPEG does not end with its end marker, but for zeros: as videos are attached."""
+    with kept_position(file):
+        end = file.seek(0, 2)
+        file.seek(max(0, end - 4096))
+        tail = file.read(4096).rstrip(b"\0\r\n")
+    return bool(tail) and not tail.endswith(b"\xff\xd9")
+
+
+def _pieced_profile(image: Image.Image) -> Stated:
+    """A profile whose pieces are not where or what Pillow expects."""
+    pieces: dict[int, bytes] = {}
+    count = 0
+    for name, data in getattr(image, "applist", ()):
+        if name == "APP2" and data.startswith(b"ICC_PROFILE\0") and len(data) > 14:
+            pieces.setdefault(data[12], data[14:])
+            count = max(count, data[13])
+    if not pieces:
+        return Stated()
+    profile = b"".join(data for _, data in sorted(pieces.items()))
+    # The numbers of the pieces are wrong in some files; the profile says how long it is.
+    if len(profile) >= 128 and struct.unpack_from(">L", profile)[0] == len(profile):
+        return Stated(profile)
+    return Stated(notes=("its ICC profile is incomplete and was dropped",))
+
+
+def _exif_dpi(image: Image.Image) -> tuple[float, float] | None:
+    """The resolution that the EXIF data of a JPEG states."""
+    try:
+        exif = image.getexif()
+    except Exception:  # Pillow meets damaged EXIF data with all kinds
+        return None
+    by = 2.54 if exif.get(_RESOLUTION_UNIT) == _CENTIMETRE else 1.0
+    values = exif.get(_X_RESOLUTION), exif.get(_Y_RESOLUTION)
+    try:
+        return usable_dpi(tuple(float(value) * by for value in values))  # type: ignore[arg-type]
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+
+
+def _markers(metadata: Metadata) -> bytes:
+    """The markers for XMP, IPTC and comments."""
+    markers = []
+    if metadata.xmp:
+        main, extension = xmp.split(metadata.xmp, XMP_BYTES) or (metadata.xmp, b"")
+        if len(metadata.xmp) <= XMP_BYTES:
+            main, extension = metadata.xmp, b""
+        markers.append((0xE1, b"http://ns.adobe.com/xap/1.0/\0" + main))
+        name = xmp.digest(extension).encode()
+        for start in range(0, len(extension), _EXTENSION_BYTES):
+            head = b"http://ns.adobe.com/xmp/extension/\0" + name
+            head += struct.pack(">2L", len(extension), start)
+            markers.append((0xE1, head + extension[start : start + _EXTENSION_BYTES]))
+    if metadata.iptc:
+        markers.append((0xED, b"Photoshop 3.0\0" + iptc.resources(metadata.iptc)))
+    markers += [(0xFE, text.value.encode("utf-8", "replace")) for text in metadata.texts]
+    return b"".join(struct.pack(">BBH", 0xFF, kind, len(data) + 2) + data for kind, data in markers)

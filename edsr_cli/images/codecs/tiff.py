@@ -1,0 +1,324 @@
+"""TIFF files as pictures: the page is chosen, its pixels decoded here, its metadata by Pillow.
+
+How a page is found and stored, and its pixels decoded, is in `tiff_pages`, `tiff_layout` and
+`tiff_pixels`; how one is written, in `tiff_writing`.
+"""
+
+import shutil
+import struct
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, TiffImagePlugin
+
+from edsr_cli.images.codecs import Codec, Opened, segments
+from edsr_cli.images.codecs.boxes import MAX_PART_BYTES
+from edsr_cli.images.codecs.tiff_layout import Layout, read_layout, refused
+from edsr_cli.images.codecs.tiff_pages import Directory, FromPage, Pages, classic_copy
+from edsr_cli.images.codecs.tiff_pixels import read_pixels
+from edsr_cli.images.codecs.tiff_writing import DESCRIPTIVE_TAGS, write_tiff
+from edsr_cli.images.colour import spaces
+from edsr_cli.images.colour.conversion import Converted, samples_to_rgb, to_rgb
+from edsr_cli.images.colour.spaces import INTEROP_INDEX, Stated, made
+from edsr_cli.images.metadata import C2PA, Found, exif_writing, iptc
+from edsr_cli.images.metadata import exif as exif_data
+from edsr_cli.images.picture import (
+    Metadata,
+    OutputFormat,
+    OutputOptions,
+    Picture,
+    PictureInfo,
+    Places,
+)
+from edsr_cli.images.source import kept_position, not_a_picture
+from edsr_cli.pixels.arrays import upright
+from edsr_cli.pixels.windows import ArrayWindow
+
+# Offsets grow to 64 bits (BigTIFF) where a file passes 4 GiB, so only the sizes have a limit.
+OUTPUT = OutputFormat(
+    "TIFF",
+    (".tif", ".tiff"),
+    max_side=2**32 - 1,
+    encoder_bytes=1,
+    places=Places(iptc="own"),
+)
+
+_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_MAKER_NOTE = 0x927C
+# Beginnings of maker notes whose offsets do not depend on where in the file they lie. All others
+# would be garbage elsewhere.
+_MOVABLE_MAKER_NOTES = (
+    b"Apple iOS\0", b"FUJIFILM", b"Nikon\0\2", b"OLYMPUS\0", b"OM SYSTEM\0", b"PENTAX \0",
+)  # fmt: skip
+_IPTC, _PHOTOSHOP = 33723, 34377
+_KNOWN = {33432, 33550, 33723, 33922, 34264, 34377, 34665, 34675, 34735, 34736, 34737, 34853,
+               37724, 40965, 42112, 50341, 52545, 32995, 32996, 32997, 32998,
+               *range(40091, 40096)}  # fmt: skip
+
+
+class Tiff(Codec):
+    """See the module."""
+
+    names = ("TIFF",)
+    magic = _MAGIC
+    output = OUTPUT
+    turned = True
+
+    def open(self, file: BinaryIO, name: str, max_pixels: int) -> Opened:
+        pages, layout = _open(file, name, max_pixels)
+        return _Opened(file, name, pages, layout)
+
+    def orientation(self, image: Image.Image, file: BinaryIO | None = None) -> int:
+        value = getattr(image, "tag_v2", {}).get(exif_data.ORIENTATION, 1)
+        return int(value) if isinstance(value, int) and 1 <= value <= 8 else 1
+
+    def exif(self, image: Image.Image, notes: list[str]) -> bytes | None:
+        return _exif(image, notes)
+
+    def texts(self, image: Image.Image, file: BinaryIO | None, found: Found) -> None:
+        _find_texts(image, file, found)
+
+    def colour(self, image: Image.Image, file: BinaryIO | None, own: bytes | None) -> Stated:
+        """White point, primaries and transfer function."""
+        if own is not None:
+            return Stated(own)
+        tags: Any = getattr(image, "tag_v2", {})
+        white, primaries, transfer = (
+            spaces.tag_numbers(tags.get(tag))
+            for tag in (spaces.WHITE_POINT, spaces.PRIMARIES, spaces.TRANSFER)
+        )
+        return made(
+            spaces.from_numbers(white, primaries, transfer), "its primaries and white point"
+        )
+
+    def load(self, image: Image.Image) -> None:
+        """Load the pixels as they are stored, turned by the orientation in the tags alone.
+
+        Where the tags have none, Pillow would go by the XMP, which it shall not.
+        """
+        xmp = image.info.pop("xmp", None)
+        try:
+            image.load()
+        finally:
+            if xmp is not None:
+                image.info["xmp"] = xmp
+
+    def encode(
+        self,
+        pixels: NDArray[np.uint8],
+        metadata: Metadata,
+        file: BinaryIO,
+        options: OutputOptions,
+        alpha: NDArray[np.uint8] | None = None,
+    ) -> tuple[str, ...]:
+        if file.seekable():
+            return write_tiff(pixels, metadata, file, alpha)
+        with tempfile.TemporaryFile() as buffer:
+            notes = write_tiff(pixels, metadata, buffer, alpha)
+            buffer.seek(0)
+            shutil.copyfileobj(buffer, file)
+        return notes
+
+
+CODEC = Tiff()
+
+
+@dataclass(frozen=True)
+class _Opened:
+    file: BinaryIO
+    name: str
+    pages: Pages
+    layout: Layout
+
+    def info(self) -> PictureInfo:
+        layout = self.layout
+        width, height = layout.width, layout.height
+        if layout.orientation >= 5:
+            width, height = height, width
+        return PictureInfo(width, height, layout.mode, "TIFF", layout.colour_bits, self.pages.count)
+
+    def read(self, keep_alpha: bool) -> Picture:
+        pages, layout, name = self.pages, self.layout, self.name
+        if layout.method == segments.OLD_JPEG and not pages.for_pillow:
+            raise refused(name, "it is compressed as JPEG of the old kind in a big-endian BigTIFF")
+        image = _Header(_for_pillow(self.file, pages))
+        picture = _to_picture(image, self.file, pages.page, layout, name, keep_alpha)
+        notes = list(picture.notes)
+        if pages.only_reduced:
+            notes.append("the file calls this picture a reduced one, and holds no other")
+        if pages.count > 1:
+            notes.append(f"only the first of {pages.count} frames or pages is used")
+        if pages.holds_more:
+            notes.append("left out: further pictures (SubIFDs)")
+        return replace(picture, notes=tuple(notes))
+
+
+def decode_frame(
+    image: TiffImagePlugin.TiffImageFile, name: str, max_pixels: int, keep_alpha: bool = False
+) -> Picture:
+    """Decode the current frame of a TIFF that Pillow has opened but not loaded.
+
+    Raises:
+        PictureError: it cannot be read, or is too large.
+        Exception: any, where it is damaged.
+    """
+    file = cast(BinaryIO, image.fp)
+    order = "<" if image.tag_v2.prefix == b"II" else ">"
+    file.seek(0)
+    page = Directory(file, image.tag_v2.offset, order, big=file.read(4) in _MAGIC[2:])
+    layout = read_layout(page, name, max_pixels)
+    return _to_picture(image, file, page, layout, name, keep_alpha)
+
+
+def _to_picture(
+    image: Image.Image,
+    file: BinaryIO,
+    page: Directory,
+    layout: Layout,
+    name: str,
+    keep_alpha: bool,
+) -> Picture:
+    size = (layout.width, layout.height)
+    metadata, notes = CODEC.collect(image, layout.orientation, file, size)
+    if layout.method == segments.OLD_JPEG:
+        pixels, profile, more, alpha = _by_libtiff(image, metadata.icc_profile, name, keep_alpha)
+    else:
+        samples = read_pixels(file, page, layout, name)
+        pixels, profile, more, alpha = samples_to_rgb(
+            samples, metadata.icc_profile, name, keep_alpha
+        )
+        pixels = upright(pixels, layout.orientation)
+        alpha = None if alpha is None else upright(alpha, layout.orientation)
+    if layout.colour_bits > 8 and pixels.dtype == np.uint8:
+        more.insert(0, f"{layout.colour_bits}-bit colours read as 8-bit")
+    height, width = pixels.shape[:2]
+    metadata = replace(metadata, icc_profile=profile, size=(width, height))
+    window = ArrayWindow(pixels)
+    return Picture(window, metadata, tuple(more + notes), "TIFF", alpha=alpha)
+
+
+def _open(file: BinaryIO, name: str, max_pixels: int) -> tuple[Pages, Layout]:
+    try:
+        pages = Pages(file, name)
+        return pages, read_layout(pages.page, name, max_pixels)
+    except (ValueError, struct.error, OverflowError) as error:
+        raise not_a_picture(file, name) from error
+
+
+def _for_pillow(file: BinaryIO, pages: Pages) -> BinaryIO:
+    """The file, with the page where Pillow looks for it."""
+    if not pages.for_pillow:
+        return classic_copy(file, pages.page)
+    start = file if pages.is_first else cast(BinaryIO, FromPage(file, pages.page))
+    start.seek(0)
+    return start
+
+
+def _by_libtiff(
+    image: Image.Image, profile: bytes | None, name: str, keep_alpha: bool
+) -> Converted:
+    """JPEG of the old kind, of which libtiff knows all the ways to store it wrongly."""
+    CODEC.load(image)
+    return to_rgb(image, profile, 8, name, keep_alpha)
+
+
+class _Header(TiffImagePlugin.TiffImageFile):
+    """A TIFF file opened by Pillow for its metadata, also where Pillow cannot read its pixels."""
+
+    def _setup(self) -> None:
+        try:
+            super()._setup()
+            if self._mode:
+                return
+        except Exception:  # any, for what it does not know; we do, or have refused it
+            pass
+        self._mode, self._size, self.tile = "L", (1, 1), []
+        profile = self.tag_v2.get(34675)
+        if isinstance(profile, bytes):
+            self.info["icc_profile"] = profile
+        unit = {2: 1.0, 3: 2.54}.get(self.tag_v2.get(296, 2))
+        with suppress(KeyError, TypeError, ValueError, ZeroDivisionError):
+            if unit:
+                self.info["dpi"] = tuple(unit * self.tag_v2[tag] for tag in (282, 283))
+
+
+def _exif(image: Image.Image, notes: list[str]) -> bytes | None:
+    """EXIF data made of the tags of a TIFF file, which are its EXIF data and more."""
+    source = image.getexif()
+    exif = Image.Exif()
+    exif.endian = source.endian
+    for tag in DESCRIPTIVE_TAGS:
+        if tag in source:
+            exif[tag] = source[tag]
+    found = len(exif) > 0
+    for group in (exif_data.EXIF_IFD, exif_data.GPS_IFD):
+        values = dict(source.get_ifd(group))
+        values.pop(exif_data.INTEROP_IFD, None)  # an offset into the old file
+        note = values.get(_MAKER_NOTE)
+        if note and not (isinstance(note, bytes) and note.startswith(_MOVABLE_MAKER_NOTES)):
+            del values[_MAKER_NOTE]
+            notes.append("its maker notes cannot be moved to another file: dropped")
+        if values:
+            exif.get_ifd(group).update(values)
+            found = True
+    index = source.get_ifd(exif_data.INTEROP_IFD).get(INTEROP_INDEX)
+    if isinstance(index, str) and index.isascii():
+        writer = exif_writing.ExifWriter(exif_data.strip_prefix(exif.tobytes()) if found else None)
+        value = index.strip("\0").encode() + b"\0"
+        writer.put(exif_data.INTEROP_IFD, INTEROP_INDEX, exif_writing.ASCII, value)
+        return bytes(writer.data)
+    return exif.tobytes() if found else None
+
+
+def _find_texts(image: Image.Image, file: BinaryIO | None, found: Found) -> None:
+    tags: Any = getattr(image, "tag_v2", {})
+    # Many writers call the bytes of IPTC numbers of 32 bits, of which Pillow gives the first.
+    stored = _values(file, frozenset((_IPTC, _PHOTOSHOP))) if file else {}
+    data = stored.get(_IPTC, b"")
+    if data[3:4] == b"\x1c":
+        data = np.frombuffer(data[: len(data) // 4 * 4], "<u4").byteswap().tobytes()
+    found.iptc = data if iptc.data_sets(data) else None
+    found.add_photoshop(iptc.photoshop_resources(stored.get(_PHOTOSHOP, b"")))
+    if 37724 in tags:
+        found.leave("its layers")
+    if any(tag in tags for tag in (33550, 33922, 34264, 34735)):
+        found.leave("its place on the globe (GeoTIFF)")
+    if 42112 in tags:
+        found.add("GDAL_METADATA", str(tags[42112]))
+    if 52545 in tags:
+        found.leave(C2PA)
+    unknown = sorted(tag for tag in tags if tag >= 32768 and tag not in _KNOWN)
+    if unknown:
+        found.leave(f"its TIFF tags {', '.join(map(str, unknown[:20]))}")
+
+
+def _values(file: BinaryIO, wanted: frozenset[int]) -> dict[int, bytes]:
+    """The bytes of tags in the first directory of a TIFF, as they are stored."""
+    found: dict[int, bytes] = {}
+    with kept_position(file):
+        file.seek(0)
+        header = file.read(16)
+        order = "<" if header[:2] == b"II" else ">"
+        big = header[2:4] in (b"+\0", b"\0+")
+        count, entry, pointer = ("Q", "HHQ8s", "Q") if big else ("H", "HHL4s", "L")
+        size, inline = (20, 8) if big else (12, 4)
+        try:
+            (start,) = struct.unpack_from(order + pointer, header, 8 if big else 4)
+            file.seek(start)
+            (entries,) = struct.unpack(order + count, file.read(struct.calcsize("=" + count)))
+            table = file.read(size * min(entries, 65536))
+            for tag, kind, number, value in struct.iter_unpack(order + entry, table):
+                length = number * {3: 2, 4: 4}.get(kind, 1)
+                if tag not in wanted or length > MAX_PART_BYTES:
+                    continue
+                if length > inline:
+                    file.seek(struct.unpack(order + pointer, value)[0])
+                    value = file.read(length)
+                found.setdefault(tag, value[:length])
+        except (struct.error, OSError, OverflowError):
+            pass  # cut short, or an offset to nowhere
+    return found

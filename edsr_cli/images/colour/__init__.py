@@ -1,0 +1,1 @@
+"""What the numbers of pixels mean: profiles, colour spaces, and conversion to RGB."""

@@ -1,0 +1,147 @@
+"""The report of a run: collected while it goes on, written when it is over."""
+
+import logging
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from edsr_cli.errors import EdsrError, UsageError
+from edsr_cli.files.atomic import atomic_write, check_writable
+from edsr_cli.files.names import display_name
+from edsr_cli.files.own import beginning
+from edsr_cli.jobs.batch.record import Record
+from edsr_cli.jobs.batch.summary import Summary
+from edsr_cli.report.previews import Previews
+from edsr_cli.report.records import About, RecordFile, json_report
+
+if TYPE_CHECKING:
+    from edsr_cli.jobs.batch.run import State
+
+logger = logging.getLogger(__name__)
+
+_JSON, _PAGE = (".json",), (".html", ".htm")
+
+# How reports begin, all that this program has ever written.
+_MARKS = (
+    rb'\{\s*"version": "[^"]*",\s*"inputs": \[',
+    rb"<!doctype html>\n(<(?!title)[^>]*>\n){1,9}<title>edsr batch: ",
+)
+_HEAD_BYTES = 4096
+
+
+def check_path(path: Path, overwrite: bool = False) -> None:
+    """Find out, before a run, whether its report can be written.
+
+    Args:
+        path: the file: .json for JSON, .html or .htm for a page.
+        overwrite: whether it may replace a file that is no report.
+
+    Raises:
+        UsageError: its ending is another, it cannot be written, or it would replace somebody
+            else's file.
+    """
+    name = display_name(path)
+    if path.suffix.lower() not in _JSON + _PAGE:
+        raise UsageError(
+            "a report is JSON or a page.", "Let its name end in .json or .html.", about=name
+        )
+    if path.is_dir():
+        raise UsageError("this is a folder.", "Give --report a file.", about=name)
+    if os.path.lexists(path) and not overwrite and not is_report(path):
+        raise UsageError(
+            "this file is no report of edsr batch, and would be replaced.",
+            "Give --report another name, or replace it, and all pictures, with --overwrite.",
+            about=name,
+        )
+    check_writable(path.parent, UsageError)
+
+
+def is_report(path: Path) -> bool:
+    """Whether a file is a report, or empty."""
+    head = beginning(path, _HEAD_BYTES)
+    return head is not None and (not head or any(re.match(mark, head) for mark in _MARKS))
+
+
+class Report:
+    """Writes a report when a run is over, also one that was stopped. A listener of `Batch.run`.
+
+    Use it in a `with` statement; without a call of `finished` nothing is written. What it needs in
+    memory does not grow with the number of pictures.
+
+    Args:
+        path: the file to write; `check_path` has found it good. An older report is replaced.
+        about: what the run is about.
+        overwrite: whether any file may be replaced.
+    """
+
+    def __init__(self, path: Path, about: About, overwrite: bool = False) -> None:
+        self._path, self._about, self._overwrite = path, about, overwrite
+        self._previews = Previews() if path.suffix.lower() in _PAGE else None
+        self._failure: OSError | None = None
+        self._records = RecordFile()
+
+    def __enter__(self) -> "Report":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._previews is not None:
+            self._previews.stop()
+        self._records.close()
+
+    def ended(self, record: Record) -> None:
+        """Remember what became of a file."""
+        if self._failure is not None:
+            return
+        try:
+            self._records.append(record)
+        except OSError as error:  # the pictures matter more
+            self._failure = error
+            logger.warning("There will be no report: its temporary file fails (%s).", error)
+            return
+        if self._previews is not None:
+            self._previews.consider(record)
+
+    def tick(self, state: "State") -> None:
+        """Not of interest."""
+
+    def finished(self, summary: Summary) -> None:
+        """Write the report.
+
+        Raises:
+            EdsrError: it cannot be written.
+        """
+        if self._failure is None:
+            try:
+                self._write(summary)
+            except OSError as error:  # of the temporary file; those of the report are explained
+                self._failure = error
+        if self._failure is not None:
+            raise EdsrError(
+                "the report cannot be written, since its temporary "
+                f"file failed ({self._failure.strerror}).",
+                "The manifest in the output folder has what became of each picture.",
+                about=display_name(self._path),
+            ) from self._failure
+
+    def _write(self, summary: Summary) -> None:
+        replace = self._overwrite or is_report(self._path)  # or what may be there since
+        with atomic_write(self._path, overwrite=replace, error=EdsrError) as file:
+            for piece in self._pieces(summary):
+                # Everything that is no Unicode character was escaped.
+                file.write(piece.encode())
+
+    def _pieces(self, summary: Summary) -> Iterator[str]:
+        if self._previews is None:
+            return json_report(self._about, summary, self._records)
+        from edsr_cli.report.page import page  # jinja2 is for pages only
+
+        previews = self._previews.finish(wait=summary.stopped is None)
+        return page(self._about, summary, self._records, previews, self._path.parent)
