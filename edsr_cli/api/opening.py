@@ -2,8 +2,8 @@
 
 from edsr_cli.api.fetching import finder
 from edsr_cli.checkpoints import loader
+from edsr_cli.checkpoints.convention import Stated
 from edsr_cli.checkpoints.loader import LoadedNetwork
-from edsr_cli.checkpoints.stated import Stated
 from edsr_cli.inference import Upscaler
 from edsr_cli.inference.processors import use_threads
 from edsr_cli.options.pictures import Network

@@ -1,6 +1,6 @@
 """What a dry run says of time and memory."""
 
-from edsr_cli.checkpoints.store.folder import cache_folder, speeds_file
+from edsr_cli.checkpoints.store.cache import cache_folder, speeds_file
 from edsr_cli.errors import EdsrError, WeightsError
 from edsr_cli.inference import Upscaler
 from edsr_cli.inference.calibration import speed_of

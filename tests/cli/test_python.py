@@ -12,7 +12,7 @@ import typer
 from PIL import Image
 
 import edsr_cli
-from edsr_cli.checkpoints.canonical import read_canonical
+from edsr_cli.checkpoints.checkpoint import read_canonical
 from edsr_cli.cli.app import app
 from edsr_cli.errors import PictureError, UsageError
 from tests.cli.conftest import listing, records
