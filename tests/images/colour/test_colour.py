@@ -112,6 +112,14 @@ def test_grey_of_12_bits_reaches_white() -> None:
     assert converted(image, bits=12)[0][0, :, 0].tolist() == [0, 65535]
 
 
+@pytest.mark.parametrize("bits", [9, 10, 12, 14])
+def test_grey_between_8_and_16_bits_is_rounded(bits: int) -> None:
+    white = (1 << bits) - 1
+    levels = np.arange(1 << bits, dtype=np.uint16).reshape(-1, 32)
+    wanted = np.rint(levels * 65535.0 / white)  # white is odd, so there are no ties
+    assert np.array_equal(converted(Image.fromarray(levels), bits=bits)[0][..., 0], wanted)
+
+
 def test_grey_of_12_bits_in_jpeg_2000() -> None:
     image = Image.fromarray(np.array([[0, 4095 << 4]], np.uint16))  # as Pillow shifts it
     image.format = "JPEG2000"
