@@ -11,6 +11,11 @@ from edsr_cli.progress import Progress
 from edsr_cli.restoration.networks import find_restoration, make_upscaler
 
 
+def warm_up() -> None:
+    """Import what an engine computes with: it takes a while, and must not be interrupted."""
+    import edsr_cli.inference.engines.torch.assembly  # noqa: F401
+
+
 def open_upscaler(
     options: Network, scale: int | None, progress: Progress
 ) -> tuple[LoadedNetwork, Upscaler]:

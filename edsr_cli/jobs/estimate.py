@@ -16,7 +16,7 @@ def speed(upscaler: Upscaler) -> float | None:
         file = None
     try:
         return speed_of(upscaler, file)
-    except EdsrError:
+    except (EdsrError, ImportError):  # of an engine that is not there; a plan needs none
         return None
 
 
