@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Any, Literal, Protocol, SupportsIndex, TypeVar
 
 from edsr_cli import sizes
-from edsr_cli.training.choices import Autocast, Preset, Schedule
+from edsr_cli.options.choices import Autocast, Preset, Schedule
 
 Setting = float | Literal["auto"]
 """How much to restore: 0 for the plain network to 1 for the restoring one, or "auto"."""
