@@ -40,12 +40,12 @@ import numpy as np
 from PIL import Image
 from streaming import machine
 
-from edsr_cli.batch.recipe import recipe_of
-from edsr_cli.batch.roots import assign_folders
-from edsr_cli.batch.run import Batch
-from edsr_cli.batch.scanning import Choice, Scanner
-from edsr_cli.batch.summary import Summary
 from edsr_cli.checkpoints.loader import load_network
+from edsr_cli.folders.recipe import recipe_of
+from edsr_cli.folders.roots import assign_folders
+from edsr_cli.folders.run import Batch
+from edsr_cli.folders.scanning import Choice, Scanner
+from edsr_cli.folders.summary import Summary
 from edsr_cli.images import decode, format_for
 from edsr_cli.inference import Upscaler
 from edsr_cli.jobs.threads import choose_limits
@@ -141,7 +141,7 @@ def main() -> None:
     width, height = map(int, arguments.size.split("x"))
     options = ["-s", str(arguments.scale), "-d", arguments.device]
     upscaler = Upscaler(
-        load_network(MODEL, arguments.scale).network, arguments.scale, arguments.device
+        load_network(MODEL, arguments.scale).checkpoint, arguments.scale, arguments.device
     )
     with tempfile.TemporaryDirectory() as temporary:
         inputs = Path(temporary, "in")

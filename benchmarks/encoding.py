@@ -111,7 +111,7 @@ def main() -> None:
     parser.add_argument("--scale", type=int, default=4)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     options = parser.parse_args()
-    upscaler = Upscaler(load_network("edsr-free", options.scale).network, options.scale, "cpu")
+    upscaler = Upscaler(load_network("edsr-free", options.scale).checkpoint, options.scale, "cpu")
     photos = [
         to_uint8(upscaler.upscale(crop).pixels)
         for crop in crops(options.folder, options.crops, options.side)

@@ -19,8 +19,8 @@ from edsr_cli.pixels.depth import to_uint8
 
 def compare(benchmark: Benchmark, scale: int, precision: Precision, device: str) -> None:
     """Print one line of the table."""
-    network = load_network("edsr-free", scale).network
-    exact, fast = (Upscaler(network, scale, device, "fp32") for _ in range(2))
+    weights = load_network("edsr-free", scale).checkpoint
+    exact, fast = (Upscaler(weights, scale, device, "fp32") for _ in range(2))
     fast.precision = precision
     border = benchmark.border(scale)
     rows = []

@@ -23,12 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from edsr_cli.checkpoints.checkpoint import mixed
 from edsr_cli.checkpoints.loader import load_network
-from edsr_cli.checkpoints.mixing import mixed
 from edsr_cli.evaluation.metrics import Channels, psnr
 from edsr_cli.images import READ_SUFFIXES, decode
 from edsr_cli.inference import Upscaler
-from edsr_cli.model.networks import network_of
 from edsr_cli.pixels import resize
 from edsr_cli.pixels.depth import to_uint8
 from edsr_cli.restoration.choice import STRENGTHS, choose
@@ -158,9 +157,7 @@ def networks(scale: int, device: str, precision: str) -> list[Upscaler]:
         load_network(name, scale).checkpoint for name in ("edsr-free", "edsr-photo")
     )
     found = (mixed(plain, restoring, strength) for strength in STRENGTHS)
-    return [
-        Upscaler(network_of(each.config, each.tensors), scale, device, precision) for each in found
-    ]
+    return [Upscaler(each, scale, device, precision) for each in found]
 
 
 def window(pixels: Image8, side: int, scale: int = 1) -> Image8:

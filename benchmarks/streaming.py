@@ -69,8 +69,9 @@ def variants(
 ) -> dict[str, Callable[[], np.ndarray]]:
     """Name -> a call that upscales the picture."""
     network = load_network("edsr-free", scale).network
-    fp32 = Upscaler(network, scale, device, "fp32")
-    uncollapsed = Upscaler(network, scale, device, "fp32")
+    weights = load_network("edsr-free", scale).checkpoint
+    fp32 = Upscaler(weights, scale, device, "fp32")
+    uncollapsed = Upscaler(weights, scale, device, "fp32")
     target = devices.pick_device(device)
     for transposed in (False, True):
         turned = fold_view(network, TRANSPOSE) if transposed else network
@@ -85,7 +86,7 @@ def variants(
         "streamed, fp32": lambda: fp32.upscale(pixels).pixels,
     }
     if bf16:
-        half = Upscaler(network, scale, device, "bf16")
+        half = Upscaler(weights, scale, device, "bf16")
         calls["streamed, bf16"] = lambda: half.upscale(pixels).pixels
     return calls
 

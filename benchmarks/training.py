@@ -33,7 +33,7 @@ from torch import nn
 from edsr_cli.inference.engines.torch import devices
 from edsr_cli.model.config import NetworkConfig, edsr_baseline, mdsr_baseline
 from edsr_cli.model.networks import EDSR, MDSR
-from edsr_cli.training.choices import Autocast
+from edsr_cli.options.choices import Autocast
 from edsr_cli.training.graphs import Recorder, settings
 from edsr_cli.training.initial import random_network
 from edsr_cli.training.patches import Sampler, home

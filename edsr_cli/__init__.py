@@ -4,11 +4,21 @@
     upscaler = load("edsr-free", scale=4, device="cpu")
     sr = upscaler("photo.png")
 
+`load` is for pictures in memory. `upscale`, `batch`, `evaluate` and `train` do what the commands of
+these names do, with files and folders, and take the same options by name:
+
+    from edsr_cli import batch
+    summary = batch("photos", scale=2, include=["*.jpg"])
+
 Whatever goes wrong with files, weights or devices is an `EdsrError` of some kind.
 
-Importing this package is quick: torch and Pillow are imported when `load` is first used.
+How things are going is logged, with Python's `logging`, as "edsr_cli": INFO is what the commands
+say, DEBUG what they say with --verbose.
+
+Importing this package is quick: torch and Pillow are imported when something is first used.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from edsr_cli.errors import (
@@ -21,7 +31,11 @@ from edsr_cli.errors import (
 )
 
 if TYPE_CHECKING:
-    from edsr_cli.api import PictureUpscaler, load
+    from edsr_cli.api.batch import batch
+    from edsr_cli.api.evaluate import evaluate
+    from edsr_cli.api.pictures import PictureUpscaler, load
+    from edsr_cli.api.train import train
+    from edsr_cli.api.upscale import upscale
 
 __version__ = "0.2.0"
 
@@ -34,15 +48,27 @@ __all__ = [
     "UsageError",
     "WeightsError",
     "__version__",
+    "batch",
+    "evaluate",
     "load",
+    "train",
+    "upscale",
 ]
+
+_PLACES = {
+    "PictureUpscaler": "pictures",
+    "batch": "batch",
+    "evaluate": "evaluate",
+    "load": "pictures",
+    "train": "train",
+    "upscale": "upscale",
+}
+"""Modules of `edsr_cli.api`."""
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("PictureUpscaler", "load"):
-        from edsr_cli import api
-
-        return getattr(api, name)
+    if name in _PLACES:
+        return getattr(import_module(f"edsr_cli.api.{_PLACES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 if TYPE_CHECKING:
     from edsr_cli.model.config import NetworkConfig
@@ -35,6 +35,13 @@ settings.register_profile(
     deadline=None,
     derandomize="CI" in os.environ,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+# For tests/mutants.py: that a test fails is enough, nobody needs the smallest example.
+settings.register_profile(
+    "mutants",
+    parent=settings.get_profile("edsr"),
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],
 )
 settings.load_profile("edsr")
 

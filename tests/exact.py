@@ -7,10 +7,11 @@ tensors. A pixel that is off is then an error in what was computed, never in how
 
 import torch
 
+from edsr_cli.checkpoints.checkpoint import Checkpoint
 from edsr_cli.inference.engines.torch.assembly import collapse_tail, stream, stream_ensemble
 from edsr_cli.inference.engines.torch.streaming import Node
 from edsr_cli.model.config import NetworkConfig
-from edsr_cli.model.networks import EDSR, MDSR, build
+from edsr_cli.model.networks import EDSR, MDSR, build, tensors_of
 
 ARCHITECTURES = [
     *(NetworkConfig("edsr", (scale,), 2, 6, 0.5) for scale in (2, 3, 4)),
@@ -41,6 +42,11 @@ def exact_network(config: NetworkConfig, seed: int = 0) -> EDSR | MDSR:
     network.tail[-1].weight.mul_(2.0 ** -round(float(torch.log2(probe.std() / 40))))
     network.tail[-1].bias.zero_()
     return network
+
+
+def weights_of(network: EDSR | MDSR) -> Checkpoint:
+    """A network as an upscaler takes it, in the network's own number format."""
+    return Checkpoint(network.config, tensors_of(network))
 
 
 def exact_picture(height: int, width: int, seed: int = 0) -> torch.Tensor:

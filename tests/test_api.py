@@ -302,6 +302,21 @@ def test_what_is_public_can_be_seen():
     assert edsr_cli.PictureError is PictureError
 
 
+def test_functions_stay_what_they_are(repository):
+    """No module of the same name takes their place."""
+    code = (
+        "import edsr_cli, pkgutil, importlib\n"
+        "for module in pkgutil.walk_packages(edsr_cli.__path__, 'edsr_cli.'):\n"
+        "    if not module.name.endswith('__main__'): importlib.import_module(module.name)\n"
+        "print([n for n in ('load', 'upscale', 'batch', 'evaluate', 'train')"
+        " if not callable(getattr(edsr_cli, n))])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=repository, capture_output=True, text=True, timeout=300
+    )
+    assert done.stdout == "[]\n", done.stderr
+
+
 def test_importing_the_package_is_quick(repository):
     code = (
         "import sys, edsr_cli; edsr_cli.__version__; loaded = set(sys.modules);"

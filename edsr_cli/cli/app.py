@@ -6,21 +6,24 @@ from pathlib import PurePath
 from typing import Annotated, Any, NoReturn
 
 import typer
-from typer.core import TyperGroup
 
 from edsr_cli import __version__
-from edsr_cli.cli import batch, evaluate, fetch_weights, help, interruption, models, train, upscale
+from edsr_cli.cli import interruption
+from edsr_cli.cli.batch import batch
+from edsr_cli.cli.evaluate import evaluate
+from edsr_cli.cli.fetch_weights import fetch_weights
 from edsr_cli.cli.forgiving import forgiving_stderr
+from edsr_cli.cli.help import Command, Commands
+from edsr_cli.cli.models import models
 from edsr_cli.cli.terminal import Terminal
+from edsr_cli.cli.train import train
+from edsr_cli.cli.upscale import upscale
 from edsr_cli.errors import EdsrError, ExitCode, ThreadError, UsageError
 from edsr_cli.text import did_you_mean, one_line
 
 
-class _Commands(TyperGroup):
+class _Commands(Commands):
     """The commands; a picture or folder in the place of one is answered with what was meant."""
-
-    def get_params(self, ctx: Any) -> Any:
-        return help.plain(super().get_params(ctx))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         word = args[0] if args else ""
@@ -48,15 +51,15 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _name, _function, _examples in (
-    ("upscale", upscale.command, help.UPSCALE),
-    ("batch", batch.command, help.BATCH),
-    ("evaluate", evaluate.command, help.EVALUATE),
-    ("train", train.command, help.TRAIN),
-    ("models", models.command, help.MODELS),
-    ("fetch-weights", fetch_weights.command, help.FETCH),
+for _name, _function in (
+    ("upscale", upscale),
+    ("batch", batch),
+    ("evaluate", evaluate),
+    ("train", train),
+    ("models", models),
+    ("fetch-weights", fetch_weights),
 ):
-    app.command(_name, cls=help.PlainCommand, epilog=_examples)(_function)
+    app.command(_name, cls=Command, context_settings={"help_option_names": ["--help"]})(_function)
 
 
 def _print_version(wanted: bool) -> None:

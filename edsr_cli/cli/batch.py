@@ -2,221 +2,95 @@
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from edsr_cli.cli import batch_options, interruption, options
+from edsr_cli.cli import interruption
 from edsr_cli.cli.batch_progress import BatchProgress
 from edsr_cli.cli.batch_table import endings
-from edsr_cli.cli.downloads import finder
 from edsr_cli.cli.json_lines import JsonLines
+from edsr_cli.cli.options import Results, command
 from edsr_cli.cli.terminal import Terminal
-from edsr_cli.errors import ExitCode, UsageError
+from edsr_cli.errors import ExitCode
+from edsr_cli.options.pictures import BatchOptions
 
 if TYPE_CHECKING:
-    from edsr_cli.batch.recipe import Recipe
-    from edsr_cli.batch.roots import Root
-    from edsr_cli.batch.run import Batch, Listener, State
-    from edsr_cli.batch.scanning import Item, Scanner, Source
-    from edsr_cli.batch.summary import Summary
-    from edsr_cli.inference import Tile, Upscaler
+    from edsr_cli.api.batch import Prepared
+    from edsr_cli.folders.roots import Root
+    from edsr_cli.folders.run import Listener, State
+    from edsr_cli.folders.summary import Summary
     from edsr_cli.jobs.record import Record
-    from edsr_cli.report import About
 
 
-def command(
-    inputs: batch_options.Folders,
-    output: batch_options.Mirror = None,
-    scale: options.Scale = None,
-    format_name: batch_options.MirrorFormat = None,
-    model: options.Model = "edsr-free",
-    restore: options.Restore = None,
-    ensemble: options.Ensemble = False,
-    include: batch_options.Include = None,
-    exclude: batch_options.Exclude = None,
-    recursive: batch_options.Recursive = True,
-    resume: batch_options.Resume = True,
-    watch: batch_options.Watch = False,
-    dry_run: options.DryRun = False,
-    download: options.Download = False,
-    checksum: batch_options.Checksum = False,
-    fail_fast: batch_options.FailFast = False,
-    report: batch_options.Report = None,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
-    device: batch_options.Devices = "auto",
-    precision: options.Precision = options.PrecisionName.AUTO,
-    workers: batch_options.Workers = None,
-    threads: options.Threads = None,
-    max_memory: options.MaxMemory = None,
-    max_queue: batch_options.MaxQueue = None,
-    tile: options.Tile = "auto",
-    max_pixels: options.MaxPixels = None,
-    compression: options.Compression = None,
-    alpha: options.Alpha = "drop",
-    layout: options.Layout = None,
-    value_range: options.ValueRange = None,
-    mean_shift: options.MeanShift = None,
-    residual_scale: options.ResidualScale = None,
-) -> None:
+@command(BatchOptions, Results)
+def batch(options: BatchOptions, results: Results) -> None:
     """Upscale folders of pictures.
 
     Reading, upscaling and writing go on at the same time. What is done is recorded in the output
     folder, so that the same command does only the rest, whatever ended it: Ctrl-C (once: finish the
     pictures at work; twice: stop at once), a full disk, a power cut.
 
-    **Exit codes**: 0 all done, 1 some files failed, 2 wrong usage, 3 weights missing or
-    damaged, 130 interrupted.
-    """
-    if watch and dry_run:
-        raise UsageError("--watch and --dry-run exclude each other.")
-    terminal = Terminal.with_flags(quiet, verbose)
+    Exit codes: 0 all done, 1 some files failed, 2 wrong usage, 3 weights missing or damaged, 130
+    interrupted.
 
+    Examples:
+      edsr batch photos/
+          makes photos_x4/; said again, it does what is left
+      edsr batch photos/ -o large/ -f webp
+          to another folder, as WebP
+      edsr batch photos/ --include '*.jpg' --exclude thumbs
+          some of them
+      edsr batch inbox/ --watch
+          goes on with what arrives
+    """
+    terminal = Terminal.with_flags(results.quiet, results.verbose)
     with terminal.starting(), interruption.held():
-        from edsr_cli.batch.recipe import recipe_of
-        from edsr_cli.batch.roots import assign_folders
-        from edsr_cli.batch.run import Batch
-        from edsr_cli.batch.scanning import Choice, Scanner
-        from edsr_cli.checkpoints.stated import Stated
-        from edsr_cli.images import DEFAULT_MAX_PIXELS, format_for
-        from edsr_cli.images.alpha import check_format
+        from edsr_cli.api.batch import prepare
+        from edsr_cli.api.opening import warm_up
         from edsr_cli.jobs import estimate
-        from edsr_cli.jobs.task import Options
-        from edsr_cli.jobs.threads import choose_limits
-        from edsr_cli.jobs.worker import WorkerSpec
-        from edsr_cli.report import Report, check_path
-        from edsr_cli.restoration.networks import as_setting
+
+        if not options.dry_run:
+            warm_up()
 
     with terminal.log():
-        if report is not None:
-            if dry_run:
-                terminal.note("A dry run writes no report.")
-                report = None
-            else:
-                check_path(Path(report), overwrite=not resume)
-        output_format = format_for(None, format_name or "png")
-        if compression is not None and output_format.name != "PNG":
-            raise UsageError("--compression is for PNG.")
-        check_format(alpha, output_format)
-        choice = Choice(include or (), exclude or ())
-        columns: Tile = tile if not tile.isdigit() else int(tile)  # type: ignore[assignment]
-        spec = WorkerSpec(
-            model=model,
-            scale=scale,
-            devices=tuple(name.strip() for name in device.split(",")),
-            precision=precision.value,
-            max_memory=max_memory,
-            threads=threads,
-            restore=as_setting(restore),
-            stated=Stated(layout, value_range, mean_shift, residual_scale),
-            options=Options(
-                ensemble=ensemble,
-                tile=columns,
-                max_pixels=max_pixels or DEFAULT_MAX_PIXELS,
-                overwrite=not resume,
-                compression=compression,
-                alpha=alpha,
-            ),
-        )
-        worker = spec.open(spec.load(finder(terminal, download)))
-        upscalers = worker.upscalers
-        roots = assign_folders(inputs, output, worker.scale, recursive)
-        recipe = recipe_of(worker, output_format)
-        batch = Batch(
-            worker=worker,
-            folders=[root.folder for root in roots],
-            recipe=recipe,
-            limits=choose_limits(upscalers, workers=workers, queue_bytes=max_queue),
-            checksum=checksum,
-            fail_fast=fail_fast,
-            watching=watch,
-        )
-        scanner = Scanner(roots, choice, output_format, recursive=recursive)
-        source, counting = _sources(scanner, roots, watch)
-        with ExitStack() as stack:
-            lines = JsonLines(terminal)
-            listeners: list[Listener] = [_JsonListener(lines)] if as_json else []
-            if report is not None:
-                about = _about(roots, recipe, upscalers, watch)
-                listeners.append(stack.enter_context(Report(Path(report), about, not resume)))
-            if watch:
-                terminal.note(f"Watching {_names(inputs)}, until Ctrl-C. {_where(roots, 'go to')}")
-            work = _WorkListener()
-            listeners += [work] if dry_run else []
-            summary = _run(
-                terminal, batch, source, counting, listeners, worker.scale, dry_run, as_json
-            )
+        prepared = prepare(options, terminal.progress)
+        if options.watch:
+            names = _names(root.path for root in prepared.roots)
+            where = _where(prepared.roots, "go to")
+            terminal.note(f"Watching {names}, until Ctrl-C. {where}")
+        lines, work = JsonLines(terminal), _Work()
+        # A bar cannot be drawn where JSON goes.
+        drawn = not (results.json and sys.stdout is not None and sys.stdout.isatty())
+        listeners: list[Listener] = [_JsonListener(lines)] if results.json else []
+        listeners += [work] if options.dry_run else []
+        scale = prepared.upscalers[0].scale
+        with BatchProgress(terminal, scale, drawn=drawn and not options.dry_run) as progress:
+            summary = _go(terminal, prepared, [progress, *listeners], progress)
         if work.multiply_adds:
-            speeds = [estimate.speed(upscaler) for upscaler in upscalers]
+            speeds = [estimate.speed(upscaler) for upscaler in prepared.upscalers]
             if speed := sum(filter(None, speeds)):
                 terminal.note(estimate.in_all(work.multiply_adds / speed))
-        _finish(terminal, summary, roots, watch, lines.failed)
+        _finish(terminal, summary, prepared.roots, options.watch, lines.failed)
 
 
-def _sources(
-    scanner: "Scanner", roots: "Sequence[Root]", watch: bool
-) -> "tuple[Source, Iterator[Item] | None]":
-    """Where tasks come from, and what to count them by."""
-    if not watch:
-        return scanner.walk(), scanner.walk()
-    from edsr_cli.batch.watching import Watcher
-
-    return Watcher(scanner, roots).tasks(), None
-
-
-def _about(
-    roots: "Sequence[Root]", recipe: "Recipe", upscalers: "Sequence[Upscaler]", watch: bool
-) -> "About":
-    """What a report says about the run."""
-    from edsr_cli.report import About
-
-    settings = {
-        "model": recipe.model,
-        "weights": f"SHA-256 {recipe.weights}",
-        "scale": f"x{recipe.scale}",
-        "restoring": recipe.restore,
-        "self-ensemble": "yes" if recipe.ensemble else "no",
-        "device": ", ".join(upscaler.engine.describe(upscaler.device) for upscaler in upscalers),
-        "precision": recipe.precision,
-        "format": recipe.format,
-        "alpha": recipe.alpha,
-    }
-    folders = tuple(root.folder / root.prefix for root in roots)
-    return About(tuple(root.path for root in roots), folders, settings, watch)
-
-
-def _run(
-    terminal: Terminal,
-    batch: "Batch",
-    source: "Source",
-    counting: "Iterator[Item] | None",
-    listeners: "list[Listener]",
-    scale: int,
-    dry_run: bool,
-    as_json: bool,
+def _go(
+    terminal: Terminal, prepared: "Prepared", listeners: "list[Listener]", progress: BatchProgress
 ) -> "Summary":
-    # A bar cannot be drawn where JSON goes.
-    bar = not (as_json and sys.stdout is not None and sys.stdout.isatty())
-    with BatchProgress(terminal, scale, bar and not dry_run) as progress:
-        listeners = [progress, *listeners]
-        try:
-            with interruption.polite(batch.ask_to_stop):
-                if dry_run:
-                    return batch.plan(source, listeners)
-                return batch.run(source, listeners, counting)
-        except interruption.StoppedError as stopped:
-            if not batch.lingering:
-                raise
-            # A strip on a slow device would hold up the end, and nobody waits for it.
-            progress.close()
-            terminal.error(str(stopped))
-            sys.stderr.flush()
-            os._exit(stopped.exit_code)
+    """Do it. The first signal lets it finish what is at work."""
+    try:
+        with interruption.polite(prepared.batch.ask_to_stop):
+            return prepared.go(listeners)
+    except interruption.StoppedError as stopped:
+        if not prepared.batch.lingering:
+            raise
+        # A strip on a slow device would hold up the end, and nobody waits for it.
+        progress.close()
+        terminal.error(str(stopped))
+        sys.stderr.flush()
+        os._exit(stopped.exit_code)
 
 
 def _finish(
@@ -284,7 +158,7 @@ class _JsonListener:
         pass
 
 
-class _WorkListener:
+class _Work:
     """A listener that adds up what a dry run has planned."""
 
     def __init__(self) -> None:

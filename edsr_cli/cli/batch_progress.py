@@ -1,27 +1,19 @@
 """How a run over folders is going: a bar on a terminal, a line now and then elsewhere."""
 
-import time
 from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from rich.console import Group
-from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
-
 from edsr_cli.cli.batch_table import summary_lines
+from edsr_cli.cli.progress import Bar
 from edsr_cli.cli.terminal import Terminal
 from edsr_cli.restoration.words import describe
 from edsr_cli.text import one_line
 
 if TYPE_CHECKING:
-    from edsr_cli.batch.run import State
-    from edsr_cli.batch.summary import Summary
+    from edsr_cli.folders.run import State
+    from edsr_cli.folders.summary import Summary
     from edsr_cli.jobs.record import Record
-
-_PLAIN_INTERVAL = 10.0  # seconds between lines where there is no terminal to draw on
 
 
 class BatchProgress:
@@ -30,22 +22,16 @@ class BatchProgress:
     Args:
         terminal: where to show it.
         scale: the upscaling factor.
-        bar: whether a bar may be drawn.
+        drawn: whether a bar may be drawn.
     """
 
-    def __init__(self, terminal: Terminal, scale: int, bar: bool = True) -> None:
+    def __init__(self, terminal: Terminal, scale: int, *, drawn: bool = True) -> None:
         self._terminal, self._scale = terminal, scale
-        self._shown = time.monotonic()
         self._stopping = False
-        self._live: Live | None = None
-        if bar and terminal.can_draw:
-            self._live = Live(
-                console=terminal.console, transient=True, auto_refresh=False, redirect_stdout=False
-            )
+        self._bar = Bar(terminal, drawn=drawn)
 
     def __enter__(self) -> Self:
-        if self._live is not None:
-            self._live.start()
+        self._bar.__enter__()
         return self
 
     def __exit__(
@@ -58,9 +44,7 @@ class BatchProgress:
 
     def close(self) -> None:
         """Take the bar away."""
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+        self._bar.close()
 
     def ended(self, record: "Record") -> None:
         """Say what became of a file: failures always, the rest if details are wanted."""
@@ -92,25 +76,14 @@ class BatchProgress:
             self._terminal.note(
                 "Finishing the pictures that are at work. Ctrl-C again stops at once."
             )
-        if self._live is not None:
-            self._live.update(self._render(state), refresh=True)
-        elif time.monotonic() - self._shown >= _PLAIN_INTERVAL:
-            self._shown = time.monotonic()
-            self._terminal.note(f"{self._numbers(state)}; {_running(state)}")
+        done = state.summary.ended
+        self._bar.show(done, state.total, self._numbers(state), below=_running(state))
 
     def finished(self, summary: "Summary") -> None:
         """Show what it came to."""
         self.close()
         for line in summary_lines(summary, detailed=self._terminal.verbosity >= 1):
             self._terminal.note(line)
-
-    def _render(self, state: "State") -> Group:
-        row = Table.grid(padding=(0, 1))
-        done, total = state.summary.ended, state.total
-        bar = ProgressBar(total or 1, done if total else 0, width=30, pulse=total is None)
-        row.add_row(bar, Text(self._numbers(state)))
-        running = Text(_running(state), style="dim", no_wrap=True, overflow="ellipsis")
-        return Group(row, running)
 
     def _numbers(self, state: "State") -> str:
         """Pictures, speed and time left, in words."""

@@ -1,111 +1,110 @@
 """`edsr fetch-weights`."""
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import typer
 
-from edsr_cli.cli import models, options
-from edsr_cli.cli.downloads import Downloads
+from edsr_cli.cli.models import ModelsOptions, show
+from edsr_cli.cli.options import Results, command
 from edsr_cli.cli.terminal import Terminal
-from edsr_cli.cli.values import parse_scale
 from edsr_cli.errors import ExitCode, UsageError, WeightsError
+from edsr_cli.options import values
+from edsr_cli.options.definition import SOURCES, again, group, option
+from edsr_cli.options.pictures import Scale
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edsr_cli.checkpoints.model_row import ModelRow
+    from edsr_cli.checkpoints.registry import ModelRow
     from edsr_cli.checkpoints.store import Fetched
 
-_SOURCES, _OUTPUT = "Where from, where to", "Messages"
+
+@group
+class FetchOptions(Results):
+    """What `edsr fetch-weights` takes."""
+
+    names: Sequence[str] = option(
+        values.TEXTS, "", "NAME", "Models; see edsr models.", default=(), kw_only=False
+    )
+    all: bool = option(values.FLAG, "--all", "", "Every model there is.", default=False)
+    scale: int | None = again(Scale, "scale", text="Only this scale. Default: all.", default=...)
+    list: bool = option(
+        values.FLAG, "--list", "", "List the models, as edsr models does.", default=False
+    )
+    verify: bool = option(
+        values.FLAG,
+        "--verify",
+        "",
+        "Check what is here already, all of it if nothing is named.",
+        default=False,
+    )
+    offline: bool = option(
+        values.FLAG,
+        "--offline",
+        "",
+        "Use no network; files in the cache folder are still recognised and converted. "
+        "HF_HUB_OFFLINE=1 does the same.",
+        panel=SOURCES,
+        default=False,
+    )
+    allow_unverified: bool = option(
+        values.FLAG,
+        "--allow-unverified",
+        "",
+        "When all other sources fail, take a file that cannot be checked because nobody has "
+        "published its digest.",
+        panel=SOURCES,
+        default=False,
+    )
+    cache_dir: str | None = again(
+        ModelsOptions,
+        "cache_dir",
+        text="Where to keep weights. Default: EDSR_CACHE, or the platform's cache folder.",
+        panel=SOURCES,
+        default=...,
+    )
+    json: bool = again(
+        Results, "json", text="Print one JSON object per network on stdout.", default=...
+    )
 
 
-def command(
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME", help="Models; see edsr models.")
-    ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every model there is.")] = False,
-    scale: Annotated[
-        int | None,
-        typer.Option(
-            "-s",
-            "--scale",
-            metavar="2|3|4",
-            parser=parse_scale,
-            help="Only this scale. Default: all.",
-        ),
-    ] = None,
-    list_only: Annotated[
-        bool, typer.Option("--list", help="List the models, as edsr models does.")
-    ] = False,
-    verify: Annotated[
-        bool,
-        typer.Option("--verify", help="Check what is here already, all of it if nothing is named."),
-    ] = False,
-    offline: Annotated[
-        bool,
-        typer.Option(
-            "--offline",
-            help="Use no network; files in the cache folder are still recognised and converted. "
-            "HF_HUB_OFFLINE=1 does the same.",
-            rich_help_panel=_SOURCES,
-        ),
-    ] = False,
-    allow_unverified: Annotated[
-        bool,
-        typer.Option(
-            "--allow-unverified",
-            help="When all other sources fail, take a file that cannot be checked because nobody "
-            "has published its digest.",
-            rich_help_panel=_SOURCES,
-        ),
-    ] = False,
-    cache_dir: Annotated[
-        str | None,
-        typer.Option(
-            "--cache-dir",
-            metavar="DIR",
-            help="Where to keep weights. Default: EDSR_CACHE, or the platform's cache folder.",
-            rich_help_panel=_SOURCES,
-        ),
-    ] = None,
-    as_json: Annotated[
-        bool,
-        typer.Option(
-            "--json", help="Print one JSON object per network on stdout.", rich_help_panel=_OUTPUT
-        ),
-    ] = False,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
-) -> None:
+@command(FetchOptions)
+def fetch_weights(options: FetchOptions) -> None:
     """Download published weights, check them, and keep them.
 
     Every file is compared with its published digest before it is used. Nothing is fetched again
     that is here already.
 
-    **Exit codes**: 0 everything asked for is here, 2 wrong usage, 3 something could not be fetched
-    or is damaged, 130 interrupted.
+    Exit codes: 0 everything asked for is here, 2 wrong usage, 3 something could not be fetched or
+    is damaged, 130 interrupted.
+
+    Examples:
+      edsr fetch-weights edsr -s 4
+          downloads one model for one scale
+      edsr fetch-weights --verify
+          checks again what was kept
     """
-    if list_only:
-        models.command(cache_dir, as_json)
+    if options.list:
+        show(options.cache_dir, options.json)
         return
+    names = list(options.names)
 
     from edsr_cli.checkpoints import registry
     from edsr_cli.checkpoints.store import cache_folder
 
-    if bool(names) == everything and not (verify and not names):
+    if bool(names) == options.all and not (options.verify and not names):
         raise UsageError(
             "Name the models to fetch, or say --all.", f"Models: {', '.join(registry.names())}."
         )
-    terminal = Terminal.with_flags(quiet, verbose)
-    rows = registry.select(names, scale) if names else _all(registry.rows(), scale)
-    folder = cache_folder(cache_dir)
+    terminal = Terminal.with_flags(options.quiet, options.verbose)
+    rows = registry.select(names, options.scale) if names else _all(registry.rows(), options.scale)
+    folder = cache_folder(options.cache_dir)
     with terminal.log():
-        if verify:
-            good = [_verify(terminal, row, folder, bool(names), as_json) for row in rows]
+        if options.verify:
+            good = [_verify(terminal, row, folder, bool(names), options.json) for row in rows]
         else:
-            good = [
-                _fetch(terminal, row, folder, offline, allow_unverified, as_json) for row in rows
-            ]
+            good = [_fetch(terminal, row, folder, options) for row in rows]
     raise typer.Exit(ExitCode.DONE if all(good) else ExitCode.WEIGHTS)
 
 
@@ -117,25 +116,23 @@ def _fetch(
     terminal: Terminal,
     row: "ModelRow",
     folder: "Path",
-    offline: bool,
-    allow_unverified: bool,
-    as_json: bool,
+    options: FetchOptions,
 ) -> bool:
     """Fetch one network and say how it went; whether it went well."""
+    from edsr_cli.api.fetching import Fetching
     from edsr_cli.checkpoints.store import Options, fetch_row
 
     try:
-        with Downloads(terminal, row) as downloads:
-            fetched = fetch_row(
-                row, folder, Options(offline, allow_unverified, begin=downloads.begin)
-            )
+        with Fetching(row, terminal.progress) as fetching:
+            how = Options(options.offline, options.allow_unverified, begin=fetching.begin)
+            fetched = fetch_row(row, folder, how)
     except WeightsError as error:
         terminal.error(str(error))
-        if as_json:
+        if options.json:
             terminal.json({"name": row.name, "scales": row.scales, "error": str(error)})
         return False
     _report(terminal, fetched)
-    if as_json:
+    if options.json:
         terminal.json(fetched.to_dict())
     return True
 
@@ -154,7 +151,7 @@ def _verify(
     terminal: Terminal, row: "ModelRow", folder: "Path", named: bool, as_json: bool
 ) -> bool:
     """Check one network's file and say what was found; whether that is as it should be."""
-    from edsr_cli.checkpoints.store.verify import verify_row
+    from edsr_cli.checkpoints.store.local import verify_row
 
     verdict = verify_row(row, folder)
     if verdict.state == "missing" and not named:

@@ -1,70 +1,120 @@
-"""Help pages in words: without the names that types have in Python, and with examples."""
+"""Help pages for 80 columns: what is typed every day comes first, then the rest by panels.
 
-from collections.abc import Sequence
-from typing import Any
+`-h` gives the short page, `--help` the whole one. Examples are the end of a command's docstring.
+"""
 
-from typer.core import TyperCommand
+from collections.abc import Iterable
+from textwrap import wrap
+from typing import Annotated, Any
 
+import typer
+from typer.core import TyperCommand, TyperGroup
 
-class PlainCommand(TyperCommand):
-    """A command whose help page shows nothing but what may be typed."""
+from edsr_cli.options.definition import EVERYDAY, PANELS
 
-    def get_params(self, ctx: Any) -> Any:
-        return plain(super().get_params(ctx))
+_SHORT = "edsr.short"
+_WIDTH, _LEFT = 79, 27  # columns of a page, and of what may be typed
 
-
-def plain(params: list[Any]) -> list[Any]:
-    """The parameters of a command, called by words."""
-    for param in params:
-        _put_in_words(param)
-    return params
-
-
-def _put_in_words(param: Any) -> None:
-    if param.param_type_name == "argument":
-        # Its name says what it is; newer versions of Typer add the type of a list.
-        vars(param)["display_type_rich"] = lambda ctx: None
-    elif getattr(param, "is_flag", False):
-        param.metavar = ""  # newer versions of Typer would say <bool>
+Row = tuple[str, str]
+"""What may be typed, and what it means."""
 
 
-def examples(*pairs: Sequence[str]) -> str:
-    """The end of a help page: commands, each with what it is for."""
-    return "\n\n".join(("**Examples**", *(f"- `{command}`: {what}" for command, what in pairs)))
+def _show_short(ctx: typer.Context, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        ctx.meta[_SHORT] = True
+        typer.echo(ctx.get_help())
+        raise typer.Exit
 
 
-UPSCALE = examples(
-    ("edsr upscale photo.jpg", "makes photo_x4.png, four times as wide and high"),
-    ("edsr upscale photo.jpg -s 2 -o large.webp", "twice, as WebP"),
-    ("edsr upscale *.jpg -o enlarged/ -f jpeg", "many, into a folder, as JPEG"),
-    ("edsr upscale photo.jpg --dry-run", "says what it takes in memory and time"),
-)
-BATCH = examples(
-    ("edsr batch photos/", "makes photos_x4/; said again, it does what is left"),
-    ("edsr batch photos/ -o large/ -f webp", "to another folder, as WebP"),
-    ("edsr batch photos/ --include '*.jpg' --exclude thumbs", "some of them"),
-    ("edsr batch inbox/ --watch", "goes on with what arrives"),
-)
-EVALUATE = examples(
-    ("edsr evaluate Set5 Set14", "tables, at every scale of the model"),
-    ("edsr evaluate photos/ -s 4 --save upscaled", "your own pictures, and what came out"),
-    ("edsr evaluate Set5 --degrade jpeg:50", "as pictures are on the web"),
-)
-TRAIN = examples(
-    ("edsr train photos/ -o runs/x2 -s 2", "as in the paper, which takes days"),
-    (
-        "edsr train photos/ -o runs/quick -s 2 --max-time 25m --schedule cosine --lr 4e-4 "
-        "--warmup 200 --ema 0.999",
-        "a short training",
+ShortHelp = Annotated[
+    bool,
+    typer.Option(
+        "-h",
+        callback=_show_short,
+        is_eager=True,
+        help="Show the everyday options; --help shows all of them.",
     ),
-    ("edsr train photos/ -o runs/x2 -s 2 --resume", "goes on after Ctrl-C"),
-    ("edsr upscale in.png -m runs/x2/weights.safetensors", "uses what came out"),
-)
-MODELS = examples(
-    ("edsr models", "the table"),
-    ("edsr upscale photo.jpg -m mdsr-free", "uses one of them"),
-)
-FETCH = examples(
-    ("edsr fetch-weights edsr -s 4", "downloads one model for one scale"),
-    ("edsr fetch-weights --verify", "checks again what was kept"),
-)
+]
+
+
+class Command(TyperCommand):
+    """A command with a page in words."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the page; see `edsr_cli.cli.help`."""
+        short = ctx.meta.get(_SHORT, False)
+        text, examples = _parts(self)
+        panels: dict[str, list[Row]] = {panel: [] for panel in ("Arguments", *PANELS)}
+        for param in self.get_params(ctx):
+            panels[_panel(param)].append(_row(param))
+        _write_beginning(self, ctx, formatter, text.split("\n\n")[: 1 if short else None])
+        for heading, rows in panels.items():
+            if rows and (not short or heading in ("Arguments", EVERYDAY)):
+                _write_rows(formatter, heading, rows)
+        formatter.write(f"\nExamples:\n{examples}\n")
+
+
+class Commands(TyperGroup):
+    """Commands with a page in words."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the page: the commands, and what each is for."""
+        _write_beginning(self, ctx, formatter, [_parts(self)[0]])
+        commands = {name: _parts(command)[0] for name, command in self.commands.items()}
+        rows = [(name, " ".join(text.split("\n\n")[0].split())) for name, text in commands.items()]
+        _write_rows(formatter, "Commands", rows)
+        _write_rows(formatter, "Options", map(_row, self.get_params(ctx)))
+
+
+def _parts(command: Any) -> tuple[str, str]:
+    """The text of a command's docstring, and its examples, which are indented."""
+    text, _, examples = (command.help or "").partition("Examples:\n")
+    return text.strip(), examples.rstrip()
+
+
+def _write_beginning(command: Any, ctx: Any, formatter: Any, paragraphs: list[str]) -> None:
+    """Say how the command is called, and what it does."""
+    formatter.write(f"Usage: {ctx.command_path} {_usage(command, ctx)}\n")
+    for paragraph in paragraphs:
+        formatter.write("\n" + "\n".join(wrap(" ".join(paragraph.split()), _WIDTH)) + "\n")
+
+
+def _write_rows(formatter: Any, heading: str, rows: Iterable[Row]) -> None:
+    """Write a panel. No word is cut, since it may be the name of something."""
+    formatter.write(f"\n{heading}:\n")
+    for left, right in rows:
+        lines = wrap(right, _WIDTH - _LEFT, break_on_hyphens=False) or [""]
+        if len(left) > _LEFT - 4:
+            formatter.write(f"  {left}\n")
+            left = ""
+        for line in lines:
+            formatter.write(f"  {left:<{_LEFT - 2}}{line}\n")
+            left = ""
+
+
+def _usage(command: Any, ctx: Any) -> str:
+    if isinstance(command, TyperGroup):
+        return "COMMAND ..."
+    names = [
+        f"{param.metavar}..." if param.required else f"[{param.metavar}...]"
+        for param in command.get_params(ctx)
+        if _panel(param) == "Arguments"
+    ]
+    return " ".join([*names, "[OPTIONS]"])
+
+
+def _panel(param: Any) -> str:
+    if param.param_type_name == "argument":
+        return "Arguments"
+    return getattr(param, "rich_help_panel", None) or EVERYDAY
+
+
+def _row(param: Any) -> Row:
+    if param.param_type_name == "argument":
+        return param.metavar, param.help
+    names = sorted(param.opts, key=lambda name: name.startswith("--"))
+    left = ", ".join(names) if not names[0].startswith("--") else f"    {', '.join(names)}"
+    if param.secondary_opts:
+        left += f" / {', '.join(param.secondary_opts)}"
+    value = "" if param.is_flag or not param.metavar else f" {param.metavar}"
+    return left + value, f"{param.help} Required." if param.required else param.help

@@ -2,10 +2,11 @@
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 
 from edsr_cli.errors import ExitCode
+from edsr_cli.progress import Progress, Report, Unit
 
 SIGNALS = tuple(
     getattr(signal, name)
@@ -68,6 +69,18 @@ def check() -> None:
     """Raise `StoppedError` if a signal has come that was held, or that a library has swallowed."""
     if _Watch.arrived is not None:
         raise StoppedError(_Watch.arrived)
+
+
+def heeding(progress: Progress) -> Progress:
+    """Progress that also notices, before each part, a signal that a library has swallowed."""
+
+    def part(
+        name: str, factor: int = 1, unit: Unit = Unit.PIXELS
+    ) -> AbstractContextManager[Report]:
+        check()
+        return progress(name, factor, unit)
+
+    return part
 
 
 def ignore() -> None:

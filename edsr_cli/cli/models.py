@@ -1,30 +1,50 @@
 """`edsr models`."""
 
-from typing import Annotated
-
-import typer
 from rich.table import Table
 
+from edsr_cli.cli.options import command
 from edsr_cli.cli.terminal import Terminal
+from edsr_cli.options import values
+from edsr_cli.options.definition import Options, group, option
 
 
-def command(
-    cache_dir: Annotated[
-        str | None,
-        typer.Option(
-            "--cache-dir",
-            metavar="DIR",
-            help="Where fetched weights are. Default: EDSR_CACHE, or the platform's cache folder.",
-        ),
-    ] = None,
-    as_json: Annotated[
-        bool,
-        typer.Option("--json", help="Print one JSON object per network, with all that is known."),
-    ] = False,
-) -> None:
-    """List the models that have a name, and which of them are on this machine."""
+@group
+class ModelsOptions(Options):
+    """What `edsr models` takes."""
+
+    cache_dir: str | None = option(
+        values.PATH,
+        "--cache-dir",
+        "DIR",
+        "Where fetched weights are. Default: EDSR_CACHE, or the platform's cache folder.",
+        default=None,
+    )
+    json: bool = option(
+        values.FLAG,
+        "--json",
+        "",
+        "Print one JSON object per network, with all that is known.",
+        default=False,
+    )
+
+
+@command(ModelsOptions)
+def models(options: ModelsOptions) -> None:
+    """List the models that have a name, and which of them are on this machine.
+
+    Examples:
+      edsr models
+          the table
+      edsr upscale photo.jpg -m mdsr-free
+          uses one of them
+    """
+    show(options.cache_dir, options.json)
+
+
+def show(cache_dir: str | None, as_json: bool) -> None:
+    """Print the models."""
     from edsr_cli.checkpoints.listing import listing
-    from edsr_cli.checkpoints.store.folder import cache_folder
+    from edsr_cli.checkpoints.store.cache import cache_folder
 
     listed = listing(cache_folder(cache_dir))
     if as_json:

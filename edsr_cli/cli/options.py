@@ -1,261 +1,123 @@
-"""Options that several commands have, and those of `edsr upscale`: one declaration each."""
+"""From groups of options to commands."""
 
-from enum import StrEnum
-from typing import Annotated
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING
+from typing import Annotated, Any
 
 import typer
 
-from edsr_cli.cli.values import (
-    parse_alpha,
-    parse_count,
-    parse_restore,
-    parse_scale,
-    parse_size,
-    parse_tile,
+from edsr_cli.cli.help import ShortHelp
+from edsr_cli.options import values
+from edsr_cli.options.definition import (
+    MESSAGES,
+    Option,
+    Options,
+    default_of,
+    group,
+    option,
+    options_of,
 )
 
-
-class PrecisionName(StrEnum):
-    """Values of --precision."""
-
-    AUTO = "auto"
-    FP32 = "fp32"
-    BF16 = "bf16"
-    FP16 = "fp16"
+_KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 
-# Panels of the help page.
-OUTPUT, MACHINE, MESSAGES = "Details of the output", "Memory and speed", "Messages"
-WEIGHTS = "Weights from elsewhere, given as a file with -m"
+@group
+class Messages(Options):
+    """What is said on standard error."""
 
-Inputs = Annotated[
-    list[str], typer.Argument(metavar="INPUT", help="Pictures; - for standard input.")
-]
+    quiet: bool = option(
+        values.FLAG, "-q --quiet", "", "Print errors only.", panel=MESSAGES, default=False
+    )
+    verbose: bool = option(
+        values.FLAG, "-v --verbose", "", "Print details.", panel=MESSAGES, default=False
+    )
 
-Output = Annotated[
-    str | None,
-    typer.Option(
-        "-o",
-        "--output",
-        metavar="FILE|DIR|-",
-        help="Where to write; - for standard output. "
-        "Default: {stem}_x{scale}.png beside each input.",
-    ),
-]
 
-Format = Annotated[
-    str | None,
-    typer.Option(
-        "-f",
-        "--format",
-        metavar="FORMAT",
-        help="png, jpeg, webp, tiff, avif or bmp. Default: by the output's suffix, or png.",
-    ),
-]
+@group
+class Results(Messages):
+    """What is said on standard output, too."""
 
-Compression = Annotated[
-    int | None,
-    typer.Option(
-        "--compression",
-        metavar="0..9",
-        min=0,
-        max=9,
-        help="How hard to compress PNG: 9 is smallest and slowest. Default: as small as 6, as "
-        "fast as 1.",
-        rich_help_panel=OUTPUT,
-    ),
-]
+    json: bool = option(
+        values.FLAG,
+        "--json",
+        "",
+        "Print one JSON object per file on stdout.",
+        panel=MESSAGES,
+        default=False,
+    )
 
-Alpha = Annotated[
-    str,
-    typer.Option(
-        "--alpha",
-        metavar="drop|keep|COLOUR",
-        callback=parse_alpha,
-        help="What becomes of transparency: drop the alpha channel; keep it, enlarged beside the "
-        "colours; or lay the picture on a colour such as white or '#ff8000'.",
-    ),
-]
 
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")]
+def command(
+    *groups: type[Options],
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a function that takes groups of options a command that takes their options.
 
-Scale = Annotated[
-    int | None,
-    typer.Option(
-        "-s",
-        "--scale",
-        metavar="2|3|4",
-        parser=parse_scale,
-        help="How many times to enlarge. Default: 4, or what a model file is for.",
-    ),
-]
+    Typer reads signatures, so this makes one. What the user leaves out is left to the groups.
+    """
 
-Model = Annotated[
-    str,
-    typer.Option(
-        "-m",
-        "--model",
-        metavar="MODEL|FILE",
-        help="A model's name, or a file with weights.",
-    ),
-]
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        def run(**given: Any) -> None:
+            made = []
+            for each in groups:
+                named = {name: given[name] for name in _shown(each)}
+                made.append(each(**{n: v for n, v in named.items() if v not in (None, [])}))
+            function(*made)
 
-Download = Annotated[
-    bool,
-    typer.Option(
-        "--download",
-        help="Fetch the model if it is not here; see edsr fetch-weights.",
-    ),
-]
+        parameters = [
+            _parameter(name, each, default_of(options, name))
+            for options in groups
+            for name, each in _shown(options).items()
+        ]
+        parameters.append(inspect.Parameter("short", _KEYWORD, default=False, annotation=ShortHelp))
+        run.__doc__ = function.__doc__
+        vars(run)["__signature__"] = inspect.Signature(parameters)
+        return run
 
-Layout = Annotated[
-    str | None,
-    typer.Option(
-        "--layout",
-        metavar="LAYOUT",
-        help="Whose naming and values the file has: official, torchsr, basicsr, mmagic, "
-        "super-image, super-image-mdsr or transformers. Default: by its tensors' names and, "
-        "where these leave anything open, by trying the network on a smooth gradient.",
-        rich_help_panel=WEIGHTS,
-    ),
-]
+    return decorate
 
-ValueRange = Annotated[
-    int | None,
-    typer.Option(
-        "--value-range",
-        metavar="255|1",
-        help="Full range of the values that the file's network was trained with.",
-        rich_help_panel=WEIGHTS,
-    ),
-]
 
-MeanShift = Annotated[
-    bool | None,
-    typer.Option(
-        "--mean-shift/--no-mean-shift",
-        help="Whether it was trained with the mean colour of DIV2K subtracted.",
-        rich_help_panel=WEIGHTS,
-    ),
-]
+def _shown(options: type[Options]) -> dict[str, Option]:
+    """The options of a group that can be given on a command line, by name."""
+    return {n: each for n, each in options_of(options).items() if each.flags is not None}
 
-ResidualScale = Annotated[
-    float | None,
-    typer.Option(
-        "--residual-scale",
-        metavar="R",
-        help="Factor on the residual branches that it was trained with: 0.1 for the full "
-        "EDSR, 1 for most others.",
-        rich_help_panel=WEIGHTS,
-    ),
-]
 
-Ensemble = Annotated[
-    bool,
-    typer.Option(
-        "-x",
-        "--ensemble",
-        help="Average eight flipped and rotated views: better, eight times the work.",
-    ),
-]
+def _parameter(name: str, each: Option, default: Any) -> inspect.Parameter:
+    """A parameter that Typer understands."""
+    kind = each.kind
+    text = each.text
+    if isinstance(default, str) and "Default:" not in text:
+        text += f" Default: {default}."
+    described: dict[str, Any] = {"help": text, "show_default": False}
+    if kind.type is not bool:
+        described |= {"metavar": each.metavar}
+    if kind.type is int:
+        described |= {"min": each.least, "max": each.most}
+    if kind.read is not None:
+        described |= {"parser": _parser(kind.read)}
+    made = (
+        typer.Option(*(each.flags or "").split(), rich_help_panel=each.panel, **described)
+        if each.flags
+        else typer.Argument(**described)
+    )
+    # What a reader makes of text is nobody's business but ours.
+    wanted = list[str] if kind.several else kind.type
+    # Whether it was given is seen from None, and what is not given has the group's default.
+    absent = inspect.Parameter.empty if default is MISSING else None
+    if wanted is bool and default is not None:
+        absent = default
+    elif absent is None:
+        wanted = wanted | None
+    return inspect.Parameter(name, _KEYWORD, default=absent, annotation=Annotated[wanted, made])
 
-Restore = Annotated[
-    str | None,
-    typer.Option(
-        "--restore",
-        metavar="auto|0..1",
-        callback=parse_restore,
-        help="How much to restore compressed and noisy pictures: 0 for not at all, 1 for all; auto "
-        "goes by the picture. Default: auto, for models that can do it.",
-    ),
-]
 
-Device = Annotated[
-    str,
-    typer.Option(
-        "-d",
-        "--device",
-        metavar="DEVICE",
-        help="auto, cpu, cuda, cuda:N or mps.",
-        rich_help_panel=MACHINE,
-    ),
-]
+def _parser(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    """A reader whose errors Typer shows as they are."""
 
-Precision = Annotated[
-    PrecisionName,
-    typer.Option(
-        "--precision",
-        metavar="|".join(PrecisionName),
-        help="Number format of the residual blocks; auto is bf16 where it is fast, else fp32.",
-        rich_help_panel=MACHINE,
-    ),
-]
+    def parse(text: str) -> Any:
+        try:
+            return read(text)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
 
-MaxMemory = Annotated[
-    int | None,
-    typer.Option(
-        "--max-memory",
-        metavar="SIZE",
-        parser=parse_size,
-        help="Memory that the network may work in, such as 500M or 2GiB; pictures and weights "
-        "come on top. Default: by what is free.",
-        rich_help_panel=MACHINE,
-    ),
-]
-
-Threads = Annotated[
-    int | None,
-    typer.Option(
-        "--threads",
-        metavar="N",
-        min=0,
-        max=1024,
-        help="Threads that compute on the CPU. Default: as many as there are processors for, "
-        "which in a container may be few; so does 0.",
-        rich_help_panel=MACHINE,
-    ),
-]
-
-Tile = Annotated[
-    str,
-    typer.Option(
-        "-t",
-        "--tile",
-        metavar="auto|none|N",
-        callback=parse_tile,
-        help="Split into panels of N input columns; the result stays the same. "
-        "auto: only where memory demands it.",
-        rich_help_panel=MACHINE,
-    ),
-]
-
-MaxPixels = Annotated[
-    int | None,
-    typer.Option(
-        "--max-pixels",
-        metavar="N",
-        parser=parse_count,
-        help="Refuse inputs with more pixels, such as 800M. Default: 268M.",
-        rich_help_panel=MACHINE,
-    ),
-]
-
-DryRun = Annotated[
-    bool,
-    typer.Option("-n", "--dry-run", help="Print the plan, with memory and time, and make nothing."),
-]
-
-AsJson = Annotated[
-    bool,
-    typer.Option(
-        "--json", help="Print one JSON object per file on stdout.", rich_help_panel=MESSAGES
-    ),
-]
-
-Quiet = Annotated[
-    bool, typer.Option("-q", "--quiet", help="Print errors only.", rich_help_panel=MESSAGES)
-]
-
-Verbose = Annotated[
-    bool, typer.Option("-v", "--verbose", help="Print details.", rich_help_panel=MESSAGES)
-]
+    return parse

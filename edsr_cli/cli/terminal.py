@@ -3,21 +3,19 @@
 import json
 import logging
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from edsr_cli.cli.progress import Bar, Part
 from edsr_cli.errors import EdsrError, UsageError
+from edsr_cli.progress import Report, Unit
 from edsr_cli.text import one_line
-
-_PLAIN_INTERVAL = 10.0  # seconds between progress lines where there is no terminal to draw on
 
 
 class Terminal:
@@ -96,12 +94,12 @@ class Terminal:
 
     @contextmanager
     def log(self) -> Iterator[None]:
-        """Show what the package logs: warnings, and with -v everything."""
+        """Show what the package logs: how things are going, warnings, and with -v everything."""
         handler = _TerminalHandler(self)
         package = logging.getLogger("edsr_cli")
         before = package.level, package.propagate
         package.addHandler(handler)
-        package.setLevel(logging.DEBUG if self.verbosity >= 1 else logging.WARNING)
+        package.setLevel(logging.DEBUG if self.verbosity >= 1 else logging.INFO)
         package.propagate = False
         try:
             yield
@@ -120,33 +118,10 @@ class Terminal:
             yield
 
     @contextmanager
-    def progress(self, name: str, factor: int) -> Iterator["PictureProgress"]:
-        """Progress of one picture: a bar on a terminal, a line now and then elsewhere.
-
-        Args:
-            name: the picture.
-            factor: output pixels for each LR pixel, for the speed shown.
-        """
-        name = one_line(name)
-        if self.verbosity < 0:
-            yield PictureProgress(lambda done, total: None)
-        elif self.console.is_terminal and not self.console.is_dumb_terminal:
-            with Progress(
-                TextColumn("{task.description}", markup=False),
-                BarColumn(),
-                TextColumn("{task.percentage:>3.0f} %"),
-                _Speed(factor),
-                TimeRemainingColumn(),
-                console=self.console,
-                transient=True,
-                redirect_stdout=False,  # the picture may go there
-            ) as bars:
-                bar = bars.add_task(name, total=None)
-                yield PictureProgress(
-                    lambda done, total: bars.update(bar, completed=done, total=total)
-                )
-        else:
-            yield PictureProgress(_PlainProgress(self, name, factor))
+    def progress(self, name: str, factor: int = 1, unit: Unit = Unit.PIXELS) -> Iterator[Report]:
+        """Progress of one part of the work: see `edsr_cli.progress.Progress`, which this is."""
+        with Bar(self, name) as bar:
+            yield Part(bar, factor, unit)
 
 
 @contextmanager
@@ -161,43 +136,6 @@ def _stdout() -> Iterator[None]:
         raise EdsrError(f"Standard output cannot be written to ({error.strerror}).") from error
 
 
-class PictureProgress:
-    """Call it with the LR pixels that are done, and that there are."""
-
-    def __init__(self, show: Any) -> None:
-        self._show = show
-
-    def __call__(self, done: int, total: int) -> None:
-        """Show that `done` of `total` LR pixels are finished."""
-        self._show(done, total)
-
-
-class _PlainProgress:
-    def __init__(self, terminal: Terminal, name: str, factor: int) -> None:
-        self._terminal, self._name, self._factor = terminal, name, factor
-        self._begin = self._shown = time.monotonic()
-
-    def __call__(self, done: int, total: int) -> None:
-        now = time.monotonic()
-        if now - self._shown < _PLAIN_INTERVAL or not 0 < done < total:
-            return
-        self._shown, elapsed = now, now - self._begin
-        self._terminal.note(
-            f"{self._name}: {100 * done / total:.0f} %, "
-            f"{done * self._factor / elapsed / 1e6:.2f} Mpixel/s, "
-            f"{elapsed * (total - done) / done:.0f} s left"
-        )
-
-
-class _Speed(ProgressColumn):
-    def __init__(self, factor: int) -> None:
-        super().__init__()
-        self._factor = factor
-
-    def render(self, task: Task) -> Text:
-        return Text(f"{(task.speed or 0) * self._factor / 1e6:.2f} Mpixel/s")
-
-
 class _TerminalHandler(logging.Handler):
     def __init__(self, terminal: Terminal) -> None:
         super().__init__()
@@ -206,6 +144,8 @@ class _TerminalHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if record.levelno >= logging.WARNING:
             self._terminal.warning(record.getMessage())
+        elif record.levelno >= logging.INFO:
+            self._terminal.note(record.getMessage())
         else:
             self._terminal.detail(record.getMessage())
         if record.exc_info and self._terminal.verbosity >= 1:

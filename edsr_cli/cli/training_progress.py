@@ -5,8 +5,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from rich.progress import BarColumn, Progress, TextColumn
-
+from edsr_cli.cli.progress import Bar
 from edsr_cli.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -26,23 +25,13 @@ class TrainingProgress:
 
     def __init__(self, terminal: Terminal, run: "Run") -> None:
         self._terminal, self._run = terminal, run
-        self._begin = self._shown = time.monotonic()
+        self._begin = time.monotonic()
         self._first = run.trainer.update
         self._psnr: dict[int, float] = {}
-        self._bars: Progress | None = None
-        if terminal.can_draw:
-            self._bars = Progress(
-                BarColumn(),
-                TextColumn("{task.percentage:>5.1f} %"),
-                TextColumn("{task.description}", markup=False),
-                console=terminal.console,
-                transient=True,
-            )
-            self._bar = self._bars.add_task("", total=1.0)
+        self._bar = Bar(terminal, interval=_PLAIN_INTERVAL)
 
     def __enter__(self) -> Self:
-        if self._bars is not None:
-            self._bars.start()
+        self._bar.__enter__()
         self._show_psnr()
         return self
 
@@ -52,19 +41,15 @@ class TrainingProgress:
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._bars is not None:
-            self._bars.stop()
+        self._bar.close()
         if kind is None:
             self._show_psnr()
 
     def __call__(self, step: "Step") -> None:
         """Show that an update is done."""
         self._show_psnr()
-        if self._bars is not None:
-            self._bars.update(self._bar, completed=step.fraction, description=self._line(step))
-        elif time.monotonic() - self._shown >= _PLAIN_INTERVAL:
-            self._shown = time.monotonic()
-            self._terminal.note(f"{100 * step.fraction:.1f} %, {self._line(step)}")
+        words = f"{100 * step.fraction:.1f} %, {self._line(step)}"
+        self._bar.show(step.fraction, 1.0, words)
 
     def _show_psnr(self) -> None:
         """Say what the last validation gave, if it has not been said."""

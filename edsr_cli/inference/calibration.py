@@ -44,7 +44,7 @@ def speed_of(upscaler: Upscaler, file: Path | None) -> float:
 
 def _name(upscaler: Upscaler) -> str:
     """What a figure holds for."""
-    config = upscaler.network.config
+    config = upscaler.weights.config
     parts: tuple[Any, ...] = (
         platform.machine(),
         platform.processor(),

@@ -7,17 +7,15 @@ and gives NumPy arrays, and what goes wrong in it is one of our own errors.
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
+from edsr_cli.checkpoints.checkpoint import Checkpoint
 from edsr_cli.inference.planning import Footprint
 from edsr_cli.model.config import NetworkConfig
 from edsr_cli.pixels.arrays import Pixels
 from edsr_cli.pixels.windows import Region
-
-if TYPE_CHECKING:
-    from edsr_cli.model.networks import EDSR, MDSR
 
 
 class Precision(Enum):
@@ -93,7 +91,7 @@ class Compiled(Protocol):
     """A network on a device; for any number of threads. Weights are there once."""
 
     def stream(
-        self, wanted: Region, dtype: np.dtype[Any], most_rows: int, sideways: bool
+        self, wanted: Region, dtype: np.dtype[Any], most_rows: int, *, sideways: bool
     ) -> Streamed:
         """Begin with a picture, or a part of one.
 
@@ -149,17 +147,18 @@ class Engine(Protocol):
 
     def compile(
         self,
-        network: "EDSR | MDSR",
+        weights: Checkpoint,
         scale: int,
         device: Device,
         precision: Precision,
+        *,
         ensemble: bool,
         transposed: bool,
     ) -> Compiled:
         """Put a network on a device.
 
         Args:
-            network: the network, which is not changed.
+            weights: the network; nobody changes it.
             scale: one of its scales.
             device: where it goes.
             precision: number format of its residual blocks.

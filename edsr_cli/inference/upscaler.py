@@ -1,14 +1,16 @@
 """Upscaling of pictures: device, number format, plan, and what to do when it fails."""
 
 import logging
+import math
 import operator
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, SupportsIndex
+from typing import Literal, SupportsIndex
 
 import numpy as np
 
+from edsr_cli.checkpoints.checkpoint import Checkpoint
 from edsr_cli.errors import DeviceMemoryError, WeightsError
 from edsr_cli.inference import memory, processors
 from edsr_cli.inference.engine import (
@@ -23,9 +25,6 @@ from edsr_cli.inference.forms import Forms
 from edsr_cli.inference.planning import Footprint, Plan, make_plan, smallest_plan
 from edsr_cli.pixels.arrays import Pixels, empty_pixels
 from edsr_cli.pixels.windows import ArrayWindow, Readable, Region, Transposed, Writable
-
-if TYPE_CHECKING:
-    from edsr_cli.model.networks import EDSR, MDSR
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +82,7 @@ class Upscaler:
     rows. The limit on memory is for each call.
 
     Args:
-        network: the network, on the CPU, where it stays; what runs on the device is made from it.
+        weights: the network; what runs on the device is made from it.
         scale: one of the network's scales.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         precision: "auto", "fp32", "bf16" or "fp16": the format of the residual blocks.
@@ -98,19 +97,19 @@ class Upscaler:
 
     def __init__(
         self,
-        network: "EDSR | MDSR",
+        weights: Checkpoint,
         scale: int,
         device: str = "auto",
         precision: str = "auto",
         max_memory: int | None = None,
         engine: Engine | None = None,
     ) -> None:
-        if scale not in network.config.scales:
-            raise ValueError(f"the network has the scales {network.config.scales}, not {scale}")
+        if scale not in weights.config.scales:
+            raise ValueError(f"the network has the scales {weights.config.scales}, not {scale}")
         self.engine = engine or engine_for(device)
         self.device = self.engine.device(device)
         self.precision = self.engine.precision(precision, self.device)
-        self.network, self.scale = network, scale
+        self.weights, self.scale = weights, scale
         self.max_memory = max_memory
         if max_memory is not None:
             memory.keep_none_that_is_freed()
@@ -167,7 +166,7 @@ class Upscaler:
 
     def footprint(self, ensemble: bool = False) -> Footprint:
         """What the network costs."""
-        return self.engine.footprint(self.network.config, self.scale, self.precision, ensemble)
+        return self.engine.footprint(self.weights.config, self.scale, self.precision, ensemble)
 
     def work_per_pixel(self, ensemble: bool = False) -> int:
         """Multiply-adds for each LR pixel."""
@@ -175,7 +174,7 @@ class Upscaler:
 
     def weight_bytes(self, ensemble: bool = False) -> int:
         """Memory for the weights: those of the network, and the copies that are computed with."""
-        count = sum(parameter.numel() for parameter in self.network.parameters())
+        count = sum(math.prod(shape) for _, shape in self.weights.config.shapes())
         return 4 * count * (9 if ensemble else 2)
 
     def seconds(self, plan: Plan, speed: float, ensemble: bool = False) -> float:
@@ -209,7 +208,12 @@ class Upscaler:
         wanted = np.dtype(dtype or source.dtype)
         output = empty_pixels(height * self.scale, width * self.scale, wanted)
         outcome = self.upscale_into(
-            source, ArrayWindow(output), ensemble, tile, progress, plan=plan
+            source,
+            ArrayWindow(output),
+            ensemble=ensemble,
+            tile=tile,
+            progress=progress,
+            plan=plan,
         )
         return Upscaled(outcome.plan, outcome.precision, output)
 
@@ -217,10 +221,10 @@ class Upscaler:
         self,
         source: Readable,
         target: Writable,
+        *,
         ensemble: bool = False,
         tile: Tile = "auto",
         progress: Progress | None = None,
-        *,
         plan: Plan | None = None,
     ) -> Outcome:
         """Upscale a picture from one window into another.
@@ -274,7 +278,12 @@ class Upscaler:
 
     def _compile(self, precision: Precision, ensemble: bool, transposed: bool) -> Compiled:
         return self.engine.compile(
-            self.network, self.scale, self.device, precision, ensemble, transposed
+            self.weights,
+            self.scale,
+            self.device,
+            precision,
+            ensemble=ensemble,
+            transposed=transposed,
         )
 
     def _warn_if_slow(self, plan: Plan, tile: Tile) -> None:
@@ -354,7 +363,7 @@ class _Work:
         read = region.grown(plan.footprint.radius, plan.height, plan.width)
         compiled = upscaler.compiled(self.precision, self._ensemble, plan.transposed)
         stream = compiled.stream(
-            region.within(read), self._target.dtype, plan.strip_rows, plan.transposed
+            region.within(read), self._target.dtype, plan.strip_rows, sideways=plan.transposed
         )
         try:
             for top in range(read.top, read.bottom, plan.strip_rows):

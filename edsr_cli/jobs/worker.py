@@ -11,8 +11,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from edsr_cli.checkpoints import registry, store
-from edsr_cli.checkpoints.loader import NOTHING_STATED, LoadedNetwork, load_network
-from edsr_cli.checkpoints.stated import Stated
+from edsr_cli.checkpoints.convention import NOTHING_STATED, Stated
+from edsr_cli.checkpoints.loader import LoadedNetwork, load_network
 from edsr_cli.errors import EdsrError, ExitCode, Kind, UsageError
 from edsr_cli.files.names import display_name
 from edsr_cli.files.reasons import kind_of
@@ -25,8 +25,9 @@ from edsr_cli.jobs import steps
 from edsr_cli.jobs.ledger import NO_FILE, FileState, Ledger, Verdict, state_of
 from edsr_cli.jobs.record import Record, Status
 from edsr_cli.jobs.task import Options, Task
+from edsr_cli.options.values import Setting
 from edsr_cli.pixels.arrays import Pixels
-from edsr_cli.restoration.choice import Choice, Setting
+from edsr_cli.restoration.choice import Choice
 from edsr_cli.restoration.networks import (
     Find,
     Restoration,

@@ -7,5 +7,5 @@
     words      what was chosen, in words
     networks   an upscaler for each strength
 
-All but the last import no torch. What a file says by itself is `edsr_cli.images.codecs`'s.
+What a file says by itself is `edsr_cli.images.codecs`'s.
 """

@@ -6,16 +6,12 @@ where the gains of neighbouring strengths are equal, and these are the threshold
 
 import hashlib
 from dataclasses import dataclass
-from typing import Literal
 
 from edsr_cli.images.picture import Compression
 from edsr_cli.pixels.arrays import Pixels
 from edsr_cli.restoration.grid import jpeg_quality
 from edsr_cli.restoration.noise import noise_level
 from edsr_cli.restoration.sampling import luma, pieces
-
-Setting = float | Literal["auto"]
-"""A strength, 0 for the plain network to 1 for the restoring one, or "auto"."""
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """What `auto` chooses from."""

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edsr_cli.checkpoints import registry, store
-from edsr_cli.checkpoints.checkpoint import Checkpoint
+from edsr_cli.checkpoints.checkpoint import Checkpoint, mixed
 from edsr_cli.checkpoints.loader import LoadedNetwork, load_network
-from edsr_cli.checkpoints.mixing import mixed
 from edsr_cli.errors import UsageError
 from edsr_cli.images.picture import Compression
 from edsr_cli.inference import Upscaler
-from edsr_cli.model.networks import EDSR, MDSR, network_of
+from edsr_cli.options.values import Setting
 from edsr_cli.pixels.arrays import Pixels
-from edsr_cli.restoration.choice import Choice, Setting, choose, version
+from edsr_cli.restoration.choice import Choice, choose, version
 from edsr_cli.restoration.words import ASKED
 
 _KEPT = 3  # networks on a device besides the plain one; another is made in a tenth of a second
@@ -51,12 +50,9 @@ class Restoration:
         """The setting for recipes: a number, or "auto" with the version of its thresholds."""
         return f"auto {version()}" if self.fixed is None else f"{self.fixed.strength:g}"
 
-    def network(self, strength: float) -> EDSR | MDSR:
-        """The network of a strength."""
-        weights = self.plain
-        if self.restoring is not None:
-            weights = mixed(self.plain, self.restoring, strength)
-        return network_of(weights.config, weights.tensors)
+    def weights(self, strength: float) -> Checkpoint:
+        """Those of a strength."""
+        return self.plain if self.restoring is None else mixed(self.plain, self.restoring, strength)
 
 
 class RestoringUpscaler(Upscaler):
@@ -78,8 +74,8 @@ class RestoringUpscaler(Upscaler):
         max_memory: int | None = None,
     ) -> None:
         fixed = restoration.fixed
-        network = restoration.network(fixed.strength if fixed else 0.0)
-        super().__init__(network, scale, device, precision, max_memory)
+        weights = restoration.weights(fixed.strength if fixed else 0.0)
+        super().__init__(weights, scale, device, precision, max_memory)
         self.restoration = restoration
         self._others: OrderedDict[float, Upscaler] = OrderedDict()
         self._lock = threading.Lock()
@@ -95,7 +91,7 @@ class RestoringUpscaler(Upscaler):
         with self._lock:
             if strength not in self._others:
                 self._others[strength] = Upscaler(
-                    self.restoration.network(strength),
+                    self.restoration.weights(strength),
                     self.scale,
                     str(self.device),
                     self.precision.value,
@@ -163,20 +159,16 @@ def make_upscaler(
 ) -> Upscaler:
     """An upscaler for a network, in every strength if there is a restoration."""
     if restoration is None:
-        return Upscaler(loaded.network, loaded.scale, device, precision, max_memory)
+        return Upscaler(loaded.checkpoint, loaded.scale, device, precision, max_memory)
     return RestoringUpscaler(restoration, loaded.scale, device, precision, max_memory)
 
 
-def as_setting(text: str | None) -> Setting | None:
-    """The setting of an option that was checked."""
-    return text if text is None or text == "auto" else float(text)  # type: ignore[return-value]
-
-
-def networks_of(upscaler: Upscaler) -> tuple[EDSR | MDSR, ...]:
+def weights_of(upscaler: Upscaler) -> tuple[Checkpoint, ...]:
     """The networks that an upscaler's pictures depend on."""
     if isinstance(upscaler, RestoringUpscaler) and upscaler.restoration.fixed is None:
-        return upscaler.network, upscaler.restoration.network(1.0)
-    return (upscaler.network,)
+        assert upscaler.restoration.restoring is not None
+        return upscaler.restoration.plain, upscaler.restoration.restoring
+    return (upscaler.weights,)
 
 
 def restore_label(upscaler: Upscaler) -> str:

@@ -5,7 +5,6 @@ and is written last: without it the folder is not used. Several trainings may sh
 them makes it while the others wait, and nobody removes what another one uses.
 """
 
-import errno
 import hashlib
 import json
 import logging
@@ -27,6 +26,7 @@ from edsr_cli.files.atomic import atomic_write
 from edsr_cli.files.lock import Lock
 from edsr_cli.files.names import display_name
 from edsr_cli.files.own import check_plain
+from edsr_cli.files.reasons import FULL
 from edsr_cli.training.photos import Photo, Photos
 
 logger = logging.getLogger(__name__)
@@ -246,7 +246,7 @@ def _reserve(path: Path, total: int) -> None:
                 os.posix_fallocate(file.fileno(), 0, total)
                 return
             except OSError as error:
-                if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                if error.errno in FULL:
                     raise
                 # Not every file system can; a file of zeros is the same, only slower.
         file.seek(0)

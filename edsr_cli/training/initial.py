@@ -1,12 +1,17 @@
 """Starting weights: random ones, or those of another network as far as they fit."""
 
+import logging
 import math
 
 import torch
 
+from edsr_cli.checkpoints import registry
+from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.errors import UsageError
 from edsr_cli.model.config import NetworkConfig
 from edsr_cli.model.networks import EDSR, MDSR, build
+
+logger = logging.getLogger(__name__)
 
 _LEAST_IMBALANCE = 8.0
 _SMALLEST = 1e-30  # keeps logarithms finite for weights that are all 0
@@ -17,6 +22,42 @@ def random_network(config: NetworkConfig, seed: int) -> EDSR | MDSR:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return build(config)
+
+
+def initial_network(
+    config: NetworkConfig, seed: int, init: str | None, init_scale: int | None
+) -> tuple[EDSR | MDSR, str]:
+    """The network to train, and what it starts from, in words.
+
+    An MDSR takes a model's networks of all scales, x2 last, so that what they share is that of x2.
+    Of a file, the network is the one that it has.
+
+    Args:
+        config: the network.
+        seed: of its random weights.
+        init: the model or file to start from; None for random weights.
+        init_scale: which network of a model; None for that of the network's own scale.
+
+    Raises:
+        WeightsError: there is no such model, or its file cannot be used.
+        UsageError: its body is of another size.
+    """
+    network = random_network(config, seed)
+    if init is None:
+        if config.architecture == "edsr" and config.scales != (2,):
+            logger.info("The paper starts x3 and x4 from x2, which --init does.")
+        return network, "random weights"
+    named = init in registry.names() and init_scale is None
+    scales = sorted(config.scales, reverse=True) if named else [init_scale]
+    sources = [load_network(init, each) for each in scales]
+    fresh = set(network.state_dict())
+    for source in sources:
+        fresh &= start_from(network, source.network)
+    if fresh:
+        modules = sorted({key.split(".")[0] for key in fresh})
+        logger.info("With new weights in: %s.", ", ".join(modules))
+    names = ", ".join(f"x{source.scale}" for source in reversed(sources))
+    return network, f"{sources[0].name} {names}"
 
 
 def start_from(network: EDSR | MDSR, source: EDSR | MDSR) -> set[str]:
@@ -84,7 +125,7 @@ def balanced(network: EDSR | MDSR) -> dict[str, torch.Tensor]:
         A state dict that gives the output of the network's own.
     """
     state = network.state_dict()
-    last = "tail.1.weight" if isinstance(network, EDSR) else "tail.0.weight"
+    last = f"{network.config.last_convolution}.weight"
     ratio = _relative_size(state[last]) / _relative_size(state["head.0.weight"])
     factor = 2.0 ** round(math.log2(ratio) / 2)
     if max(factor, 1 / factor) < _LEAST_IMBALANCE:

@@ -8,7 +8,7 @@ from edsr_cli.degradations.patches import Degradation
 from edsr_cli.degradations.reduction import UNKNOWN
 from edsr_cli.errors import UsageError
 from edsr_cli.model.config import NetworkConfig, edsr, edsr_baseline, mdsr, mdsr_baseline
-from edsr_cli.training.choices import Autocast, Preset, Schedule
+from edsr_cli.options.choices import Autocast, Preset, Schedule
 
 
 @dataclass(frozen=True)

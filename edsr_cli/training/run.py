@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 
-from edsr_cli.checkpoints.canonical import save_canonical
-from edsr_cli.errors import EdsrError, UsageError, WeightsError
+from edsr_cli.checkpoints.checkpoint import save_canonical
+from edsr_cli.errors import DeviceMemoryError, EdsrError, UsageError, WeightsError
 from edsr_cli.files.atomic import atomic_write
 from edsr_cli.files.lock import BusyError, Lock
 from edsr_cli.files.names import display_name
@@ -35,7 +35,7 @@ from edsr_cli.training.state import (
     subject_of,
 )
 from edsr_cli.training.trainer import DivergedError, Step, Trainer
-from edsr_cli.training.validation import Pairs, validate
+from edsr_cli.training.validation import Pairs, bicubic_psnr, validate
 
 logger = logging.getLogger(__name__)
 
@@ -176,6 +176,14 @@ class Run:
         self._saved = time.monotonic()
         self._recorded = 0
 
+    def begin(self, *, resume: bool) -> None:
+        """Start, or go on from the saved state; see there."""
+        if resume:
+            self.resume()
+            logger.info("Going on after update %s.", f"{self.trainer.update:,}")
+        else:
+            self.start()
+
     def start(self) -> None:
         """Begin a new record, with the PSNR of the weights that it starts from."""
         self.folder.clear()
@@ -203,7 +211,23 @@ class Run:
             self.psnr = self._validate()
 
     def steps(self) -> Iterator[Step]:
-        """Make the updates that are left, each followed by what is due."""
+        """Make the updates that are left, each followed by what is due.
+
+        Raises:
+            DeviceMemoryError: a batch does not fit in memory.
+            DivergedError: the weights are no numbers any more.
+        """
+        try:
+            yield from self._steps()
+        except (RuntimeError, MemoryError) as error:
+            if not devices.is_out_of_memory(error):
+                raise
+            raise DeviceMemoryError(
+                f"A batch does not fit in the memory of {self.trainer.device}.",
+                "Use a smaller --batch or --patch, or --autocast bf16.",
+            ) from error
+
+    def _steps(self) -> Iterator[Step]:
         step = None
         for step in self.trainer.steps():
             if step.update % self.subject.recipe.validate_every == 0:
@@ -288,6 +312,20 @@ class Run:
             self.subject.config,
             metadata | {"training": json.dumps(facts, sort_keys=True)},
         )
+
+    def compare(self) -> None:
+        """Warn of a network that is worse than no network."""
+        simple = bicubic_psnr(self.pairs)
+        for scale, value in self.psnr.items():
+            if scale in simple and value < simple[scale]:
+                logger.warning(
+                    "x%d has %.2f dB, less than bicubic interpolation with %.2f dB: it has not "
+                    "learnt enough to be of use. Train it longer, on more pictures, or start from "
+                    "a model with --init.",
+                    scale,
+                    value,
+                    simple[scale],
+                )
 
     def _record(self, step: Step, psnr: dict[int, float]) -> None:
         self.loss, self._recorded = self.trainer.mean_loss(), step.update

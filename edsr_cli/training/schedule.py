@@ -2,7 +2,7 @@
 
 import math
 
-from edsr_cli.training.choices import Schedule
+from edsr_cli.options.choices import Schedule
 from edsr_cli.training.recipe import Recipe
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from edsr_cli.model.networks import EDSR, MDSR, linear_tail
-from edsr_cli.training.choices import Autocast
+from edsr_cli.options.choices import Autocast
 from edsr_cli.training.feed import Feed, Slot
 from edsr_cli.training.graphs import Recorder, Work, settings
 from edsr_cli.training.patches import Batch, Sampler

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edsr_cli.checkpoints.checkpoint import Checkpoint
 from edsr_cli.datasets.benchmark import LoadedPair, find_benchmark, load_pair
 from edsr_cli.degradations.patches import Degradation, degrade_picture
 from edsr_cli.degradations.pictures import CLEAN, PictureDegradation
 from edsr_cli.evaluation.metrics import Channels, psnr
 from edsr_cli.inference import Upscaler
-from edsr_cli.model.networks import EDSR, MDSR
+from edsr_cli.model.networks import EDSR, MDSR, tensors_of
 from edsr_cli.pixels import resize
 from edsr_cli.pixels.depth import to_uint8
 from edsr_cli.training.photos import Photos
@@ -94,10 +95,11 @@ def validate(network: EDSR | MDSR, pairs: Pairs, device: str) -> dict[int, float
         device: where to upscale them.
     """
     means = {}
+    weights = Checkpoint(network.config, tensors_of(network))
     for scale, pictures in pairs.items():
         if not pictures:
             continue
-        upscaler = Upscaler(network, scale, device, "fp32")
+        upscaler = Upscaler(weights, scale, device, "fp32")
         values = []
         for pair in pictures:
             sr = to_uint8(upscaler.upscale(pair.lr, dtype="uint8").pixels)

@@ -5,8 +5,9 @@ import io
 import pytest
 from rich.console import Console
 
+from edsr_cli.api.fetching import Fetching
 from edsr_cli.checkpoints import registry
-from edsr_cli.cli import downloads
+from edsr_cli.cli import progress
 from edsr_cli.cli.terminal import Terminal
 
 ROW = registry.find("mdsr", 2)
@@ -15,14 +16,14 @@ ROW = registry.find("mdsr", 2)
 @pytest.fixture
 def show(monkeypatch):
     """Show a download in steps of half; what is written."""
-    monkeypatch.setattr(downloads, "_PLAIN_INTERVAL", 0.0)
+    monkeypatch.setattr(progress, "PLAIN_INTERVAL", 0.0)
 
     def run(verbosity: int = 0, **console) -> str:
         terminal = Terminal(verbosity)
         terminal.console = Console(file=io.StringIO(), width=200, **console)
-        with downloads.Downloads(terminal, ROW) as shown:
+        with terminal.log(), Fetching(ROW, terminal.progress) as fetching:
             for total in (None, 8_000_000):  # the first source states no length
-                report = shown.begin(ROW.sources[0])
+                report = fetching.begin(ROW.sources[0])
                 for done in (0, 4_000_000, 8_000_000):
                     report(done, total)
         return terminal.console.file.getvalue()
@@ -33,7 +34,7 @@ def show(monkeypatch):
 def test_a_bar_on_a_terminal(show):
     text = show(force_terminal=True, legacy_windows=False)
     assert "mdsr x2 x3 x4: fetching https://cv.snu.ac.kr/" in text
-    assert "━" in text and "8.0/8.0 MB" in text
+    assert "━" in text and "8.0 of 8.0 MB" in text and "MB/s" in text
 
 
 def test_plain_lines_elsewhere(show):

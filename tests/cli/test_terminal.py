@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edsr_cli.cli import terminal as module
 from edsr_cli.cli.terminal import Terminal
 from edsr_cli.errors import EdsrError
 from edsr_cli.text import one_line
@@ -192,7 +191,7 @@ def test_a_quiet_run_has_no_progress(tty):
 
 def test_progress_elsewhere_is_a_line_now_and_then(monkeypatch, capsys):
     now = 100.0
-    monkeypatch.setattr(module.time, "monotonic", lambda: now)
+    monkeypatch.setattr("time.monotonic", lambda: now)
     with Terminal().progress("na\nme", 16) as progress:
         for done in range(0, 1_000_001, 50_000):
             progress(done, 1_000_000)
@@ -234,6 +233,7 @@ def test_what_the_package_logs_is_shown(capsys, caplog, verbosity, details):
     logger = logging.getLogger("edsr_cli.some.module")
     with Terminal(verbosity).log():
         logger.warning("memory\nran out")
+        logger.info("getting on")
         try:
             raise ValueError("reason")
         except ValueError:
@@ -241,6 +241,7 @@ def test_what_the_package_logs_is_shown(capsys, caplog, verbosity, details):
     logger.warning("after")
     lines = capsys.readouterr().err.splitlines()
     assert (r"warning: memory\nran out" in lines) == (verbosity >= 0)
+    assert ("getting on" in lines) == (verbosity >= 0)
     assert ("detail" in lines) == details
     assert ("ValueError: reason" in lines) == details
     # Afterwards logging is as it was before.

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edsr_cli.checkpoints.canonical import read_canonical
+from edsr_cli.checkpoints.checkpoint import read_canonical
 from edsr_cli.cli.interruption import StoppedError
 from edsr_cli.degradations.spec import PHOTO
 from edsr_cli.model.config import edsr_baseline
@@ -183,7 +183,7 @@ def test_a_graph_is_no_part_of_what_is_resumed(
             asked.append(graph)
             super().__init__(*arguments, graph=graph)
 
-    monkeypatch.setattr("edsr_cli.training.trainer.Trainer", Noting)
+    monkeypatch.setattr("edsr_cli.training.start.Trainer", Noting)
     options = ("train", pictures, "-o", "run", "-s", 2, "--updates", 1, *QUICK)
     assert edsr(*options, "--no-cuda-graph").code == 0
     run = edsr(*options, "--resume")

@@ -81,7 +81,7 @@ def test_nonsense_is_wrong_usage(upscale, untrained, options):
 
 def test_help_lists_every_layout():
     shown = CliRunner().invoke(app, ["upscale", "--help"], env={"COLUMNS": "500"}).output
-    described = re.search(r"--layout.*", shown)
+    described = re.search(r"--layout.*?--value-range", shown, re.DOTALL)
     assert described
     for layout in LAYOUTS:
         assert re.search(rf"\b{layout.name}\b", described[0]), layout.name

@@ -12,7 +12,7 @@ from edsr_cli.evaluation.scores import Scores, mean, measure
 from edsr_cli.inference import Upscaler
 from edsr_cli.pixels import resize
 from tests.jobs.conftest import one_thread as one_thread
-from tests.jobs.nearest import NAME, nearest_network, read_back, repeated
+from tests.jobs.nearest import NAME, nearest_weights, read_back, repeated
 
 LR = np.random.default_rng(0).integers(0, 256, (12, 14, 3), np.uint8)
 HR = np.random.default_rng(1).integers(0, 256, (25, 29, 3), np.uint8)  # to be cropped to 24 x 28
@@ -20,7 +20,7 @@ HR = np.random.default_rng(1).integers(0, 256, (25, 29, 3), np.uint8)  # to be c
 
 @pytest.fixture
 def upscaler():
-    return Upscaler(nearest_network(2), 2, "cpu", "fp32")
+    return Upscaler(nearest_weights(2), 2, "cpu", "fp32")
 
 
 @pytest.fixture

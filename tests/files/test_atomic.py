@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from edsr_cli.errors import FileError, Kind, WeightsError
@@ -304,6 +305,20 @@ def test_errors_of_another_class(tmp_path: Path) -> None:
         pass
     with pytest.raises(WeightsError):
         check_writable(tmp_path / "missing", WeightsError)
+
+
+@posix
+def test_no_descriptor_stays_open(tmp_path: Path) -> None:
+    """Else a batch would run out of them, and what it has written would stay locked."""
+    write(tmp_path / "warm up")
+    before = psutil.Process().num_fds()
+    write(tmp_path / "a")
+    write(tmp_path / "a", overwrite=True)
+    refused(tmp_path / "a", "exists already")
+    with pytest.raises(ZeroDivisionError), atomic_write(tmp_path / "b"):
+        raise ZeroDivisionError
+    check_writable(tmp_path)
+    assert psutil.Process().num_fds() == before
 
 
 def test_check_writable(tmp_path: Path) -> None:

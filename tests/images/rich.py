@@ -10,8 +10,7 @@ from fractions import Fraction
 from PIL import Image
 
 from edsr_cli.images.colour import spaces as colour_spaces
-
-from . import builders
+from tests.images import builders
 
 HEIGHT, WIDTH, SCALE = 12, 20, 2
 PIXELS = builders.gradient(HEIGHT, WIDTH)

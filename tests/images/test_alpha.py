@@ -11,9 +11,8 @@ from edsr_cli.errors import PictureError, UsageError
 from edsr_cli.images import FORMATS, Metadata, decode, encode, formats, from_pil, to_pil
 from edsr_cli.images.alpha import DROPPED, UNCOVERED, alpha_setting, applied, check_format, enlarged
 from edsr_cli.pixels.alpha import lay_on, spread, uncovers
-
-from . import builders
-from .test_psd import CMYK, COLOUR, GREYSCALE, planes, psd
+from tests.images import builders
+from tests.images.codecs.test_psd import CMYK, COLOUR, GREYSCALE, planes, psd
 
 e = lambda tag, *values: builders.entry("<", tag, 3, values)  # noqa: E731 - short for tables
 

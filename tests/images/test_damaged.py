@@ -12,8 +12,7 @@ from PIL import Image
 
 from edsr_cli.errors import PictureError
 from edsr_cli.images import decode, probe
-
-from . import builders
+from tests.images import builders
 
 NOISE = np.random.default_rng(3).integers(0, 256, (40, 50, 3), np.uint8)
 PICTURE = Image.fromarray(NOISE)

@@ -15,8 +15,7 @@ from edsr_cli.images import Metadata, PictureInfo, decode, from_pil, probe, to_p
 from edsr_cli.images.alpha import UNCOVERED
 from edsr_cli.images.colour import icc
 from edsr_cli.images.metadata import exif as exif_data
-
-from . import builders
+from tests.images import builders
 
 RGB = builders.gradient()
 PICTURE = Image.fromarray(RGB)

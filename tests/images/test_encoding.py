@@ -14,8 +14,7 @@ from edsr_cli.images.codecs import jpeg
 from edsr_cli.images.colour import icc
 from edsr_cli.images.metadata import exif as exif_data
 from edsr_cli.images.picture import OutputFormat
-
-from . import builders
+from tests.images import builders
 
 ROOT = Path(__file__).resolve().parents[2]
 RGB = builders.gradient()

@@ -21,8 +21,7 @@ from edsr_cli.images import (
 )
 from edsr_cli.images.formats import BMP, JPEG, PNG, TIFF, WEBP, codec_for
 from edsr_cli.pixels.windows import Region
-
-from . import builders
+from tests.images import builders
 
 RGB = builders.gradient(30, 41)
 ALPHA = (np.arange(30 * 41) % 256).astype(np.uint8).reshape(30, 41)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from edsr_cli.checkpoints.checkpoint import Checkpoint
 from edsr_cli.inference.engine import Device, NotFiniteError, OutOfMemoryError, Precision
 from edsr_cli.inference.planning import Footprint
 from edsr_cli.model.config import NetworkConfig
@@ -16,12 +17,7 @@ from edsr_cli.pixels.windows import Region
 
 CONFIG = NetworkConfig("edsr", (2,), 1, 1)
 SCALE = 2
-
-
-class Weights:
-    """What the upscaler asks of a network: no more than this."""
-
-    config = CONFIG
+WEIGHTS = Checkpoint(CONFIG, {})
 
 
 def blurred(pixels: np.ndarray, radius: int, dtype: Any = np.uint8) -> np.ndarray:
@@ -90,8 +86,8 @@ class FakeEngine:
         return Footprint(self.radius, held_bytes=100, work_bytes=10, multiply_adds=7)
 
     def compile(
-        self, network: Any, scale: int, device: Device, precision: Precision, ensemble: bool,
-        transposed: bool,
+        self, weights: Checkpoint, scale: int, device: Device, precision: Precision, *,
+        ensemble: bool, transposed: bool,
     ) -> "FakeNetwork":  # fmt: skip
         if len(self.compiled) >= self.weights:
             raise OutOfMemoryError("weights")
@@ -109,7 +105,7 @@ class FakeNetwork:
     precision: Precision
 
     def stream(
-        self, wanted: Region, dtype: np.dtype[Any], most_rows: int, sideways: bool
+        self, wanted: Region, dtype: np.dtype[Any], most_rows: int, *, sideways: bool
     ) -> "FakeStream":
         self.engine.alive += 1
         return FakeStream(self, wanted, dtype, most_rows, sideways)

@@ -6,12 +6,12 @@ import pytest
 from edsr_cli.inference import Upscaler, calibration
 from edsr_cli.inference.calibration import speed_of
 from edsr_cli.text import about
-from tests.jobs.nearest import nearest_network
+from tests.jobs.nearest import nearest_weights
 
 
 @pytest.fixture(scope="module")
 def upscaler():
-    return Upscaler(nearest_network(), 4, "cpu", "fp32")
+    return Upscaler(nearest_weights(), 4, "cpu", "fp32")
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_a_figure_is_what_a_picture_takes(upscaler, monkeypatch):
 def test_it_is_measured_once_for_each_kind_of_work(upscaler, measured, tmp_path, monkeypatch):
     file = tmp_path / "new" / "speeds.json"
     assert [speed_of(upscaler, file) for _ in range(3)] == [1.0, 1.0, 1.0]
-    other = Upscaler(nearest_network(2), 2, "cpu", "fp32")
+    other = Upscaler(nearest_weights(2), 2, "cpu", "fp32")
     assert [speed_of(other, file), speed_of(upscaler, file), speed_of(other, file)] == [2, 1, 2]
     now = time.time()
     monkeypatch.setattr(calibration.time, "time", lambda: now + 8 * 86400)

@@ -69,12 +69,14 @@ def test_an_engine_that_comes_later_follows_what_was_said(monkeypatch, eight):
 FORK = """
 import os, signal, sys
 import numpy as np, torch
+from edsr_cli.checkpoints.checkpoint import Checkpoint
 from edsr_cli.inference import Upscaler
 from edsr_cli.model.config import NetworkConfig
-from edsr_cli.model.networks import build
+from edsr_cli.model.networks import build, tensors_of
 torch.manual_seed(0)
 torch.set_num_threads(2)
-upscaler = Upscaler(build(NetworkConfig("edsr", (2,), 2, 16)), 2, "cpu", "fp32")
+network = build(NetworkConfig("edsr", (2,), 2, 16))
+upscaler = Upscaler(Checkpoint(network.config, tensors_of(network)), 2, "cpu", "fp32")
 pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
 wanted = upscaler.upscale(pixels).pixels
 child = os.fork()

@@ -11,11 +11,11 @@ from edsr_cli.errors import DeviceMemoryError, WeightsError
 from edsr_cli.inference import Precision, Upscaler
 from edsr_cli.inference.forms import KEPT, Forms
 from edsr_cli.pixels.windows import ArrayWindow, Region
-from tests.inference.fake import CONFIG, SCALE, FakeEngine, Weights, blurred
+from tests.inference.fake import SCALE, WEIGHTS, FakeEngine, FakeStream, blurred
 
 
 def make(engine=None, precision="fp32", max_memory=None):
-    return Upscaler(Weights(), SCALE, "cpu", precision, max_memory, engine or FakeEngine())
+    return Upscaler(WEIGHTS, SCALE, "cpu", precision, max_memory, engine or FakeEngine())
 
 
 def picture(height, width, seed=0, dtype=np.uint8):
@@ -143,6 +143,20 @@ def test_no_more_is_read_than_needed():
     assert read == [Region(top, min(70, top + rows), 0, 9) for top in range(0, 70, rows)]
 
 
+@pytest.mark.parametrize(("height", "width"), [(30, 11), (11, 30)])
+def test_rows_are_not_copied_on_their_way_to_the_engine(height, width, monkeypatch):
+    pixels, pushed, push = picture(height, width), [], FakeStream.push
+
+    def watched(stream, rows, last):
+        pushed.append(rows)
+        return push(stream, rows, last)
+
+    monkeypatch.setattr(FakeStream, "push", watched)
+    make().upscale(pixels, tile=7)
+    make().upscale(pixels)
+    assert pushed and all(np.shares_memory(rows, pixels) for rows in pushed)
+
+
 def test_windows_that_do_not_fit_each_other():
     with pytest.raises(ValueError, match="does not fit"):
         make().upscale_into(ArrayWindow(picture(5, 5)), RowsOnly(10, 11))
@@ -257,5 +271,4 @@ def test_few_forms_are_kept():
 
 def test_a_scale_that_the_network_does_not_have_is_refused():
     with pytest.raises(ValueError, match="scales"):
-        Upscaler(Weights(), 3, engine=FakeEngine())
-    assert CONFIG.scales == (2,)
+        Upscaler(WEIGHTS, 3, engine=FakeEngine())

@@ -16,7 +16,7 @@ from edsr_cli.jobs.naming import assign_outputs
 from edsr_cli.jobs.record import Record, Status
 from edsr_cli.jobs.task import Options, Task
 from edsr_cli.jobs.worker import Worker
-from tests.jobs.nearest import NAME, nearest_network
+from tests.jobs.nearest import NAME, nearest_weights
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 9, 3), np.uint8)
 """What is in the picture `photo`."""
@@ -33,7 +33,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def upscaler() -> Upscaler:
-    return Upscaler(nearest_network(), 4, "cpu", "fp32")
+    return Upscaler(nearest_weights(), 4, "cpu", "fp32")
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from edsr_cli.checkpoints.canonical import save_canonical
+from edsr_cli.checkpoints.checkpoint import Checkpoint, save_canonical
 from edsr_cli.model.config import NetworkConfig
 from edsr_cli.model.networks import EDSR, tensors_of
 
@@ -31,6 +31,12 @@ def nearest_network(scale: int = 4) -> EDSR:
         for layer in list(network.tail[0])[::2]:
             layer.weight[colour * step**2 : (colour + 1) * step**2, colour, 1, 1] = 1
     return network
+
+
+def nearest_weights(scale: int = 4) -> Checkpoint:
+    """The same as weights."""
+    network = nearest_network(scale)
+    return Checkpoint(network.config, tensors_of(network))
 
 
 def save_nearest(path: Path, scale: int = 4) -> Path:

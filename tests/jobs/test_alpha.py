@@ -40,7 +40,7 @@ def visible(path: Path) -> tuple[np.ndarray, np.ndarray]:
 def test_no_fringe_by_a_real_network(scale, inside, tmp_path):
     """A white disc on transparent black stays white up to its edge, and a black one black."""
     source = draw(tmp_path / "disc.png", inside, 255 - inside)
-    upscaler = Upscaler(load_network("edsr-free", scale).network, scale, "cpu", "fp32")
+    upscaler = Upscaler(load_network("edsr-free", scale).checkpoint, scale, "cpu", "fp32")
     [task] = assign_outputs([str(source)], None, scale, None)
     assert Job(task, upscaler, "free", alpha="keep").run().status is Status.DONE
     colours, alpha = visible(tmp_path / f"disc_x{scale}.png")

@@ -15,8 +15,8 @@ from edsr_cli.restoration.networks import (
     choice_for,
     find_restoration,
     make_upscaler,
-    networks_of,
     restore_label,
+    weights_of,
 )
 from tests.jobs.conftest import one_thread as one_thread
 from tests.jobs.nearest import repeated
@@ -52,7 +52,7 @@ def test_a_strength_of_ones_own_holds_for_every_picture():
     assert (choice.strength, choice.reason) == (0.5, "--restore")
     assert at_choice(upscaler, choice) is upscaler
     assert np.array_equal(upscaler.upscale(PIXELS).pixels, repeated(PIXELS) + ADDED // 2)
-    assert (restore_label(upscaler), networks_of(upscaler)) == ("0.5", (upscaler.network,))
+    assert (restore_label(upscaler), weights_of(upscaler)) == ("0.5", (upscaler.weights,))
 
 
 def test_auto_goes_by_the_picture():
@@ -60,7 +60,7 @@ def test_auto_goes_by_the_picture():
     assert choice_for(upscaler, scene()).strength == 0
     assert choice_for(upscaler, jpeg(scene(), 30)).strength == 1
     assert restore_label(upscaler).startswith("auto ")
-    assert len(networks_of(upscaler)) == 2
+    assert len(weights_of(upscaler)) == 2
 
 
 def test_other_upscalers_have_no_choice():
@@ -68,7 +68,7 @@ def test_other_upscalers_have_no_choice():
     assert type(upscaler) is Upscaler
     assert choice_for(upscaler, scene()) is None
     assert at_choice(upscaler, None) is upscaler
-    assert (restore_label(upscaler), networks_of(upscaler)) == ("0", (upscaler.network,))
+    assert (restore_label(upscaler), weights_of(upscaler)) == ("0", (upscaler.weights,))
 
 
 @pytest.mark.parametrize(("setting", "label"), [(None, "auto"), ("auto", "auto"), (0.5, "0.5")])

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from edsr_cli.model.config import NetworkConfig
 from edsr_cli.model.networks import linear_tail
-from edsr_cli.training.choices import Autocast
+from edsr_cli.options.choices import Autocast
 from edsr_cli.training.initial import random_network
 from edsr_cli.training.patches import Sampler
 from edsr_cli.training.recipe import Recipe

@@ -5,7 +5,7 @@ import pytest
 from edsr_cli.errors import UsageError
 from edsr_cli.model import config
 from edsr_cli.model.config import NetworkConfig
-from edsr_cli.training.choices import Autocast, Preset, Schedule
+from edsr_cli.options.choices import Autocast, Preset, Schedule
 from edsr_cli.training.recipe import Recipe, preset, with_options
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edsr_cli.training.choices import Preset, Schedule
+from edsr_cli.options.choices import Preset, Schedule
 from edsr_cli.training.recipe import Recipe, preset
 from edsr_cli.training.schedule import fraction_done, learning_rate
 

@@ -10,7 +10,7 @@ import torch
 
 from edsr_cli.evaluation.metrics import Channels, psnr
 from edsr_cli.model.config import SCALES, NetworkConfig
-from edsr_cli.training.choices import Autocast, Schedule
+from edsr_cli.options.choices import Autocast, Schedule
 from edsr_cli.training.initial import random_network
 from edsr_cli.training.loading import load_photos
 from edsr_cli.training.patches import Sampler

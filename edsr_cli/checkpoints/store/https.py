@@ -24,11 +24,12 @@ from urllib.parse import urlsplit
 from edsr_cli import __version__
 from edsr_cli.checkpoints.store.answers import (
     PassingError,
+    SourceError,
     no_connection,
     refusal,
     version_of,
 )
-from edsr_cli.checkpoints.store.errors import SourceError, cannot_write
+from edsr_cli.checkpoints.store.cache import cannot_write
 
 logger = logging.getLogger(__name__)
 
@@ -156,7 +157,7 @@ def with_patience(
             if failures >= patience.attempts or pause > patience.longest_pause:
                 waiting = f", and asks to wait {pause:.0f} s" if error.after else ""
                 raise SourceError(f"{error}{waiting}") from error
-            logger.info("%s: %s; again in %.0f s", url, error, pause)
+            logger.debug("%s: %s; again in %.0f s", url, error, pause)
             time.sleep(pause)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edsr_cli.checkpoints.checkpoint import Checkpoint
 from edsr_cli.errors import UsageError
 from edsr_cli.inference import memory, processors
 from edsr_cli.inference.engine import Device, NotFiniteError, Precision
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     import torch
 
     from edsr_cli.inference.engines.torch.streaming import Node
-    from edsr_cli.model.networks import EDSR, MDSR
 
 STRIP_PIXELS = {"cpu": 1 << 15, "mps": 1 << 18, "cuda": 1 << 19}
 """Pixels in a strip: on a CPU as many as its caches like, on a GPU enough to keep it busy."""
@@ -93,18 +93,23 @@ class TorchEngine:
 
     def compile(
         self,
-        network: "EDSR | MDSR",
+        weights: Checkpoint,
         scale: int,
         device: Device,
         precision: Precision,
+        *,
         ensemble: bool,
         transposed: bool,
     ) -> "TorchNetwork":
         from edsr_cli.inference.engines.torch import assembly, devices
+        from edsr_cli.model.networks import network_of
 
         target = _torch_device(device)
         with devices.own_errors():
-            node = assembly.on_device(network, scale, target, precision, ensemble, transposed)
+            network = network_of(weights.config, weights.tensors)
+            node = assembly.on_device(
+                network, scale, target, precision, ensemble=ensemble, transposed=transposed
+            )
         return TorchNetwork(node, target, scale)
 
     def release(self, device: Device) -> None:
@@ -126,7 +131,7 @@ class TorchNetwork:
         self.node, self.device, self.scale = node, device, scale
 
     def stream(
-        self, wanted: Region, dtype: np.dtype[Any], most_rows: int, sideways: bool
+        self, wanted: Region, dtype: np.dtype[Any], most_rows: int, *, sideways: bool
     ) -> "TorchStream":
         node = self.node.fresh()
         node.limit_rows(most_rows)
@@ -169,7 +174,9 @@ class TorchStream:
             self._before -= begin
             self._left -= end
             made = made[:, :, begin:end, self._columns]
-            if made.numel() and not bool(torch.isfinite(made).all()):
+            if made.shape[2] == 0:  # nothing to wait for
+                return np.empty((0, made.shape[3], 3), self._dtype)
+            if not bool(torch.isfinite(made).all()):
                 raise NotFiniteError
             return transfer.download(made, self._dtype, self._sideways)
 

@@ -12,21 +12,26 @@ from torch.profiler import ProfilerActivity, profile
 from edsr_cli.inference import Upscaler
 from edsr_cli.model.config import NetworkConfig
 from edsr_cli.model.networks import build
+from tests.exact import weights_of
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs the resource module")
 
 PROGRAM = """
 import json, resource, sys
 import numpy as np
+from edsr_cli.checkpoints.checkpoint import Checkpoint
 from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.inference import Upscaler
 from edsr_cli.model.config import NetworkConfig
-from edsr_cli.model.networks import build
+from edsr_cli.model.networks import build, tensors_of
 
 height, width, ensemble, bundled = json.loads(sys.argv[1])
-network = load_network("edsr-free", 2).network if bundled else build(
-    NetworkConfig("edsr", (2,), 4, 16))
-upscaler = Upscaler(network, 2, "cpu", "fp32")
+if bundled:
+    weights = load_network("edsr-free", 2).checkpoint
+else:
+    network = build(NetworkConfig("edsr", (2,), 4, 16))
+    weights = Checkpoint(network.config, tensors_of(network))
+upscaler = Upscaler(weights, 2, "cpu", "fp32")
 upscaler.upscale(np.zeros((32, 32, 3), np.uint8))  # what torch loads once
 pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
 output = upscaler.upscale(pixels, ensemble).pixels
@@ -94,7 +99,7 @@ def test_tensors_keep_to_the_plan(architecture, scales, features, ensemble, rows
     torch changes to a convolution that unfolds its input, which takes more.)
     """
     network = build(NetworkConfig(architecture, scales, 8, features))
-    upscaler = Upscaler(network, scales[-1], "cpu", "fp32")
+    upscaler = Upscaler(weights_of(network), scales[-1], "cpu", "fp32")
     pixels = np.zeros((90, 60, 3), np.uint8)
     plan = upscaler.plan(90, 60, ensemble)
     budget = plan.footprint.bytes(60, rows)
@@ -126,7 +131,7 @@ def watch():
 
 limit, height, width, scale = json.loads(sys.argv[1])
 torch.set_num_threads(1)
-upscaler = Upscaler(load_network("edsr-free", scale).network, scale, "cpu", "fp32", limit)
+upscaler = Upscaler(load_network("edsr-free", scale).checkpoint, scale, "cpu", "fp32", limit)
 for side in (32, 40):
     upscaler.upscale(np.zeros((32, side, 3), np.uint8))  # what torch loads once
 pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)

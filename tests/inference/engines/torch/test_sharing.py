@@ -11,7 +11,7 @@ import torch
 from edsr_cli.inference import Upscaler
 from edsr_cli.inference.engines.torch import devices
 from edsr_cli.inference.engines.torch.streaming import Node
-from tests.exact import CASES, exact_network, exact_picture, run, streamed
+from tests.exact import CASES, exact_network, exact_picture, run, streamed, weights_of
 from tests.inference.engines.torch.test_upscaling import picture
 
 
@@ -24,7 +24,7 @@ def restless():
     sys.setswitchinterval(before)
 
 
-def weights_of(node: Node) -> set[int]:
+def kernels_of(node: Node) -> set[int]:
     """Where the kernels in a node are."""
     found, todo = set(), [node]
     while todo:
@@ -43,8 +43,8 @@ def test_fresh_nodes_share_their_weights_and_nothing_else(config, scale, ensembl
     first, second = exact_picture(23, 9), exact_picture(23, 9, seed=1)
     wanted = run(node, first, 5), run(node, second, 5)
     one, other = node.fresh(), node.fresh()
-    assert len(weights_of(node)) > 5
-    assert weights_of(node) == weights_of(one) == weights_of(other)
+    assert len(kernels_of(node)) > 5
+    assert kernels_of(node) == kernels_of(one) == kernels_of(other)
     parts: tuple[list[torch.Tensor], list[torch.Tensor]] = ([], [])
     with torch.inference_mode():
         for top in range(0, 23, 5):  # a strip of one picture, a strip of the other
@@ -72,7 +72,7 @@ def test_a_limit_on_rows_is_one_pictures_own(ensemble):
 @pytest.mark.parametrize(("config", "scale"), [CASES[0], CASES[2], CASES[4]])
 def test_many_threads_get_their_own_pictures(config, scale, restless):
     """Different sizes, lying and standing, cut differently, with and without the ensemble."""
-    upscaler = Upscaler(exact_network(config), scale, "cpu", "fp32")
+    upscaler = Upscaler(weights_of(exact_network(config)), scale, "cpu", "fp32")
     random = np.random.default_rng(0)
     sizes = [(int(random.integers(1, 30)), int(random.integers(1, 30))) for _ in range(24)]
     pictures = [picture(*size, seed) for seed, size in enumerate(sizes)]

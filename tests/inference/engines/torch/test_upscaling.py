@@ -14,7 +14,7 @@ from edsr_cli.inference.engines.torch.ensemble import VIEWS
 from edsr_cli.inference.engines.torch.streaming import Convolution
 from edsr_cli.model.config import NetworkConfig
 from edsr_cli.model.networks import build
-from tests.exact import CASES, exact_network, exact_picture, plain
+from tests.exact import CASES, exact_network, exact_picture, plain, weights_of
 
 
 def as_array(x):
@@ -50,7 +50,7 @@ def test_any_panels_and_strips_give_the_plain_networks_picture(
 ):
     network = exact_network(config)
     budget = None if megabytes is None else int(megabytes * 1e6 * (8 if ensemble else 1))
-    upscaler = Upscaler(network, scale, "cpu", "fp32", budget)
+    upscaler = Upscaler(weights_of(network), scale, "cpu", "fp32", budget)
     pixels = picture(height, width)
     try:
         result = upscaler.upscale(pixels, ensemble, tile)
@@ -65,7 +65,7 @@ def test_any_panels_and_strips_give_the_plain_networks_picture(
 
 
 def test_memory_follows_the_shorter_side():
-    upscaler = Upscaler(exact_network(CASES[0][0]), 2, "cpu", "fp32")
+    upscaler = Upscaler(weights_of(exact_network(CASES[0][0])), 2, "cpu", "fp32")
     tall, wide = upscaler.plan(5000, 200), upscaler.plan(200, 5000)
     assert not tall.transposed and wide.transposed
     assert (wide.height, wide.width, wide.bytes) == (tall.height, tall.width, tall.bytes)
@@ -79,7 +79,7 @@ def test_memory_follows_the_shorter_side():
 @pytest.mark.parametrize(("config", "scale"), CASES)
 def test_wide_pictures_are_streamed_sideways_to_the_same_result(config, scale, dtype):
     network = exact_network(config)
-    upscaler = Upscaler(network, scale, "cpu", "fp32", max_memory=400_000)
+    upscaler = Upscaler(weights_of(network), scale, "cpu", "fp32", max_memory=400_000)
     pixels = picture(13, 70)
     assert upscaler.plan(13, 70).transposed
     levels = 1 if dtype == "uint8" else 257
@@ -90,7 +90,7 @@ def test_wide_pictures_are_streamed_sideways_to_the_same_result(config, scale, d
 @pytest.mark.parametrize("ensemble", [False, True])
 def test_sixteen_bits_go_in_and_out(ensemble):
     network = exact_network(CASES[0][0])
-    upscaler = Upscaler(network, 2, "cpu", "fp32")
+    upscaler = Upscaler(weights_of(network), 2, "cpu", "fp32")
     pixels = picture(12, 9)
     wanted = expected(network, 2, pixels, levels=257, ensemble=ensemble)
     deep = pixels.astype(np.uint16) * 257
@@ -108,7 +108,7 @@ def test_sixteen_bits_go_in_and_out(ensemble):
 
 def test_views_of_arrays_are_fine():
     network = exact_network(CASES[0][0])
-    upscaler = Upscaler(network, 2, "cpu", "fp32")
+    upscaler = Upscaler(weights_of(network), 2, "cpu", "fp32")
     pixels = picture(20, 20)
     wanted = upscaler.upscale(np.ascontiguousarray(pixels[::-2, 3:]))
     pixels.flags.writeable = False
@@ -130,18 +130,19 @@ def test_views_of_arrays_are_fine():
     ids=["grey", "rgba", "channels first", "empty", "float", "int64", "list"],
 )
 def test_other_arrays_are_refused(bad):
-    upscaler = Upscaler(exact_network(CASES[0][0]), 2, "cpu", "fp32")
+    upscaler = Upscaler(weights_of(exact_network(CASES[0][0])), 2, "cpu", "fp32")
     with pytest.raises((TypeError, ValueError), match="picture must"):
         upscaler.upscale(bad)
 
 
 def test_a_scale_that_the_network_does_not_have_is_refused():
     with pytest.raises(ValueError, match="scales"):
-        Upscaler(exact_network(CASES[0][0]), 3, "cpu")
+        Upscaler(weights_of(exact_network(CASES[0][0])), 3, "cpu")
 
 
 def test_progress_rises_to_the_whole_picture():
-    upscaler = Upscaler(exact_network(CASES[0][0]), 2, "cpu", "fp32", max_memory=500_000)
+    weights = weights_of(exact_network(CASES[0][0]))
+    upscaler = Upscaler(weights, 2, "cpu", "fp32", max_memory=500_000)
     seen = []
     upscaler.upscale(picture(60, 50), progress=lambda done, total: seen.append((done, total)))
     assert len(seen) > 3
@@ -151,7 +152,7 @@ def test_progress_rises_to_the_whole_picture():
 
 @pytest.mark.parametrize("tile", [0, -3, "7", "wide", ""])
 def test_widths_of_panels_that_are_none(tile):
-    upscaler = Upscaler(exact_network(CASES[0][0]), 2, "cpu", "fp32")
+    upscaler = Upscaler(weights_of(exact_network(CASES[0][0])), 2, "cpu", "fp32")
     for call in (upscaler.upscale, lambda pixels, tile: upscaler.plan(5, 5, tile=tile)):
         with pytest.raises(ValueError, match="tile must be"):
             call(picture(5, 5), tile=tile)
@@ -159,7 +160,7 @@ def test_widths_of_panels_that_are_none(tile):
 
 @pytest.mark.parametrize("tile", [None, 2.0, True, b"auto", [3]])
 def test_things_that_are_no_widths_of_panels(tile):
-    upscaler = Upscaler(exact_network(CASES[0][0]), 2, "cpu", "fp32")
+    upscaler = Upscaler(weights_of(exact_network(CASES[0][0])), 2, "cpu", "fp32")
     with pytest.raises(TypeError, match="tile must be"):
         upscaler.upscale(picture(5, 5), tile=tile)
     assert upscaler.upscale(picture(5, 5), tile=np.int64(3)).plan.panel_width == 3
@@ -168,10 +169,10 @@ def test_things_that_are_no_widths_of_panels(tile):
 def test_many_times_the_work_is_said_once(caplog):
     config = CASES[0][0]
     with caplog.at_level(logging.WARNING, "edsr_cli"):
-        Upscaler(exact_network(config), 2, "cpu", "fp32").upscale(picture(60, 60))
-        Upscaler(exact_network(config), 2, "cpu", "fp32").upscale(picture(1, 1))
+        Upscaler(weights_of(exact_network(config)), 2, "cpu", "fp32").upscale(picture(60, 60))
+        Upscaler(weights_of(exact_network(config)), 2, "cpu", "fp32").upscale(picture(1, 1))
         assert not caplog.records
-        tight = Upscaler(exact_network(config), 2, "cpu", "fp32")
+        tight = Upscaler(weights_of(exact_network(config)), 2, "cpu", "fp32")
         least = tight.plan(60, 60).footprint.bytes(60, 1)
         tight.max_memory = least * 3 // 2 + 8
         for _ in range(2):
@@ -202,7 +203,7 @@ class Memory:
 @pytest.mark.parametrize("ensemble", [False, True])
 def test_running_out_of_memory_goes_on_with_smaller_pieces(monkeypatch, caplog, pixels, ensemble):
     network = exact_network(CASES[2][0])
-    upscaler = Upscaler(network, 4, "cpu", "fp32")
+    upscaler = Upscaler(weights_of(network), 4, "cpu", "fp32")
     wanted = upscaler.upscale(picture(50, 90), ensemble)
     memory = Memory(monkeypatch, pixels)
     with caplog.at_level(logging.WARNING, "edsr_cli"):
@@ -214,7 +215,7 @@ def test_running_out_of_memory_goes_on_with_smaller_pieces(monkeypatch, caplog, 
 
 
 def test_other_errors_of_torch_are_not_taken_for_a_lack_of_memory(monkeypatch):
-    upscaler = Upscaler(exact_network(CASES[0][0]), 2, "cpu", "fp32")
+    upscaler = Upscaler(weights_of(exact_network(CASES[0][0])), 2, "cpu", "fp32")
     memory = Memory(monkeypatch, 0, RuntimeError("CUDA error: an illegal memory access"))
     with pytest.raises(RuntimeError, match="illegal"):
         upscaler.upscale(picture(40, 40))
@@ -230,8 +231,8 @@ def test_an_overflow_in_half_precision_is_done_again_in_fp32(caplog):
     pixels = np.zeros((40, 12, 3), np.uint8)
     pixels[20:] = picture(20, 12)
     pixels[:20] = (114, 111, 103)  # the mean: nearly nothing is left of it
-    reference = Upscaler(network, 2, "cpu", "fp32", 300_000).upscale(pixels)
-    upscaler = Upscaler(network, 2, "cpu", "fp32", 300_000)
+    reference = Upscaler(weights_of(network), 2, "cpu", "fp32", 300_000).upscale(pixels)
+    upscaler = Upscaler(weights_of(network), 2, "cpu", "fp32", 300_000)
     upscaler.precision = Precision.FP16  # only offered on GPUs, but a CPU can do it
     with caplog.at_level(logging.WARNING, "edsr_cli"):
         result = upscaler.upscale(pixels)
@@ -247,19 +248,21 @@ def test_weights_that_are_not_finite_never_make_a_picture():
     network = exact_network(CASES[0][0])
     network.body[0].body[0].weight[0, 0, 0, 0] = float("nan")
     with pytest.raises(WeightsError, match="not finite"):
-        Upscaler(network, 2, "cpu", "fp32").upscale(picture(5, 5))
+        Upscaler(weights_of(network), 2, "cpu", "fp32").upscale(picture(5, 5))
 
 
 LOW_ON_MEMORY = """
 import logging, resource, sys
 import numpy as np, torch
+from edsr_cli.checkpoints.checkpoint import Checkpoint
 from edsr_cli.inference import Upscaler
 from edsr_cli.model.config import NetworkConfig
-from edsr_cli.model.networks import build
+from edsr_cli.model.networks import build, tensors_of
 logging.basicConfig(level=logging.WARNING, format="%(message)s")
 torch.manual_seed(0)
 torch.set_num_threads(1)
-upscaler = Upscaler(build(NetworkConfig("edsr", (2,), 2, 64)), 2, "cpu", "fp32")
+network = build(NetworkConfig("edsr", (2,), 2, 64))
+upscaler = Upscaler(Checkpoint(network.config, tensors_of(network)), 2, "cpu", "fp32")
 pixels = np.random.default_rng(0).integers(0, 256, (400, 400, 3), dtype=np.uint8)
 wanted = upscaler.upscale(pixels, tile=100).pixels
 from edsr_cli.inference.engines.torch import engine

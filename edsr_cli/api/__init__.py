@@ -1,0 +1,10 @@
+"""The public Python API, which the command line uses, too.
+
+    opening    a model becomes an upscaler
+    pictures   `load`, and what it gives
+    upscale, batch, evaluate, train
+               what the commands of these names do: a function for everybody, which takes the same
+               options by the same names, and what it is made of, for the command line
+
+`edsr_cli` has all of it, imported when it is first used.
+"""

@@ -1,0 +1,170 @@
+"""Upscale folders of pictures."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edsr_cli.api.fetching import finder
+from edsr_cli.api.opening import worker_spec
+from edsr_cli.errors import UsageError
+from edsr_cli.folders.recipe import Recipe, recipe_of
+from edsr_cli.folders.roots import Root, assign_folders
+from edsr_cli.folders.run import Batch, Listener, State
+from edsr_cli.folders.scanning import Choice, Item, Scanner, Source
+from edsr_cli.folders.summary import Summary
+from edsr_cli.images import format_for
+from edsr_cli.images.alpha import check_format
+from edsr_cli.inference import Upscaler
+from edsr_cli.jobs.record import Record
+from edsr_cli.jobs.threads import choose_limits
+from edsr_cli.options.definition import takes
+from edsr_cli.options.pictures import BatchOptions
+from edsr_cli.progress import Called, Progress, calling
+from edsr_cli.report import About, Report, check_path
+
+logger = logging.getLogger(__name__)
+
+
+@takes(BatchOptions)
+def batch(options: BatchOptions) -> Summary:
+    """Upscale folders of pictures, as `edsr batch` does.
+
+    Reading, upscaling and writing go on at the same time. What is done is recorded in the output
+    folder, so that the same call does only the rest, whatever ended it. Ctrl-C ends it at once,
+    and leaves nothing half-written.
+
+    Returns:
+        What it came to: `done`, `skipped`, `failed` and `planned` count pictures, `failures` has
+        the records of those that failed, `seconds` the time; `stopped` says why it ended early.
+        `each` gets a record for every picture, whose `to_dict()` is what `edsr batch --json`
+        prints.
+
+    Raises:
+        UsageError: the request makes no sense; nothing was done.
+        WeightsError: the model is unknown or its file cannot be used.
+        EdsrError: an output folder cannot be used, or another run is at work in it.
+        TypeError, ValueError: an option is not what it should be; the message names it.
+
+    Example:
+        summary = edsr_cli.batch("photos", scale=2, include=["*.jpg"])
+        print(f"{summary.done} done, {summary.failed} failed")
+    """
+    listener = _Calling(options.each, options.progress)
+    return prepare(options, calling(options.progress)).go([listener])
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run over folders that may begin.
+
+    Attributes:
+        options: what was asked for.
+        upscalers: one for each device.
+        roots: the folders.
+        recipe: what outputs are made with.
+        batch: the run.
+        scanner: finds the pictures.
+    """
+
+    options: BatchOptions
+    upscalers: Sequence[Upscaler]
+    roots: Sequence[Root]
+    recipe: Recipe
+    batch: Batch
+    scanner: Scanner
+
+    def go(self, listeners: Sequence[Listener]) -> Summary:
+        """Do it, or plan it; see `Batch.run` for what is raised."""
+        options = self.options
+        if options.dry_run:
+            return self.batch.plan(self.scanner.walk(), listeners)
+        with ExitStack() as stack:
+            if options.report is not None:
+                about = _about(self.roots, self.recipe, self.upscalers, options.watch)
+                report = Report(Path(options.report), about, options.overwrite)
+                listeners = [*listeners, stack.enter_context(report)]
+            source, counting = self._sources()
+            return self.batch.run(source, listeners, counting)
+
+    def _sources(self) -> tuple[Source, Iterator[Item] | None]:
+        """Where tasks come from, and what to count them by."""
+        if not self.options.watch:
+            return self.scanner.walk(), self.scanner.walk()
+        from edsr_cli.folders.watching import Watcher
+
+        return Watcher(self.scanner, self.roots).tasks(), None
+
+
+def prepare(options: BatchOptions, progress: Progress) -> Prepared:
+    """Load the model, and look whether all that was asked for goes together.
+
+    Raises:
+        UsageError, WeightsError: see `batch`.
+    """
+    if options.report is not None and options.dry_run:
+        logger.info("A dry run writes no report.")
+    elif options.report is not None:
+        check_path(Path(options.report), overwrite=options.overwrite)
+    output_format = format_for(None, options.format)
+    if options.compression is not None and output_format.name != "PNG":
+        raise UsageError("--compression is for PNG.")
+    check_format(options.alpha, output_format)
+    choice = Choice(options.include, options.exclude)
+    spec = worker_spec(options, [name.strip() for name in options.device.split(",")])
+    worker = spec.open(spec.load(finder(options.download, progress)))
+    roots = assign_folders(options.inputs, options.output, worker.scale, options.recursive)
+    recipe = recipe_of(worker, output_format)
+    batch = Batch(
+        worker=worker,
+        folders=[root.folder for root in roots],
+        recipe=recipe,
+        limits=choose_limits(
+            worker.upscalers, workers=options.workers, queue_bytes=options.max_queue
+        ),
+        checksum=options.checksum,
+        fail_fast=options.fail_fast,
+        watching=options.watch,
+    )
+    scanner = Scanner(roots, choice, output_format, recursive=options.recursive)
+    return Prepared(options, worker.upscalers, roots, recipe, batch, scanner)
+
+
+def _about(
+    roots: Sequence[Root], recipe: Recipe, upscalers: Sequence[Upscaler], watch: bool
+) -> About:
+    """What a report says about the run."""
+    settings = {
+        "model": recipe.model,
+        "weights": f"SHA-256 {recipe.weights}",
+        "scale": f"x{recipe.scale}",
+        "restoring": recipe.restore,
+        "self-ensemble": "yes" if recipe.ensemble else "no",
+        "device": ", ".join(upscaler.engine.describe(upscaler.device) for upscaler in upscalers),
+        "precision": recipe.precision,
+        "format": recipe.format,
+        "alpha": recipe.alpha,
+    }
+    folders = tuple(root.folder / root.prefix for root in roots)
+    return About(tuple(root.path for root in roots), folders, settings, watch)
+
+
+class _Calling:
+    """A listener that calls functions."""
+
+    def __init__(self, each: Callable[[Any], object] | None, progress: Called | None) -> None:
+        self._each, self._progress = each, progress
+
+    def ended(self, record: Record) -> None:
+        if self._each is not None:
+            self._each(record)
+
+    def tick(self, state: State) -> None:
+        if self._progress is not None:
+            self._progress("pictures", state.summary.ended, state.total or state.fed)
+
+    def finished(self, summary: Summary) -> None:
+        if self._progress is not None:
+            self._progress("pictures", summary.ended, summary.ended)

@@ -1,0 +1,146 @@
+"""Measure how close upscaled pictures come to the originals."""
+
+import logging
+from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+
+from edsr_cli.api.opening import open_network, put_on_device
+from edsr_cli.checkpoints import registry
+from edsr_cli.checkpoints.loader import LoadedNetwork
+from edsr_cli.datasets.benchmark import Benchmark, Pair, find_benchmark
+from edsr_cli.degradations.pictures import CLEAN, picture_degradation
+from edsr_cli.errors import UsageError
+from edsr_cli.evaluation.evaluate import Result, Settings
+from edsr_cli.evaluation.evaluate import evaluate as evaluate_set
+from edsr_cli.evaluation.plot import check_plot, default_degradations, plot_gain
+from edsr_cli.evaluation.saving import refuse_conflicts
+from edsr_cli.evaluation.summary import Summary, summarise
+from edsr_cli.files.names import display_name
+from edsr_cli.images import DEFAULT_MAX_PIXELS
+from edsr_cli.inference import Upscaler
+from edsr_cli.inference.processors import use_threads
+from edsr_cli.options.definition import takes
+from edsr_cli.options.pictures import EvaluateOptions
+from edsr_cli.progress import Progress, Report, calling
+from edsr_cli.restoration.networks import restore_label
+
+logger = logging.getLogger(__name__)
+
+
+@takes(EvaluateOptions)
+def evaluate(options: EvaluateOptions) -> list[Summary]:
+    """Measure how close upscaled pictures come to the originals, as `edsr evaluate` does.
+
+    As the papers do: 8-bit output, luma (Y) and colours (RGB), the border left out, beside bicubic
+    interpolation and published figures. In fp32 unless `precision` says otherwise, so that figures
+    compare.
+
+    Returns:
+        For each scale, degradation and data set: `scores` and `bicubic` with the means (PSNR in
+        dB, SSIM from 0 to 1; None if every picture failed), `published` figures, and `results`,
+        one for each picture, with `error` if it failed. `to_dict()` is what `edsr evaluate --json`
+        prints.
+
+    Raises:
+        UsageError: the request makes no sense, or a folder is no data set.
+        WeightsError: the model is unknown or its file cannot be used.
+        TypeError, ValueError: an option is not what it should be; the message names it.
+
+    Example:
+        [summary] = edsr_cli.evaluate("Set5", scale=2, model="edsr-free")
+        print(f"{summary.scores.psnr_y:.2f} dB")
+    """
+    summaries = []
+    for outcome in evaluating(options, calling(options.progress)):
+        if isinstance(outcome, Summary):
+            summaries.append(outcome)
+        elif options.each is not None:
+            options.each(outcome)
+    return summaries
+
+
+def evaluating(options: EvaluateOptions, progress: Progress) -> Iterator[Result | Summary]:
+    """Evaluate one data set after another; gives its results as they come, and then its summary.
+
+    Raises:
+        UsageError, WeightsError: see `evaluate`.
+    """
+    use_threads(options.threads)
+    wanted = options.degrade or (default_degradations() if options.plot else [CLEAN.name])
+    if options.plot:
+        check_plot(wanted, Path(options.plot), options.overwrite)
+    if options.save is not None and len(wanted) > 1:
+        raise UsageError("--save is for one degradation.", "Give --degrade once.")
+    for dataset in options.datasets:
+        find_benchmark(dataset)  # before the work of loading a network
+    networks = _networks(options, progress)
+    scales = tuple(each.scale for each in networks)
+    degradations = [picture_degradation(text, scales) for text in dict.fromkeys(wanted)]
+    sets = [
+        [find_benchmark(name, degradation.lr) for name in dict.fromkeys(options.datasets)]
+        for degradation in degradations
+    ]
+    settings = _settings(options)
+    if settings.save is not None:
+        refuse_conflicts(settings.save, sets[0], scales)
+    summaries = []
+    for network in networks:
+        plain = options.restore == 0
+        upscaler = put_on_device(options, network, options.device, progress, plain=plain)
+        settings = replace(settings, model=network.name, restore=restore_label(upscaler))
+        for degradation, benchmarks in zip(degradations, sets, strict=True):
+            mine = replace(settings, degrade=degradation)
+            for benchmark in benchmarks:
+                summary = yield from _evaluating(benchmark, upscaler, mine, progress)
+                summaries.append(summary)
+                yield summary
+    if options.plot:
+        path = Path(options.plot)
+        drawn = plot_gain(summaries, path, options.overwrite)
+        where = f"The plot is in {display_name(path)}."
+        logger.info("%s", where if drawn else "There is nothing to plot.")
+
+
+def _networks(options: EvaluateOptions, progress: Progress) -> list[LoadedNetwork]:
+    """The network for each scale: those asked for, or all that the model has."""
+    loaded: list[LoadedNetwork] = []
+    wanted = options.scale or registry.scales(options.model)
+    if not wanted:
+        loaded.append(open_network(options, None, progress))
+        wanted = loaded[0].config.scales
+    chosen = []
+    for scale in dict.fromkeys(wanted):
+        fitting = (each for each in loaded if scale in each.config.scales)
+        network = next(fitting, None) or open_network(options, scale, progress)
+        loaded.append(network)
+        chosen.append(replace(network, scale=scale))
+    return chosen
+
+
+def _settings(options: EvaluateOptions) -> Settings:
+    return Settings(
+        options.model,
+        options.ensemble,
+        options.tile,
+        options.border,
+        options.max_pixels or DEFAULT_MAX_PIXELS,
+        None if options.save is None else Path(options.save),
+        options.overwrite,
+    )
+
+
+def _evaluating(
+    benchmark: Benchmark, upscaler: Upscaler, settings: Settings, progress: Progress
+) -> Generator[Result, None, Summary]:
+    """Evaluate one data set at one scale."""
+    scale, results = upscaler.scale, []
+
+    def shown(pair: Pair) -> AbstractContextManager[Report]:
+        return progress(f"{benchmark.name} x{scale}, {pair.name}", scale**2)
+
+    for result in evaluate_set(benchmark, upscaler, settings, shown):
+        results.append(result)
+        yield result
+    return summarise(benchmark, scale, settings, results)

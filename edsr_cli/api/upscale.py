@@ -1,0 +1,152 @@
+"""Upscale picture files."""
+
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edsr_cli.errors import EdsrError, UsageError
+from edsr_cli.jobs.inputs import sort_inputs, without_own
+from edsr_cli.options.definition import takes
+from edsr_cli.options.pictures import UpscaleOptions
+from edsr_cli.progress import Progress, calling
+
+if TYPE_CHECKING:
+    from edsr_cli.jobs.record import Record
+    from edsr_cli.jobs.task import Task
+
+logger = logging.getLogger(__name__)
+
+
+@takes(UpscaleOptions)
+def upscale(options: UpscaleOptions) -> "list[Record]":
+    """Upscale picture files, as `edsr upscale` does.
+
+    Whatever the input (grey, palette, CMYK, 16-bit, with alpha), the output is 8-bit RGB with the
+    input's colour profile and metadata, and with alpha if you say so. For arrays and images in
+    memory there is `load`.
+
+    Returns:
+        What became of each picture: `input`, `output`, `status` ("done", "planned" or "failed"),
+        `input_size` and `output_size` (width, height), `seconds`, `plan`, `restore`, `notes`, and
+        `error` with the reason if it failed, which does not end the others; `to_short_dict()` is
+        what `edsr upscale --json` prints.
+
+    Raises:
+        UsageError: the request makes no sense; nothing was done.
+        WeightsError: the model is unknown or its file cannot be used.
+        TypeError, ValueError: an option is not what it should be; the message names it.
+
+    Example:
+        for result in edsr_cli.upscale(["a.jpg", "b.png"], "large/", scale=2, format="webp"):
+            print(result.error or f"{result.input} -> {result.output}")
+    """
+    records: list[Record] = []
+
+    def done(record: "Record", format_name: str) -> None:
+        if options.each is not None:
+            options.each(record)
+        records.append(record)
+
+    upscale_files(options, select(options), calling(options.progress), done)
+    return records
+
+
+@dataclass(frozen=True)
+class Selected:
+    """The inputs, as they can be told apart by their names.
+
+    Attributes:
+        files: what may be pictures, at least one.
+        refused: what is something else, with the reason.
+        own: outputs of earlier runs that are left out.
+    """
+
+    files: list[str]
+    refused: dict[str, EdsrError]
+    own: list[str]
+
+
+def select(options: UpscaleOptions) -> Selected:
+    """Look at the inputs, before anything is loaded that takes time.
+
+    Raises:
+        UsageError: none may be a picture.
+    """
+    files, refused = sort_inputs(options.inputs)
+    files, own = without_own(files)
+    return Selected(files, refused, own)
+
+
+def upscale_files(
+    options: UpscaleOptions,
+    selected: Selected,
+    progress: Progress,
+    done: "Callable[[Record, str], None]",
+) -> None:
+    """Upscale one file after another.
+
+    Args:
+        options: what was asked for.
+        selected: the inputs.
+        progress: told how each goes on.
+        done: called with what became of each, and with the name of the output format.
+
+    Raises:
+        UsageError, WeightsError: before the first is done; see `upscale`.
+    """
+    from edsr_cli.api.fetching import finder
+    from edsr_cli.api.opening import worker_spec
+    from edsr_cli.jobs import estimate
+    from edsr_cli.jobs.executors import Serial
+    from edsr_cli.jobs.naming import assign_outputs
+
+    if selected.own:
+        logger.info("%s", _left_out(selected.own))
+    spec = worker_spec(options, [options.device])
+    networks = spec.load(finder(options.download, progress))
+    tasks = assign_outputs(selected.files, options.output, networks[0].scale, options.format)
+    _check(options, tasks)
+    worker = spec.open(networks)
+    speed = estimate.speed(worker.upscalers[0]) if options.dry_run else None
+    begun = 0
+
+    def life(task: "Task") -> "Record":
+        nonlocal begun
+        begun += 1
+        if options.dry_run:
+            return worker.plan(task, speed=speed, forgiving=True)
+        count = f"{begun} of {len(tasks)}: " if len(tasks) > 1 else ""
+        with progress(f"{count}{task.source_name}", worker.scale**2) as report:
+            return worker.complete(task, report)
+
+    format_name = tasks[0].output_format.name  # a run has one
+    for name, error in selected.refused.items():
+        done(worker.refused(name, error), format_name)
+    Serial(life).run(tasks, lambda record: done(record, format_name))
+
+
+def _check(options: UpscaleOptions, tasks: "Sequence[Task]") -> None:
+    """Refuse what the output formats, or standard output, cannot take."""
+    from edsr_cli.images.alpha import check_format
+
+    formats = {task.output_format.name for task in tasks}
+    if options.compression is not None and formats != {"PNG"}:
+        raise UsageError("--compression is for PNG.")
+    for task in tasks:
+        check_format(options.alpha, task.output_format)
+    to_stdout = tasks[0].destination is None and not options.dry_run
+    if to_stdout and sys.stdout is not None and sys.stdout.isatty():
+        raise UsageError(
+            "A picture cannot be written to a terminal.", "Give a file with -o, or use > or |."
+        )
+
+
+def _left_out(own: list[str]) -> str:
+    """A line about outputs that were named as inputs."""
+    more = f" and {len(own) - 3} more" if len(own) > 3 else ""
+    return (
+        f"Left out, because edsr has made them from pictures that are named too: "
+        f"{', '.join(own[:3])}{more}."
+    )

@@ -1,0 +1,168 @@
+"""What an option is, and how functions take groups of them.
+
+A group is a frozen dataclass. It checks its values, and a function that takes one can be called
+with the options as keyword arguments.
+"""
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from textwrap import fill
+from typing import Any, ParamSpec, TypeVar, dataclass_transform, get_args, get_origin
+
+from edsr_cli.options.values import Given, Kind
+
+EVERYDAY, WHICH, OUTPUT = "Options", "Which pictures", "Details of the output"
+RECIPE, RUN = "Recipe (default: the paper's)", "Details of the run"
+SOURCES, MACHINE = "Where from, where to", "Memory and speed"
+WEIGHTS, MESSAGES = "Weights from elsewhere, given as a file with -m", "Messages"
+PANELS = (EVERYDAY, WHICH, OUTPUT, RECIPE, RUN, SOURCES, MACHINE, WEIGHTS, MESSAGES)
+"""The panels of help pages, in order. Only what is everyday is on the short page."""
+
+P = ParamSpec("P")
+Group = TypeVar("Group", bound="Options")
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True)
+class Option:
+    """How an option is called, and what it is for.
+
+    Attributes:
+        kind: what values it takes.
+        flags: how it is called on the command line, such as "-s --scale" or "--this/--not-this";
+            "" for what is given by its place, and None for what only Python can give.
+        metavar: what stands for its value on help pages; "" for a switch.
+        text: what it is for. The default is told there where that takes words.
+        panel: where it stands on a help page.
+        least, most: the range of a number.
+    """
+
+    kind: Kind
+    flags: str | None
+    metavar: str
+    text: str
+    panel: str = EVERYDAY
+    least: int | None = None
+    most: int | None = None
+
+    def checked(self, name: str, value: Any) -> Any:
+        """A value that Python has given, made right.
+
+        Raises:
+            TypeError, ValueError: it is no such value; the message begins with the name.
+        """
+        value = self.kind.check(name, value)
+        too_small = self.least is not None and value < self.least
+        if too_small or (self.most is not None and value > self.most):
+            limits = f"from {self.least}" + ("" if self.most is None else f" to {self.most}")
+            raise ValueError(f"{name} must be {limits}, not {value}")
+        return value
+
+
+def option(
+    kind: Kind,
+    flags: str | None,
+    metavar: str,
+    text: str,
+    *,
+    panel: str = EVERYDAY,
+    least: int | None = None,
+    most: int | None = None,
+    default: Any = dataclasses.MISSING,
+    kw_only: bool = True,
+) -> Any:
+    """A field of a group; see `Option`. Without a default it must be given."""
+    described = Option(kind, flags, metavar, text, panel, least, most)
+    return dataclasses.field(default=default, kw_only=kw_only, metadata={"option": described})
+
+
+def again(
+    group: type["Options"],
+    name: str,
+    *,
+    default: Any,
+    kw_only: bool = True,
+    **changes: Any,
+) -> Any:
+    """An option of another group, with some of `Option`'s attributes changed.
+
+    Its default has to be stated, so that type checkers know that there is one; ... is that of
+    before.
+    """
+    known = {each.name: each for each in dataclasses.fields(group)}[name]
+    described = dataclasses.replace(known.metadata["option"], **changes)
+    default = known.default if default is ... else default
+    return dataclasses.field(default=default, kw_only=kw_only, metadata={"option": described})
+
+
+@dataclass_transform(kw_only_default=True, field_specifiers=(option, again))
+def group(cls: type[Made]) -> type[Made]:
+    """Make a class a group of options."""
+    return dataclass(frozen=True, kw_only=True)(cls)
+
+
+@group
+class Options:
+    """A group of options; what is given is checked."""
+
+    def __post_init__(self) -> None:
+        for name, each in options_of(type(self)).items():
+            value = getattr(self, name)
+            if value is not None or default_of(type(self), name) is not None:
+                object.__setattr__(self, name, each.checked(name, value))
+
+
+def options_of(group: type[Options]) -> dict[str, Option]:
+    """The options of a group, by name."""
+    return {each.name: each.metadata["option"] for each in dataclasses.fields(group)}
+
+
+def default_of(group: type[Options], name: str) -> Any:
+    """The default of an option; `dataclasses.MISSING` if it must be given."""
+    return {each.name: each.default for each in dataclasses.fields(group)}[name]
+
+
+def takes(
+    group: Callable[P, Group],
+) -> Callable[[Callable[[Group], Made]], Callable[P, Made]]:
+    """Let a function that takes a group be called with its options by name.
+
+    Its signature and the arguments in its docstring become those of the group.
+    """
+
+    def decorate(function: Callable[[Group], Made]) -> Callable[P, Made]:
+        @wraps(function)
+        def called(*args: P.args, **kwargs: P.kwargs) -> Made:
+            return function(group(*args, **kwargs))
+
+        signature = inspect.signature(group)
+        parameters = [
+            each.replace(annotation=_given(each.annotation))
+            for each in signature.parameters.values()
+        ]
+        vars(called)["__signature__"] = signature.replace(
+            parameters=parameters,
+            return_annotation=inspect.signature(function).return_annotation,
+        )
+        called.__doc__ = _with_arguments(inspect.getdoc(function) or "", group)  # type: ignore[arg-type]
+        return called
+
+    return decorate
+
+
+def _given(annotation: Any) -> Any:
+    """What may be given for a field."""
+    return get_args(annotation)[0] if get_origin(annotation) is Given else annotation
+
+
+def _with_arguments(text: str, group: type[Options]) -> str:
+    """A docstring with what the options of a group are for, below its first paragraph."""
+    first, _, rest = text.partition("\n\n")
+    lines = [
+        fill(f"{name}: {each.text}", 100, initial_indent=4 * " ", subsequent_indent=8 * " ")
+        for name, each in options_of(group).items()
+    ]
+    return "\n".join([first, "", "Args:", *lines, "", rest]).rstrip() + "\n"

@@ -1,0 +1,329 @@
+"""Kinds of values: how they are read from the command line, and what Python may give for them."""
+
+import operator
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+from typing import Any, Literal, Protocol, SupportsIndex, TypeVar
+
+from edsr_cli import sizes
+from edsr_cli.options.choices import Autocast, Preset, Schedule
+
+Setting = float | Literal["auto"]
+"""How much to restore: 0 for the plain network to 1 for the restoring one, or "auto"."""
+
+Tile = int | Literal["auto", "none"]
+"""Columns of a panel in LR pixels, "none" for one, "auto" to split where memory demands it."""
+
+PathLike = str | os.PathLike[str]
+
+In = TypeVar("In", contravariant=True)
+Out = TypeVar("Out", covariant=True)
+
+
+class Given(Protocol[In, Out]):
+    """The type of a field that is given as one type and kept as another."""
+
+    def __set__(self, instance: Any, value: In) -> None: ...
+
+    def __get__(self, instance: Any, owner: Any) -> Out: ...
+
+
+Path = Given[PathLike, str]
+MaybePath = Given[PathLike | None, str | None]
+Paths = Given[PathLike | Sequence[PathLike], tuple[str, ...]]
+Texts = Given[str | Sequence[str], tuple[str, ...]]
+Number = Given[int | str | None, int | None]
+
+_COUNT = re.compile(sizes.NUMBER, re.IGNORECASE)
+_DECIMAL = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)"
+_DURATION = re.compile(f"(?:{_DECIMAL}h)?(?:{_DECIMAL}m)?(?:{_DECIMAL}s?)?", re.IGNORECASE)
+
+
+class PrecisionName(StrEnum):
+    """Values of --precision."""
+
+    AUTO = "auto"
+    FP32 = "fp32"
+    BF16 = "bf16"
+    FP16 = "fp16"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of values.
+
+    Attributes:
+        check: makes a value from Python right, given the option's name and the value; raises
+            TypeError or ValueError, and the message begins with the name.
+        type: what the command line reads where there is no `read`.
+        read: makes a value from text; raises ValueError with the reason, which names the text.
+        several: whether the option may be given several times, each for one more value.
+    """
+
+    check: Callable[[str, Any], Any]
+    type: Any = str
+    read: Callable[[str], Any] | None = None
+    several: bool = False
+
+
+def read_scale(text: str) -> int:
+    """A factor to enlarge by: "2", "3" or "4".
+
+    Raises:
+        ValueError: it is another one; the message says how to come near it.
+    """
+    if text in ("2", "3", "4"):
+        return int(text)
+    try:
+        factor = float(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not 2, 3 or 4.") from None
+    advice = ""
+    if factor > 4:
+        advice = " For more, enlarge what comes out once more: by 2 and then by 4 is 8 times."
+    elif 1 < factor < 4:
+        advice = " For a size between, enlarge by more, and reduce what comes out in an editor."
+    raise ValueError(f"{text!r}: these networks enlarge 2, 3 or 4 times, and nothing else.{advice}")
+
+
+def read_restore(text: str) -> Setting:
+    """A setting of --restore: "auto" or a number from 0 to 1.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if text == "auto":
+        return "auto"
+    if re.fullmatch(r"[0-9]{0,15}\.?[0-9]{1,15}", text, re.ASCII) and float(text) <= 1:
+        return float(text)
+    raise ValueError(f"{text!r} is not auto or a number from 0 to 1.")
+
+
+def read_alpha(text: str) -> str:
+    """A setting of --alpha: "drop", "keep" or a colour, which becomes "#rrggbb".
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    if text in ("drop", "keep"):
+        return text
+    from edsr_cli.images.alpha import alpha_setting  # takes a while
+
+    try:
+        return alpha_setting(text)
+    except ValueError as error:
+        raise ValueError(f"{error}.") from None
+
+
+def read_tile(text: str) -> Tile:
+    """A panel width: "auto", "none" or a number of columns from 1.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    if text == "auto":
+        return "auto"
+    if text == "none":
+        return "none"
+    if re.fullmatch("[0-9]{1,15}", text) and int(text) > 0:
+        return int(text)
+    raise ValueError(f"{text!r} is not auto, none or a number of pixels from 1.")
+
+
+def read_count(text: str) -> int:
+    """A number of pixels such as "500M" or "1000000".
+
+    Raises:
+        ValueError: it is not a number, or less than one.
+    """
+    match = _COUNT.fullmatch(text.strip())
+    if match is None or (count := int(Fraction(match[1]) * sizes.UNITS[match[2].upper()])) < 1:
+        raise ValueError(f"{text!r} is not a number of pixels such as 500M.")
+    return count
+
+
+def read_duration(text: str) -> float:
+    """Seconds from "90s", "25m", "1.5h", "1h30m" or "90".
+
+    Raises:
+        ValueError: the text is not a duration, or not more than nothing.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    parts = (match[1], match[2], match[3]) if match else (None, None, None)
+    seconds = sum(float(part or 0) * unit for part, unit in zip(parts, (3600, 60, 1), strict=True))
+    if not seconds:
+        raise ValueError(f"{text!r} is not a duration such as 90s, 25m or 1h30m.")
+    return seconds
+
+
+def read_betas(text: str) -> tuple[float, float]:
+    """The two decay rates of Adam, from "0.9,0.999".
+
+    Raises:
+        ValueError: the text is not two numbers from 0 to below 1.
+    """
+    try:
+        first, second = (float(part) for part in text.split(","))
+    except ValueError:
+        first = second = -1.0
+    if not (0 <= first < 1 and 0 <= second < 1):
+        raise ValueError(f"{text!r} is not two numbers below 1, such as 0.9,0.999.")
+    return first, second
+
+
+def _wrong(name: str, wanted: str, value: object) -> TypeError:
+    return TypeError(f"{name} must be {wanted}, not {type(value).__name__}")
+
+
+def _is_number(value: object) -> bool:
+    """Whether a value is a number, NumPy's included, and no bool."""
+    return hasattr(value, "__float__") and not isinstance(value, bool | str | bytes)
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise _wrong(name, "a string", value)
+    return str(value)
+
+
+def _flag(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise _wrong(name, "True, False or None", value)
+    return value
+
+
+def _number(name: str, value: Any) -> float:
+    if not _is_number(value):
+        raise _wrong(name, "a number or None", value)
+    return value
+
+
+def _whole(name: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
+        raise _wrong(name, "a whole number or None", value)
+    return operator.index(value)
+
+
+def _path(name: str, value: object) -> str:
+    if not isinstance(value, str | os.PathLike):
+        raise _wrong(name, "a name or a path", value)
+    return os.fspath(value)
+
+
+def _each(check: Callable[[str, Any], Any]) -> Callable[[str, Any], tuple[Any, ...]]:
+    """Checks one value or several, and gives a tuple."""
+
+    def checked(name: str, value: Any) -> tuple[Any, ...]:
+        alone = isinstance(value, str | bytes | os.PathLike) or not isinstance(value, Iterable)
+        return tuple(check(name, each) for each in ([value] if alone else value))
+
+    return checked
+
+
+def _text_or(
+    check: Callable[[str, Any], Any], read: Callable[[str], Any]
+) -> Callable[[str, Any], Any]:
+    """Checks text as the command line would read it, and everything else as it is."""
+
+    def checked(name: str, value: Any) -> Any:
+        if not isinstance(value, str):
+            return check(name, value)
+        try:
+            return read(value)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+
+    return checked
+
+
+def _bytes(name: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
+        raise _wrong(name, "a whole number of bytes, text such as '500M', or None", value)
+    limit = operator.index(value)
+    if limit < 1:
+        raise ValueError(f"{name} must be at least one byte, not {limit}")
+    return limit
+
+
+def _at_least_one(name: str, value: object) -> int:
+    count = _whole(name, value)
+    if count < 1:
+        raise ValueError(f"{name} must be at least 1, not {count}")
+    return count
+
+
+def _restore(name: str, value: Any) -> Setting:
+    if value == "auto" or (_is_number(value) and 0 <= value <= 1):
+        return value
+    raise ValueError(f"{name} must be 'auto' or from 0 to 1, not {value!r}")
+
+
+def _alpha(name: str, value: object) -> str:
+    try:
+        return read_alpha(_text(name, value))
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def _threads(name: str, value: object) -> int:
+    """A number of threads; 0 for "auto"."""
+    if value == "auto":
+        return 0
+    wanted = f'{name} must be a whole number from 0, "auto" or None'
+    if isinstance(value, str):
+        raise ValueError(f"{wanted}, not {value!r}")
+    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
+        raise TypeError(f"{wanted}, not {type(value).__name__}")
+    count = operator.index(value)
+    if count < 0:
+        raise ValueError(f"{wanted}, not {count}")
+    return count
+
+
+def _betas(name: str, value: Any) -> tuple[float, float]:
+    try:
+        return read_betas(",".join(str(float(each)) for each in value))
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be two numbers from 0 to below 1, not {value!r}") from None
+
+
+def _called(name: str, value: object) -> object:
+    if not callable(value):
+        raise _wrong(name, "callable or None", value)
+    return value
+
+
+def one_of(choices: type[StrEnum]) -> Kind:
+    """The values of an enumeration, or their texts."""
+
+    def check(name: str, value: Any) -> StrEnum:
+        if value not in list(choices):
+            known = ", ".join(repr(each.value) for each in choices)
+            raise ValueError(f"{name} must be one of {known}, not {value!r}")
+        return choices(value)
+
+    return Kind(check, choices)
+
+
+TEXT, FLAG, NUMBER, WHOLE = Kind(_text), Kind(_flag, bool), Kind(_number, float), Kind(_whole, int)
+PATH = Kind(_path)
+TEXTS, PATHS = Kind(_each(_text), several=True), Kind(_each(_path), several=True)
+SCALE = Kind(_whole, read=read_scale)
+SCALES = Kind(_each(_whole), read=read_scale, several=True)
+VALUE_RANGE = Kind(_number, int)
+PRECISION = Kind(_text, PrecisionName)
+PRESET, SCHEDULE, AUTOCAST = one_of(Preset), one_of(Schedule), one_of(Autocast)
+RESTORE = Kind(_restore, read=read_restore)
+ALPHA = Kind(_alpha, read=read_alpha)
+TILE = Kind(_text_or(_at_least_one, read_tile), read=read_tile)
+SIZE = Kind(_text_or(_bytes, sizes.read_size), read=sizes.read_size)
+COUNT = Kind(_text_or(_at_least_one, read_count), read=read_count)
+DURATION = Kind(_text_or(_number, read_duration), read=read_duration)
+BETAS = Kind(_text_or(_betas, read_betas), read=read_betas)
+THREADS = Kind(_threads, int)
+CALLBACK = Kind(_called)
+"""What Python calls back; the command line cannot give it."""

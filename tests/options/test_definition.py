@@ -1,0 +1,135 @@
+"""Groups of options: what they check, and the functions and commands that are made from them."""
+
+import inspect
+from dataclasses import FrozenInstanceError
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from edsr_cli.cli.help import Command
+from edsr_cli.cli.options import command
+from edsr_cli.errors import UsageError
+from edsr_cli.options import values
+from edsr_cli.options.definition import MACHINE, PANELS, again, group, option, options_of, takes
+from edsr_cli.options.pictures import BatchOptions, EvaluateOptions, LoadOptions, UpscaleOptions
+from edsr_cli.options.training import TrainOptions
+
+GROUPS = [UpscaleOptions, BatchOptions, EvaluateOptions, LoadOptions, TrainOptions]
+
+
+@group
+class Sharpened(UpscaleOptions):
+    """An option more: all that it takes to have it everywhere."""
+
+    sharpen: float = option(
+        values.NUMBER, "--sharpen", "X", "How much to sharpen.", panel=MACHINE, default=0.5
+    )
+    scale: int | None = again(UpscaleOptions, "scale", default=3)
+
+
+def test_an_option_is_a_keyword_and_on_the_command_line():
+    @takes(Sharpened)
+    def function(options: Sharpened) -> Sharpened:
+        """Do it.
+
+        Returns:
+            The options.
+        """
+        return options
+
+    assert function("a.png", sharpen=2).sharpen == 2
+    signature = inspect.signature(function)
+    assert signature.parameters["sharpen"].default == 0.5
+    assert signature.parameters["max_memory"].annotation == int | str | None
+    assert "    sharpen: How much to sharpen." in function.__doc__
+    assert function.__doc__.startswith("Do it.\n\nArgs:\n    inputs: ")
+
+    seen = []
+
+    @command(Sharpened)
+    def shown(options: Sharpened) -> None:
+        """Do it.
+
+        Examples:
+          edsr shown a.png
+        """
+        seen.append(options)
+
+    app = typer.Typer()
+    app.command(cls=Command, context_settings={"help_option_names": ["--help"]})(shown)
+    run = CliRunner().invoke(app, ["a.png", "--sharpen", "0.25", "-x", "--max-memory", "2K"])
+    assert run.exit_code == 0, run.output
+    assert seen == [Sharpened("a.png", sharpen=0.25, ensemble=True, max_memory=2000)]
+    assert seen[0].scale == 3
+    page = CliRunner().invoke(app, ["--help"]).output
+    assert "--sharpen X " in page and "How much to sharpen." in page
+    assert "--sharpen" not in CliRunner().invoke(app, ["-h"]).output
+
+
+@pytest.mark.parametrize("options", GROUPS)
+def test_every_option_is_explained(options):
+    flags = [flag for each in options_of(options).values() for flag in (each.flags or "").split()]
+    assert len(flags) == len(set(flags))
+    for name, each in options_of(options).items():
+        assert each.text.endswith(".") and each.panel in PANELS
+        # The keyword is the long name.
+        if each.flags:
+            names = [flag.split("/")[0] for flag in each.flags.split()]
+            assert f"--{name.replace('_', '-')}" in names
+
+
+def test_values_are_made_right():
+    options = BatchOptions("in", include="*.jpg", max_memory="1K", tile="64", alpha="white")
+    assert (options.inputs, options.include, options.max_memory) == (("in",), ("*.jpg",), 1000)
+    assert (options.tile, options.alpha) == (64, "#ffffff")
+    training = TrainOptions("in", "out", max_time="1m", schedule="cosine", betas=[0.5, 0.9])
+    assert (training.max_time, training.betas) == (60.0, (0.5, 0.9))
+    assert training.schedule.value == "cosine" and training.preset.value == "edsr-baseline"
+    assert EvaluateOptions("a", scale=[2, 3]).scale == (2, 3)
+    assert EvaluateOptions("a", scale=2).scale == (2,)
+    with pytest.raises(FrozenInstanceError):
+        options.scale = 3
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "words"),
+    [
+        ({"scale": "2"}, TypeError, "scale must be a whole number or None, not str"),
+        ({"compression": 10}, ValueError, "compression must be from 0 to 9, not 10"),
+        ({"workers": 0}, ValueError, "workers must be from 1, not 0"),
+        ({"include": [1]}, TypeError, "include must be a string, not int"),
+        ({"overwrite": None}, TypeError, "overwrite must be True, False or None"),
+        ({"tile": 0}, ValueError, "tile must be at least 1, not 0"),
+        ({"tile": "wide"}, ValueError, "tile: 'wide' is not auto, none or"),
+        ({"max_pixels": "many"}, ValueError, "max_pixels: 'many' is not a number of pixels"),
+        ({"output": 1}, TypeError, "output must be a name or a path, not int"),
+        ({"progress": 1}, TypeError, "progress must be callable or None, not int"),
+        ({"sharpen": 1}, TypeError, "unexpected keyword argument 'sharpen'"),
+    ],
+)
+def test_what_is_no_value_is_refused_by_name(given, error, words):
+    with pytest.raises(error, match=words):
+        BatchOptions("in", **given)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"schedule": "sine"}, "schedule must be one of 'step', 'cosine', not 'sine'"),
+        ({"betas": (0.9, 1)}, "betas must be two numbers from 0 to below 1"),
+        ({"betas": 0.9}, "betas must be two numbers"),
+        ({"max_time": "soon"}, "max_time: 'soon' is not a duration"),
+        ({"shrink": 9}, "shrink must be from 1 to 8, not 9"),
+    ],
+)
+def test_what_is_no_value_of_a_training_is_refused_by_name(given, words):
+    with pytest.raises(ValueError, match=words):
+        TrainOptions("in", "out", **given)
+
+
+def test_options_that_exclude_each_other():
+    with pytest.raises(UsageError, match="--watch and --dry-run"):
+        BatchOptions("in", watch=True, dry_run=True)
+    with pytest.raises(UsageError, match="--resume and --overwrite"):
+        TrainOptions("in", "out", resume=True, overwrite=True)
