@@ -108,11 +108,11 @@ class Record:
         return self.reason if self.status is Status.FAILED else None
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready values for `edsr batch`, with the plan only where it was planned."""
+        """JSON-ready values for `edsr batch`, without the plan of what is done."""
         values = asdict(self)
         del values["exit_code"]
         stages = {name: round(seconds, 4) for name, seconds in self.stages.items()}
-        plan = self.plan if self.status is Status.PLANNED else {}
+        plan = {} if self.status is Status.DONE else self.plan
         rounded = {"seconds": round(self.seconds, 4), "ended": round(self.ended, 3)}
         return values | rounded | {"stages": stages, "plan": plan}
 
