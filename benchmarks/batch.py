@@ -40,18 +40,16 @@ import numpy as np
 from PIL import Image
 from streaming import machine
 
-from edsr_cli.checkpoints.checkpoint import weights_digest
+from edsr_cli.batch.recipe import recipe_of
+from edsr_cli.batch.roots import assign_folders
+from edsr_cli.batch.run import Batch
+from edsr_cli.batch.scanning import Choice, Scanner
+from edsr_cli.batch.summary import Summary
 from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.images import decode, format_for
 from edsr_cli.inference import Upscaler
-from edsr_cli.jobs.batch.globs import Choice
-from edsr_cli.jobs.batch.limits import choose_limits
-from edsr_cli.jobs.batch.recipe import Recipe
-from edsr_cli.jobs.batch.roots import assign_folders
-from edsr_cli.jobs.batch.run import Batch
-from edsr_cli.jobs.batch.scanning import Scanner
-from edsr_cli.jobs.batch.summary import Summary
-from edsr_cli.jobs.upscale import Settings
+from edsr_cli.jobs.threads import choose_limits
+from edsr_cli.jobs.worker import Worker
 from edsr_cli.pixels.depth import to_uint8
 
 MODEL = "edsr-free"
@@ -98,16 +96,13 @@ def pipeline(upscaler: Upscaler, folder: Path, output: Path) -> Summary:
     """A whole run over a folder in this process."""
     roots = assign_folders([str(folder)], str(output), upscaler.scale)
     form = format_for(None, "png")
-    recipe = Recipe(
-        MODEL,
-        weights_digest(upscaler.weights),
-        upscaler.scale,
-        False,
-        upscaler.precision.value,
-        form.name,
+    worker = Worker(model=MODEL, upscalers=[upscaler])
+    batch = Batch(
+        worker=worker,
+        folders=[output],
+        recipe=recipe_of(worker, form),
+        limits=choose_limits([upscaler]),
     )
-    limits = choose_limits([upscaler])
-    batch = Batch([upscaler], [output], Settings(MODEL), recipe, limits)
     scanner = Scanner(roots, Choice(), form)
     return batch.run(scanner.walk(), (), scanner.walk())
 

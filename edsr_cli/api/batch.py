@@ -7,27 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edsr_cli.api.opening import open_network, put_on_device
-from edsr_cli.checkpoints.checkpoint import weights_digest
+from edsr_cli.api.fetching import finder
+from edsr_cli.api.opening import worker_spec
+from edsr_cli.batch.recipe import Recipe, recipe_of
+from edsr_cli.batch.roots import Root, assign_folders
+from edsr_cli.batch.run import Batch, Listener, State
+from edsr_cli.batch.scanning import Choice, Item, Scanner, Source
+from edsr_cli.batch.summary import Summary
 from edsr_cli.errors import UsageError
-from edsr_cli.images import DEFAULT_MAX_PIXELS, format_for
+from edsr_cli.images import format_for
 from edsr_cli.images.alpha import check_format
 from edsr_cli.inference import Upscaler
-from edsr_cli.jobs.batch.globs import Choice
-from edsr_cli.jobs.batch.limits import choose_limits
-from edsr_cli.jobs.batch.recipe import Recipe
-from edsr_cli.jobs.batch.record import Record
-from edsr_cli.jobs.batch.roots import Root, assign_folders
-from edsr_cli.jobs.batch.run import Batch, Listener, State
-from edsr_cli.jobs.batch.scanning import Scanner
-from edsr_cli.jobs.batch.summary import Summary
-from edsr_cli.jobs.batch.tasks import Item, Source
-from edsr_cli.jobs.upscale import Settings
+from edsr_cli.jobs.record import Record
+from edsr_cli.jobs.threads import choose_limits
 from edsr_cli.options.definition import takes
 from edsr_cli.options.pictures import BatchOptions
 from edsr_cli.progress import Called, Progress, calling
 from edsr_cli.report import About, Report, check_path
-from edsr_cli.restoration.networks import restore_label, weights_of
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +93,7 @@ class Prepared:
         """Where tasks come from, and what to count them by."""
         if not self.options.watch:
             return self.scanner.walk(), self.scanner.walk()
-        from edsr_cli.jobs.batch.watching import Watcher
+        from edsr_cli.batch.watching import Watcher
 
         return Watcher(self.scanner, self.roots).tasks(), None
 
@@ -117,55 +113,24 @@ def prepare(options: BatchOptions, progress: Progress) -> Prepared:
         raise UsageError("--compression is for PNG.")
     check_format(options.alpha, output_format)
     choice = Choice(options.include, options.exclude)
-    name, upscalers = _open(options, progress)
-    first = upscalers[0]
-    roots = assign_folders(options.inputs, options.output, first.scale, options.recursive)
-    settings = Settings(
-        name,
-        options.ensemble,
-        options.tile,
-        options.max_pixels or DEFAULT_MAX_PIXELS,
-        options.overwrite,
-        options.compression,
-        options.alpha,
-    )
-    recipe = Recipe(
-        name,
-        weights_digest(*weights_of(first)),
-        first.scale,
-        options.ensemble,
-        first.precision.value,
-        output_format.name,
-        restore_label(first),
-        options.alpha,
-    )
+    devices = (device.strip() for device in options.device.split(","))
+    spec = worker_spec(options, *devices)
+    worker = spec.open(spec.load(finder(options.download, progress)))
+    roots = assign_folders(options.inputs, options.output, worker.scale, options.recursive)
+    recipe = recipe_of(worker, output_format)
     batch = Batch(
-        upscalers,
-        [root.folder for root in roots],
-        settings,
-        recipe,
-        choose_limits(upscalers, options.workers, options.max_queue, options.batch_size),
-        options.checksum,
-        options.fail_fast,
-        options.watch,
+        worker=worker,
+        folders=[root.folder for root in roots],
+        recipe=recipe,
+        limits=choose_limits(
+            worker.upscalers, workers=options.workers, queue_bytes=options.max_queue
+        ),
+        checksum=options.checksum,
+        fail_fast=options.fail_fast,
+        watching=options.watch,
     )
-    scanner = Scanner(roots, choice, output_format, options.recursive)
-    return Prepared(options, upscalers, roots, recipe, batch, scanner)
-
-
-def _open(options: BatchOptions, progress: Progress) -> tuple[str, list[Upscaler]]:
-    """The model's name, and an upscaler for each device."""
-    network = open_network(options, options.scale, progress)
-    upscalers = [
-        put_on_device(options, network, device.strip(), progress)
-        for device in options.device.split(",")
-    ]
-    if len({upscaler.precision for upscaler in upscalers}) > 1:
-        raise UsageError(
-            "The devices would use different number formats, and so give different pictures.",
-            "Choose one with --precision.",
-        )
-    return network.name, upscalers
+    scanner = Scanner(roots, choice, output_format, recursive=options.recursive)
+    return Prepared(options, worker.upscalers, roots, recipe, batch, scanner)
 
 
 def _about(

@@ -4,9 +4,12 @@ from edsr_cli.api.fetching import finder
 from edsr_cli.checkpoints import loader
 from edsr_cli.checkpoints.convention import Stated
 from edsr_cli.checkpoints.loader import LoadedNetwork
+from edsr_cli.images import DEFAULT_MAX_PIXELS
 from edsr_cli.inference import Upscaler
 from edsr_cli.inference.processors import use_threads
-from edsr_cli.options.pictures import Network
+from edsr_cli.jobs.task import Options
+from edsr_cli.jobs.worker import WorkerSpec
+from edsr_cli.options.pictures import Network, Outputs
 from edsr_cli.progress import Progress
 from edsr_cli.restoration.networks import find_restoration, make_upscaler
 
@@ -14,6 +17,28 @@ from edsr_cli.restoration.networks import find_restoration, make_upscaler
 def warm_up() -> None:
     """Import what an engine computes with: it takes a while, and must not be interrupted."""
     import edsr_cli.inference.engines.torch.assembly  # noqa: F401
+
+
+def worker_spec(options: Outputs, *devices: str) -> WorkerSpec:
+    """What does the work on files, with an upscaler on each device."""
+    return WorkerSpec(
+        model=options.model,
+        scale=options.scale,
+        devices=devices,
+        precision=options.precision,
+        max_memory=options.max_memory,
+        threads=options.threads,
+        restore=options.restore,
+        stated=_stated(options),
+        options=Options(
+            ensemble=options.ensemble,
+            tile=options.tile,
+            max_pixels=options.max_pixels or DEFAULT_MAX_PIXELS,
+            overwrite=options.overwrite,
+            compression=options.compression,
+            alpha=options.alpha,
+        ),
+    )
 
 
 def open_upscaler(
@@ -40,8 +65,8 @@ def open_upscaler(
 def open_network(options: Network, scale: int | None, progress: Progress) -> LoadedNetwork:
     """A model's network, on no device yet. See `open_upscaler`."""
     use_threads(options.threads)
-    stated = Stated(options.layout, options.value_range, options.mean_shift, options.residual_scale)
-    return loader.load_network(options.model, scale, stated, finder(options.download, progress))
+    find = finder(options.download, progress)
+    return loader.load_network(options.model, scale, _stated(options), find)
 
 
 def put_on_device(
@@ -63,3 +88,7 @@ def put_on_device(
         find = finder(options.download, progress)
         restoration = find_restoration(network, options.model, options.restore, find)
     return make_upscaler(network, restoration, device, options.precision, options.max_memory)
+
+
+def _stated(options: Network) -> Stated:
+    return Stated(options.layout, options.value_range, options.mean_shift, options.residual_scale)

@@ -2,27 +2,26 @@
 
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edsr_cli.errors import EdsrError, UsageError
-from edsr_cli.jobs.inputs import sort_inputs
-from edsr_cli.jobs.own_outputs import without_own
+from edsr_cli.jobs.inputs import sort_inputs, without_own
 from edsr_cli.options.definition import takes
 from edsr_cli.options.pictures import UpscaleOptions
 from edsr_cli.progress import Progress, calling
 
 if TYPE_CHECKING:
-    from edsr_cli.inference import Upscaler
-    from edsr_cli.jobs.naming import Task
-    from edsr_cli.jobs.upscale import Result, Settings
+    from edsr_cli.jobs.record import Record
+    from edsr_cli.jobs.task import Task
+    from edsr_cli.jobs.worker import Worker
 
 logger = logging.getLogger(__name__)
 
 
 @takes(UpscaleOptions)
-def upscale(options: UpscaleOptions) -> "list[Result]":
+def upscale(options: UpscaleOptions) -> "list[Record]":
     """Upscale picture files, as `edsr upscale` does.
 
     Whatever the input (grey, palette, CMYK, 16-bit, with alpha), the output is 8-bit RGB with the
@@ -32,7 +31,7 @@ def upscale(options: UpscaleOptions) -> "list[Result]":
     Returns:
         What became of each picture: `input`, `output`, `status` ("done", "planned" or "failed"),
         `input_size` and `output_size` (width, height), `seconds`, `plan`, `restore`, `notes`, and
-        `error` with the reason if it failed, which does not end the others; `to_dict()` is what
+        `reason` if it failed, which does not end the others; `to_short_dict()` is what
         `edsr upscale --json` prints.
 
     Raises:
@@ -42,14 +41,17 @@ def upscale(options: UpscaleOptions) -> "list[Result]":
 
     Example:
         for result in edsr_cli.upscale(["a.jpg", "b.png"], "large/", scale=2, format="webp"):
-            print(result.error or f"{result.input} -> {result.output}")
+            print(result.reason or f"{result.input} -> {result.output}")
     """
-    results = []
-    for result, _ in upscaling(options, select(options), calling(options.progress)):
+    records: list[Record] = []
+
+    def done(record: Record) -> None:
+        records.append(record)
         if options.each is not None:
-            options.each(result)
-        results.append(result)
-    return results
+            options.each(record)
+
+    prepare(options, select(options), calling(options.progress)).go(done)
+    return records
 
 
 @dataclass(frozen=True)
@@ -78,34 +80,64 @@ def select(options: UpscaleOptions) -> Selected:
     return Selected(files, refused, own)
 
 
-def upscaling(
-    options: UpscaleOptions, selected: Selected, progress: Progress
-) -> "Iterator[tuple[Result, Task | None]]":
-    """Upscale one file after another; gives what became of it, and its task if it had one.
+@dataclass(frozen=True)
+class Prepared:
+    """Pictures that may be upscaled.
+
+    Attributes:
+        options: what was asked for.
+        refused: inputs that are no pictures, with the reason.
+        worker: does the work.
+        tasks: one for each picture.
+        progress: told how it goes on.
+        speed: multiply-adds a second, for a dry run that is to tell the time.
+    """
+
+    options: UpscaleOptions
+    refused: dict[str, EdsrError]
+    worker: "Worker"
+    tasks: "Sequence[Task]"
+    progress: Progress
+    speed: float | None = None
+
+    def go(self, done: "Callable[[Record], None]") -> None:
+        """Do it, or plan it, one picture after the other; `done` gets the record of each."""
+        from edsr_cli.jobs.executors import Serial
+
+        for name, error in self.refused.items():
+            done(self.worker.refused(name, error))
+        numbers = iter(range(1, len(self.tasks) + 1))
+
+        def life(task: "Task") -> "Record":
+            if self.options.dry_run:
+                return self.worker.plan(task, speed=self.speed, forgiving=True)
+            count = f"{next(numbers)} of {len(self.tasks)}: " if len(self.tasks) > 1 else ""
+            with self.progress(f"{count}{task.source_name}", self.worker.scale**2) as report:
+                return self.worker.complete(task, report)
+
+        Serial(life).run(self.tasks, done)
+
+
+def prepare(options: UpscaleOptions, selected: Selected, progress: Progress) -> Prepared:
+    """Load the model, and give every input its output.
 
     Raises:
-        UsageError, WeightsError: before the first result; see `upscale`.
+        UsageError, WeightsError: see `upscale`.
     """
-    from edsr_cli.api.opening import open_network, put_on_device
+    from edsr_cli.api.fetching import finder
+    from edsr_cli.api.opening import worker_spec
     from edsr_cli.jobs import estimate
     from edsr_cli.jobs.naming import assign_outputs
 
     if selected.own:
         logger.info("%s", _left_out(selected.own))
-    network = open_network(options, options.scale, progress)
-    tasks = assign_outputs(selected.files, options.output, network.scale, options.format)
+    spec = worker_spec(options, options.device)
+    networks = spec.load(finder(options.download, progress))
+    tasks = assign_outputs(selected.files, options.output, networks[0].scale, options.format)
     _check(options, tasks)
-    upscaler = put_on_device(options, network, options.device, progress)
-    settings = _settings(options, network.name)
-    speed = estimate.speed(upscaler) if options.dry_run else None
-    for name, error in selected.refused.items():
-        yield _refused(name, error, upscaler, settings), None
-    for number, task in enumerate(tasks, start=1):
-        count = f"{number} of {len(tasks)}: " if len(tasks) > 1 else ""
-        if options.dry_run:
-            yield _planned(task, upscaler, settings, speed), task
-        else:
-            yield _done(task, upscaler, settings, progress, count), task
+    worker = spec.open(networks)
+    speed = estimate.speed(worker.upscalers[0]) if options.dry_run else None
+    return Prepared(options, selected.refused, worker, tasks, progress, speed)
 
 
 def _check(options: UpscaleOptions, tasks: "Sequence[Task]") -> None:
@@ -122,44 +154,6 @@ def _check(options: UpscaleOptions, tasks: "Sequence[Task]") -> None:
         raise UsageError(
             "A picture cannot be written to a terminal.", "Give a file with -o, or use > or |."
         )
-
-
-def _settings(options: UpscaleOptions, model: str) -> "Settings":
-    from edsr_cli.images import DEFAULT_MAX_PIXELS
-    from edsr_cli.jobs.upscale import Settings
-
-    return Settings(
-        model,
-        options.ensemble,
-        options.tile,
-        options.max_pixels or DEFAULT_MAX_PIXELS,
-        options.overwrite,
-        options.compression,
-        options.alpha,
-    )
-
-
-def _refused(name: str, error: EdsrError, upscaler: "Upscaler", settings: "Settings") -> "Result":
-    from edsr_cli.jobs.upscale import not_done
-
-    return not_done(name, error, upscaler, settings)
-
-
-def _planned(
-    task: "Task", upscaler: "Upscaler", settings: "Settings", speed: float | None
-) -> "Result":
-    from edsr_cli.jobs.upscale import Job
-
-    return Job(task, upscaler, settings).plan(speed)
-
-
-def _done(
-    task: "Task", upscaler: "Upscaler", settings: "Settings", progress: Progress, count: str
-) -> "Result":
-    from edsr_cli.jobs.upscale import Job
-
-    with progress(f"{count}{task.source_name}", upscaler.scale**2) as report:
-        return Job(task, upscaler, settings).run(report)
 
 
 def _left_out(own: list[str]) -> str:

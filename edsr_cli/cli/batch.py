@@ -19,10 +19,10 @@ from edsr_cli.options.pictures import BatchOptions
 
 if TYPE_CHECKING:
     from edsr_cli.api.batch import Prepared
-    from edsr_cli.jobs.batch.record import Record
-    from edsr_cli.jobs.batch.roots import Root
-    from edsr_cli.jobs.batch.run import Listener, State
-    from edsr_cli.jobs.batch.summary import Summary
+    from edsr_cli.batch.roots import Root
+    from edsr_cli.batch.run import Listener, State
+    from edsr_cli.batch.summary import Summary
+    from edsr_cli.jobs.record import Record
 
 
 @command(BatchOptions, Results)

@@ -11,9 +11,9 @@ from edsr_cli.restoration.words import describe
 from edsr_cli.text import one_line
 
 if TYPE_CHECKING:
-    from edsr_cli.jobs.batch.record import Record
-    from edsr_cli.jobs.batch.run import State
-    from edsr_cli.jobs.batch.summary import Summary
+    from edsr_cli.batch.run import State
+    from edsr_cli.batch.summary import Summary
+    from edsr_cli.jobs.record import Record
 
 
 class BatchProgress:
@@ -124,8 +124,7 @@ def _running(state: "State") -> str:
         if loop.current:
             done, total = loop.progress
             share = f" {100 * done / total:.0f} %" if total else ""
-            more = f" and {len(loop.current) - 1} more" if len(loop.current) > 1 else ""
-            parts.append(f"{one_line(loop.current[0])}{more}{share}")
+            parts.append(f"{one_line(loop.current.label)}{share}")
     decoded, upscaled = state.waiting
     parts.append(f"{decoded} read and waiting, {upscaled} waiting to be written")
     return "; ".join(parts)

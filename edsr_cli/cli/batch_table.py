@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from edsr_cli.jobs.batch.labels import FAILED, SKIPPED
+from edsr_cli.jobs.record import FAILED, SKIPPED
 
 if TYPE_CHECKING:
-    from edsr_cli.jobs.batch.summary import Summary
+    from edsr_cli.batch.summary import Summary
 
 _EXAMPLES = 3  # names of files shown for each kind of failure
 

@@ -13,7 +13,7 @@ from edsr_cli.options.pictures import UpscaleOptions
 from edsr_cli.restoration.words import ASKED, describe
 
 if TYPE_CHECKING:
-    from edsr_cli.jobs.upscale import Result
+    from edsr_cli.jobs.record import Record
 
 
 @command(UpscaleOptions, Results)
@@ -39,38 +39,43 @@ def upscale(options: UpscaleOptions, results: Results) -> None:
     terminal = Terminal.with_flags(results.quiet, results.verbose)
     with terminal.starting():
         with interruption.held():
-            from edsr_cli.api.upscale import select, upscaling
+            from edsr_cli.api.upscale import prepare, select
         selected = select(options)
         with interruption.held():
             from edsr_cli.api.opening import warm_up
             from edsr_cli.jobs import estimate
-            from edsr_cli.jobs.upscale import exit_code
+            from edsr_cli.jobs.record import exit_code
 
             if not options.dry_run:
                 warm_up()
 
-    ended, lines = [], JsonLines(terminal)
+    records: list[Record] = []
+    lines = JsonLines(terminal)
     with terminal.log():
         if results.json and _to_stdout(options):
             raise UsageError(
                 "--json and the picture cannot both go to standard output.", "Give a file with -o."
             )
-        for result, task in upscaling(options, selected, interruption.heeding(terminal.progress)):
-            ended.append(result)
+        prepared = prepare(options, selected, interruption.heeding(terminal.progress))
+
+        def done(record: "Record") -> None:
+            records.append(record)
             plan = ""
-            if task is not None and result.status == "planned":
-                plan = f"; {estimate.in_words(result, task.output_format.name)}"
-            _report(terminal, result, plan)
+            if record.status == "planned":  # a run has one format
+                plan = f"; {estimate.in_words(record, prepared.tasks[0].output_format.name)}"
+            _report(terminal, record, plan)
             if results.json:
-                lines.write(result.to_dict())
+                lines.write(record.to_short_dict())
             interruption.check()
-        failed = sum(result.error is not None for result in ended)
-        times = [result.plan["seconds"] for result in ended if "seconds" in result.plan]
+
+        prepared.go(done)
+        failed = sum(record.status == "failed" for record in records)
+        times = [record.plan["seconds"] for record in records if "seconds" in record.plan]
         if len(times) > 1:
             terminal.note(estimate.in_all(sum(times)))
-        if failed and len(ended) > 1:
-            terminal.error(f"{failed} of {len(ended)} pictures failed.")
-    code = exit_code(ended)
+        if failed and len(records) > 1:
+            terminal.error(f"{failed} of {len(records)} pictures failed.")
+    code = exit_code(records)
     raise typer.Exit(ExitCode.SOME_FAILED if lines.failed and code == ExitCode.DONE else code)
 
 
@@ -80,34 +85,34 @@ def _to_stdout(options: UpscaleOptions) -> bool:
     return to_stream and not options.dry_run
 
 
-def _report(terminal: Terminal, result: "Result", estimates: str = "") -> None:
-    for remark in result.notes:
-        terminal.note(f"{result.input}: {remark}")
-    if result.error is not None:
-        terminal.error(result.error)
+def _report(terminal: Terminal, record: "Record", estimates: str = "") -> None:
+    for remark in record.notes:
+        terminal.note(f"{record.input}: {remark}")
+    if record.status == "failed":
+        terminal.error(record.reason or "")
         return
-    if result.restore is not None:
+    if record.restore is not None:
         say = (
-            terminal.note if result.restore and result.restore_reason != ASKED else terminal.detail
+            terminal.note if record.restore and record.restore_reason != ASKED else terminal.detail
         )
-        say(f"{result.input}: {describe(result.restore, result.restore_reason)}")
-    assert result.input_size and result.output_size
-    width, height = result.output_size
+        say(f"{record.input}: {describe(record.restore, record.restore_reason)}")
+    assert record.input_size and record.output_size
+    width, height = record.output_size
     line = (
-        f"{result.input} -> {result.output}: {result.input_size[0]} x {result.input_size[1]} -> "
+        f"{record.input} -> {record.output}: {record.input_size[0]} x {record.input_size[1]} -> "
         f"{width} x {height}"
     )
-    plan = result.plan
+    plan = record.plan
     columns, rows = ("rows", "columns") if plan["transposed"] else ("columns", "rows")
     cut = (
         f"{plan['panels']} panel(s) of {plan['panel_width']} {columns}, {plan['strips']} strip(s) "
         f"of {plan['strip_rows']} {rows}, {plan['multiply_adds'] / 1e9:.1f} GMAC"
     )
-    made = f"{result.model} on {result.device} in {result.precision}"
-    if result.status == "planned":
+    made = f"{record.model} on {record.device} in {record.precision}"
+    if record.status == "planned":
         terminal.note(f"{line}; {made}; {cut}{estimates}")
         return
     terminal.note(
-        f"{line} in {result.seconds:.1f} s ({width * height / result.seconds / 1e6:.2f} Mpixel/s)"
+        f"{line} in {record.seconds:.1f} s ({width * height / record.seconds / 1e6:.2f} Mpixel/s)"
     )
     terminal.detail(f"{made}; {cut}, about {plan['memory_bytes'] / 1e6:.0f} MB")

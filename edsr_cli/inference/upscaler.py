@@ -189,12 +189,14 @@ class Upscaler:
         tile: Tile = "auto",
         dtype: Literal["uint8", "uint16"] | None = None,
         progress: Progress | None = None,
+        *,
+        plan: Plan | None = None,
     ) -> Upscaled:
         """Upscale a picture that is an array; for the rest see `upscale_into`.
 
         Args:
             pixels: (H, W, 3), RGB, uint8 (0..255) or uint16 (0..65535).
-            ensemble, tile, progress: as for `upscale_into`.
+            ensemble, tile, progress, plan: as for `upscale_into`.
             dtype: type of the output; None for that of the input.
 
         Raises:
@@ -205,8 +207,14 @@ class Upscaler:
         height, width, _ = source.shape
         wanted = np.dtype(dtype or source.dtype)
         output = empty_pixels(height * self.scale, width * self.scale, wanted)
-        target = ArrayWindow(output)
-        outcome = self.upscale_into(source, target, ensemble=ensemble, tile=tile, progress=progress)
+        outcome = self.upscale_into(
+            source,
+            ArrayWindow(output),
+            ensemble=ensemble,
+            tile=tile,
+            progress=progress,
+            plan=plan,
+        )
         return Upscaled(outcome.plan, outcome.precision, output)
 
     def upscale_into(
@@ -217,6 +225,7 @@ class Upscaler:
         ensemble: bool = False,
         tile: Tile = "auto",
         progress: Progress | None = None,
+        plan: Plan | None = None,
     ) -> Outcome:
         """Upscale a picture from one window into another.
 
@@ -233,6 +242,7 @@ class Upscaler:
             tile: columns of a panel in LR pixels; "none" for one panel of full width; "auto" to
                 split only where memory demands it.
             progress: see `Progress`.
+            plan: what `plan` gave for this size and these options; None to make it now.
 
         Raises:
             ValueError, TypeError: the sizes do not fit each other; or see `plan`.
@@ -242,7 +252,8 @@ class Upscaler:
         height, width, _ = source.shape
         if target.shape != (height * self.scale, width * self.scale, 3):
             raise ValueError(f"x{self.scale} of {source.shape} does not fit {target.shape}")
-        plan = self.plan(height, width, ensemble, tile, rows_only=target.order == "rows")
+        if plan is None:
+            plan = self.plan(height, width, ensemble, tile, rows_only=target.order == "rows")
         self._warn_if_slow(plan, tile)
         if plan.transposed:
             source, target = Transposed(source), Transposed(target)

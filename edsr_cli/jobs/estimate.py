@@ -4,7 +4,7 @@ from edsr_cli.checkpoints.store.cache import cache_folder, speeds_file
 from edsr_cli.errors import EdsrError, WeightsError
 from edsr_cli.inference import Upscaler
 from edsr_cli.inference.calibration import speed_of
-from edsr_cli.jobs.results import Result
+from edsr_cli.jobs.record import Record
 from edsr_cli.text import about
 
 
@@ -20,9 +20,9 @@ def speed(upscaler: Upscaler) -> float | None:
         return None
 
 
-def in_words(result: Result, output_format: str) -> str:
+def in_words(record: Record, output_format: str) -> str:
     """Memory and time of a planned picture, for people."""
-    plan = result.plan
+    plan = record.plan
     parts = (
         ("pictures", plan["picture_bytes"]),
         ("network", plan["memory_bytes"] + plan["weight_bytes"]),

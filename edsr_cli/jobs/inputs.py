@@ -1,15 +1,24 @@
-"""What the user has named as input: files, or something else that deserves better advice."""
+"""What the user has named as input: files, or something else that deserves better advice.
+
+Among the files may be earlier outputs, where somebody says `edsr upscale *.png` again.
+"""
 
 import os
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from edsr_cli.errors import EdsrError, PictureError, UsageError
 from edsr_cli.files.names import display_name
-from edsr_cli.jobs.naming import STREAM
+from edsr_cli.images import FORMATS, probe
+from edsr_cli.images.provenance import scale_of, stated_record
+from edsr_cli.jobs.task import STREAM
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]{1,15}://", re.IGNORECASE)
 _PATTERN = re.compile(r"[*?]|\[.+\]")
+_MADE_UP = re.compile(r"(.+)_x([234])", re.DOTALL)
+_SUFFIXES = frozenset(suffix for each in FORMATS for suffix in each.suffixes)
+_SILENT = (".bmp",)  # formats that cannot say how they were made
 
 
 def sort_inputs(inputs: Sequence[str]) -> tuple[list[str], dict[str, EdsrError]]:
@@ -65,3 +74,41 @@ def _what_is_wrong(name: str) -> EdsrError | None:
             "this is a folder, not a picture.", "For all that is in it: edsr batch.", about=shown
         )
     return None
+
+
+def without_own(inputs: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The inputs that are to be upscaled, and those that are outputs made of them.
+
+    An output has the name that `assign_outputs` makes up, lies beside its source, which is an input
+    too, and says of itself that this program made it, so many times larger. A format that cannot
+    say so is known by its name and size. Somebody who names outputs alone wants them enlarged.
+    """
+    paths = [Path(name) for name in inputs if name != STREAM]
+    sources: dict[tuple[Path, str], Path] = {}
+    for path in paths:
+        sources[path.parent, path.name] = path
+        sources.setdefault((path.parent, path.stem), path)
+    kept, own = [], []
+    for name in inputs:
+        path = Path(name)
+        match = _MADE_UP.fullmatch(path.stem)
+        if name != STREAM and match is not None and path.suffix.lower() in _SUFFIXES:
+            source = sources.get((path.parent, match[1]))
+            if source is not None and _is_made_of(path, source, int(match[2])):
+                own.append(name)
+                continue
+        kept.append(name)
+    return kept, own
+
+
+def _is_made_of(path: Path, source: Path, scale: int) -> bool:
+    record = stated_record(path)
+    if record is not None:
+        return scale_of(record) == scale
+    if path.suffix.lower() not in _SILENT:
+        return False
+    try:
+        large, small = probe(path), probe(source)
+    except PictureError:
+        return False
+    return (large.width, large.height) == (small.width * scale, small.height * scale)

@@ -4,39 +4,12 @@ import os
 import sys
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from edsr_cli.errors import UsageError
 from edsr_cli.images import OutputFormat, format_for
-
-STREAM = "-"
-"""Stands for standard input or standard output."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """One picture to upscale.
-
-    Attributes:
-        source: the file to read; None for standard input.
-        destination: the file to write; None for standard output.
-        output_format: the format to write.
-    """
-
-    source: Path | None
-    destination: Path | None
-    output_format: OutputFormat
-
-    @property
-    def source_name(self) -> str:
-        """The input as the user gave it."""
-        return STREAM if self.source is None else str(self.source)
-
-    @property
-    def destination_name(self) -> str:
-        """The output as a path, or "-"."""
-        return STREAM if self.destination is None else str(self.destination)
+from edsr_cli.jobs.task import STREAM, Task
 
 
 def assign_outputs(

@@ -368,16 +368,6 @@ class BatchOptions(Outputs, _Folders):
         panel=MACHINE,
         default=None,
     )
-    batch_size: int | None = option(
-        values.WHOLE,
-        "--batch-size",
-        "N",
-        "Pictures of one size that are upscaled at once, if as many are ready. Default: on a GPU, "
-        "as many as keep it busy; on a CPU, 1.",
-        panel=MACHINE,
-        least=1,
-        default=None,
-    )
     each: Callable[[Any], object] | None = again(UpscaleOptions, "each", default=...)
 
     def __post_init__(self) -> None:

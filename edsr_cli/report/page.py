@@ -13,14 +13,13 @@ from urllib.parse import quote
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
-from edsr_cli.jobs.batch.labels import FAILED, SKIPPED
-from edsr_cli.jobs.batch.summary import Summary
-from edsr_cli.jobs.results import Status
+from edsr_cli.batch.summary import Summary
+from edsr_cli.jobs.record import FAILED, SKIPPED, Status
 from edsr_cli.report.records import About, RecordFile
 from edsr_cli.text import duration, one_line, significant, size
 
 if TYPE_CHECKING:
-    from edsr_cli.jobs.batch.record import Record
+    from edsr_cli.jobs.record import Record
     from edsr_cli.report.previews import Preview
 
 UNFOLDED = 50

@@ -13,8 +13,7 @@ import numpy as np
 from edsr_cli.images import decode, to_pil
 from edsr_cli.images.colour.icc import to_srgb
 from edsr_cli.images.picture import Metadata
-from edsr_cli.jobs.batch.record import Record
-from edsr_cli.jobs.results import Status
+from edsr_cli.jobs.record import Record, Status
 from edsr_cli.pixels.arrays import Pixels
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from edsr_cli import __version__
-from edsr_cli.jobs.batch.record import Record
-from edsr_cli.jobs.batch.summary import Summary
+from edsr_cli.batch.summary import Summary
+from edsr_cli.jobs.record import Record
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edsr_cli.batch.ledger import OutputFolder
+from edsr_cli.batch.scanning import MANIFEST
 from edsr_cli.inference import Upscaler
-from edsr_cli.jobs.batch.output import OutputFolder
-from edsr_cli.jobs.batch.scanning import MANIFEST
 from edsr_cli.text import about
 from tests.cli.batches import OURS, paint, rows
 from tests.cli.conftest import listing, on_terminal, records, usage
@@ -143,7 +143,7 @@ def test_options_that_change_pixels_and_those_that_do_not(batch):
     paint("in/a.png")
     assert batch("in").code == 0
     for same in (["--compression", "9"], ["-t", "5"], ["--max-memory", "1G"], ["-j", "1"],
-                 ["--max-queue", "1M"], ["--batch-size", "2"], ["-d", "cpu,cpu"]):  # fmt: skip
+                 ["--max-queue", "1M"], ["-d", "cpu,cpu"]):  # fmt: skip
         assert rows(batch("in", *same))["skipped"].startswith("1 "), same
     assert rows(batch("in", "-x"))["done"].startswith("1 ")
     assert rows(batch("in", "-x"))["skipped"].startswith("1 ")
@@ -153,7 +153,7 @@ def test_options_that_change_pixels_and_those_that_do_not(batch):
 def test_what_else_it_can_be_told(batch, monkeypatch):
     paint(*(f"in/{i}.png" for i in range(6)))
     run = batch(
-        "in", "-d", "cpu, cpu", "-j", "2", "--batch-size", "3", "--max-queue", "10K",
+        "in", "-d", "cpu, cpu", "-j", "2", "--max-queue", "10K",
         "--checksum", "--compression", "0", "--tile", "4", "--max-pixels", "54",
     )  # fmt: skip
     assert run.code == 0 and rows(run)["done"].startswith("6 ")

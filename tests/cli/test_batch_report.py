@@ -94,9 +94,9 @@ def test_a_file_that_appears_in_its_place_meanwhile_stays(edsr, model, folder, m
 
     upscale = Upscaler.upscale
 
-    def meanwhile(*arguments):
+    def meanwhile(*arguments, **options):
         Path("r.html").write_text("mine")
-        return upscale(*arguments)
+        return upscale(*arguments, **options)
 
     monkeypatch.setattr(Upscaler, "upscale", meanwhile)
     run = edsr("batch", "in", "-m", model, "--report", "r.html")

@@ -26,13 +26,13 @@ def slow(monkeypatch):
     """Make the network take its time, and call something when it is at work on the third."""
     upscale, calls, actions = Upscaler.upscale, [], []
 
-    def take_time(*arguments):
+    def take_time(*arguments, **options):
         calls.append(1)
         if len(calls) == 3:
             for action in actions:
                 action()
         time.sleep(0.05)
-        return upscale(*arguments)
+        return upscale(*arguments, **options)
 
     monkeypatch.setattr(Upscaler, "upscale", take_time)
     return actions
@@ -78,7 +78,7 @@ def test_the_second_signal_stops_at_once(batch, monkeypatch):
     paint(*(f"in/{i}.png" for i in range(6)))
     upscale, calls = Upscaler.upscale, []
 
-    def endless(upscaler, pixels, ensemble, tile, dtype, progress):
+    def endless(upscaler, pixels, ensemble, tile, dtype, progress, **options):
         calls.append(1)
         if len(calls) == 3:
             for _ in range(2):
@@ -87,7 +87,7 @@ def test_the_second_signal_stops_at_once(batch, monkeypatch):
             for _ in range(1000):  # strips
                 progress(0, 1)
                 time.sleep(0.01)
-        return upscale(upscaler, pixels, ensemble, tile, dtype, progress)
+        return upscale(upscaler, pixels, ensemble, tile, dtype, progress, **options)
 
     monkeypatch.setattr(Upscaler, "upscale", endless)
     run = batch("in", "--json")

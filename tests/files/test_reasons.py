@@ -6,8 +6,8 @@ import pytest
 from edsr_cli.errors import DeviceMemoryError, Kind, PictureError, UsageError, WeightsError
 from edsr_cli.files.reasons import kind_of, kind_of_system_error, why_not_cached, why_not_written
 from edsr_cli.images import TooLargeError
-from edsr_cli.jobs.batch.manifest import ManifestError
-from edsr_cli.jobs.upscale import OutputExistsError
+from edsr_cli.jobs.ledger import LedgerError
+from edsr_cli.jobs.steps import OutputExistsError
 
 
 def system(code):
@@ -24,8 +24,8 @@ def system(code):
         (DeviceMemoryError("x"), Kind.MEMORY, Kind.MEMORY),
         (MemoryError(), Kind.MEMORY, Kind.MEMORY),
         (WeightsError("x"), Kind.WEIGHTS, Kind.WEIGHTS),
-        (ManifestError("x", kind=Kind.PERMISSION), Kind.MANIFEST, Kind.MANIFEST),
-        (ManifestError("x", kind=Kind.DISK_FULL), Kind.DISK_FULL, Kind.DISK_FULL),
+        (LedgerError("x", kind=Kind.PERMISSION), Kind.MANIFEST, Kind.MANIFEST),
+        (LedgerError("x", kind=Kind.DISK_FULL), Kind.DISK_FULL, Kind.DISK_FULL),
         (UsageError("x"), Kind.UNREADABLE, Kind.OUTPUT),
         (OSError("no number"), Kind.UNREADABLE, Kind.OUTPUT),
         (system(errno.EINVAL), Kind.UNREADABLE, Kind.OUTPUT),

@@ -11,9 +11,11 @@ import torch
 from PIL import Image
 
 from edsr_cli.errors import ExitCode
-from edsr_cli.inference import Upscaler
+from edsr_cli.inference import Progress, Upscaler
 from edsr_cli.jobs.naming import assign_outputs
-from edsr_cli.jobs.upscale import Job, Result, Settings, Status
+from edsr_cli.jobs.record import Record, Status
+from edsr_cli.jobs.task import Options, Task
+from edsr_cli.jobs.worker import Worker
 from tests.jobs.nearest import NAME, nearest_weights
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 9, 3), np.uint8)
@@ -41,6 +43,20 @@ def photo(tmp_path: Path) -> Path:
     return path
 
 
+class Job:
+    """One task, and who does it."""
+
+    def __init__(self, task: Task, upscaler: Upscaler, model: str = NAME, **options: Any) -> None:
+        self.task = task
+        self.worker = Worker(model=model, upscalers=[upscaler], options=Options(**options))
+
+    def run(self, progress: Progress | None = None) -> Record:
+        return self.worker.complete(self.task, progress)
+
+    def plan(self) -> Record:
+        return self.worker.plan(self.task, forgiving=True)
+
+
 @pytest.fixture
 def job(upscaler: Upscaler, photo: Path) -> Callable[..., Job]:
     """Make a job; by default `photo` to a file beside it."""
@@ -53,19 +69,19 @@ def job(upscaler: Upscaler, photo: Path) -> Callable[..., Job]:
     ) -> Job:
         output = None if destination is None else str(destination)
         [task] = assign_outputs([str(source)], output, 4, form)
-        return Job(task, upscaler, Settings(NAME, **settings))
+        return Job(task, upscaler, **settings)
 
     return make
 
 
-def failed(result: Result, words: str, code: ExitCode = ExitCode.SOME_FAILED) -> None:
+def failed(result: Record, words: str, code: ExitCode = ExitCode.SOME_FAILED) -> None:
     """Check a result that is a failure, and that its message is one good line."""
     assert result.status is Status.FAILED
     assert result.exit_code is code
-    assert result.error is not None
-    assert words in result.error and "unexpected" not in result.error
-    assert "\n" not in result.error and result.error.endswith(".")
-    json.dumps(result.to_dict())
+    assert result.reason is not None
+    assert words in result.reason and "unexpected" not in result.reason
+    assert "\n" not in result.reason and result.reason.endswith(".")
+    json.dumps(result.to_short_dict())
 
 
 def listing(folder: Path) -> list[str]:

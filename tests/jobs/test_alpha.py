@@ -10,7 +10,9 @@ from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.images.alpha import DROPPED, UNCOVERED, WAYS_OUT
 from edsr_cli.inference import Upscaler
 from edsr_cli.jobs.naming import assign_outputs
-from edsr_cli.jobs.upscale import Job, Settings, Status
+from edsr_cli.jobs.record import Status
+from edsr_cli.jobs.steps import inspect
+from tests.jobs.conftest import Job
 from tests.jobs.nearest import read_back, repeated
 
 RING = np.hypot(*np.mgrid[-19:21, -20:24])
@@ -40,7 +42,7 @@ def test_no_fringe_by_a_real_network(scale, inside, tmp_path):
     source = draw(tmp_path / "disc.png", inside, 255 - inside)
     upscaler = Upscaler(load_network("edsr-free", scale).checkpoint, scale, "cpu", "fp32")
     [task] = assign_outputs([str(source)], None, scale, None)
-    assert Job(task, upscaler, Settings("free", alpha="keep")).run().status is Status.DONE
+    assert Job(task, upscaler, "free", alpha="keep").run().status is Status.DONE
     colours, alpha = visible(tmp_path / f"disc_x{scale}.png")
     assert np.abs(colours.astype(int) - inside).max() <= 2
     # Not so without the help: what is hidden shines through.
@@ -105,5 +107,5 @@ def test_pixels_are_counted_with_alpha(job, tmp_path):
     source = draw(tmp_path / "disc.png", 0, 0)
     for alpha, channels in (("drop", 3), ("#ffffff", 3), ("keep", 4)):
         made = job(source, alpha=alpha)
-        made.inspect()
-        assert made.pixel_bytes == SOFT.size * channels
+        inspected = inspect(made.task, made.worker.options)
+        assert inspected.pixel_bytes == SOFT.size * channels

@@ -5,8 +5,10 @@ import pytest
 from PIL import Image
 
 from edsr_cli.jobs.naming import assign_outputs
-from edsr_cli.jobs.upscale import Job, Settings, Status
-from tests.jobs.nearest import NAME, read_back, repeated
+from edsr_cli.jobs.record import Status
+from edsr_cli.jobs.worker import Worker
+from tests.jobs.conftest import Job
+from tests.jobs.nearest import read_back, repeated
 from tests.restoration.brightening import ADDED, restoring_upscaler
 from tests.restoration.pictures import saved, scene
 
@@ -19,16 +21,16 @@ def job(tmp_path):
         path = tmp_path / name
         path.write_bytes(content)
         [task] = assign_outputs([str(path)], None, 4, None)
-        return Job(task, restoring_upscaler(setting), Settings(NAME))
+        return Job(task, restoring_upscaler(setting))
 
     return make
 
 
 def test_a_bad_jpeg_is_restored_and_the_result_says_why(job, tmp_path):
     result = job(saved(SCENE, "JPEG", quality=30), "photo.jpg").run()
-    assert (result.status, result.error) == (Status.DONE, None)
+    assert (result.status, result.reason) == (Status.DONE, None)
     assert (result.restore, result.restore_reason) == (1.0, "JPEG of quality 30")
-    values = result.to_dict()
+    values = result.to_short_dict()
     assert (values["restore"], values["restore_reason"]) == (1.0, "JPEG of quality 30")
     decoded = np.asarray(Image.open(tmp_path / "photo.jpg").convert("RGB"))
     found = np.asarray(read_back(tmp_path / "photo_x4.png"))
@@ -52,11 +54,11 @@ def test_a_plan_says_the_same_and_writes_nothing(job, tmp_path, form):
 
 
 def test_a_plan_with_a_strength_of_ones_own_does_not_decode(job, monkeypatch):
-    monkeypatch.setattr(Job, "decode", None)
+    monkeypatch.setattr(Worker, "decode", None)
     planned = job(saved(SCENE, "PNG"), "photo.png", 0.5).plan()
     assert (planned.status, planned.restore) == (Status.PLANNED, 0.5)
 
 
 def test_pixels_that_are_damaged_fail_in_the_plan_already(job):
     planned = job(saved(SCENE, "PNG")[:-200], "photo.png").plan()
-    assert planned.status is Status.FAILED and "photo.png" in planned.error
+    assert planned.status is Status.FAILED and "photo.png" in planned.reason

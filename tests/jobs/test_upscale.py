@@ -12,7 +12,7 @@ from edsr_cli.errors import (
     ExitCode,
 )
 from edsr_cli.images.alpha import UNCOVERED, WAYS_OUT
-from edsr_cli.jobs.upscale import Result, Status, exit_code
+from edsr_cli.jobs.record import Record, Status, exit_code
 from tests.jobs.conftest import PIXELS, failed, listing
 from tests.jobs.nearest import NAME, read_back, repeated
 
@@ -24,7 +24,7 @@ def test_a_picture_that_is_done(job, photo, tmp_path):
     assert np.array_equal(np.asarray(read_back(output)), repeated(PIXELS))
     assert listing(tmp_path) == ["photo.png", "photo_x4.png"]
     assert seen[-1] == (54, 54)
-    values = result.to_dict()
+    values = result.to_short_dict()
     assert json.loads(json.dumps(values)) == {
         "input": str(photo),
         "output": str(output),
@@ -126,7 +126,7 @@ def test_standard_input_and_output(job, photo, monkeypatch):
     monkeypatch.setattr("sys.stdin", Stream(io.BytesIO(photo.read_bytes())))
     monkeypatch.setattr("sys.stdout", Stream(out))
     result = job("-", form="bmp").run()
-    assert result.status is Status.DONE, result.error
+    assert result.status is Status.DONE, result.reason
     assert (result.input, result.output) == ("-", "-")
     assert np.array_equal(np.asarray(read_back(out)), repeated(PIXELS))
 
@@ -174,10 +174,7 @@ def test_bad_standard_output(job, monkeypatch, stdout, words):
     ],
 )
 def test_the_code_of_a_run(codes, wanted):
-    results = [
-        Result("a", "b", Status.DONE, NAME, "cpu", "fp32", exit_code=ExitCode(code))
-        for code in codes
-    ]
+    results = [Record("a", "b", Status.DONE, exit_code=ExitCode(code)) for code in codes]
     assert exit_code(results) is wanted
 
 

@@ -5,6 +5,7 @@ import os
 import pytest
 from PIL import Image
 
+from edsr_cli import images
 from edsr_cli.errors import (
     DeviceMemoryError,
     EdsrError,
@@ -14,18 +15,18 @@ from edsr_cli.errors import (
     WeightsError,
 )
 from edsr_cli.inference import Upscaler
-from edsr_cli.jobs import upscale
+from edsr_cli.jobs import steps
 from edsr_cli.jobs.naming import Task, assign_outputs
-from edsr_cli.jobs.upscale import Job, Settings, Status
-from tests.jobs.conftest import failed, listing
-from tests.jobs.nearest import NAME, nearest_weights
+from edsr_cli.jobs.record import Status
+from tests.jobs.conftest import Job, failed, listing
+from tests.jobs.nearest import nearest_weights
 
 posix = pytest.mark.skipif(os.name == "nt", reason="about files of POSIX")
 
 
 @pytest.mark.parametrize("work", [Job.plan, Job.run])
 def test_outputs_that_cannot_be_written_are_refused_before_any_work(
-    job, tmp_path, monkeypatch, work
+    job, tmp_path, monkeypatch, work, upscaler
 ):
     monkeypatch.setattr(Upscaler, "upscale", None)
     (tmp_path / "file").touch()
@@ -36,7 +37,7 @@ def test_outputs_that_cannot_be_written_are_refused_before_any_work(
     failed(work(job(destination=tmp_path / ("x" * 300 + ".png"))), "too long")
     failed(work(job(destination=tmp_path / ("x" * 300) / "a.png")), "too long")
     task = Task(tmp_path / "photo.png", tmp_path / "folder.png", job().task.output_format)
-    failed(work(Job(task, job().upscaler, Settings(NAME))), "folder.png: this is a folder")
+    failed(work(Job(task, upscaler)), "folder.png: this is a folder")
     assert listing(tmp_path) == before
 
 
@@ -61,7 +62,7 @@ def test_sizes_beyond_a_format_are_refused_before_any_work(job, tmp_path, monkey
     Image.new("RGB", (width, 1)).save(tmp_path / "wide.png")
     result = job(tmp_path / "wide.png", form=form).run()
     failed(result, f"{tmp_path / 'wide.png'}: {4 * width} x 4 pixels do not fit into ")
-    assert "Write it as PNG" in result.error
+    assert "Write it as PNG" in result.reason
     assert result.output_size == (4 * width, 4)
 
 
@@ -72,11 +73,9 @@ def test_pixel_limits(job):
 
 def test_too_little_memory_has_its_own_code(photo):
     [task] = assign_outputs([str(photo)], None, 4, None)
-    result = Job(
-        task, Upscaler(nearest_weights(), 4, "cpu", "fp32", max_memory=1), Settings(NAME)
-    ).run()
+    result = Job(task, Upscaler(nearest_weights(), 4, "cpu", "fp32", max_memory=1)).run()
     failed(result, "photo.png: ", ExitCode.OUT_OF_MEMORY)
-    assert "--max-memory" in result.error
+    assert "--max-memory" in result.reason
 
 
 @pytest.mark.parametrize(
@@ -98,10 +97,10 @@ def test_whatever_goes_wrong_becomes_a_result(
     def fail(*_, **__):
         raise error
 
-    monkeypatch.setattr(upscale, place, fail)
+    monkeypatch.setattr(images, place, fail)
     result = job().run()
     assert result.status is Status.FAILED and result.exit_code is code
-    assert words in result.error and "\n" not in result.error
+    assert words in result.reason and "\n" not in result.reason
     assert listing(tmp_path) == ["photo.png"]
 
 
@@ -110,7 +109,7 @@ def test_only_interruptions_come_through(job, monkeypatch, stop):
     def fail(*_, **__):
         raise stop
 
-    monkeypatch.setattr(upscale, "decode", fail)
+    monkeypatch.setattr(images, "decode", fail)
     with pytest.raises(stop):
         job().run()
 
@@ -132,7 +131,7 @@ def test_every_message_names_the_file_once(job, tmp_path, monkeypatch, name, sho
     monkeypatch.chdir(tmp_path)
     Image.new("RGB", (20_000, 1)).save(tmp_path / name, "PNG")
     for settings in ({"form": "jpg"}, {"max_pixels": 9}, {"destination": "photo.png/b.png"}):
-        error = job(f"./{name}", **settings).run().error
+        error = job(f"./{name}", **settings).run().reason
         wanted = "photo.png/b.png: " if "destination" in settings else f"{shown}: "
         assert error.startswith(wanted) and error.count(wanted) == 1
     (tmp_path / "folder").mkdir()
@@ -143,9 +142,9 @@ def test_a_file_that_appears_while_we_work_is_not_touched(job, tmp_path, monkeyp
     output = tmp_path / "photo_x4.png"
     upscale_picture = Upscaler.upscale
 
-    def slow(*arguments):
+    def slow(*arguments, **options):
         output.write_bytes(b"theirs")
-        return upscale_picture(*arguments)
+        return upscale_picture(*arguments, **options)
 
     monkeypatch.setattr(Upscaler, "upscale", slow)
     failed(job().run(), f"{output}: the file exists already")
@@ -158,5 +157,5 @@ def test_other_errors_keep_their_code(job, monkeypatch, kind):
     def fail(*_, **__):
         raise kind("No.")
 
-    monkeypatch.setattr(upscale, "check_writable", fail)
+    monkeypatch.setattr(steps, "check_writable", fail)
     failed(job().run(), "No.", kind.exit_code)

@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from edsr_cli.batch.summary import Summary
 from edsr_cli.errors import Kind
-from edsr_cli.jobs.batch.record import Record
-from edsr_cli.jobs.batch.summary import Summary
-from edsr_cli.jobs.upscale import Status
+from edsr_cli.jobs.record import Record, Status
 from edsr_cli.report import About, Report
 
 ABOUT = About((Path("in"),), (Path("in_x4"),), {"model": "edsr-free", "scale": "x4"})

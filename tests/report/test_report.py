@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edsr_cli.batch.scanning import Ignored
+from edsr_cli.batch.summary import Summary
 from edsr_cli.errors import EdsrError, Kind, UsageError
-from edsr_cli.jobs.batch.record import Record
-from edsr_cli.jobs.batch.summary import Load, Summary
-from edsr_cli.jobs.batch.tasks import Ignored
-from edsr_cli.jobs.upscale import Status
+from edsr_cli.jobs.executors import Load
+from edsr_cli.jobs.record import Record, Status
 from edsr_cli.report import About, Report, check_path
 from edsr_cli.report.page import LISTED, UNFOLDED
 from edsr_cli.report.records import RecordFile

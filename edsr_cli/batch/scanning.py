@@ -1,0 +1,332 @@
+"""What is in the input folders, one folder at a time: nothing is opened, and little is held."""
+
+import hashlib
+import os
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path, PurePath
+
+from edsr_cli.batch.roots import Root
+from edsr_cli.errors import UsageError
+from edsr_cli.files.walk import Listing
+from edsr_cli.images import READ_SUFFIXES, OutputFormat
+from edsr_cli.jobs.naming import identity
+from edsr_cli.jobs.task import Task
+
+MANIFEST = ".edsr-manifest.jsonl"
+"""The file in an output folder that remembers what is done; a folder with one is no input."""
+
+UNREAD_SUFFIXES = frozenset(
+    (
+        ".3fr", ".ari", ".arw", ".bpg", ".cin", ".cr2", ".cr3", ".crw", ".dcr", ".dds", ".djvu",
+        ".dng", ".dpx", ".emf", ".eps", ".erf", ".exr", ".fff", ".fits", ".gpr", ".hdp", ".hdr",
+        ".heic", ".heics", ".heif", ".heifs", ".hif", ".icns", ".ico", ".iiq", ".jxl", ".jxr",
+        ".kdc", ".kra", ".mef", ".mos", ".mrw", ".nef", ".nrw", ".ora", ".orf", ".pef", ".pict",
+        ".psb", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".svg", ".svgz", ".wdp",
+        ".wmf", ".x3f", ".xbm", ".xcf", ".xpm",
+    )
+)  # fmt: skip
+"""Endings of pictures that cannot be read: their owner should be told that they were left out."""
+
+
+class Ignored(StrEnum):
+    """Why something in an input folder is no task; the values are for people."""
+
+    OTHER = "not pictures"
+    UNREAD = "pictures of formats that cannot be read"
+    HIDDEN = "hidden"
+    EXCLUDED = "left out by --include or --exclude"
+    OUTPUTS = "folders of outputs"
+    REPEATED = "links to folders that are taken anyway"
+    SUBFOLDER = "folders below (--no-recursive)"
+    VANISHED = "gone before they were read"  # while watching; otherwise that is a failure
+
+
+@dataclass(frozen=True)
+class BatchTask(Task):
+    """One picture to upscale.
+
+    Attributes:
+        source, destination: never standard input or output.
+        name: the input's path below its input folder, with "/" between the parts. Of several
+            input folders that share an output folder, their names come first.
+        folder: the output folder that the destination is in, which has the manifest.
+    """
+
+    source: Path
+    destination: Path
+    name: str
+    folder: Path
+
+    @property
+    def label(self) -> str:
+        return self.name
+
+    @property
+    def output_name(self) -> str:
+        """The output's path below the output folder, with "/" between the parts."""
+        return self.destination.relative_to(self.folder).as_posix()
+
+
+@dataclass(frozen=True)
+class Passed:
+    """Something that is no task, and why."""
+
+    path: Path
+    why: Ignored
+
+
+@dataclass(frozen=True)
+class Unlisted:
+    """A folder that cannot be listed, or a file that cannot be looked at."""
+
+    path: Path
+    error: OSError
+
+
+Item = BatchTask | Passed | Unlisted
+
+Source = Iterator[Item | None]
+"""Where tasks come from; it may go on for ever.
+
+It is read by one thread, a little ahead of the work. While there is nothing for now it gives None,
+at least once a second, so that the reader can see whether it is to stop.
+"""
+
+
+# The packages for this have other rules. In wcmatch "**" matches a "/" only as a whole part of a
+# path, and "[[:alpha:]]" is a letter; in pathspec, whose rules are those of .gitignore, a pattern
+# for a folder is one for all that is in it, and "!" and "#" mean something else.
+
+
+class Choice:
+    """The files to take.
+
+    A pattern with a "/" is about the whole path below the input folder, any other about the name
+    of a file or folder at any depth. "*" and "?" do not match a "/", "**" does, "[...]" is one of
+    a set. Case does not matter: who asks for *.jpg wants IMG_0001.JPG too.
+
+    Args:
+        include: take only files that match one of these; empty for all.
+        exclude: leave out files and folders that match one of these.
+
+    Raises:
+        UsageError: a pattern is empty.
+    """
+
+    def __init__(self, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> None:
+        self._include = [_matcher(pattern) for pattern in include]
+        self._exclude = [_matcher(pattern) for pattern in exclude]
+
+    def takes_file(self, path: str) -> bool:
+        """Whether a file is taken; `path` is below the input folder, with "/" between the parts."""
+        included = not self._include or any(matches(path) for matches in self._include)
+        return included and self.enters_folder(path)
+
+    def enters_folder(self, path: str) -> bool:
+        """Whether a folder is looked into."""
+        return not any(matches(path) for matches in self._exclude)
+
+
+def _matcher(pattern: str) -> Callable[[str], bool]:
+    normal = pattern.replace(os.sep, "/").strip("/")
+    if not normal:
+        raise UsageError(f"The pattern {pattern!r} matches nothing.", "Give one such as '*.jpg'.")
+    whole = "/" in normal
+    expression = re.compile(_translate(_composed(normal)), re.IGNORECASE | re.DOTALL)
+
+    def matches(path: str) -> bool:
+        text = path if whole else path.rpartition("/")[2]
+        return expression.fullmatch(_composed(text)) is not None
+
+    return matches
+
+
+def _composed(text: str) -> str:
+    """One form for what looks the same: macOS takes letters and their accents apart."""
+    return unicodedata.normalize("NFC", text)
+
+
+_TOKEN = re.compile(r"\*\*/|\*\*|\*|\?|\[!?+\]?+[^\]]*\]|.", re.DOTALL)
+_WILD = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+
+
+def _translate(pattern: str) -> str:
+    """A glob pattern as a regular expression."""
+    return "".join(_WILD.get(token) or _set(token) for token in _TOKEN.findall(pattern))
+
+
+def _set(token: str) -> str:
+    """A set in brackets, or a plain character, as a regular expression."""
+    if len(token) == 1:
+        return re.escape(token)
+    inner = token[1:-1]
+    negated = inner.startswith("!")
+    inner = inner.removeprefix("!")
+    # Everything is literal but a "-" between two characters that are in order.
+    parts = re.findall(r"(.)-(.)|(.)", inner, re.DOTALL)
+    ranges = [
+        re.escape(single) if single else f"{re.escape(low)}-{re.escape(high)}"
+        for low, high, single in parts
+        if single or low <= high
+    ]
+    if not ranges:  # such as [z-a]
+        return "[^/]" if negated else "(?!)"
+    return f"(?!/)[{'^' if negated else ''}{''.join(ranges)}]"
+
+
+class Scanner:
+    """Finds the pictures in input folders.
+
+    A file is taken if its name has the ending of a format that can be read; nothing is opened.
+    Hidden files and folders are left out, and so is every output folder. Links to files count as
+    files. A link to a folder is followed if the folder lies elsewhere; no folder is entered twice,
+    so that links cannot lead round in circles.
+
+    Args:
+        roots: the input folders.
+        choice: the files to take.
+        output_format: the format to write, for the ending of the outputs' names.
+        recursive: whether to take what is in folders below.
+    """
+
+    def __init__(
+        self,
+        roots: Sequence[Root],
+        choice: Choice,
+        output_format: OutputFormat,
+        *,
+        recursive: bool = True,
+    ) -> None:
+        self._roots, self._choice, self._recursive = tuple(roots), choice, recursive
+        self._format = output_format
+        self._outputs = {identity(root.folder) for root in roots}
+        self._insides = tuple(identity(root.path).rstrip(os.sep) + os.sep for root in roots)
+
+    def walk(self) -> Iterator[Item]:
+        """Everything in the input folders, folder by folder, each in the order of its names."""
+        entered: set[tuple[int, int]] = set()
+        for root in self._roots:
+            waiting = [root.path]
+            while waiting:
+                folder = waiting.pop()
+                below: list[Path] = []
+                yield from self._folder(root, folder, below, entered)
+                waiting += reversed(below)
+
+    def _folder(
+        self, root: Root, folder: Path, below: list[Path], entered: set[tuple[int, int]]
+    ) -> Iterator[Item]:
+        """The items of one folder; the folders in it are put into `below`."""
+        try:
+            status = folder.stat()
+            if (key := (status.st_dev, status.st_ino)) in entered:
+                yield Passed(folder, Ignored.REPEATED)
+                return
+            entered.add(key)
+            listing = Listing.read(folder)
+        except OSError as error:
+            yield Unlisted(folder, error)
+            return
+        if folder != root.path and MANIFEST in listing.files:  # of whatever run
+            yield Passed(folder, Ignored.OUTPUTS)
+            return
+        pictures = [
+            name
+            for name in listing.files
+            if PurePath(name).suffix.lower() in READ_SUFFIXES and not name.startswith(".")
+        ]
+        outputs = name_outputs(pictures, listing.folders, self._suffix)
+        for name in listing.files:
+            yield self._file(root, folder / name, outputs, name in listing.hidden)
+        for name in listing.folders:
+            why = self._why_not_enter(root, folder / name, name in listing.hidden)
+            if why is not None:
+                yield Passed(folder / name, why)
+            else:
+                below.append(folder / name)
+
+    def _why_not_enter(self, root: Root, folder: Path, hidden: bool = False) -> Ignored | None:
+        if hidden or folder.name.startswith("."):
+            return Ignored.HIDDEN
+        if not self._choice.enters_folder(folder.relative_to(root.path).as_posix()):
+            return Ignored.EXCLUDED
+        if identity(folder) in self._outputs:
+            return Ignored.OUTPUTS
+        if not self._recursive:
+            return Ignored.SUBFOLDER
+        if folder.is_symlink() and (identity(folder) + os.sep).startswith(self._insides):
+            return Ignored.REPEATED
+        return None
+
+    def _file(
+        self, root: Root, path: Path, outputs: dict[str, str], hidden: bool = False
+    ) -> BatchTask | Passed:
+        if hidden or path.name.startswith("."):
+            return Passed(path, Ignored.HIDDEN)
+        relative = path.relative_to(root.path)
+        if not self._choice.takes_file(relative.as_posix()):
+            return Passed(path, Ignored.EXCLUDED)
+        output = outputs.get(path.name)
+        if output is None:
+            unread = path.suffix.lower() in UNREAD_SUFFIXES
+            return Passed(path, Ignored.UNREAD if unread else Ignored.OTHER)
+        below = PurePath(root.prefix, relative)
+        return BatchTask(
+            path, root.folder / below.with_name(output), self._format, below.as_posix(), root.folder
+        )
+
+    @property
+    def _suffix(self) -> str:
+        return self._format.suffixes[0]
+
+
+def name_outputs(files: Iterable[str], folders: Iterable[str], suffix: str) -> dict[str, str]:
+    """Names of the outputs of the pictures in one folder: no two are the same.
+
+    An output has the picture's name with another ending: a.jpg becomes a.png. Pictures that would
+    become the same (a.jpg beside a.gif), or what a folder there is called, all keep their whole
+    names: a.jpg.png and a.gif.png. Those that even then differ in nothing but case, which some
+    file systems ignore, get eight digits made from the name as well.
+
+    The names depend on what is in the folder, not on its order, nor on what is chosen from it.
+
+    Args:
+        files: the pictures' names.
+        folders: names of the folders beside them, which will be there in the output too.
+        suffix: the ending of the outputs.
+    """
+    levels = dict.fromkeys(files, 0)
+    reserved = {_folded(name) for name in folders}
+    while True:
+        writers: dict[str, list[str]] = {}
+        for name, level in levels.items():
+            writers.setdefault(_folded(_output_name(name, level, suffix)), []).append(name)
+        crowded = [
+            name
+            for output, names in writers.items()
+            if len(names) > 1 or output in reserved
+            for name in names
+            if levels[name] == min(2, *(levels[other] for other in names)) < 2
+        ]
+        if not crowded:
+            return {name: _output_name(name, level, suffix) for name, level in levels.items()}
+        for name in crowded:
+            levels[name] += 1
+
+
+def _output_name(name: str, level: int, suffix: str) -> str:
+    if level == 0:
+        return PurePath(name).stem + suffix
+    if level == 1:
+        return name + suffix
+    digits = hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
+    return f"{name}.{digits}{suffix}"
+
+
+def _folded(name: str) -> str:
+    """Equal for names that are one file where case, or the form of accents, is ignored."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())

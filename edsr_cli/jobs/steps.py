@@ -1,0 +1,242 @@
+"""The steps of a file's life: inspect, decode, upscale, write. Plain functions; all may raise."""
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from edsr_cli import images
+from edsr_cli.errors import FileError, Kind, PictureError
+from edsr_cli.files.atomic import check_writable
+from edsr_cli.files.names import display_name
+from edsr_cli.files.reasons import kind_of_system_error
+from edsr_cli.images import Metadata, Picture
+from edsr_cli.images.alpha import DROP, KEEP, UNCOVERED, WAYS_OUT, applied, enlarged
+from edsr_cli.inference import Progress, Upscaled, Upscaler
+from edsr_cli.inference.planning import Plan
+from edsr_cli.jobs.streams import read_stdin, stdout
+from edsr_cli.jobs.task import Options, Task
+from edsr_cli.pixels.arrays import Pixels
+
+
+class OutputExistsError(PictureError):
+    """There is a file where the output would go."""
+
+    of_class = Kind.EXISTS
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """What is known of an input before it is decoded.
+
+    Attributes:
+        source: the file, or what came from standard input.
+        input_size: (width, height) in pixels.
+        pixel_bytes: bytes that the decoded pixels take at most.
+    """
+
+    source: Path | bytes
+    input_size: tuple[int, int]
+    pixel_bytes: int
+
+
+def inspect(task: Task, options: Options) -> Inspected:
+    """Read the header of the input, or all of standard input.
+
+    Raises:
+        PictureError: it is no picture that can be read, or too large.
+    """
+    source = read_stdin(options.max_pixels) if task.source is None else task.source
+    info = images.probe(source, options.max_pixels)
+    channels = 4 if options.alpha == KEEP else 3
+    pixel_bytes = info.width * info.height * channels * (2 if info.bits > 8 else 1)
+    return Inspected(source, (info.width, info.height), pixel_bytes)
+
+
+def check_output(task: Task, options: Options, *, touch: bool = True) -> None:
+    """Find out, before the work is done, whether the output can be written.
+
+    Args:
+        task: what to write.
+        options: whether it may replace a file.
+        touch: whether to try to write where the output goes; see `check_writable`.
+
+    Raises:
+        OutputExistsError: there is a file that may not be replaced.
+        PictureError: the output cannot be written for another reason.
+    """
+    destination = task.destination
+    if destination is None:
+        return
+    name = output_name(task)
+    with _explained(name):
+        try:
+            mode = destination.lstat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            folder = _existing(destination.parent)
+        else:
+            if destination.is_dir():
+                raise PictureError("this is a folder.", "Give a file with -o.", about=name)
+            if not options.overwrite:
+                raise OutputExistsError(
+                    "the file exists already.", "To replace it, add --overwrite.", about=name
+                )
+            if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
+                raise PictureError(
+                    "this is a device or a pipe, not a file.", "Choose another name.", about=name
+                )
+            folder = Path(os.path.realpath(destination)).parent
+    try:
+        check_writable(folder, touch=touch)
+    except FileError as error:
+        raise PictureError(error.what, error.hint, about=name, kind=error.kind) from error
+
+
+def decode(inspected: Inspected, options: Options) -> Picture:
+    """Read the picture, with the colours that the network is to see.
+
+    Raises:
+        PictureError: it cannot be read.
+    """
+    keep = options.alpha != DROP
+    picture = images.decode(inspected.source, options.max_pixels, keep_alpha=keep)
+    notes = tuple(f"{note}; {WAYS_OUT}" if note == UNCOVERED else note for note in picture.notes)
+    return replace(applied(picture, options.alpha), notes=notes)
+
+
+def make_plan(inspected: Inspected, upscaler: Upscaler, options: Options) -> Plan:
+    """How the picture is cut.
+
+    Raises:
+        DeviceMemoryError: not even the smallest piece fits in the memory that may be used.
+    """
+    width, height = inspected.input_size
+    return upscaler.plan(height, width, options.ensemble, options.tile)
+
+
+def plan_values(
+    plan: Plan, pixel_bytes: int, task: Task, upscaler: Upscaler, options: Options
+) -> dict[str, float]:
+    """A plan as `Record.plan` has it, without seconds."""
+    pixels = plan.height * plan.width * upscaler.scale**2
+    return {
+        "panels": len(plan.panels),
+        "panel_width": plan.panel_width,
+        "strips": -(-plan.height // plan.strip_rows) * len(plan.panels),
+        "strip_rows": plan.strip_rows,
+        "transposed": plan.transposed,
+        "memory_bytes": plan.bytes,
+        "weight_bytes": upscaler.weight_bytes(options.ensemble),
+        "picture_bytes": pixel_bytes + 3 * pixels,
+        "encoder_bytes": task.output_format.encoder_bytes * pixels,
+        "multiply_adds": plan.pixels * upscaler.work_per_pixel(options.ensemble),
+    }
+
+
+def upscale(
+    pixels: Pixels,
+    upscaler: Upscaler,
+    options: Options,
+    *,
+    plan: Plan | None = None,
+    progress: Progress | None = None,
+) -> Upscaled:
+    """Run the network on the pixels of a picture.
+
+    Args:
+        pixels: (H, W, 3), RGB, uint8 or uint16.
+        upscaler: the network, in the strength that was chosen.
+        options: how.
+        plan: as `make_plan` has made it; None to make it now.
+        progress: called with the LR pixels that are done, and that there are.
+
+    Raises:
+        DeviceMemoryError, WeightsError: see `Upscaler.upscale`.
+    """
+    return upscaler.upscale(pixels, options.ensemble, options.tile, "uint8", progress, plan=plan)
+
+
+def write(
+    task: Task,
+    options: Options,
+    pixels: Pixels,
+    metadata: Metadata,
+    *,
+    alpha: NDArray[Any] | None = None,
+    scale: int = 1,
+    commit: Callable[[os.stat_result], None] | None = None,
+    check: Callable[[], None] | None = None,
+) -> tuple[str, ...]:
+    """Write an upscaled picture.
+
+    Args:
+        task: where to, and in which format.
+        options: how.
+        pixels: (H, W, 3), RGB, uint8.
+        metadata: what to put beside them.
+        alpha: that of the input, where it is kept.
+        scale: how many times larger the output is.
+        commit, check: see `edsr_cli.images.write_picture`; they are for files.
+
+    Returns:
+        Remarks on what the format cannot hold.
+
+    Raises:
+        PictureError: it cannot be written.
+    """
+    large = None if alpha is None else enlarged(alpha, scale)
+    del alpha
+    if task.destination is None:
+        with stdout() as file:
+            return images.encode(
+                pixels, task.output_format, metadata, file, options.compression, large
+            )
+    with _explained(output_name(task)):
+        task.destination.parent.mkdir(parents=True, exist_ok=True)
+    return images.write_picture(
+        task.destination,
+        pixels,
+        task.output_format,
+        metadata,
+        overwrite=options.overwrite,
+        compression=options.compression,
+        commit=commit,
+        check=check,
+        alpha=large,
+    )
+
+
+def input_name(task: Task) -> str:
+    """What to call the input in messages."""
+    return "standard input" if task.source is None else display_name(task.source)
+
+
+def output_name(task: Task) -> str:
+    """What to call the output in messages."""
+    return "standard output" if task.destination is None else display_name(task.destination)
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Turn failures of the file system into a `PictureError` about the file to be written."""
+    try:
+        yield
+    except OSError as error:
+        raise PictureError(
+            f"it cannot be written ({error.strerror}).",
+            "Write it somewhere else.",
+            about=name,
+            kind=kind_of_system_error(error, reading=False),
+        ) from error
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest one above it that exists."""
+    while not os.path.lexists(folder) and folder != folder.parent:
+        folder = folder.parent
+    return folder

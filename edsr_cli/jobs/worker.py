@@ -1,0 +1,454 @@
+"""Who does the steps of a file's life, and what is known and held of the file meanwhile."""
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from numpy.typing import NDArray
+
+from edsr_cli.checkpoints import registry, store
+from edsr_cli.checkpoints.convention import NOTHING_STATED, Stated
+from edsr_cli.checkpoints.loader import LoadedNetwork, load_network
+from edsr_cli.errors import EdsrError, ExitCode, Kind, UsageError
+from edsr_cli.files.names import display_name
+from edsr_cli.files.reasons import kind_of
+from edsr_cli.images import Metadata
+from edsr_cli.images.provenance import provenance
+from edsr_cli.inference import Progress, Upscaler
+from edsr_cli.inference.planning import Plan
+from edsr_cli.inference.processors import use_threads
+from edsr_cli.jobs import steps
+from edsr_cli.jobs.ledger import NO_FILE, FileState, Ledger, Verdict, state_of
+from edsr_cli.jobs.record import Record, Status
+from edsr_cli.jobs.task import Options, Task
+from edsr_cli.options.values import Setting
+from edsr_cli.pixels.arrays import Pixels
+from edsr_cli.restoration.choice import Choice
+from edsr_cli.restoration.networks import (
+    Find,
+    Restoration,
+    RestoringUpscaler,
+    at_choice,
+    choice_for,
+    find_restoration,
+    make_upscaler,
+)
+
+logger = logging.getLogger(__name__)
+
+_DEFAULTS, _NO_LEDGER = Options(), Ledger()
+
+_SKIPPED = {
+    Kind.COMPLETE: "it is up to date.",
+    Kind.EDITED: "it has been changed since it was made, and is left as it is.",
+}
+
+
+class Work:
+    """A file at work.
+
+    Attributes:
+        task: what to read and write.
+        options: how; `overwrite` as the ledger has decided.
+        record: what is known of it so far.
+        source: the state of the input before it was read.
+        verdict: what the ledger has decided; known behind `Worker.examine`.
+        plan: how it is cut, if that is settled before it is upscaled.
+        choice: how much to restore it; None where the upscaler leaves no choice.
+        metadata, alpha: of the input; known behind `Worker.decode`.
+    """
+
+    def __init__(self, task: Task, options: Options, record: Record) -> None:
+        self.task, self.options, self.record = task, options, record
+        self.source, self.verdict = NO_FILE, Verdict()
+        self.plan: Plan | None = None
+        self.choice: Choice | None = None
+        self.metadata = Metadata()
+        self.alpha: NDArray[Any] | None = None
+        self._inspected: steps.Inspected | None = None
+        self._pixels: Pixels | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.record.ended > 0
+
+    @property
+    def inspected(self) -> steps.Inspected:
+        """What the header says; known behind `Worker.examine`."""
+        assert self._inspected is not None
+        return self._inspected
+
+    @inspected.setter
+    def inspected(self, inspected: steps.Inspected) -> None:
+        self._inspected = inspected
+
+    @property
+    def pixels(self) -> Pixels:
+        """The input, (H, W, 3), behind `Worker.decode`; the output behind `Worker.upscale`."""
+        assert self._pixels is not None
+        return self._pixels
+
+    @pixels.setter
+    def pixels(self, pixels: Pixels) -> None:
+        self._pixels = pixels
+
+    def note(self, **values: Any) -> None:
+        """Put what is known now into the record."""
+        self.record = replace(self.record, **values)
+
+    def end(self, status: Status, **values: Any) -> None:
+        """Make the record final, and let go of the pixels."""
+        self._pixels = self.alpha = None
+        stages = self.record.stages
+        self.note(status=status, seconds=sum(stages.values()), ended=time.time(), **values)
+
+    def attempt(self, stage: str, step: Callable[[], None], *, reading: bool) -> bool:
+        """Do a step, and say whether it went well; what goes wrong ends the file.
+
+        Args:
+            stage: what its time counts for.
+            step: what to do.
+            reading: whether a failure is about the input, not the output.
+        """
+        try:
+            with self._timed(stage):
+                step()
+        except Exception as error:  # one file must not end the others
+            self._fail(error, reading)
+            return False
+        return True
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        begin = time.perf_counter()
+        try:
+            yield
+        finally:
+            stages = self.record.stages
+            spent = stages.get(stage, 0.0) + time.perf_counter() - begin
+            self.note(stages=stages | {stage: spent})
+
+    def _fail(self, error: Exception, reading: bool) -> None:
+        name = steps.input_name(self.task)
+        kind = kind_of(error, reading)
+        if isinstance(error, EdsrError):
+            named = error.about in (name, steps.output_name(self.task))
+            reason, code = str(error) if named else f"{name}: {error}", error.exit_code
+            if error.__cause__ is not None:
+                logger.debug("What is behind the error below:", exc_info=error.__cause__)
+        else:
+            detail = " ".join(str(error).split())
+            reason = f"{name}: unexpected {type(error).__name__}: {detail}"
+            code = ExitCode.SOME_FAILED
+            logger.debug("What is behind the error below:", exc_info=True)
+        self.end(Status.FAILED, kind=kind, reason=reason, exit_code=code)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worker:
+    """Does what there is to do for a file, step by step; knows nothing of threads.
+
+    No step raises, except what is no `Exception`: what goes wrong becomes the file's record. Each
+    may be done in another thread, in this order: `examine`, `decode`, `upscale`, `write`, as long
+    as the work has not ended; then `finish`. `complete` does them all.
+
+    Attributes:
+        model: the model's name, for records.
+        upscalers: one for each device; with the same network, scale and precision.
+        options: for every picture; `overwrite` makes all outputs again, whatever they replace.
+        ledger: what is known of outputs.
+    """
+
+    model: str
+    upscalers: Sequence[Upscaler]
+    options: Options = _DEFAULTS
+    ledger: Ledger = _NO_LEDGER
+
+    @property
+    def scale(self) -> int:
+        """The upscaling factor."""
+        return self.upscalers[0].scale
+
+    def refused(self, name: str, error: EdsrError) -> Record:
+        """The record of an input that is refused before there is a task for it."""
+        draft = self._draft(name, "")
+        code = error.exit_code
+        return replace(draft, reason=str(error), ended=time.time(), exit_code=code)
+
+    def complete(self, task: Task, progress: Progress | None = None) -> Record:
+        """Do all of it. Does not raise, except when it is interrupted.
+
+        Args:
+            task: what to read and write.
+            progress: called with the LR pixels that are done, and that there are.
+        """
+        self.ledger.arrive(task)
+        work = self.examine(task)
+        for step in (self.lay_out, self.decode):
+            if not work.ended:
+                step(work)
+        if not work.ended:
+            self.upscale(work, self.upscalers[0], progress)
+        if not work.ended:
+            self.write(work)
+        return self.finish(work)
+
+    def plan(self, task: Task, *, speed: float | None = None, forgiving: bool = False) -> Record:
+        """What `complete` would do; writes nothing.
+
+        It reads the picture's header only, unless how much to restore depends on its pixels.
+
+        Args:
+            task: what would be read and written.
+            speed: multiply-adds a second, to say how long it takes; None not to.
+            forgiving: whether it is a remark, no failure, that the output exists already.
+        """
+        work = self.examine(task, touch=False, forgiving=forgiving)
+        if not work.ended:
+            self.lay_out(work, speed)
+        if not work.ended and isinstance(self.upscalers[0], RestoringUpscaler):
+            fixed = self.upscalers[0].restoration.fixed
+            if fixed is None:
+                self.decode(work)
+            else:
+                work.note(restore=fixed.strength, restore_reason=fixed.reason)
+        if not work.ended:
+            work.end(Status.PLANNED, notes=work.record.notes + _standing(work))
+        return work.record
+
+    def examine(self, task: Task, *, touch: bool = True, forgiving: bool = False) -> Work:
+        """Find out what is to be done and what can go wrong, without decoding anything.
+
+        Args:
+            task: what to read and write.
+            touch: see `steps.check_output`.
+            forgiving: whether an output that exists already may be passed over.
+        """
+        work = Work(task, self.options, self._draft(task.source_name, task.destination_name))
+
+        def inspect() -> None:
+            work.inspected = steps.inspect(task, work.options)
+            width, height = work.inspected.input_size
+            large = (width * self.scale, height * self.scale)
+            work.note(input_size=(width, height), output_size=large)
+            task.output_format.check_size(*large)
+
+        def check() -> None:
+            with self.ledger.in_place(task):
+                try:
+                    steps.check_output(task, work.options, touch=touch)
+                except steps.OutputExistsError:
+                    if not forgiving:
+                        raise
+
+        if not work.attempt("decode", lambda: self._judge(work), reading=True):
+            return work
+        if work.verdict.skip is not None:
+            assert task.destination is not None
+            reason = f"{display_name(task.destination)}: {_SKIPPED[work.verdict.skip]}"
+            work.end(Status.SKIPPED, kind=work.verdict.skip, reason=reason)
+            return work
+        if work.attempt("decode", lambda: self.ledger.check(task), reading=False) and work.attempt(
+            "decode", inspect, reading=True
+        ):
+            work.attempt("decode", check, reading=False)
+        return work
+
+    def _judge(self, work: Work) -> None:
+        task = work.task
+        if task.source is not None:
+            # What cannot be looked at fits no line of a ledger, and fails later, with a reason.
+            work.source = state_of(task.source) or NO_FILE
+            if work.source.size >= 0:
+                work.note(input_bytes=work.source.size)
+        overwrite = self.options.overwrite
+        work.verdict = self.ledger.judge(task, work.source, overwrite=overwrite)
+        work.options = replace(self.options, overwrite=work.verdict.overwrite)
+
+    def lay_out(self, work: Work, speed: float | None = None) -> None:
+        """Settle how the picture is cut before it is decoded: it may not fit at all."""
+        upscaler, options = self.upscalers[0], work.options
+
+        def lay_out() -> None:
+            work.plan = plan = steps.make_plan(work.inspected, upscaler, options)
+            values = self._plan_values(work, plan, upscaler)
+            if speed is not None:
+                values["seconds"] = round(upscaler.seconds(plan, speed, options.ensemble), 3)
+            work.note(plan=values)
+
+        work.attempt("decode", lay_out, reading=True)
+
+    def decode(self, work: Work) -> None:
+        """Read the pixels; they are kept until they are upscaled."""
+
+        def decode() -> None:
+            picture = steps.decode(work.inspected, work.options)
+            work.choice = choice_for(self.upscalers[0], picture.pixels, picture.compression)
+            strength, reason = None, None
+            if work.choice is not None:
+                strength, reason = work.choice.strength, work.choice.reason
+            software = provenance(self.model, self.scale, strength)
+            work.pixels, work.alpha = picture.pixels, picture.alpha
+            work.metadata = replace(picture.metadata, software=software)
+            work.note(notes=picture.notes, restore=strength, restore_reason=reason)
+
+        work.attempt("decode", decode, reading=True)
+
+    def upscale(self, work: Work, upscaler: Upscaler, progress: Progress | None = None) -> None:
+        """Replace the pixels by upscaled ones.
+
+        Args:
+            work: the picture.
+            upscaler: one of `upscalers`.
+            progress: see `complete`.
+        """
+
+        def upscale() -> None:
+            chosen = at_choice(upscaler, work.choice)
+            upscaled = steps.upscale(
+                work.pixels, chosen, work.options, plan=work.plan, progress=progress
+            )
+            work.pixels = upscaled.pixels
+            work.note(device=str(upscaler.device), precision=upscaled.precision.value)
+            if work.plan is not None:  # it may have become another on the way
+                work.note(plan=self._plan_values(work, upscaled.plan, upscaler))
+
+        work.attempt("upscale", upscale, reading=True)
+
+    def write(self, work: Work, check: Callable[[], None] | None = None) -> None:
+        """Write the upscaled picture, and put it on record.
+
+        Args:
+            work: the picture.
+            check: called now and then; what it raises, if it is no `Exception`, ends the work.
+        """
+        task = work.task
+
+        def commit(status: os.stat_result) -> None:
+            self.ledger.promise(task, work.source, work.verdict, FileState.of(status))
+            work.note(output_bytes=status.st_size)
+
+        def write() -> None:
+            with self.ledger.in_place(task):
+                remarks = steps.write(
+                    task,
+                    work.options,
+                    work.pixels,
+                    work.metadata,
+                    alpha=work.alpha,
+                    scale=self.scale,
+                    commit=commit,
+                    check=check,
+                )
+            work.note(notes=work.record.notes + remarks)
+
+        if work.attempt("encode", write, reading=False):
+            work.end(Status.DONE)
+        else:
+            work.note(output_bytes=None)
+
+    def finish(self, work: Work) -> Record:
+        """Tell the ledger what became of a file, and give its record."""
+        self.ledger.close_account(work.task, work.record)
+        return work.record
+
+    def _draft(self, source: str, destination: str) -> Record:
+        first = self.upscalers[0]
+        return Record(
+            source,
+            destination,
+            Status.FAILED,  # until something better is known
+            model=self.model,
+            device=str(first.device),
+            precision=first.precision.value,
+        )
+
+    def _plan_values(self, work: Work, plan: Plan, upscaler: Upscaler) -> dict[str, float]:
+        size = work.inspected.pixel_bytes
+        return steps.plan_values(plan, size, work.task, upscaler, work.options)
+
+
+def _standing(work: Work) -> tuple[str, ...]:
+    """A remark on an output that exists already."""
+    destination = work.task.destination
+    if destination is None or not os.path.lexists(destination):
+        return ()
+    name = steps.output_name(work.task)
+    if work.options.overwrite:
+        return (f"{name} exists already, and would be replaced",)
+    return (f"{name} exists already; to replace it, add --overwrite",)
+
+
+Networks = tuple[LoadedNetwork, Restoration | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerSpec:
+    """What a worker is made from, wherever it is to work: values only, so it can be pickled.
+
+    Tasks and records can be, too. So another process, or another machine that sees the same files,
+    opens a worker of its own, with a ledger of its own, and gives a record for each task.
+
+    Attributes:
+        model: a model's name, or a file with weights.
+        scale: the upscaling factor; None for a file's own, or 4.
+        devices: names of devices; there is an upscaler for each.
+        precision: number format of the residual blocks.
+        max_memory: bytes that the network may work in on each device; None to go by what is free.
+        threads: threads that compute on the CPU, for the whole process; None to choose them.
+        restore: how much to restore; None for what the model does by itself.
+        stated: what is known of a file with weights.
+        options: for every picture.
+    """
+
+    model: str = registry.DEFAULT_MODEL
+    scale: int | None = None
+    devices: tuple[str, ...] = ("auto",)
+    precision: str = "auto"
+    max_memory: int | None = None
+    threads: int | None = None
+    restore: Setting | None = None
+    stated: Stated = NOTHING_STATED
+    options: Options = _DEFAULTS
+
+    def load(self, find: Find = store.resolve) -> Networks:
+        """The networks, on the CPU.
+
+        Args:
+            find: gives the file of a model that is not bundled; see `load_network`.
+
+        Raises:
+            WeightsError: the model is unknown, has no such scale, or its file cannot be used.
+            UsageError: the model cannot restore.
+        """
+        use_threads(self.threads)
+        loaded = load_network(self.model, self.scale, self.stated, find)
+        return loaded, find_restoration(loaded, self.model, self.restore, find)
+
+    def open(self, networks: Networks | None = None) -> Worker:
+        """A worker with upscalers on its devices, and with no ledger.
+
+        Args:
+            networks: what `load` has given; None to load them.
+
+        Raises:
+            WeightsError, UsageError: see `load`.
+            UsageError: there is no such device, it cannot use the precision, or several devices
+                would use different number formats.
+        """
+        loaded, restoration = self.load() if networks is None else networks
+        upscalers = [
+            make_upscaler(loaded, restoration, name, self.precision, self.max_memory)
+            for name in self.devices
+        ]
+        if len({upscaler.precision for upscaler in upscalers}) > 1:
+            raise UsageError(
+                "The devices would use different number formats, and so give different pictures.",
+                "Choose one with --precision.",
+            )
+        return Worker(model=loaded.name, upscalers=upscalers, options=self.options)

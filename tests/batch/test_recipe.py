@@ -1,0 +1,35 @@
+from dataclasses import replace
+
+from edsr_cli.batch.recipe import Recipe
+
+RECIPE = Recipe(
+    model="m", weights="ab" * 32, scale=4, ensemble=False, precision="fp32", format="PNG"
+)
+
+
+def test_everything_that_pixels_depend_on_counts():
+    others = [
+        replace(RECIPE, weights="cd" * 32),
+        replace(RECIPE, scale=2),
+        replace(RECIPE, ensemble=True),
+        replace(RECIPE, precision="bf16"),
+        replace(RECIPE, format="JPEG"),
+        replace(RECIPE, restore="0.5"),
+        replace(RECIPE, restore="auto 1"),
+        replace(RECIPE, alpha="keep"),
+        replace(RECIPE, alpha="#ffffff"),
+    ]
+    identities = {recipe.identity for recipe in (RECIPE, *others)}
+    assert len(identities) == 10 and all(len(text) == 16 for text in identities)
+
+
+def test_a_recipe_of_before_is_that_without_restoring_and_alpha():
+    """What was made when there was no such option need not be made again."""
+    assert RECIPE.restore == "0" and RECIPE.identity == "9b23201431e94451"
+    assert RECIPE.to_dict()["restore"] == "0" and RECIPE.to_dict()["alpha"] == "drop"
+
+
+def test_names_of_models_do_not_count():
+    renamed = replace(RECIPE, model="other")
+    assert renamed.identity == RECIPE.identity
+    assert renamed.to_dict()["model"] == "other"

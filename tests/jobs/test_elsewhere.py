@@ -1,0 +1,93 @@
+"""A worker in another process: made from values that were sent there, with a ledger of its own."""
+
+import json
+import pickle
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edsr_cli.batch.ledger import FolderLedger
+from edsr_cli.batch.recipe import recipe_of
+from edsr_cli.batch.roots import assign_folders
+from edsr_cli.batch.scanning import MANIFEST, BatchTask, Choice, Scanner
+from edsr_cli.images import format_for
+from edsr_cli.jobs.executors import Serial
+from edsr_cli.jobs.record import Record, Status
+from edsr_cli.jobs.task import Options
+from edsr_cli.jobs.worker import WorkerSpec
+from tests.conftest import REPOSITORY
+from tests.jobs.nearest import save_nearest
+
+ELSEWHERE = """
+import pickle, sys
+from contextlib import closing
+from dataclasses import replace
+from edsr_cli.batch.ledger import FolderLedger
+from edsr_cli.jobs.executors import Serial
+
+spec, folders, recipe, tasks = pickle.load(sys.stdin.buffer)
+records = []
+with closing(FolderLedger(folders, recipe)) as ledger:
+    Serial(replace(spec.open(), ledger=ledger).complete).run(tasks, records.append)
+sys.stdout.buffer.write(pickle.dumps(records))
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    path = tmp_path / "in"
+    path.mkdir()
+    for seed, (height, width) in enumerate([(6, 9), (20, 7), (1, 30)]):
+        pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+        Image.fromarray(pixels).save(path / f"{seed}.png")
+    (path / "bad.png").write_bytes(b"words")
+    return path
+
+
+def timeless(record: Record) -> Record:
+    stages = dict.fromkeys(record.stages, 0.0)
+    return replace(record, seconds=0.0, stages=stages, ended=0.0)
+
+
+def manifest(folder):
+    """The lines of a manifest, without the times of outputs."""
+    lines = [json.loads(line) for line in (folder / MANIFEST).read_text().splitlines()]
+    return [line | ({"result": line["result"][0]} if "result" in line else {}) for line in lines]
+
+
+def test_another_process_makes_the_same_of_the_same_tasks(folder, tmp_path):
+    spec = WorkerSpec(
+        model=str(save_nearest(tmp_path / "nearest.safetensors", 2)),
+        devices=("cpu",),
+        precision="fp32",
+        options=Options(tile=5, alpha="keep"),
+    )
+    assert pickle.loads(pickle.dumps(spec)) == spec
+    worker, output = spec.open(), tmp_path / "out"
+    form = format_for(None, "png")
+    roots = assign_folders([str(folder)], str(output), worker.scale)
+    tasks = [i for i in Scanner(roots, Choice(), form).walk() if isinstance(i, BatchTask)]
+    recipe = recipe_of(worker, form)
+    sent = pickle.dumps((spec, [output], recipe, tasks))
+    done = subprocess.run(
+        [sys.executable, "-c", ELSEWHERE], input=sent, capture_output=True, check=True,
+        cwd=REPOSITORY, timeout=600,
+    )  # fmt: skip
+    there = pickle.loads(done.stdout)
+    files = {path.name: path.read_bytes() for path in output.glob("*.png")}
+    lines = manifest(output)
+
+    for path in output.iterdir():
+        path.unlink()
+    here: list[Record] = []
+    ledger = FolderLedger([output], recipe)
+    Serial(replace(worker, ledger=ledger).complete).run(tasks, here.append)
+    ledger.close()
+    assert [record.status for record in here] == [Status.DONE] * 3 + [Status.FAILED]
+    assert list(map(timeless, there)) == list(map(timeless, here))
+    assert {path.name: path.read_bytes() for path in output.glob("*.png")} == files
+    assert len(files) == 3 and manifest(output) == lines
