@@ -40,12 +40,12 @@ import numpy as np
 from PIL import Image
 from streaming import machine
 
-from edsr_cli.batch.recipe import recipe_of
-from edsr_cli.batch.roots import assign_folders
-from edsr_cli.batch.run import Batch
-from edsr_cli.batch.scanning import Choice, Scanner
-from edsr_cli.batch.summary import Summary
 from edsr_cli.checkpoints.loader import load_network
+from edsr_cli.folders.recipe import recipe_of
+from edsr_cli.folders.roots import assign_folders
+from edsr_cli.folders.run import Batch
+from edsr_cli.folders.scanning import Choice, Scanner
+from edsr_cli.folders.summary import Summary
 from edsr_cli.images import decode, format_for
 from edsr_cli.inference import Upscaler
 from edsr_cli.jobs.threads import choose_limits

@@ -9,12 +9,12 @@ from typing import Any
 
 from edsr_cli.api.fetching import finder
 from edsr_cli.api.opening import worker_spec
-from edsr_cli.batch.recipe import Recipe, recipe_of
-from edsr_cli.batch.roots import Root, assign_folders
-from edsr_cli.batch.run import Batch, Listener, State
-from edsr_cli.batch.scanning import Choice, Item, Scanner, Source
-from edsr_cli.batch.summary import Summary
 from edsr_cli.errors import UsageError
+from edsr_cli.folders.recipe import Recipe, recipe_of
+from edsr_cli.folders.roots import Root, assign_folders
+from edsr_cli.folders.run import Batch, Listener, State
+from edsr_cli.folders.scanning import Choice, Item, Scanner, Source
+from edsr_cli.folders.summary import Summary
 from edsr_cli.images import format_for
 from edsr_cli.images.alpha import check_format
 from edsr_cli.inference import Upscaler
@@ -93,7 +93,7 @@ class Prepared:
         """Where tasks come from, and what to count them by."""
         if not self.options.watch:
             return self.scanner.walk(), self.scanner.walk()
-        from edsr_cli.batch.watching import Watcher
+        from edsr_cli.folders.watching import Watcher
 
         return Watcher(self.scanner, self.roots).tasks(), None
 

@@ -19,9 +19,9 @@ from edsr_cli.options.pictures import BatchOptions
 
 if TYPE_CHECKING:
     from edsr_cli.api.batch import Prepared
-    from edsr_cli.batch.roots import Root
-    from edsr_cli.batch.run import Listener, State
-    from edsr_cli.batch.summary import Summary
+    from edsr_cli.folders.roots import Root
+    from edsr_cli.folders.run import Listener, State
+    from edsr_cli.folders.summary import Summary
     from edsr_cli.jobs.record import Record
 
 

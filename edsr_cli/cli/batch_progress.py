@@ -11,8 +11,8 @@ from edsr_cli.restoration.words import describe
 from edsr_cli.text import one_line
 
 if TYPE_CHECKING:
-    from edsr_cli.batch.run import State
-    from edsr_cli.batch.summary import Summary
+    from edsr_cli.folders.run import State
+    from edsr_cli.folders.summary import Summary
     from edsr_cli.jobs.record import Record
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from edsr_cli.jobs.record import FAILED, SKIPPED
 
 if TYPE_CHECKING:
-    from edsr_cli.batch.summary import Summary
+    from edsr_cli.folders.summary import Summary
 
 _EXAMPLES = 3  # names of files shown for each kind of failure
 

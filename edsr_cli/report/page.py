@@ -13,7 +13,7 @@ from urllib.parse import quote
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
-from edsr_cli.batch.summary import Summary
+from edsr_cli.folders.summary import Summary
 from edsr_cli.jobs.record import FAILED, SKIPPED, Status
 from edsr_cli.report.records import About, RecordFile
 from edsr_cli.text import duration, one_line, significant, size

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edsr_cli import __version__
-from edsr_cli.batch.summary import Summary
+from edsr_cli.folders.summary import Summary
 from edsr_cli.jobs.record import Record
 
 

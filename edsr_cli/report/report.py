@@ -8,17 +8,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from edsr_cli.batch.summary import Summary
 from edsr_cli.errors import EdsrError, UsageError
 from edsr_cli.files.atomic import atomic_write, check_writable
 from edsr_cli.files.names import display_name
 from edsr_cli.files.own import beginning
+from edsr_cli.folders.summary import Summary
 from edsr_cli.jobs.record import Record
 from edsr_cli.report.previews import Previews
 from edsr_cli.report.records import About, RecordFile, json_report
 
 if TYPE_CHECKING:
-    from edsr_cli.batch.run import State
+    from edsr_cli.folders.run import State
 
 logger = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from edsr_cli.batch.ledger import LOCK
-from edsr_cli.batch.scanning import MANIFEST
+from edsr_cli.folders.ledger import LOCK
+from edsr_cli.folders.scanning import MANIFEST
 from tests.cli.conftest import PIXELS
 
 OURS = [MANIFEST, LOCK]

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edsr_cli.batch.ledger import OutputFolder
-from edsr_cli.batch.scanning import MANIFEST
+from edsr_cli.folders.ledger import OutputFolder
+from edsr_cli.folders.scanning import MANIFEST
 from edsr_cli.inference import Upscaler
 from edsr_cli.text import about
 from tests.cli.batches import OURS, paint, rows

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edsr_cli.batch.ledger import FolderLedger
-from edsr_cli.batch.recipe import recipe_of
-from edsr_cli.batch.roots import assign_folders
-from edsr_cli.batch.scanning import MANIFEST, BatchTask, Choice, Scanner
+from edsr_cli.folders.ledger import FolderLedger
+from edsr_cli.folders.recipe import recipe_of
+from edsr_cli.folders.roots import assign_folders
+from edsr_cli.folders.scanning import MANIFEST, BatchTask, Choice, Scanner
 from edsr_cli.images import format_for
 from edsr_cli.jobs.executors import Serial
 from edsr_cli.jobs.record import Record, Status
@@ -26,7 +26,7 @@ ELSEWHERE = """
 import pickle, sys
 from contextlib import closing
 from dataclasses import replace
-from edsr_cli.batch.ledger import FolderLedger
+from edsr_cli.folders.ledger import FolderLedger
 from edsr_cli.jobs.executors import Serial
 
 spec, folders, recipe, tasks = pickle.load(sys.stdin.buffer)

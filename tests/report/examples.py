@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from edsr_cli.batch.summary import Summary
 from edsr_cli.errors import Kind
+from edsr_cli.folders.summary import Summary
 from edsr_cli.jobs.record import Record, Status
 from edsr_cli.report import About, Report
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edsr_cli.batch.scanning import Ignored
-from edsr_cli.batch.summary import Summary
 from edsr_cli.errors import EdsrError, Kind, UsageError
+from edsr_cli.folders.scanning import Ignored
+from edsr_cli.folders.summary import Summary
 from edsr_cli.jobs.executors import Load
 from edsr_cli.jobs.record import Record, Status
 from edsr_cli.report import About, Report, check_path

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePath
 
-from edsr_cli.batch.roots import Root
 from edsr_cli.errors import UsageError
 from edsr_cli.files.walk import Listing
+from edsr_cli.folders.roots import Root
 from edsr_cli.images import READ_SUFFIXES, OutputFormat
 from edsr_cli.jobs.naming import identity
 from edsr_cli.jobs.task import Task

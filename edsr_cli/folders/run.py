@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from edsr_cli.batch.ledger import FolderLedger
-from edsr_cli.batch.recipe import Recipe
-from edsr_cli.batch.scanning import BatchTask, Ignored, Item, Passed, Source, Unlisted
-from edsr_cli.batch.summary import Summary
 from edsr_cli.errors import Kind
 from edsr_cli.files.names import display_name
 from edsr_cli.files.reasons import kind_of
+from edsr_cli.folders.ledger import FolderLedger
+from edsr_cli.folders.recipe import Recipe
+from edsr_cli.folders.scanning import BatchTask, Ignored, Item, Passed, Source, Unlisted
+from edsr_cli.folders.summary import Summary
 from edsr_cli.jobs.executors import Executor, Serial
 from edsr_cli.jobs.flow import start_thread
 from edsr_cli.jobs.record import ENDING, Record, Status

@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from edsr_cli.batch.manifest import Made, Manifest
-from edsr_cli.batch.recipe import Recipe
-from edsr_cli.batch.scanning import MANIFEST, BatchTask
 from edsr_cli.errors import EdsrError, Kind, PictureError, UsageError
 from edsr_cli.files.lock import BusyError, Lock
 from edsr_cli.files.names import display_name
 from edsr_cli.files.reasons import kind_of_system_error
 from edsr_cli.files.temporary import remove_abandoned
+from edsr_cli.folders.manifest import Made, Manifest
+from edsr_cli.folders.recipe import Recipe
+from edsr_cli.folders.scanning import MANIFEST, BatchTask
 from edsr_cli.images.source import open_source
 from edsr_cli.jobs.ledger import FileState, Ledger, LedgerError, Verdict, state_of
 from edsr_cli.jobs.record import ENDING, Record, Status

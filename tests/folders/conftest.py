@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.batch.engine import NAMES, Engine, paint_all
+from tests.folders.engine import NAMES, Engine, paint_all
 from tests.jobs.conftest import one_thread as one_thread
 
 

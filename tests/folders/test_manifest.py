@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edsr_cli.batch import manifest as module
-from edsr_cli.batch.manifest import Made, Manifest
 from edsr_cli.files import disk
+from edsr_cli.folders import manifest as module
+from edsr_cli.folders.manifest import Made, Manifest
 from edsr_cli.jobs.ledger import FileState, LedgerError
 
 MADE = Made("a.png", "a.jpg", FileState(5, 10**18), FileState(7, 2 * 10**18), "0123456789abcdef")

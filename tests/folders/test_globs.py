@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edsr_cli.batch.scanning import Choice
 from edsr_cli.errors import UsageError
+from edsr_cli.folders.scanning import Choice
 
 
 def takes(pattern, path):

@@ -9,7 +9,7 @@ from edsr_cli.inference import Upscaler
 from edsr_cli.inference.upscaler import _Work
 from edsr_cli.jobs.threads import Threaded
 from edsr_cli.jobs.worker import Worker
-from tests.batch.engine import (
+from tests.folders.engine import (
     Collect,
     StopAfter,
     contents,

@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from edsr_cli.batch.recipe import Recipe
+from edsr_cli.folders.recipe import Recipe
 
 RECIPE = Recipe(
     model="m", weights="ab" * 32, scale=4, ensemble=False, precision="fp32", format="PNG"

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edsr_cli.batch.scanning import BatchTask, Ignored
 from edsr_cli.errors import Kind
 from edsr_cli.files.names import display_name
+from edsr_cli.folders.scanning import BatchTask, Ignored
 from edsr_cli.images import decode
 from edsr_cli.jobs.record import Status
-from tests.batch.engine import Collect, Engine, contents, is_upscaled
+from tests.folders.engine import Collect, Engine, contents, is_upscaled
 from tests.images import builders
 
 FILES, OF_EACH = 300, 3

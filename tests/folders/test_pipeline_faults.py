@@ -7,17 +7,17 @@ import threading
 import pytest
 
 from edsr_cli import images
-from edsr_cli.batch.ledger import FolderLedger, OutputFolder
-from edsr_cli.batch.manifest import Manifest
 from edsr_cli.errors import DeviceMemoryError, Kind, PictureError, ThreadError, WeightsError
 from edsr_cli.files import atomic
+from edsr_cli.folders.ledger import FolderLedger, OutputFolder
+from edsr_cli.folders.manifest import Manifest
 from edsr_cli.inference import Upscaler
 from edsr_cli.jobs import steps
 from edsr_cli.jobs.ledger import LedgerError
 from edsr_cli.jobs.record import Status
 from edsr_cli.jobs.threads import Limits
 from edsr_cli.jobs.worker import Worker
-from tests.batch.engine import Collect, contents, no_more_than_until_the_stop, whole
+from tests.folders.engine import Collect, contents, no_more_than_until_the_stop, whole
 
 pytestmark = pytest.mark.usefixtures("threads_end")
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edsr_cli.batch.recipe import recipe_of
-from edsr_cli.batch.roots import assign_folders
-from edsr_cli.batch.run import Batch
-from edsr_cli.batch.scanning import Choice, Scanner
+from edsr_cli.folders.recipe import recipe_of
+from edsr_cli.folders.roots import assign_folders
+from edsr_cli.folders.run import Batch
+from edsr_cli.folders.scanning import Choice, Scanner
 from edsr_cli.images import format_for
 from edsr_cli.inference import Upscaler
 from edsr_cli.jobs.record import Record

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edsr_cli.batch.roots import assign_folders
-from edsr_cli.batch.scanning import (
+from edsr_cli.folders.roots import assign_folders
+from edsr_cli.folders.scanning import (
     MANIFEST,
     UNREAD_SUFFIXES,
     BatchTask,

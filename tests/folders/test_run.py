@@ -8,14 +8,14 @@ import pytest
 from PIL import Image
 
 from edsr_cli import images
-from edsr_cli.batch.ledger import OutputFolder
-from edsr_cli.batch.scanning import MANIFEST, Ignored
 from edsr_cli.errors import Kind, UsageError
+from edsr_cli.folders.ledger import OutputFolder
+from edsr_cli.folders.scanning import MANIFEST, Ignored
 from edsr_cli.inference import Upscaler
 from edsr_cli.jobs import steps
 from edsr_cli.jobs.record import Status
 from edsr_cli.jobs.worker import Worker
-from tests.batch.engine import (
+from tests.folders.engine import (
     contents,
     is_upscaled,
     no_work,

@@ -5,9 +5,10 @@ import os
 import pytest
 from PIL import Image
 
-from edsr_cli.batch.scanning import MANIFEST
+from edsr_cli.folders.scanning import MANIFEST
 from edsr_cli.inference import Upscaler
-from tests.batch.engine import (
+from tests.files.leftovers import abandoned
+from tests.folders.engine import (
     Engine,
     is_upscaled,
     no_work,
@@ -15,7 +16,6 @@ from tests.batch.engine import (
     paint_all,
     statuses,
 )
-from tests.files.leftovers import abandoned
 from tests.jobs.nearest import read_back
 
 posix = pytest.mark.skipif(os.name == "nt", reason="about files of POSIX")

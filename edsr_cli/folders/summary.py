@@ -5,8 +5,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from edsr_cli.batch.scanning import Ignored
 from edsr_cli.errors import Kind
+from edsr_cli.folders.scanning import Ignored
 from edsr_cli.jobs.executors import Load
 from edsr_cli.jobs.record import Record, Status
 

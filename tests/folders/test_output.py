@@ -4,10 +4,10 @@ import sys
 
 import pytest
 
-from edsr_cli.batch.ledger import LOCK, OutputFolder, state_of
-from edsr_cli.batch.manifest import FileState
-from edsr_cli.batch.scanning import MANIFEST
 from edsr_cli.errors import EdsrError, PictureError, UsageError
+from edsr_cli.folders.ledger import LOCK, OutputFolder, state_of
+from edsr_cli.folders.manifest import FileState
+from edsr_cli.folders.scanning import MANIFEST
 from tests.files.leftovers import abandoned
 
 posix = pytest.mark.skipif(os.name == "nt", reason="about folders of POSIX")
@@ -31,7 +31,7 @@ def test_a_reader_makes_nothing(tmp_path):
 HOLD = """
 import sys
 from pathlib import Path
-from edsr_cli.batch.ledger import OutputFolder
+from edsr_cli.folders.ledger import OutputFolder
 folder = OutputFolder(Path(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.read()

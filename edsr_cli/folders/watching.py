@@ -16,8 +16,8 @@ from pathlib import Path
 from watchfiles import watch
 from watchfiles.main import FileChange
 
-from edsr_cli.batch.roots import Root
-from edsr_cli.batch.scanning import BatchTask, Item, Scanner, Source, Unlisted
+from edsr_cli.folders.roots import Root
+from edsr_cli.folders.scanning import BatchTask, Item, Scanner, Source, Unlisted
 
 logger = logging.getLogger(__name__)
 

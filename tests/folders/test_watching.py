@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from edsr_cli.batch import watching
-from edsr_cli.batch.roots import assign_folders
-from edsr_cli.batch.scanning import BatchTask, Choice, Scanner, Unlisted
-from edsr_cli.batch.watching import Watcher
+from edsr_cli.folders import watching
+from edsr_cli.folders.roots import assign_folders
+from edsr_cli.folders.scanning import BatchTask, Choice, Scanner, Unlisted
+from edsr_cli.folders.watching import Watcher
 from edsr_cli.images import format_for
 
 SETTLE = 0.25

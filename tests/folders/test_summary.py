@@ -3,10 +3,10 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
-from edsr_cli.batch import summary as module
-from edsr_cli.batch.scanning import Ignored
-from edsr_cli.batch.summary import Summary
 from edsr_cli.errors import Kind
+from edsr_cli.folders import summary as module
+from edsr_cli.folders.scanning import Ignored
+from edsr_cli.folders.summary import Summary
 from edsr_cli.jobs.executors import Load
 from edsr_cli.jobs.record import Record, Status
 

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from edsr_cli.batch.roots import assign_folders
 from edsr_cli.errors import UsageError
+from edsr_cli.folders.roots import assign_folders
 
 
 @pytest.fixture(autouse=True)

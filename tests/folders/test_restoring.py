@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from edsr_cli.restoration.choice import THRESHOLDS
-from tests.batch.engine import Engine, statuses
+from tests.folders.engine import Engine, statuses
 from tests.jobs.nearest import read_back, repeated
 from tests.restoration.brightening import ADDED, restoring_upscaler
 from tests.restoration.pictures import saved, scene

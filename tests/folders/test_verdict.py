@@ -7,9 +7,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from edsr_cli.batch.ledger import Wanted, judge
-from edsr_cli.batch.manifest import Made
 from edsr_cli.errors import Kind
+from edsr_cli.folders.ledger import Wanted, judge
+from edsr_cli.folders.manifest import Made
 from edsr_cli.jobs.ledger import FileState, Verdict
 
 SECOND = 10**9

@@ -11,7 +11,7 @@ from edsr_cli.jobs import threads as module
 from edsr_cli.jobs.flow import Room
 from edsr_cli.jobs.threads import Limits
 from edsr_cli.jobs.worker import Worker
-from tests.batch.engine import LIMITS, Collect, Engine, StopAfter, paint, whole
+from tests.folders.engine import LIMITS, Collect, Engine, StopAfter, paint, whole
 
 pytestmark = pytest.mark.usefixtures("threads_end")
 
