@@ -1,5 +1,7 @@
 """A model becomes an upscaler: weights, restoring network, device and number format."""
 
+from collections.abc import Sequence
+
 from edsr_cli.api.fetching import finder
 from edsr_cli.checkpoints import loader
 from edsr_cli.checkpoints.convention import Stated
@@ -19,17 +21,19 @@ def warm_up() -> None:
     import edsr_cli.inference.engines.torch.assembly  # noqa: F401
 
 
-def worker_spec(options: Outputs, *devices: str) -> WorkerSpec:
-    """What does the work on files, with an upscaler on each device."""
+def worker_spec(options: Outputs, devices: Sequence[str]) -> WorkerSpec:
+    """What workers for files are made from."""
     return WorkerSpec(
         model=options.model,
         scale=options.scale,
-        devices=devices,
+        devices=tuple(devices),
         precision=options.precision,
         max_memory=options.max_memory,
         threads=options.threads,
         restore=options.restore,
-        stated=_stated(options),
+        stated=Stated(
+            options.layout, options.value_range, options.mean_shift, options.residual_scale
+        ),
         options=Options(
             ensemble=options.ensemble,
             tile=options.tile,
@@ -65,8 +69,8 @@ def open_upscaler(
 def open_network(options: Network, scale: int | None, progress: Progress) -> LoadedNetwork:
     """A model's network, on no device yet. See `open_upscaler`."""
     use_threads(options.threads)
-    find = finder(options.download, progress)
-    return loader.load_network(options.model, scale, _stated(options), find)
+    stated = Stated(options.layout, options.value_range, options.mean_shift, options.residual_scale)
+    return loader.load_network(options.model, scale, stated, finder(options.download, progress))
 
 
 def put_on_device(
@@ -88,7 +92,3 @@ def put_on_device(
         find = finder(options.download, progress)
         restoration = find_restoration(network, options.model, options.restore, find)
     return make_upscaler(network, restoration, device, options.precision, options.max_memory)
-
-
-def _stated(options: Network) -> Stated:
-    return Stated(options.layout, options.value_range, options.mean_shift, options.residual_scale)

@@ -15,7 +15,6 @@ from edsr_cli.progress import Progress, calling
 if TYPE_CHECKING:
     from edsr_cli.jobs.record import Record
     from edsr_cli.jobs.task import Task
-    from edsr_cli.jobs.worker import Worker
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +30,8 @@ def upscale(options: UpscaleOptions) -> "list[Record]":
     Returns:
         What became of each picture: `input`, `output`, `status` ("done", "planned" or "failed"),
         `input_size` and `output_size` (width, height), `seconds`, `plan`, `restore`, `notes`, and
-        `reason` if it failed, which does not end the others; `to_short_dict()` is what
-        `edsr upscale --json` prints.
+        `error` with the reason if it failed, which does not end the others; `to_short_dict()` is
+        what `edsr upscale --json` prints.
 
     Raises:
         UsageError: the request makes no sense; nothing was done.
@@ -41,16 +40,16 @@ def upscale(options: UpscaleOptions) -> "list[Record]":
 
     Example:
         for result in edsr_cli.upscale(["a.jpg", "b.png"], "large/", scale=2, format="webp"):
-            print(result.reason or f"{result.input} -> {result.output}")
+            print(result.error or f"{result.input} -> {result.output}")
     """
     records: list[Record] = []
 
-    def done(record: Record) -> None:
-        records.append(record)
+    def done(record: "Record", format_name: str) -> None:
         if options.each is not None:
             options.each(record)
+        records.append(record)
 
-    prepare(options, select(options), calling(options.progress)).go(done)
+    upscale_files(options, select(options), calling(options.progress), done)
     return records
 
 
@@ -80,64 +79,52 @@ def select(options: UpscaleOptions) -> Selected:
     return Selected(files, refused, own)
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """Pictures that may be upscaled.
+def upscale_files(
+    options: UpscaleOptions,
+    selected: Selected,
+    progress: Progress,
+    done: "Callable[[Record, str], None]",
+) -> None:
+    """Upscale one file after another.
 
-    Attributes:
+    Args:
         options: what was asked for.
-        refused: inputs that are no pictures, with the reason.
-        worker: does the work.
-        tasks: one for each picture.
-        progress: told how it goes on.
-        speed: multiply-adds a second, for a dry run that is to tell the time.
-    """
-
-    options: UpscaleOptions
-    refused: dict[str, EdsrError]
-    worker: "Worker"
-    tasks: "Sequence[Task]"
-    progress: Progress
-    speed: float | None = None
-
-    def go(self, done: "Callable[[Record], None]") -> None:
-        """Do it, or plan it, one picture after the other; `done` gets the record of each."""
-        from edsr_cli.jobs.executors import Serial
-
-        for name, error in self.refused.items():
-            done(self.worker.refused(name, error))
-        numbers = iter(range(1, len(self.tasks) + 1))
-
-        def life(task: "Task") -> "Record":
-            if self.options.dry_run:
-                return self.worker.plan(task, speed=self.speed, forgiving=True)
-            count = f"{next(numbers)} of {len(self.tasks)}: " if len(self.tasks) > 1 else ""
-            with self.progress(f"{count}{task.source_name}", self.worker.scale**2) as report:
-                return self.worker.complete(task, report)
-
-        Serial(life).run(self.tasks, done)
-
-
-def prepare(options: UpscaleOptions, selected: Selected, progress: Progress) -> Prepared:
-    """Load the model, and give every input its output.
+        selected: the inputs.
+        progress: told how each goes on.
+        done: called with what became of each, and with the name of the output format.
 
     Raises:
-        UsageError, WeightsError: see `upscale`.
+        UsageError, WeightsError: before the first is done; see `upscale`.
     """
     from edsr_cli.api.fetching import finder
     from edsr_cli.api.opening import worker_spec
     from edsr_cli.jobs import estimate
+    from edsr_cli.jobs.executors import Serial
     from edsr_cli.jobs.naming import assign_outputs
 
     if selected.own:
         logger.info("%s", _left_out(selected.own))
-    spec = worker_spec(options, options.device)
+    spec = worker_spec(options, [options.device])
     networks = spec.load(finder(options.download, progress))
     tasks = assign_outputs(selected.files, options.output, networks[0].scale, options.format)
     _check(options, tasks)
     worker = spec.open(networks)
     speed = estimate.speed(worker.upscalers[0]) if options.dry_run else None
-    return Prepared(options, selected.refused, worker, tasks, progress, speed)
+    begun = 0
+
+    def life(task: "Task") -> "Record":
+        nonlocal begun
+        begun += 1
+        if options.dry_run:
+            return worker.plan(task, speed=speed, forgiving=True)
+        count = f"{begun} of {len(tasks)}: " if len(tasks) > 1 else ""
+        with progress(f"{count}{task.source_name}", worker.scale**2) as report:
+            return worker.complete(task, report)
+
+    format_name = tasks[0].output_format.name  # a run has one
+    for name, error in selected.refused.items():
+        done(worker.refused(name, error), format_name)
+    Serial(life).run(tasks, lambda record: done(record, format_name))
 
 
 def _check(options: UpscaleOptions, tasks: "Sequence[Task]") -> None:

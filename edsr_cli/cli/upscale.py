@@ -39,7 +39,7 @@ def upscale(options: UpscaleOptions, results: Results) -> None:
     terminal = Terminal.with_flags(results.quiet, results.verbose)
     with terminal.starting():
         with interruption.held():
-            from edsr_cli.api.upscale import prepare, select
+            from edsr_cli.api.upscale import select, upscale_files
         selected = select(options)
         with interruption.held():
             from edsr_cli.api.opening import warm_up
@@ -49,33 +49,30 @@ def upscale(options: UpscaleOptions, results: Results) -> None:
             if not options.dry_run:
                 warm_up()
 
-    records: list[Record] = []
+    ended: list[Record] = []
     lines = JsonLines(terminal)
+
+    def done(record: "Record", format_name: str) -> None:
+        ended.append(record)
+        planned = record.status == "planned"
+        _report(terminal, record, f"; {estimate.in_words(record, format_name)}" if planned else "")
+        if results.json:
+            lines.write(record.to_short_dict())
+        interruption.check()
+
     with terminal.log():
         if results.json and _to_stdout(options):
             raise UsageError(
                 "--json and the picture cannot both go to standard output.", "Give a file with -o."
             )
-        prepared = prepare(options, selected, interruption.heeding(terminal.progress))
-
-        def done(record: "Record") -> None:
-            records.append(record)
-            plan = ""
-            if record.status == "planned":  # a run has one format
-                plan = f"; {estimate.in_words(record, prepared.tasks[0].output_format.name)}"
-            _report(terminal, record, plan)
-            if results.json:
-                lines.write(record.to_short_dict())
-            interruption.check()
-
-        prepared.go(done)
-        failed = sum(record.status == "failed" for record in records)
-        times = [record.plan["seconds"] for record in records if "seconds" in record.plan]
+        upscale_files(options, selected, interruption.heeding(terminal.progress), done)
+        failed = sum(record.error is not None for record in ended)
+        times = [record.plan["seconds"] for record in ended if "seconds" in record.plan]
         if len(times) > 1:
             terminal.note(estimate.in_all(sum(times)))
-        if failed and len(records) > 1:
-            terminal.error(f"{failed} of {len(records)} pictures failed.")
-    code = exit_code(records)
+        if failed and len(ended) > 1:
+            terminal.error(f"{failed} of {len(ended)} pictures failed.")
+    code = exit_code(ended)
     raise typer.Exit(ExitCode.SOME_FAILED if lines.failed and code == ExitCode.DONE else code)
 
 
@@ -88,8 +85,8 @@ def _to_stdout(options: UpscaleOptions) -> bool:
 def _report(terminal: Terminal, record: "Record", estimates: str = "") -> None:
     for remark in record.notes:
         terminal.note(f"{record.input}: {remark}")
-    if record.status == "failed":
-        terminal.error(record.reason or "")
+    if record.error is not None:
+        terminal.error(record.error)
         return
     if record.restore is not None:
         say = (

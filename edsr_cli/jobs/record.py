@@ -102,6 +102,11 @@ class Record:
         """Pixels of the output; 0 if there is none."""
         return self.output_size[0] * self.output_size[1] if self.output_size else 0
 
+    @property
+    def error(self) -> str | None:
+        """What went wrong and what to do about it, if it failed."""
+        return self.reason if self.status is Status.FAILED else None
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values for `edsr batch`, with the plan only where it was planned."""
         values = asdict(self)
@@ -114,8 +119,7 @@ class Record:
     def to_short_dict(self) -> dict[str, Any]:
         """JSON-ready values for `edsr upscale`."""
         values = {name: getattr(self, name) for name in _OF_ONE_FILE}
-        error = self.reason if self.status is Status.FAILED else None
-        return values | {"seconds": round(self.seconds, 3), "error": error}
+        return values | {"seconds": round(self.seconds, 3), "error": self.error}
 
 
 def exit_code(records: Iterable[Record]) -> ExitCode:

@@ -60,7 +60,7 @@ def test_upscale(upscale, photo, model):
         progress=lambda *what: told.append(what),
     )
     assert results == seen and [result.status for result in results] == ["done", "failed"]
-    made = [without_times(json.loads(json.dumps(result.to_dict()))) for result in results]
+    made = [without_times(json.loads(json.dumps(result.to_short_dict()))) for result in results]
     wanted = [without_times(record) for record in records(run)]
     assert [m | {"output": ""} for m in made] == [w | {"output": ""} for w in wanted]
     assert Path("python/photo_x4.png").read_bytes() == Path("command/photo_x4.png").read_bytes()
