@@ -20,7 +20,7 @@ from edsr_cli.checkpoints import registry
 
 FIND_AND_CHECK = """
 from edsr_cli.checkpoints import registry
-from edsr_cli.checkpoints.bundled import bundled_file, weights_folder
+from edsr_cli.checkpoints.registry import bundled_file, weights_folder
 for row in registry.rows():
     if source := row.bundled:
         print(bundled_file(source.file, source.size, source.sha256).name)

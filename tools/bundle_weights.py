@@ -4,7 +4,7 @@ r"""Make a bundled weight file from that of a training.
         --name edsr-photo --licence CC0-1.0 --origin "Trained by ..."
 
 The input is any file that `edsr upscale -m` takes. The output is in the canonical format with
-kernels in fp16; see `edsr_cli.checkpoints.canonical`. Metadata that the input has, such as the
+kernels in fp16; see `edsr_cli.checkpoints.checkpoint`. Metadata that the input has, such as the
 recipe of a training, are kept. What is printed belongs into weights/registry.toml and
 weights/README.md.
 """
@@ -17,10 +17,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import DTypeLike
 
-from edsr_cli.checkpoints.canonical import REQUIRED_METADATA, read_canonical, save_canonical
-from edsr_cli.checkpoints.loader import NOTHING_STATED
+from edsr_cli.checkpoints.checkpoint import REQUIRED_METADATA, read_canonical, save_canonical
+from edsr_cli.checkpoints.convention import NOTHING_STATED, Stated
 from edsr_cli.checkpoints.reader import read_checkpoint
-from edsr_cli.checkpoints.stated import Stated
 from edsr_cli.errors import EdsrError
 
 
@@ -73,9 +72,7 @@ def convert(
         EdsrError: the source cannot be used, or the destination not be written.
         ValueError: name, licence or origin are missing.
     """
-    checkpoint = read_checkpoint(
-        source, stated.layout, stated.value_range, stated.mean_shift, stated.residual_scale
-    )
+    checkpoint = read_checkpoint(source, stated)
     # Those of another layout say how it was read, which is no longer of interest.
     own = checkpoint.metadata if checkpoint.metadata.get("name") else {}
     strings = own | metadata

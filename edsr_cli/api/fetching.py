@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from edsr_cli.checkpoints import store
-from edsr_cli.checkpoints.model_row import ModelRow, Source
+from edsr_cli.checkpoints.registry import ModelRow, Source
 from edsr_cli.progress import Progress, Report, Unit
 from edsr_cli.text import one_line
 

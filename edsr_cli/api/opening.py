@@ -2,13 +2,18 @@
 
 from edsr_cli.api.fetching import finder
 from edsr_cli.checkpoints import loader
+from edsr_cli.checkpoints.convention import Stated
 from edsr_cli.checkpoints.loader import LoadedNetwork
-from edsr_cli.checkpoints.stated import Stated
 from edsr_cli.inference import Upscaler
 from edsr_cli.inference.processors import use_threads
 from edsr_cli.options.pictures import Network
 from edsr_cli.progress import Progress
 from edsr_cli.restoration.networks import find_restoration, make_upscaler
+
+
+def warm_up() -> None:
+    """Import what an engine computes with: it takes a while, and must not be interrupted."""
+    import edsr_cli.inference.engines.torch.assembly  # noqa: F401
 
 
 def open_upscaler(

@@ -1,20 +1,43 @@
-"""Hyper-parameters and tensors as read from a file, and what makes them right."""
+"""A network's hyper-parameters and weights, and the project's own file of them.
+
+The file, called canonical, is a safetensors file (no code can be in it) which says by itself what
+it holds. It has the official keys, is made for RGB in 0..255, has the mean tensors, and the
+residual scale folded in. Tensors are in fp32; or kernels are in fp16, which halves the file, and
+biases and means, which are few and large, still in fp32. Whatever they are stored in, they are read
+as fp32. Its metadata are strings:
+
+    format_version  "1"
+    config          `NetworkConfig.to_dict` as JSON, with residual_scale 1
+    name            what the model is called
+    licence         SPDX identifier, or "none stated"
+    origin          who made the weights, in one sentence
+
+and any others that whoever wrote it wants to keep.
+"""
 
 import hashlib
-import stat
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import safetensors.numpy
+from numpy.typing import DTypeLike, NDArray
 
+from edsr_cli.checkpoints.files import read_safetensors
 from edsr_cli.errors import WeightsError
+from edsr_cli.files.atomic import atomic_write
 from edsr_cli.model.config import NetworkConfig
 
 Weights = Mapping[str, NDArray[Any]]
 """Arrays under the keys of a state dict."""
+
+FORMAT_VERSION = "1"
+REQUIRED_METADATA = ("name", "licence", "origin")
+KERNEL_TYPES = (np.dtype(np.float32), np.dtype(np.float16))
+_OWN_METADATA = ("format_version", "config")
 
 
 @dataclass(frozen=True)
@@ -44,6 +67,51 @@ def weights_digest(*checkpoints: Checkpoint) -> str:
             digest.update(f"{name} torch.{tensor.dtype} {tensor.shape}\n".encode())
             digest.update(tensor.tobytes())
     return digest.hexdigest()
+
+
+def mixed(plain: Checkpoint, restoring: Checkpoint, strength: float) -> Checkpoint:
+    """The network at a place between two, its weights interpolated tensor by tensor.
+
+    Networks that were trained on from one another stay close enough for that: every network on the
+    line between them works, and is of the same cost (Wang et al. 2018, arXiv 1809.00219, section
+    3.4).
+
+    Args:
+        plain, restoring: networks of the same hyper-parameters, the latter trained on from the
+            former.
+        strength: 0 for `plain`, 1 for `restoring`, in between a network of its own.
+
+    Returns:
+        A network without metadata; `plain` or `restoring` itself at the ends.
+
+    Raises:
+        ValueError: the networks differ in more than their weights, or the strength is not in 0..1.
+    """
+    if not 0 <= strength <= 1:
+        raise ValueError(f"the strength must be from 0 to 1, not {strength}")
+    if plain.config != restoring.config:
+        raise ValueError(f"{plain.config} and {restoring.config} cannot be mixed")
+    if strength in (0, 1):
+        return restoring if strength else plain
+    tensors = {
+        key: _between(each, restoring.tensors[key], strength) for key, each in plain.tensors.items()
+    }
+    return Checkpoint(plain.config, tensors)
+
+
+def _between(
+    start: NDArray[np.float32], end: NDArray[np.float32], strength: float
+) -> NDArray[np.float32]:
+    """The interpolated weights, counted from the nearer end.
+
+    Rounded as a fused multiply-add rounds, like `torch.lerp`: files that were made with its weights
+    are told from others by a digest.
+    """
+    step = np.float32(strength)
+    if step >= 0.5:
+        start, end, step = end, start, np.float32(1) - step
+    way = (end - start).astype(np.float64)
+    return (start + way * float(step)).astype(np.float32)
 
 
 def fold_residual_scale(
@@ -126,24 +194,131 @@ def _checked(tensor: NDArray[Any], what: str, shape: tuple[int, ...]) -> NDArray
     return tensor
 
 
-def check_readable(path: Path) -> None:
-    """Refuse early what is no file with something in it.
+def save_canonical(
+    path: Path,
+    tensors: Weights,
+    config: NetworkConfig,
+    metadata: Mapping[str, str],
+    dtype: DTypeLike = np.float32,
+) -> None:
+    """Write a canonical file; the same weights and metadata always give the same bytes.
+
+    The file appears under its name only when it is complete; an older one is replaced.
+
+    Args:
+        path: the file to write.
+        tensors: fp32 or fp16 arrays under the official keys, for RGB in 0..255.
+        config: their hyper-parameters. Any residual scale is folded into the tensors.
+        metadata: at least name, licence and origin.
+        dtype: what kernels are stored in, fp32 or fp16.
 
     Raises:
-        WeightsError: the file is missing, is a folder, a pipe or a device, is empty or cannot be
-            read.
+        ValueError: a required metadata string is missing, or one that the format itself sets is
+            given; or `dtype` is another one.
+        WeightsError: the tensors are not those of `config`, one is too large for fp16, or the file
+            cannot be written.
     """
-    if path.is_dir():
-        raise WeightsError(f"{path} is a folder, not a weights file.")
+    missing = [key for key in REQUIRED_METADATA if not metadata.get(key)]
+    if missing or any(key in metadata for key in _OWN_METADATA):
+        raise ValueError(
+            f"metadata must have {', '.join(REQUIRED_METADATA)} and must not have"
+            f" {', '.join(_OWN_METADATA)}, but have {', '.join(metadata) or 'nothing'}"
+        )
+    dtype = np.dtype(dtype)
+    if dtype not in KERNEL_TYPES:
+        raise ValueError(f"kernels are stored in fp32 or fp16, not in {dtype}")
+    folded, config = fold_residual_scale(checked_tensors(tensors, config, path), config)
+    stored = {
+        key: _stored(tensor, dtype, f"{path}: tensor {key!r}") for key, tensor in folded.items()
+    }
+    strings = {
+        **metadata,
+        "format_version": FORMAT_VERSION,
+        "config": json.dumps(config.to_dict(), sort_keys=True),
+    }
+    content = _with_sorted_metadata(safetensors.numpy.save(stored, metadata=strings))
+    with atomic_write(path, overwrite=True, error=WeightsError) as file:
+        file.write(content)
+
+
+def is_canonical(metadata: Mapping[str, str]) -> bool:
+    """Whether a safetensors file with these metadata says that it is a canonical one."""
+    return all(key in metadata for key in _OWN_METADATA)
+
+
+def read_canonical(path: Path) -> Checkpoint:
+    """Read and check a canonical file.
+
+    Returns:
+        The checkpoint; its metadata are the file's strings without format_version and config.
+
+    Raises:
+        WeightsError: the file is missing, damaged or of another kind, or its tensors are not
+            exactly those of the network that it names.
+    """
+    return checked_canonical(*read_safetensors(path), path)
+
+
+def checked_canonical(tensors: Weights, metadata: Mapping[str, str], path: Path) -> Checkpoint:
+    """`read_canonical` for a file that has been read.
+
+    Args:
+        tensors, metadata: what `read_safetensors` gave.
+        path: the file, for messages.
+    """
+    strings = dict(metadata)
+    version = strings.pop("format_version", None)
+    if version != FORMAT_VERSION:
+        raise WeightsError(
+            f"{path} is a safetensors file, but not one of edsr's"
+            + (f" in format {FORMAT_VERSION} (it is in {version!r})." if version else ".")
+        )
+    for key in REQUIRED_METADATA:
+        if not strings.get(key):
+            raise WeightsError(f"its metadata have no {key!r}.", about=path)
+    config = _config(strings.pop("config", ""), path)
+    return Checkpoint(config, checked_tensors(tensors, config, path), strings)
+
+
+def _stored(tensor: NDArray[Any], dtype: np.dtype[Any], what: str) -> NDArray[Any]:
+    """A tensor in the type that it is stored in."""
+    if tensor.ndim == 1:  # a bias or a mean: 114.4 in fp16 would be 0.03 levels off
+        return tensor
+    with np.errstate(over="ignore"):
+        stored = tensor.astype(dtype)
+    if not np.isfinite(stored).all():
+        raise WeightsError(
+            f"{what} has values beyond the {np.finfo(dtype).max:.0f} of fp16.",
+            "Store it in fp32.",
+        )
+    return stored
+
+
+def _config(text: str, path: Path) -> NetworkConfig:
+    """The hyper-parameters in a file's metadata."""
     try:
-        # Opening a pipe would wait for somebody who writes to it, and a device may never end.
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise WeightsError(f"{path} is a pipe or a device, not a weights file.")
-        with path.open("rb") as file:
-            if not file.read(1):
-                raise WeightsError(f"{path} is empty.")
-    except FileNotFoundError as error:
-        raise WeightsError("there is no such file.", about=path) from error
-    except (OSError, ValueError) as error:  # ValueError: no file can have this name
-        reason = getattr(error, "strerror", None) or error
-        raise WeightsError(f"{path} cannot be read: {reason}.") from error
+        config = NetworkConfig.from_dict(json.loads(text))
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+        raise WeightsError(f"its metadata describe no network ({error}).", about=path) from error
+    if config.residual_scale != 1.0:
+        raise WeightsError(
+            f"its metadata give residual_scale {config.residual_scale}, which should be"
+            " folded into the tensors.",
+            about=path,
+        )
+    return config
+
+
+def _with_sorted_metadata(content: bytes) -> bytes:
+    """A safetensors file with its metadata in order.
+
+    The library writes them in an order that changes from run to run, and so would the digest.
+    The file starts with the header's length as 8 bytes, then comes the header, a JSON object padded
+    with spaces; the tensors' offsets count from the header's end.
+    """
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + content[8 + length :]

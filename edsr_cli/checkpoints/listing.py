@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from edsr_cli.checkpoints import registry
-from edsr_cli.checkpoints.model_row import ModelRow, Psnr
-from edsr_cli.checkpoints.store.cached import seems_cached
+from edsr_cli.checkpoints.registry import ModelRow, Psnr
+from edsr_cli.checkpoints.store.cache import seems_cached
 
 BEGIN, END = "<!-- models-table -->", "<!-- /models-table -->"
 """What the table stands between in a Markdown file."""
@@ -127,19 +127,6 @@ def markdown_table() -> str:
         cells = (f"`{each.name}`", each.scales, size, each.licence, each.psnr, each.origin)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join((BEGIN, *lines, END))
-
-
-def with_table(text: str) -> str:
-    """A Markdown file's text with the table between its markers brought up to date.
-
-    Raises:
-        ValueError: the markers are not both there, once and in order.
-    """
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end) or BEGIN in rest or END in after:
-        raise ValueError(f"the markers {BEGIN} and {END} must each be there once")
-    return before + markdown_table() + after
 
 
 def _here(row: ModelRow, folder: Path | None) -> str:

@@ -8,20 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edsr_cli.checkpoints import registry, store
-from edsr_cli.checkpoints.canonical import read_canonical
-from edsr_cli.checkpoints.checkpoint import Checkpoint
+from edsr_cli.checkpoints.checkpoint import Checkpoint, read_canonical
+from edsr_cli.checkpoints.convention import NOTHING_STATED, Stated
+from edsr_cli.checkpoints.files import SUFFIXES
 from edsr_cli.checkpoints.reader import read_checkpoint
-from edsr_cli.checkpoints.stated import Stated
-from edsr_cli.checkpoints.tensor_file import SUFFIXES
 from edsr_cli.errors import UsageError, WeightsError
 from edsr_cli.model.config import NetworkConfig
 
 if TYPE_CHECKING:
     from edsr_cli.model.networks import EDSR, MDSR
-
-__all__ = ["LoadedNetwork", "load_network", "read_checkpoint"]
-
-NOTHING_STATED = Stated()
 
 
 @dataclass(frozen=True)
@@ -110,9 +105,7 @@ def _read_path(model: str | os.PathLike[str], stated: Stated) -> Checkpoint:
             f"There is no model and no file {os.fspath(model)!r}.",
             registry.alternatives(str(path)),
         )
-    return read_checkpoint(
-        path, stated.layout, stated.value_range, stated.mean_shift, stated.residual_scale
-    )
+    return read_checkpoint(path, stated)
 
 
 def _read_named(

@@ -5,15 +5,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edsr_cli.checkpoints import layouts
-from edsr_cli.checkpoints.canonical import checked_canonical, is_canonical, read_canonical
-from edsr_cli.checkpoints.checkpoint import Checkpoint, Weights, take_tensors
-from edsr_cli.checkpoints.convention import Convention, to_canonical
-from edsr_cli.checkpoints.foreign import foreign_network
-from edsr_cli.checkpoints.hyperparameters import infer_config
-from edsr_cli.checkpoints.layouts import MEAN_KEYS, Layout
-from edsr_cli.checkpoints.model_row import CANONICAL
-from edsr_cli.checkpoints.stated import Stated, agreeing_with_mean
-from edsr_cli.checkpoints.tensor_file import read_tensor_file
+from edsr_cli.checkpoints.checkpoint import (
+    Checkpoint,
+    Weights,
+    checked_canonical,
+    is_canonical,
+    read_canonical,
+    take_tensors,
+)
+from edsr_cli.checkpoints.convention import (
+    NOTHING_STATED,
+    Convention,
+    Stated,
+    agreeing_with_mean,
+    to_canonical,
+)
+from edsr_cli.checkpoints.files import foreign_network, read_tensor_file
+from edsr_cli.checkpoints.layouts import CANONICAL, MEAN_KEYS, Layout, infer_config
 from edsr_cli.errors import WeightsError
 
 logger = logging.getLogger(__name__)
@@ -21,23 +29,17 @@ logger = logging.getLogger(__name__)
 
 def read_checkpoint(
     path: Path,
-    layout: str | None = None,
-    value_range: float | None = None,
-    mean_shift: bool | None = None,
-    residual_scale: float | None = None,
+    stated: Stated = NOTHING_STATED,
 ) -> Checkpoint:
     """Read a weight file and bring it to the canonical form.
 
-    The layout is told by the keys. What weights were trained with is what is stated here, else what
-    is the same in all files of the layout, else it is found by trying, see
+    The layout is told by the keys. What weights were trained with is what is stated, else what is
+    the same in all files of the layout, else it is found by trying, see
     `edsr_cli.checkpoints.probe`.
 
     Args:
         path: a file of torch.save, or a safetensors file.
-        layout: the name of its layout, "canonical" for a file of the project's own.
-        value_range: full range of the values that its weights expect, 255 or 1.
-        mean_shift: whether they expect the mean colour to be subtracted.
-        residual_scale: the factor on residual branches that they expect.
+        stated: what is known of it.
 
     Returns:
         The checkpoint, for values in 0..255, with mean tensors and residual scale 1. Its metadata
@@ -46,14 +48,12 @@ def read_checkpoint(
     Raises:
         WeightsError: the file is missing, damaged, of a kind that cannot be used, does not have
             exactly the tensors of a network, or nothing tells what they were trained with.
-        UsageError: what is stated makes no sense.
     """
-    stated = Stated(layout, value_range, mean_shift, residual_scale)
-    if layout == CANONICAL:
+    if stated.layout == CANONICAL:
         return read_canonical(path)
     tensors, metadata = read_tensor_file(path)
     if is_canonical(metadata):
-        if stated != Stated():
+        if stated != NOTHING_STATED:
             raise WeightsError(
                 f"{path} is a file of edsr, which says by itself what it holds.",
                 "Leave out the layout and all that goes with it.",

@@ -49,7 +49,11 @@ def batch(options: BatchOptions, results: Results) -> None:
     terminal = Terminal.with_flags(results.quiet, results.verbose)
     with terminal.starting(), interruption.held():
         from edsr_cli.api.batch import prepare
+        from edsr_cli.api.opening import warm_up
         from edsr_cli.jobs import estimate
+
+        if not options.dry_run:
+            warm_up()
 
     with terminal.log():
         prepared = prepare(options, terminal.progress)

@@ -51,9 +51,11 @@ def evaluate(options: EvaluateOptions, results: Scores) -> None:
 
     with terminal.starting(), interruption.held():
         from edsr_cli.api.evaluate import evaluating
+        from edsr_cli.api.opening import warm_up
         from edsr_cli.evaluation.summary import Summary
         from edsr_cli.evaluation.table import make_table
 
+        warm_up()
     codes = set()
     with terminal.log():
         for outcome in evaluating(options, terminal.progress):

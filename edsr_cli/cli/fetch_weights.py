@@ -16,7 +16,7 @@ from edsr_cli.options.pictures import Scale
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edsr_cli.checkpoints.model_row import ModelRow
+    from edsr_cli.checkpoints.registry import ModelRow
     from edsr_cli.checkpoints.store import Fetched
 
 
@@ -151,7 +151,7 @@ def _verify(
     terminal: Terminal, row: "ModelRow", folder: "Path", named: bool, as_json: bool
 ) -> bool:
     """Check one network's file and say what was found; whether that is as it should be."""
-    from edsr_cli.checkpoints.store.verify import verify_row
+    from edsr_cli.checkpoints.store.local import verify_row
 
     verdict = verify_row(row, folder)
     if verdict.state == "missing" and not named:

@@ -78,7 +78,7 @@ def heeding(progress: Progress) -> Progress:
         name: str, factor: int = 1, unit: Unit = Unit.PIXELS
     ) -> AbstractContextManager[Report]:
         check()
-        return progress(name, factor, unit) if unit is not Unit.PIXELS else progress(name, factor)
+        return progress(name, factor, unit)
 
     return part
 

@@ -44,7 +44,7 @@ def models(options: ModelsOptions) -> None:
 def show(cache_dir: str | None, as_json: bool) -> None:
     """Print the models."""
     from edsr_cli.checkpoints.listing import listing
-    from edsr_cli.checkpoints.store.folder import cache_folder
+    from edsr_cli.checkpoints.store.cache import cache_folder
 
     listed = listing(cache_folder(cache_dir))
     if as_json:

@@ -42,8 +42,12 @@ def upscale(options: UpscaleOptions, results: Results) -> None:
             from edsr_cli.api.upscale import select, upscaling
         selected = select(options)
         with interruption.held():
+            from edsr_cli.api.opening import warm_up
             from edsr_cli.jobs import estimate
             from edsr_cli.jobs.upscale import exit_code
+
+            if not options.dry_run:
+                warm_up()
 
     ended, lines = [], JsonLines(terminal)
     with terminal.log():

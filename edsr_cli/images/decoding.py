@@ -1,20 +1,22 @@
 """Pictures from files, from bytes and from Pillow."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import BinaryIO
 
-from PIL import Image, TiffImagePlugin
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from edsr_cli.files.names import display_name
-from edsr_cli.images.codecs import Opened
+from edsr_cli.images.codecs import Codec, Opened
 from edsr_cli.images.codecs.tiff import decode_frame
-from edsr_cli.images.formats import codec_of, open_file
+from edsr_cli.images.colour import DAMAGED
+from edsr_cli.images.formats import CODECS, NAME_BY_SUFFIX, READ_FORMATS, codec_of
 from edsr_cli.images.guard import check_pixels, guarded
 from edsr_cli.images.picture import DEFAULT_MAX_PIXELS, Picture, PictureInfo
-from edsr_cli.images.source import open_source
+from edsr_cli.images.source import not_a_picture, open_source
 
 
 class OpenPicture:
@@ -63,7 +65,7 @@ def open_picture(
     suffix = source.suffix.lower() if isinstance(source, Path) else ""
     with open_source(source, name) as file:
         with guarded(name, max_pixels):
-            opened = open_file(file, suffix, name, max_pixels)
+            opened = _open(file, suffix, name, max_pixels)
         yield OpenPicture(opened, name, max_pixels)
 
 
@@ -109,3 +111,100 @@ def from_pil(image: Image.Image, keep_alpha: bool = False) -> Picture:
         # A TIFF forgets its orientation when it is loaded, because it is turned then.
         picture = codec.to_picture(image, codec.orientation(image), 16, name, None, keep_alpha)
         return replace(picture, compression=codec.stated_compression(image, None))
+
+
+def _open(file: BinaryIO, suffix: str, name: str, max_pixels: int) -> Opened:
+    """Read the header of a file, by what is in it; see `open_picture`.
+
+    Args:
+        file: the file, seekable.
+        suffix: the ending of its name, lower case, for formats that only that tells; or empty.
+        name: what to call it in messages.
+        max_pixels: the largest width times height that is accepted.
+
+    Raises:
+        PictureError: it is no picture, or is too large.
+        Exception: any, where it is damaged.
+    """
+    file.seek(0)
+    start = file.read(4)
+    file.seek(0)
+    for codec in CODECS:
+        if start in codec.magic:
+            return codec.open(file, name, max_pixels)
+    own = {name for codec in CODECS if codec.magic for name in codec.names}
+    named = (*READ_FORMATS, NAME_BY_SUFFIX.get(suffix))
+    formats = [form for form in named if form and form not in own]
+
+    def opened() -> Image.Image:
+        try:
+            image = Image.open(file, formats=formats)
+        except UnidentifiedImageError as error:
+            raise not_a_picture(file, name) from error
+        check_pixels(name, *image.size, max_pixels)
+        return image
+
+    image = opened()
+    return _PillowPicture(codec_of(image), image, opened, file, name)
+
+
+class _PillowPicture:
+    """A picture that Pillow decodes, and its codec explains.
+
+    Args:
+        codec: its codec.
+        image: the picture, opened.
+        again: opens it anew.
+        file, name: its file, and what to call it in messages.
+    """
+
+    def __init__(
+        self,
+        codec: Codec,
+        image: Image.Image,
+        again: Callable[[], Image.Image],
+        file: BinaryIO,
+        name: str,
+    ) -> None:
+        self._codec, self._image, self._again = codec, image, again
+        self._file, self._name, self._counted = file, name, False
+
+    def info(self) -> PictureInfo:
+        """What the header says."""
+        codec, image = self._codec, self._image
+        width, height = image.size
+        if codec.orientation(image, self._file) >= 5:
+            width, height = height, width
+        bits = codec.bits(image, self._file)
+        self._counted = True
+        return PictureInfo(
+            width, height, image.mode, image.format or "", bits, _count_frames(image)
+        )
+
+    def read(self, keep_alpha: bool) -> Picture:
+        """The picture; of an animation or a document, the first frame."""
+        if self._counted:  # which a damaged frame may have spoilt it for
+            self._image = self._again()
+        codec, image, file = self._codec, self._image, self._file
+        orientation = codec.orientation(image, file)
+        bits = codec.bits(image, file)
+        compression = codec.stated_compression(image, file)
+        picture = codec.to_picture(image, orientation, bits, self._name, file, keep_alpha)
+        notes = list(picture.notes)
+        height, width = picture.window.shape[:2]
+        if codec.is_damaged(file, width * height):
+            notes.insert(0, DAMAGED)
+        # Counted last, when the pixels are ours: a frame that is damaged must not spoil the first.
+        self._counted = True
+        frames = _count_frames(image)
+        if frames > 1:
+            notes.append(f"only the first of {frames} frames or pages is used")
+        return replace(picture, notes=tuple(notes), compression=compression)
+
+
+def _count_frames(image: Image.Image) -> int:
+    """Number of frames or pages; 1 where counting meets damage."""
+    try:
+        return max(1, int(getattr(image, "n_frames", 1)))
+    except Exception:  # any, as in decoding; the first frame is not concerned
+        return 1

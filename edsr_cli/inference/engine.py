@@ -91,7 +91,7 @@ class Compiled(Protocol):
     """A network on a device; for any number of threads. Weights are there once."""
 
     def stream(
-        self, wanted: Region, dtype: np.dtype[Any], most_rows: int, sideways: bool
+        self, wanted: Region, dtype: np.dtype[Any], most_rows: int, *, sideways: bool
     ) -> Streamed:
         """Begin with a picture, or a part of one.
 
@@ -151,6 +151,7 @@ class Engine(Protocol):
         scale: int,
         device: Device,
         precision: Precision,
+        *,
         ensemble: bool,
         transposed: bool,
     ) -> Compiled:

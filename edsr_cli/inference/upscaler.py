@@ -205,13 +205,15 @@ class Upscaler:
         height, width, _ = source.shape
         wanted = np.dtype(dtype or source.dtype)
         output = empty_pixels(height * self.scale, width * self.scale, wanted)
-        outcome = self.upscale_into(source, ArrayWindow(output), ensemble, tile, progress)
+        target = ArrayWindow(output)
+        outcome = self.upscale_into(source, target, ensemble=ensemble, tile=tile, progress=progress)
         return Upscaled(outcome.plan, outcome.precision, output)
 
     def upscale_into(
         self,
         source: Readable,
         target: Writable,
+        *,
         ensemble: bool = False,
         tile: Tile = "auto",
         progress: Progress | None = None,
@@ -265,7 +267,12 @@ class Upscaler:
 
     def _compile(self, precision: Precision, ensemble: bool, transposed: bool) -> Compiled:
         return self.engine.compile(
-            self.weights, self.scale, self.device, precision, ensemble, transposed
+            self.weights,
+            self.scale,
+            self.device,
+            precision,
+            ensemble=ensemble,
+            transposed=transposed,
         )
 
     def _warn_if_slow(self, plan: Plan, tile: Tile) -> None:
@@ -345,7 +352,7 @@ class _Work:
         read = region.grown(plan.footprint.radius, plan.height, plan.width)
         compiled = upscaler.compiled(self.precision, self._ensemble, plan.transposed)
         stream = compiled.stream(
-            region.within(read), self._target.dtype, plan.strip_rows, plan.transposed
+            region.within(read), self._target.dtype, plan.strip_rows, sideways=plan.transposed
         )
         try:
             for top in range(read.top, read.bottom, plan.strip_rows):

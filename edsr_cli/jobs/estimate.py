@@ -1,6 +1,6 @@
 """What a dry run says of time and memory."""
 
-from edsr_cli.checkpoints.store.folder import cache_folder, speeds_file
+from edsr_cli.checkpoints.store.cache import cache_folder, speeds_file
 from edsr_cli.errors import EdsrError, WeightsError
 from edsr_cli.inference import Upscaler
 from edsr_cli.inference.calibration import speed_of
@@ -16,7 +16,7 @@ def speed(upscaler: Upscaler) -> float | None:
         file = None
     try:
         return speed_of(upscaler, file)
-    except EdsrError:
+    except (EdsrError, ImportError):  # of an engine that is not there; a plan needs none
         return None
 
 

@@ -37,9 +37,12 @@ class MeanShift(nn.Conv2d):
     def __init__(self, sign: int) -> None:
         super().__init__(3, 3, kernel_size=1)
         with torch.no_grad():
-            self.weight.copy_(torch.eye(3).view(3, 3, 1, 1))
+            # By NumPy: on the device "meta", for which networks are built where weights come from a
+            # file, torch would load its compiler for such arithmetic, which takes seconds.
+            mean = sign * RGB_RANGE * np.asarray(RGB_MEAN, np.float32)
+            self.weight.copy_(torch.from_numpy(np.eye(3, dtype=np.float32)[..., None, None]))
             assert self.bias is not None
-            self.bias.copy_(sign * RGB_RANGE * torch.tensor(RGB_MEAN))
+            self.bias.copy_(torch.from_numpy(mean))
         self.requires_grad_(False)
 
     def forward(self, x: Tensor) -> Tensor:

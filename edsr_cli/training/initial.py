@@ -125,7 +125,7 @@ def balanced(network: EDSR | MDSR) -> dict[str, torch.Tensor]:
         A state dict that gives the output of the network's own.
     """
     state = network.state_dict()
-    last = "tail.1.weight" if isinstance(network, EDSR) else "tail.0.weight"
+    last = f"{network.config.last_convolution}.weight"
     ratio = _relative_size(state[last]) / _relative_size(state["head.0.weight"])
     factor = 2.0 ** round(math.log2(ratio) / 2)
     if max(factor, 1 / factor) < _LEAST_IMBALANCE:

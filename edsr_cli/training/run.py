@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from edsr_cli.checkpoints.canonical import save_canonical
+from edsr_cli.checkpoints.checkpoint import save_canonical
 from edsr_cli.errors import DeviceMemoryError, EdsrError, UsageError, WeightsError
 from edsr_cli.files.atomic import atomic_write
 from edsr_cli.files.lock import BusyError, Lock

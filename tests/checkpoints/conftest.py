@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from edsr_cli.checkpoints.canonical import save_canonical
+from edsr_cli.checkpoints.checkpoint import save_canonical
 from edsr_cli.model.config import NetworkConfig
 from edsr_cli.model.networks import build, tensors_of
 

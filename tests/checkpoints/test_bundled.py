@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edsr_cli.checkpoints.bundled import bundled_file, weights_folder
+from edsr_cli.checkpoints.registry import bundled_file, weights_folder
 from edsr_cli.errors import ExitCode, WeightsError
 
 

@@ -7,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
-from edsr_cli.checkpoints.canonical import read_canonical, save_canonical
-from edsr_cli.checkpoints.checkpoint import fold_residual_scale
+from edsr_cli.checkpoints.checkpoint import fold_residual_scale, read_canonical, save_canonical
 from edsr_cli.errors import ExitCode, WeightsError
 from edsr_cli.model.config import NetworkConfig
 from edsr_cli.model.networks import build, tensors_of

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from edsr_cli.checkpoints.checkpoint import (
     Checkpoint,
-    check_readable,
     checked_tensors,
     fold_residual_scale,
     weights_digest,
 )
+from edsr_cli.checkpoints.files import check_readable
 from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.errors import WeightsError
 from edsr_cli.model.config import NetworkConfig

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from edsr_cli.checkpoints.foreign import foreign_format, foreign_network
+from edsr_cli.checkpoints.files import foreign_format, foreign_network
 from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.errors import ExitCode, WeightsError
 from tests.checkpoints.published import EDSR_FILES, OfficialMdsr, SuperImageMdsr

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from edsr_cli.checkpoints import layouts
-from edsr_cli.checkpoints.hyperparameters import infer_config
+from edsr_cli.checkpoints.layouts import infer_config
 from edsr_cli.errors import WeightsError
 from edsr_cli.model.config import (
     SCALES,

@@ -2,20 +2,30 @@
 
 After a change of the registry, bring them up to date with:
 
-    python -c "from pathlib import Path; from edsr_cli.checkpoints.listing import with_table
-    for name in ('README.md', 'weights/README.md'):
-        Path(name).write_text(with_table(Path(name).read_text('utf-8')), 'utf-8')"
+    python -m tests.checkpoints.test_listing
 """
 
 import json
+from pathlib import Path
 
 import pytest
 
 from edsr_cli.checkpoints import registry
-from edsr_cli.checkpoints.listing import BEGIN, END, listing, markdown_table, with_table
+from edsr_cli.checkpoints.listing import BEGIN, END, listing, markdown_table
+
+FILES = ("README.md", "weights/README.md")
 
 
-@pytest.mark.parametrize("name", ["README.md", "weights/README.md"])
+def with_table(text: str) -> str:
+    """A Markdown file's text with the table between its markers brought up to date."""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end) or BEGIN in rest or END in after:
+        raise ValueError(f"the markers {BEGIN} and {END} must each be there once")
+    return before + markdown_table() + after
+
+
+@pytest.mark.parametrize("name", FILES)
 def test_the_markdown_files_follow_from_the_registry(repository, name):
     path = repository / name
     if name == "README.md" and not path.exists():
@@ -54,3 +64,8 @@ def test_json_has_all_that_is_known(tmp_path):
     assert mdsr["sources"][0]["sha256_prefix"] == "4a78bedf"
     assert mdsr["sources"][0]["unverified"]
     assert {each["here"] for each in found if each["name"] == "edsr-free"} == {"bundled"}
+
+
+if __name__ == "__main__":
+    for name in map(Path, FILES):
+        name.write_text(with_table(name.read_text("utf-8")), "utf-8")

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from edsr_cli.checkpoints import bundled, registry
-from edsr_cli.checkpoints.canonical import save_canonical
+from edsr_cli.checkpoints import registry
+from edsr_cli.checkpoints.checkpoint import save_canonical
+from edsr_cli.checkpoints.convention import Stated
 from edsr_cli.checkpoints.loader import load_network
-from edsr_cli.checkpoints.stated import Stated
 from edsr_cli.errors import UsageError, WeightsError
 from edsr_cli.model.config import NetworkConfig
 from edsr_cli.model.networks import build, tensors_of
@@ -127,10 +127,9 @@ def own_weights(tmp_path, monkeypatch):
     """A copy of the bundled weights that may be damaged."""
     folder = tmp_path / "weights"
     folder.mkdir()
-    source = bundled.weights_folder()
+    source = registry.weights_folder()
     for name in ("registry.toml", "edsr-free-x2.safetensors"):
         shutil.copy(source / name, folder)
-    monkeypatch.setattr(bundled, "weights_folder", lambda: folder)
     monkeypatch.setattr(registry, "weights_folder", lambda: folder)
     registry.rows.cache_clear()
     yield folder

@@ -4,9 +4,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edsr_cli.checkpoints.checkpoint import Checkpoint, weights_digest
+from edsr_cli.checkpoints.checkpoint import Checkpoint, mixed, weights_digest
 from edsr_cli.checkpoints.loader import load_network
-from edsr_cli.checkpoints.mixing import mixed
 from edsr_cli.model.config import NetworkConfig
 from edsr_cli.model.networks import network_of, tensors_of
 

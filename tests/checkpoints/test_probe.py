@@ -10,12 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from edsr_cli.checkpoints.convention import (
-    MEAN_SHIFTS,
-    RESIDUAL_SCALES,
-    VALUE_RANGES,
-    Convention,
-)
+from edsr_cli.checkpoints.convention import MEAN_SHIFTS, RESIDUAL_SCALES, VALUE_RANGES, Convention
 from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.checkpoints.probe import LIMIT, MARGIN, find_convention, try_conventions
 from edsr_cli.errors import WeightsError

@@ -7,7 +7,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from edsr_cli.checkpoints.canonical import read_canonical, save_canonical
+from edsr_cli.checkpoints.checkpoint import read_canonical, save_canonical
+from edsr_cli.checkpoints.convention import Stated
 from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.checkpoints.reader import read_checkpoint
 from edsr_cli.errors import WeightsError
@@ -61,7 +62,7 @@ def check_round_trip(kind, scale, size, picture, path):
     torch.save(kind.wrap(network.state_dict()), path)
     # Random weights can only be told by trying if nothing is left to try.
     layout = kind.layout if kind.ambiguous else None
-    checkpoint = read_checkpoint(path, layout, residual_scale=residual_scale)
+    checkpoint = read_checkpoint(path, Stated(layout, residual_scale=residual_scale))
     assert checkpoint.config == NetworkConfig("edsr", (scale,), blocks, features)
     assert checkpoint.metadata["layout"] == kind.layout
     check_output(checkpoint, network, picture, scale)
@@ -86,7 +87,7 @@ def test_mdsr_comes_back_at_every_scale(size, prefix, scales, picture, tmp_path)
     network = OfficialMdsr(scales, *size).eval()
     path = tmp_path / "weights.pt"
     torch.save(prefixed(network.state_dict(), prefix), path)
-    checkpoint = read_checkpoint(path, "official", residual_scale=size[2])
+    checkpoint = read_checkpoint(path, Stated("official", residual_scale=size[2]))
     assert checkpoint.config == NetworkConfig("mdsr", scales, *size[:2])
     for scale in scales:
         network.scale = scale
@@ -187,7 +188,7 @@ def test_mean_tensors_that_are_not_used_need_not_be_there(tmp_path, picture):
     network = SuperImageEdsr(2, 2, 4, 1.0)
     state_dict = network.state_dict()
     torch.save({key: each for key, each in state_dict.items() if "mean" not in key}, path)
-    check_output(read_checkpoint(path, "super-image"), network, picture, 2)
+    check_output(read_checkpoint(path, Stated("super-image")), network, picture, 2)
     with pytest.raises(WeightsError, match=r"tensor 'sub_mean\.weight' is missing"):
         read_checkpoint(path)
 
@@ -198,7 +199,7 @@ def test_what_is_stated_goes_before_the_layout(tmp_path, picture):
     torch.save(network.state_dict(), path)
     stated = {"value_range": 1.0, "mean_shift": True, "residual_scale": 0.5}
     for layout in (None, "official", "super-image"):
-        checkpoint = read_checkpoint(path, layout, **stated)
+        checkpoint = read_checkpoint(path, Stated(layout, **stated))
         check_output(checkpoint, network, picture, 2)
         assert checkpoint.metadata | {"layout": ""} == {
             "layout": "", "value_range": "1", "mean_shift": "yes", "residual_scale": "0.5",
@@ -210,7 +211,9 @@ def test_safetensors_with_keys_of_others_are_read(kind, tmp_path, picture):
     network = kind.network(2, 2, 4, 1.0)
     path = tmp_path / "model.safetensors"
     save_file(network.state_dict(), path, {"format": "pt"})
-    check_output(read_checkpoint(path, kind.layout, residual_scale=1.0), network, picture, 2)
+    check_output(
+        read_checkpoint(path, Stated(kind.layout, residual_scale=1.0)), network, picture, 2
+    )
 
 
 @pytest.mark.parametrize("name", ["download", "model.pth", "MODEL.SAFETENSORS"])
@@ -224,7 +227,7 @@ def test_half_precision_is_widened_before_it_is_folded(tmp_path, picture):
     half = copy.deepcopy(network).half()
     path = tmp_path / "weights.pt"
     torch.save(half.state_dict(), path)
-    check_output(read_checkpoint(path, "super-image"), half.float(), picture, 2)
+    check_output(read_checkpoint(path, Stated("super-image")), half.float(), picture, 2)
 
 
 def test_the_mean_is_the_papers(tmp_path):

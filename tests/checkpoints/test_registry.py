@@ -3,8 +3,8 @@ import sys
 
 import pytest
 
-from edsr_cli.checkpoints import registry
-from edsr_cli.checkpoints.bundled import bundled_file
+from edsr_cli.checkpoints import layouts, registry
+from edsr_cli.checkpoints.registry import bundled_file
 from edsr_cli.errors import WeightsError
 from edsr_cli.model.config import edsr_baseline
 
@@ -63,7 +63,7 @@ def test_a_bundled_row_describes_the_file_that_is_there(scale):
     assert (row.licence, row.value_range, row.mean_shift) == ("CC0-1.0", 255.0, True)
     source = row.bundled
     assert source is not None
-    assert source.layout == registry.CANONICAL
+    assert source.layout == layouts.CANONICAL
     assert bundled_file(source.file, source.size, source.sha256).name == source.file
     assert {each.dataset for each in row.psnr} == {"Set5", "Set14"}
     assert all(each.scale == scale and each.measured for each in row.psnr)

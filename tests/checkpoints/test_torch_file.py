@@ -13,9 +13,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edsr_cli.checkpoints.files import WRAPPERS, read_torch_file
 from edsr_cli.checkpoints.reader import read_checkpoint
-from edsr_cli.checkpoints.store.digests import read_header, tensors_sha256
-from edsr_cli.checkpoints.torch_file import WRAPPERS, read_torch_file
+from edsr_cli.checkpoints.store.cache import read_header, tensors_sha256
 from edsr_cli.errors import ExitCode, WeightsError
 
 

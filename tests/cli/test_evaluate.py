@@ -217,7 +217,7 @@ def test_a_file_with_several_scales_is_read_once(edsr, here, monkeypatch):
     import torch
 
     from edsr_cli.checkpoints import loader
-    from edsr_cli.checkpoints.canonical import save_canonical
+    from edsr_cli.checkpoints.checkpoint import save_canonical
     from edsr_cli.model.config import NetworkConfig
     from edsr_cli.model.networks import build, tensors_of
 

@@ -14,9 +14,9 @@ import time
 import pytest
 import safetensors.torch
 
-from edsr_cli.checkpoints.canonical import _OWN_METADATA, read_safetensors, save_canonical
-from edsr_cli.checkpoints.store.cached import problem
-from edsr_cli.checkpoints.store.digests import tensors_sha256
+from edsr_cli.checkpoints.checkpoint import _OWN_METADATA, save_canonical
+from edsr_cli.checkpoints.files import read_safetensors
+from edsr_cli.checkpoints.store.cache import problem, tensors_sha256
 from tests.checkpoints.store.conftest import (
     HUB_PATH,
     Done,

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import typer
 from PIL import Image
 
 import edsr_cli
-from edsr_cli.checkpoints.canonical import read_canonical
+from edsr_cli.checkpoints.checkpoint import read_canonical
 from edsr_cli.cli.app import app
 from edsr_cli.errors import PictureError, UsageError
 from tests.cli.conftest import listing, records
@@ -182,3 +183,22 @@ def test_help_waits_for_nothing(repository, arguments):
         [sys.executable, "-c", script], cwd=repository, capture_output=True, text=True, timeout=300
     )
     assert done.stderr.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["models"], ["upscale", "photo.png", "--dry-run", "--restore", "0"]]
+)
+def test_models_and_plans_need_no_torch(repository, photo, arguments):
+    script = (
+        "import sys\nsys.modules['torch'] = None\nfrom edsr_cli.cli import main\n"
+        f"sys.argv = ['edsr', *{arguments!r}]\nmain()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ | {"PYTHONPATH": str(repository), "EDSR_CACHE": str(Path.cwd())},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "9 x 6 -> 36 x 24" in done.stderr or "edsr-free" in done.stdout

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edsr_cli.checkpoints.canonical import read_canonical
+from edsr_cli.checkpoints.checkpoint import read_canonical
 from edsr_cli.cli.interruption import StoppedError
 from edsr_cli.degradations.spec import PHOTO
 from edsr_cli.model.config import edsr_baseline

@@ -266,7 +266,7 @@ def test_earlier_outputs_are_left_out(upscale, photo):
 def test_of_several_pictures_the_progress_tells_which(upscale, photo, monkeypatch):
     seen, progress = [], Terminal.progress
     monkeypatch.setattr(
-        Terminal, "progress", lambda self, name, by: seen.append(name) or progress(self, name, by)
+        Terminal, "progress", lambda self, name, *by: seen.append(name) or progress(self, name, *by)
     )
     Path("b.png").write_bytes(photo.read_bytes())
     assert upscale(photo, "-o", "c.png").code == 0

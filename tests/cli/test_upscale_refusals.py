@@ -101,14 +101,14 @@ def test_weights_of_the_official_layout(edsr, photo):
 
 
 def test_bundled_weights_that_are_damaged(edsr, photo, model, tmp_path, monkeypatch):
-    from edsr_cli.checkpoints import bundled, registry
+    from edsr_cli.checkpoints import registry
 
     folder = tmp_path / "weights"
     folder.mkdir()
-    for path in bundled.weights_folder().iterdir():
+    for path in registry.weights_folder().iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
     registry.rows()
-    monkeypatch.setattr(bundled, "weights_folder", lambda: folder)
+    monkeypatch.setattr(registry, "weights_folder", lambda: folder)
     (folder / "edsr-free-x4.safetensors").write_bytes(b"cut")
     run = edsr("upscale", photo)
     assert run.code == 3 and len(run.lines) == 1 and "Reinstall" in run.err

@@ -86,8 +86,8 @@ class FakeEngine:
         return Footprint(self.radius, held_bytes=100, work_bytes=10, multiply_adds=7)
 
     def compile(
-        self, weights: Checkpoint, scale: int, device: Device, precision: Precision, ensemble: bool,
-        transposed: bool,
+        self, weights: Checkpoint, scale: int, device: Device, precision: Precision, *,
+        ensemble: bool, transposed: bool,
     ) -> "FakeNetwork":  # fmt: skip
         if len(self.compiled) >= self.weights:
             raise OutOfMemoryError("weights")
@@ -105,7 +105,7 @@ class FakeNetwork:
     precision: Precision
 
     def stream(
-        self, wanted: Region, dtype: np.dtype[Any], most_rows: int, sideways: bool
+        self, wanted: Region, dtype: np.dtype[Any], most_rows: int, *, sideways: bool
     ) -> "FakeStream":
         self.engine.alive += 1
         return FakeStream(self, wanted, dtype, most_rows, sideways)

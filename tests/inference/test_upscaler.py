@@ -11,7 +11,7 @@ from edsr_cli.errors import DeviceMemoryError, WeightsError
 from edsr_cli.inference import Precision, Upscaler
 from edsr_cli.inference.forms import KEPT, Forms
 from edsr_cli.pixels.windows import ArrayWindow, Region
-from tests.inference.fake import SCALE, WEIGHTS, FakeEngine, blurred
+from tests.inference.fake import SCALE, WEIGHTS, FakeEngine, FakeStream, blurred
 
 
 def make(engine=None, precision="fp32", max_memory=None):
@@ -141,6 +141,20 @@ def test_no_more_is_read_than_needed():
     source, target = Watched(picture(70, 9)), np.empty((140, 18, 3), np.uint8)
     rows = make().upscale_into(source, ArrayWindow(target)).plan.strip_rows
     assert read == [Region(top, min(70, top + rows), 0, 9) for top in range(0, 70, rows)]
+
+
+@pytest.mark.parametrize(("height", "width"), [(30, 11), (11, 30)])
+def test_rows_are_not_copied_on_their_way_to_the_engine(height, width, monkeypatch):
+    pixels, pushed, push = picture(height, width), [], FakeStream.push
+
+    def watched(stream, rows, last):
+        pushed.append(rows)
+        return push(stream, rows, last)
+
+    monkeypatch.setattr(FakeStream, "push", watched)
+    make().upscale(pixels, tile=7)
+    make().upscale(pixels)
+    assert pushed and all(np.shares_memory(rows, pixels) for rows in pushed)
 
 
 def test_windows_that_do_not_fit_each_other():

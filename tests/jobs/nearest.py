@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from edsr_cli.checkpoints.canonical import save_canonical
-from edsr_cli.checkpoints.checkpoint import Checkpoint
+from edsr_cli.checkpoints.checkpoint import Checkpoint, save_canonical
 from edsr_cli.model.config import NetworkConfig
 from edsr_cli.model.networks import EDSR, tensors_of
 

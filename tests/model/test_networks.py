@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -137,3 +140,18 @@ def test_the_blocks_before_the_body_have_the_configured_kernels(kernel):
     }
     assert shapes == {(4, 4, kernel, kernel)}
     assert network(torch.rand(1, 3, 5, 4), 2).shape == (1, 3, 10, 8)
+
+
+def test_a_network_from_a_file_does_not_wait_for_torchs_compiler(repository):
+    program = (
+        "import sys, torch\n"
+        "from edsr_cli.model.networks import build\n"
+        "from edsr_cli.model.config import NetworkConfig\n"
+        "with torch.device('meta'):\n"
+        "    build(NetworkConfig('mdsr', (2, 3, 4), 2, 4, 1.0))\n"
+        "print([name for name in ('sympy', 'torch._dynamo') if name in sys.modules])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=repository, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"

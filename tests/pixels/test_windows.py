@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edsr_cli.pixels.windows import ArrayWindow, Region
+from edsr_cli.pixels.windows import ArrayWindow, Region, Transposed
 
 
 @st.composite
@@ -47,3 +47,23 @@ def test_turning_a_region_twice_changes_nothing(region):
     turned = region.transposed()
     assert (turned.top, turned.left) == (region.left, region.top)
     assert turned.transposed() == region
+
+
+@given(regions(height=50, width=40))
+def test_a_transposed_window_reads_and_writes_the_picture_beneath(region):
+    pixels = random_picture(np.uint8)
+    window = Transposed(ArrayWindow(pixels))
+    copy = Transposed(ArrayWindow(np.zeros_like(pixels)))
+    assert window.shape == (50, 40, 3) and window.dtype == np.uint8
+    found = window.read(region)
+    assert np.array_equal(found, ArrayWindow(pixels.swapaxes(0, 1)).read(region))
+    assert np.shares_memory(found, pixels)
+    copy.write(region, found)
+    assert np.array_equal(copy.read(region), found)
+    assert np.count_nonzero(copy.window.pixels) == np.count_nonzero(found)
+
+
+@given(regions())
+def test_a_region_within_another(region):
+    outer = region.grown(5, 40, 50)
+    assert region.within(outer).within(Region(-outer.top, 0, -outer.left, 0)) == region

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from edsr_cli.checkpoints.canonical import read_canonical
+from edsr_cli.checkpoints.checkpoint import read_canonical
 from edsr_cli.model.config import NetworkConfig
 from edsr_cli.model.networks import build, tensors_of
 
@@ -29,7 +29,7 @@ def convert(repository, tmp_path):
 
 
 def test_a_training_is_bundled_with_its_metadata(convert, tmp_path):
-    from edsr_cli.checkpoints.canonical import save_canonical
+    from edsr_cli.checkpoints.checkpoint import save_canonical
 
     config = NetworkConfig("edsr", (2,), 2, 16)
     metadata = {"name": "a", "licence": "b", "origin": "c", "training": "{}"}

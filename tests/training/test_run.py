@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from edsr_cli.checkpoints.canonical import read_canonical
+from edsr_cli.checkpoints.checkpoint import read_canonical
 from edsr_cli.errors import UsageError
 from edsr_cli.training import run as run_module
 from edsr_cli.training.photos import Photos

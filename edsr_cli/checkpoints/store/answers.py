@@ -9,7 +9,20 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from edsr_cli.checkpoints.store.errors import SourceError
+
+class SourceError(Exception):
+    """A source does not give the file; the next one may.
+
+    Args:
+        reason: what happened, without a full stop.
+        unreachable: whether there was no connection at all.
+        wrong: whether there was a file, and it is not the one that was promised.
+    """
+
+    def __init__(self, reason: str, unreachable: bool = False, wrong: bool = False) -> None:
+        super().__init__(reason)
+        self.unreachable, self.wrong = unreachable, wrong
+
 
 PASSING = {408, 425, 429, 500, 502, 503, 504}
 """Statuses that may be better a moment later."""

@@ -8,16 +8,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edsr_cli.checkpoints.bundled import bundled_file
-from edsr_cli.checkpoints.model_row import BYTES_PER_PARAMETER, ModelRow, Source
+from edsr_cli.checkpoints.registry import BYTES_PER_PARAMETER, ModelRow, Source, bundled_file
 from edsr_cli.checkpoints.store import hub
-from edsr_cli.checkpoints.store.cached import cached_path
-from edsr_cli.checkpoints.store.convert import Provenance, convert
-from edsr_cli.checkpoints.store.digests import checked_by, file_digests, mismatch
-from edsr_cli.checkpoints.store.errors import SourceError
-from edsr_cli.checkpoints.store.folder import canonical_path, locked, work_folder
+from edsr_cli.checkpoints.store.answers import SourceError
+from edsr_cli.checkpoints.store.cache import (
+    cached_path,
+    canonical_path,
+    checked_by,
+    file_digests,
+    locked,
+    mismatch,
+    work_folder,
+)
 from edsr_cli.checkpoints.store.https import Access, Patience, Progress, download
-from edsr_cli.checkpoints.store.local import SLACK, Fetched, find_local
+from edsr_cli.checkpoints.store.local import SLACK, Fetched, Provenance, convert, find_local
 from edsr_cli.errors import WeightsError
 
 logger = logging.getLogger(__name__)

@@ -24,11 +24,12 @@ from urllib.parse import urlsplit
 from edsr_cli import __version__
 from edsr_cli.checkpoints.store.answers import (
     PassingError,
+    SourceError,
     no_connection,
     refusal,
     version_of,
 )
-from edsr_cli.checkpoints.store.errors import SourceError, cannot_write
+from edsr_cli.checkpoints.store.cache import cannot_write
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ limit on what a server may send, nor on the pauses that it may ask for.
 import re
 from pathlib import Path
 
-from edsr_cli.checkpoints.model_row import Source
+from edsr_cli.checkpoints.registry import Source
 from edsr_cli.checkpoints.store.https import Access, Patience, stated_headers
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")

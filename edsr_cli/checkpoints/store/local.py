@@ -1,20 +1,36 @@
-"""A model without the network: cached, or made from a file that is on this machine."""
+"""A model without the network: cached, or made from a file that is on this machine; and checked."""
 
+import io
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edsr_cli.checkpoints.model_row import ModelRow, Source
+from edsr_cli.checkpoints.registry import REINSTALL, ModelRow, Source, bundled_file
 from edsr_cli.checkpoints.store import hub
-from edsr_cli.checkpoints.store.cached import cached_path, damaged_path, metadata
-from edsr_cli.checkpoints.store.convert import PROVENANCE, Provenance, convert
-from edsr_cli.checkpoints.store.digests import checked_by, file_digests, mismatch
-from edsr_cli.checkpoints.store.errors import SourceError
-from edsr_cli.checkpoints.store.folder import canonical_path, locked, visible_files
+from edsr_cli.checkpoints.store.answers import SourceError
+from edsr_cli.checkpoints.store.cache import (
+    FileDigests,
+    cached_path,
+    canonical_path,
+    checked_by,
+    damaged_path,
+    file_digests,
+    locked,
+    metadata,
+    mismatch,
+    remember,
+    remembered,
+    tensors_sha256,
+    visible_files,
+)
+from edsr_cli.errors import WeightsError
 
 logger = logging.getLogger(__name__)
+
+PROVENANCE = ("source", "source_sha256", "source_checked_by", "tensors_sha256")
+"""The metadata of a cached file that say where it is from, and what was looked at."""
 
 SLACK = 2**20  # bytes that a file may have besides its tensors, however small these are
 
@@ -100,3 +116,130 @@ def _adopt(row: ModelRow, folder: Path, raw: Path, source: Source, stated: str) 
         logger.warning("%s is not used: %s", raw, error)
         return None
     return Fetched(row, target, "adopted", str(raw))
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a file of weights is from, for the canonical file's metadata.
+
+    Attributes:
+        source: the registry's source that it is, or is equal to.
+        digests: what was found of it.
+        checked: what was compared, see `checked_by`.
+    """
+
+    source: Source
+    digests: FileDigests
+    checked: str
+
+
+def convert(raw: Path, row: ModelRow, provenance: Provenance, target: Path) -> None:
+    """Read a published file and write its network as a canonical file.
+
+    Args:
+        raw: the published file, its digest checked.
+        row: the model that it should hold.
+        provenance: for the metadata.
+        target: the file to write; an older one is replaced.
+
+    Raises:
+        SourceError: the file does not hold this network.
+        WeightsError: `target` cannot be written.
+    """
+    # Who lists models need not wait for NumPy.
+    import safetensors.numpy
+
+    from edsr_cli.checkpoints.checkpoint import save_canonical
+    from edsr_cli.checkpoints.convention import Stated
+    from edsr_cli.checkpoints.reader import read_checkpoint
+
+    stated = Stated(provenance.source.layout, row.value_range, row.mean_shift, row.residual_scale)
+    try:
+        checkpoint = read_checkpoint(raw, stated)
+    except WeightsError as error:
+        # A working file's name says little.
+        what = error.message.removeprefix(str(raw)).strip(" :.")
+        raise SourceError(f"the file cannot be used: {what}", wrong=True) from error
+    wanted = replace(row.config, residual_scale=1.0)
+    if replace(checkpoint.config, residual_scale=1.0) != wanted:
+        raise SourceError(f"it holds another network than {row.label}", wrong=True)
+    digest = tensors_sha256(io.BytesIO(safetensors.numpy.save(checkpoint.tensors)))
+    if row.tensors_sha256 and digest != row.tensors_sha256:
+        raise SourceError(
+            f"wrong tensors: expected sha256 {row.tensors_sha256}, found {digest}", wrong=True
+        )
+    found = (provenance.source.place, provenance.digests.sha256, provenance.checked, digest)
+    metadata = {
+        "name": row.name,
+        "licence": row.licence,
+        "origin": row.origin,
+        **dict(zip(PROVENANCE, found, strict=True)),
+    }
+    save_canonical(target, checkpoint.tensors, checkpoint.config, metadata)
+    remember(target.parent, row, digest)
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What was found of a model.
+
+    Attributes:
+        row: the model.
+        state: "good", "damaged" or "missing".
+        path: its file; None if it is missing.
+        detail: what is wrong and what to do; or, of a good file, what it was checked by when it
+            was fetched.
+    """
+
+    row: ModelRow
+    state: str
+    path: Path | None = None
+    detail: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready values."""
+        return {
+            "name": self.row.name,
+            "scales": list(self.row.scales),
+            "status": self.state,
+            "path": None if self.path is None else str(self.path),
+            "detail": self.detail,
+        }
+
+
+def verify_row(row: ModelRow, folder: Path) -> Verified:
+    """Take the digest of a model's file again. Does not raise for what is wrong with the file."""
+    source = row.bundled
+    if source is not None and source.size is not None:
+        try:
+            path = bundled_file(source.file, source.size, source.sha256)
+        except WeightsError as error:
+            return Verified(row, "damaged", None, str(error))
+        return Verified(row, "good", path, "sha256")
+    damaged = damaged_path(row, folder)
+    if damaged is not None:
+        again = f"{damaged[1]}. {refetch(row)}"
+        return Verified(row, "damaged", damaged[0], again)
+    found = cached_path(row, folder)
+    if found is None:
+        return Verified(row, "missing", None, refetch(row))
+    stated = metadata(found)
+    # What a file says of itself was compared already. Whoever exchanges it can change that, too, so
+    # it counts for less than the registry, or than what was noted when the file was made.
+    known = row.tensors_sha256 or remembered(folder, row)
+    if not known:
+        itself = "what it says of itself (there is no record of it, as of what was fetched here)"
+        return Verified(row, "good", found, itself)
+    if stated.get("tensors_sha256") != known:
+        again = f"wrong digest: expected sha256 {known} of the tensors, as fetched. {refetch(row)}"
+        return Verified(row, "damaged", found, again)
+    checked = f"{stated.get('source_checked_by', 'nothing')} when it came, unchanged since"
+    return Verified(row, "good", found, checked)
+
+
+def refetch(row: ModelRow) -> str:
+    """What to do about a model whose file is damaged or missing."""
+    if row.bundled is not None:
+        return REINSTALL
+    only = f" -s {row.scales[0]}" if len(row.scales) == 1 else ""
+    return f"Fetch it with: edsr fetch-weights {row.name}{only}"

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from edsr_cli.images.colour.conversion import to_rgb
+from edsr_cli.images.colour import to_rgb
 from edsr_cli.images.colour.spaces import Stated, from_exif
 from edsr_cli.images.guard import check_pixels
 from edsr_cli.images.metadata import (
@@ -78,7 +78,7 @@ class Codec:
     turned = False
 
     def open(self, file: BinaryIO, name: str, max_pixels: int) -> Opened:
-        """Read the header of a file; only for those that have `magic`. See `formats.open_file`."""
+        """Read the header of a file; only for those that have `magic`. See `open_picture`."""
         raise NotImplementedError
 
     def bits(self, image: Image.Image, file: BinaryIO) -> int:

@@ -18,7 +18,7 @@ from edsr_cli.errors import PictureError
 from edsr_cli.images.codecs import Codec, Opened
 from edsr_cli.images.codecs.boxes import MAX_PART_BYTES
 from edsr_cli.images.codecs.segments import PACKBITS, unpack_bytes
-from edsr_cli.images.colour.conversion import Samples, samples_to_rgb
+from edsr_cli.images.colour import Samples, samples_to_rgb
 from edsr_cli.images.guard import check_pixels
 from edsr_cli.images.metadata import Found, iptc
 from edsr_cli.images.picture import Picture, PictureInfo

@@ -21,8 +21,7 @@ from edsr_cli.images.codecs.tiff_layout import Layout, read_layout, refused
 from edsr_cli.images.codecs.tiff_pages import Directory, FromPage, Pages, classic_copy
 from edsr_cli.images.codecs.tiff_pixels import read_pixels
 from edsr_cli.images.codecs.tiff_writing import DESCRIPTIVE_TAGS, write_tiff
-from edsr_cli.images.colour import spaces
-from edsr_cli.images.colour.conversion import Converted, samples_to_rgb, to_rgb
+from edsr_cli.images.colour import Converted, samples_to_rgb, spaces, to_rgb
 from edsr_cli.images.colour.spaces import INTEROP_INDEX, Stated, made
 from edsr_cli.images.metadata import C2PA, Found, exif_writing, iptc
 from edsr_cli.images.metadata import exif as exif_data

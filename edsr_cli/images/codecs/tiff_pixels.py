@@ -19,7 +19,7 @@ from edsr_cli.images.codecs import tiff_layout as kinds
 from edsr_cli.images.codecs.jpeg import is_damaged_data
 from edsr_cli.images.codecs.tiff_layout import Layout, refused
 from edsr_cli.images.codecs.tiff_pages import Directory
-from edsr_cli.images.colour.conversion import Samples
+from edsr_cli.images.colour import Samples
 from edsr_cli.pixels.alpha import divide_by_alpha, opaque
 from edsr_cli.pixels.depth import full_range, to_8_bits
 

@@ -14,9 +14,9 @@ import pytest
 import torch
 
 from edsr_cli.checkpoints import registry
-from edsr_cli.checkpoints.model_row import ModelRow
+from edsr_cli.checkpoints.registry import ModelRow
 from edsr_cli.checkpoints.store import Fetched, Options, fetch_row
-from edsr_cli.checkpoints.store.cached import problem
+from edsr_cli.checkpoints.store.cache import problem
 from edsr_cli.checkpoints.store.https import Patience
 from edsr_cli.model.config import NetworkConfig
 from edsr_cli.model.networks import build

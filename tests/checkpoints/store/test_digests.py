@@ -8,8 +8,8 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from edsr_cli.checkpoints.model_row import Source
-from edsr_cli.checkpoints.store.digests import file_digests, mismatch, tensors_sha256
+from edsr_cli.checkpoints.registry import Source
+from edsr_cli.checkpoints.store.cache import file_digests, mismatch, tensors_sha256
 
 
 def test_digests_of_a_file(tmp_path):

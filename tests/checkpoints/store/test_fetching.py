@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from edsr_cli.checkpoints import store
-from edsr_cli.checkpoints.canonical import read_canonical
+from edsr_cli.checkpoints import registry, store
+from edsr_cli.checkpoints.checkpoint import read_canonical
 from edsr_cli.checkpoints.loader import load_network
-from edsr_cli.checkpoints.store.cached import cached_path, metadata, problem, seems_cached
+from edsr_cli.checkpoints.store.cache import cached_path, metadata, problem, seems_cached
+from edsr_cli.checkpoints.store.local import find_local
 from edsr_cli.errors import WeightsError
 from edsr_cli.model.config import NetworkConfig
 from edsr_cli.model.networks import build
@@ -278,7 +279,7 @@ class TestInterface:
         return row
 
     def test_a_model_that_is_not_here_says_how_to_fetch_it(self, online, table, server):
-        assert store.cached_file("tiny", 2, online.cache) is None
+        assert find_local(table, online.cache) is None
         with pytest.raises(WeightsError) as caught:
             store.resolve(table, cache_dir=online.cache)
         assert caught.value.exit_code == 3
@@ -288,18 +289,15 @@ class TestInterface:
 
     def test_it_is_fetched_if_that_is_wanted(self, online, table):
         path = store.resolve(table, download=True, cache_dir=online.cache)
-        assert store.cached_file("tiny", 2, online.cache) == path
-        assert store.fetch("tiny", 2, online.cache) == path
+        assert find_local(table, online.cache).path == path
+        assert online.fetch().path == path
         assert store.resolve(table, cache_dir=online.cache) == path
-
-    def test_an_unknown_model_is_refused(self, table, tmp_path):
-        with pytest.raises(WeightsError, match="There is no model 'other'"):
-            store.fetch("other", 2, tmp_path)
 
 
 def test_the_bundled_model_needs_no_cache(tmp_path):
-    path = store.fetch("edsr-free", 2, tmp_path / "none")
-    assert path.name == "edsr-free-x2.safetensors"
+    fetched = store.fetch_row(registry.find("edsr-free", 2), tmp_path / "none", store.Options())
+    assert fetched.how == "bundled"
+    assert fetched.path.name == "edsr-free-x2.safetensors"
     assert not (tmp_path / "none").exists()
 
 

@@ -9,8 +9,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from edsr_cli.checkpoints.store.answers import retry_after
-from edsr_cli.checkpoints.store.errors import SourceError
+from edsr_cli.checkpoints.store.answers import SourceError, retry_after
 from edsr_cli.checkpoints.store.https import Patience, download
 from tests.checkpoints.store.server import Act, closed_port
 

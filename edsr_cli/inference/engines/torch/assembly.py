@@ -30,6 +30,7 @@ def on_device(
     scale: int,
     device: torch.device,
     precision: Precision,
+    *,
     ensemble: bool,
     transposed: bool,
 ) -> Node:

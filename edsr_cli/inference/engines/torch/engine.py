@@ -97,6 +97,7 @@ class TorchEngine:
         scale: int,
         device: Device,
         precision: Precision,
+        *,
         ensemble: bool,
         transposed: bool,
     ) -> "TorchNetwork":
@@ -106,7 +107,9 @@ class TorchEngine:
         target = _torch_device(device)
         with devices.own_errors():
             network = network_of(weights.config, weights.tensors)
-            node = assembly.on_device(network, scale, target, precision, ensemble, transposed)
+            node = assembly.on_device(
+                network, scale, target, precision, ensemble=ensemble, transposed=transposed
+            )
         return TorchNetwork(node, target, scale)
 
     def release(self, device: Device) -> None:
@@ -128,7 +131,7 @@ class TorchNetwork:
         self.node, self.device, self.scale = node, device, scale
 
     def stream(
-        self, wanted: Region, dtype: np.dtype[Any], most_rows: int, sideways: bool
+        self, wanted: Region, dtype: np.dtype[Any], most_rows: int, *, sideways: bool
     ) -> "TorchStream":
         node = self.node.fresh()
         node.limit_rows(most_rows)
@@ -171,7 +174,9 @@ class TorchStream:
             self._before -= begin
             self._left -= end
             made = made[:, :, begin:end, self._columns]
-            if made.numel() and not bool(torch.isfinite(made).all()):
+            if made.shape[2] == 0:  # nothing to wait for
+                return np.empty((0, made.shape[3], 3), self._dtype)
+            if not bool(torch.isfinite(made).all()):
                 raise NotFiniteError
             return transfer.download(made, self._dtype, self._sideways)
 

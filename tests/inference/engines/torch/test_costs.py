@@ -36,7 +36,9 @@ def test_costs_are_those_of_the_nodes(config, precision):
 @pytest.mark.parametrize("config", ARCHITECTURES, ids=str)
 def test_costs_are_those_of_what_is_compiled(config, precision, ensemble):
     for scale in config.scales:
-        node = on_device(build(config), scale, torch.device("cpu"), precision, ensemble, True)
+        node = on_device(
+            build(config), scale, torch.device("cpu"), precision, ensemble=ensemble, transposed=True
+        )
         assert costs.of_network(config, scale, precision, ensemble) == node.cost
 
 

@@ -6,8 +6,7 @@ from PIL import Image
 
 from edsr_cli.errors import PictureError
 from edsr_cli.images.alpha import UNCOVERED
-from edsr_cli.images.colour import icc
-from edsr_cli.images.colour.conversion import Samples, samples_to_rgb, to_rgb
+from edsr_cli.images.colour import Samples, icc, samples_to_rgb, to_rgb
 from tests.images import builders
 
 RGB = builders.gradient()

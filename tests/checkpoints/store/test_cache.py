@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edsr_cli.checkpoints import registry
-from edsr_cli.checkpoints.store.folder import cache_folder, canonical_path
+from edsr_cli.checkpoints.store.cache import cache_folder, canonical_path
 from edsr_cli.errors import WeightsError
 
 
