@@ -33,17 +33,19 @@ ROOMS = {
         "inference", "datasets", "degradations", "evaluation",
     ),
     "jobs": (
-        "errors", "text", "files", "pixels", "images", "checkpoints", "inference", "restoration",
+        "errors", "text", "files", "pixels", "images", "options", "checkpoints", "inference",
+        "restoration",
     ),
-    "report": ("errors", "text", "files", "pixels", "images", "jobs"),
+    "folders": ("errors", "text", "files", "images", "checkpoints", "restoration", "jobs"),
+    "report": ("errors", "text", "files", "pixels", "images", "jobs", "folders"),
     "api": (
         "errors", "text", "progress", "files", "pixels", "images", "options", "checkpoints",
         "inference", "restoration", "datasets", "degradations", "evaluation", "training", "jobs",
-        "report",
+        "folders", "report",
     ),
     "cli": (
         "errors", "text", "progress", "options", "checkpoints", "restoration", "evaluation",
-        "training", "jobs", "api",
+        "training", "jobs", "folders", "api",
     ),
     "": ("errors", "api"),  # edsr_cli/__init__.py
     "__main__": ("cli",),

@@ -1,5 +1,6 @@
-"""Whole folders: find the pictures, keep every stage busy, remember what is done.
+"""Whole folders: find the pictures, do them once, remember what is done.
 
-`scanning` finds tasks, `pipeline` does them, `manifest` remembers them, and `run` puts these
-together. What comes out is one `record.Record` for each file and one `summary.Summary`.
+`roots` settles which output folder belongs to which input, `scanning` and `watching` find tasks,
+`recipe` says what outputs are made with, `manifest` and `ledger` remember them, and `run` puts
+these together. The work itself is that of `edsr_cli.jobs`; `summary` adds its records up.
 """

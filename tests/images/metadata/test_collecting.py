@@ -161,6 +161,14 @@ def test_resolution(stored: Any, dpi: tuple[float, float] | None) -> None:
     assert collect(image)[0].dpi == dpi
 
 
+@pytest.mark.parametrize("turned", range(1, 9))
+def test_the_resolution_of_a_turned_picture(turned: int) -> None:
+    """From 5 on, rows and columns are exchanged."""
+    image = Image.fromarray(np.zeros((1, 1, 3), np.uint8))
+    image.info["dpi"] = (300, 200)
+    assert collect(image, turned)[0].dpi == ((200, 300) if turned >= 5 else (300, 200))
+
+
 @pytest.mark.parametrize("stated", [1, 6])
 def test_an_orientation_where_viewers_do_not_look(stated: int) -> None:
     """In JPEG 2000 and PSD, nobody turns a picture by it; that it is gone is told."""
