@@ -82,4 +82,4 @@ def stdout() -> Iterator[BinaryIO]:
             reason = "whoever reads it has stopped before the end"
         else:
             reason = f"it cannot be written to ({error.strerror})"
-        raise PictureError(f"standard output: {reason}.", hint) from error
+        raise PictureError(f"{reason}.", hint, about="standard output") from error

@@ -156,7 +156,9 @@ def test_bad_standard_input(job, tmp_path, monkeypatch, stdin, words):
 )
 def test_bad_standard_output(job, monkeypatch, stdout, words):
     monkeypatch.setattr("sys.stdout", stdout)
-    failed(job(destination="-").run(), words)
+    result = job(destination="-").run()
+    failed(result, words)
+    assert result.reason.startswith(words)
 
 
 @pytest.mark.parametrize(
