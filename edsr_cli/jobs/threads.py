@@ -16,7 +16,8 @@ from edsr_cli.inference import Upscaler, memory, processors
 from edsr_cli.jobs.executors import Load
 from edsr_cli.jobs.flow import AbandonedError, Channel, Crew, InFlight, Room
 from edsr_cli.jobs.task import Task
-from edsr_cli.jobs.worker import Work, Worker
+from edsr_cli.jobs.work import Work
+from edsr_cli.jobs.worker import Worker
 
 _AHEAD = 64  # tasks that the feeder is ahead of the decoders, and records of their reader
 _TICK = 0.1  # seconds; also how promptly a request to stop is noticed

@@ -1,0 +1,124 @@
+"""A file at work: what is known and held of it, and how its steps may fail."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from numpy.typing import NDArray
+
+from edsr_cli.errors import EdsrError, ExitCode
+from edsr_cli.files.reasons import kind_of
+from edsr_cli.images import Metadata
+from edsr_cli.inference.planning import Plan
+from edsr_cli.jobs import steps
+from edsr_cli.jobs.ledger import NO_FILE, Verdict
+from edsr_cli.jobs.record import Record, Status
+from edsr_cli.jobs.task import Options, Task
+from edsr_cli.pixels.arrays import Pixels
+from edsr_cli.restoration.choice import Choice
+
+logger = logging.getLogger(__name__)
+
+
+class Work:
+    """A file at work.
+
+    Attributes:
+        task: what to read and write.
+        options: how; `overwrite` as the ledger has decided.
+        record: what is known of it so far.
+        source: the state of the input before it was read.
+        verdict: what the ledger has decided; known behind `Worker.examine`.
+        plan: how it is cut, if that is settled before it is upscaled.
+        choice: how much to restore it; None where the upscaler leaves no choice.
+        metadata, alpha: of the input; known behind `Worker.decode`.
+    """
+
+    def __init__(self, task: Task, options: Options, record: Record) -> None:
+        self.task, self.options, self.record = task, options, record
+        self.source, self.verdict = NO_FILE, Verdict()
+        self.plan: Plan | None = None
+        self.choice: Choice | None = None
+        self.metadata = Metadata()
+        self.alpha: NDArray[Any] | None = None
+        self._inspected: steps.Inspected | None = None
+        self._pixels: Pixels | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.record.ended > 0
+
+    @property
+    def inspected(self) -> steps.Inspected:
+        """What the header says; known behind `Worker.examine`."""
+        assert self._inspected is not None
+        return self._inspected
+
+    @inspected.setter
+    def inspected(self, inspected: steps.Inspected) -> None:
+        self._inspected = inspected
+
+    @property
+    def pixels(self) -> Pixels:
+        """The input, (H, W, 3), behind `Worker.decode`; the output behind `Worker.upscale`."""
+        assert self._pixels is not None
+        return self._pixels
+
+    @pixels.setter
+    def pixels(self, pixels: Pixels) -> None:
+        self._pixels = pixels
+
+    def note(self, **values: Any) -> None:
+        """Put what is known now into the record."""
+        self.record = replace(self.record, **values)
+
+    def end(self, status: Status, **values: Any) -> None:
+        """Make the record final, and let go of the pixels."""
+        self._pixels = self.alpha = None
+        stages = self.record.stages
+        self.note(status=status, seconds=sum(stages.values()), ended=time.time(), **values)
+
+    def attempt(self, stage: str, step: Callable[[], None], *, reading: bool) -> bool:
+        """Do a step, and say whether it went well; what goes wrong ends the file.
+
+        Args:
+            stage: what its time counts for.
+            step: what to do.
+            reading: whether a failure is about the input, not the output.
+        """
+        try:
+            with self._timed(stage):
+                step()
+        except Exception as error:  # one file must not end the others
+            self._fail(error, reading)
+            return False
+        return True
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        begin = time.perf_counter()
+        try:
+            yield
+        finally:
+            stages = self.record.stages
+            spent = stages.get(stage, 0.0) + time.perf_counter() - begin
+            self.note(stages=stages | {stage: spent})
+
+    def _fail(self, error: Exception, reading: bool) -> None:
+        name = steps.input_name(self.task)
+        kind = kind_of(error, reading)
+        if isinstance(error, EdsrError):
+            named = error.about in (name, steps.output_name(self.task))
+            reason, code = str(error) if named else f"{name}: {error}", error.exit_code
+            if error.__cause__ is not None:
+                logger.debug("What is behind the error below:", exc_info=error.__cause__)
+        else:
+            detail = " ".join(str(error).split())
+            reason = f"{name}: unexpected {type(error).__name__}: {detail}"
+            code = ExitCode.SOME_FAILED
+            logger.debug("What is behind the error below:", exc_info=True)
+        self.end(Status.FAILED, kind=kind, reason=reason, exit_code=code)
