@@ -1,11 +1,13 @@
 """Who may import whom: the walls of the house, and where torch and Pillow may come in."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 
 import edsr_cli
+from tests.conftest import REPOSITORY
 
 PACKAGE = Path(edsr_cli.__file__).parent
 
@@ -109,6 +111,16 @@ def test_a_room_imports_only_what_it_may(room):
         if name.startswith("edsr_cli.") and name.split(".")[1] not in allowed
     }
     assert not found
+
+
+def test_the_list_of_rooms_in_the_documents_is_in_order_and_complete():
+    """Nothing imports what stands above it there."""
+    text = (REPOSITORY / "CONTRIBUTING.md").read_text("utf-8")
+    listed = re.findall(r"`edsr_cli/(\w+)(?:\.py)?`(?=.*\|$)", text, re.MULTILINE)
+    listed = [room for room in listed if room in ROOMS]
+    assert sorted(listed) == sorted(set(ROOMS) - {"", "__main__"})
+    for place, room in enumerate(listed):
+        assert not set(ROOMS[room]) & set(listed[:place]), room
 
 
 def test_there_is_no_circle():

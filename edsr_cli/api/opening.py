@@ -6,10 +6,8 @@ from edsr_cli.api.fetching import finder
 from edsr_cli.checkpoints import loader
 from edsr_cli.checkpoints.convention import Stated
 from edsr_cli.checkpoints.loader import LoadedNetwork
-from edsr_cli.images import DEFAULT_MAX_PIXELS
 from edsr_cli.inference import Upscaler
 from edsr_cli.inference.processors import use_threads
-from edsr_cli.jobs.task import Options
 from edsr_cli.jobs.worker import WorkerSpec
 from edsr_cli.options.pictures import Network, Outputs
 from edsr_cli.progress import Progress
@@ -23,26 +21,7 @@ def warm_up() -> None:
 
 def worker_spec(options: Outputs, devices: Sequence[str]) -> WorkerSpec:
     """What workers for files are made from."""
-    return WorkerSpec(
-        model=options.model,
-        scale=options.scale,
-        devices=tuple(devices),
-        precision=options.precision,
-        max_memory=options.max_memory,
-        threads=options.threads,
-        restore=options.restore,
-        stated=Stated(
-            options.layout, options.value_range, options.mean_shift, options.residual_scale
-        ),
-        options=Options(
-            ensemble=options.ensemble,
-            tile=options.tile,
-            max_pixels=options.max_pixels or DEFAULT_MAX_PIXELS,
-            overwrite=options.overwrite,
-            compression=options.compression,
-            alpha=options.alpha,
-        ),
-    )
+    return WorkerSpec(options=options.part(Outputs, progress=None), devices=tuple(devices))
 
 
 def open_upscaler(

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from edsr_cli.checkpoints.checkpoint import weights_digest
@@ -16,7 +16,8 @@ class Recipe:
     """The model and the options that pixels depend on.
 
     How hard a PNG is compressed is none of them, and neither are the device, the memory and the
-    panels: they change at most the last bits of sums.
+    panels: they change at most the last bits of sums. An option that is added gets a default here,
+    the value with which outputs are as they were without it.
 
     Attributes:
         model: the model's name; it is for people, the weights count.
@@ -42,11 +43,12 @@ class Recipe:
     @property
     def identity(self) -> str:
         """16 digits that are equal for equal recipes, whatever the model is called."""
-        values = {name: value for name, value in vars(self).items() if name != "model"}
-        if self.restore == "0":
-            del values["restore"]  # as if there were no such thing
-        if self.alpha == "drop":
-            del values["alpha"]  # what all outputs were made with that do not say
+        values = {
+            each.name: getattr(self, each.name)
+            for each in fields(self)
+            # Outputs that were made before there was an option were made with its default.
+            if each.name != "model" and getattr(self, each.name) != each.default
+        }
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_dict(self) -> dict[str, Any]:

@@ -176,7 +176,8 @@ class OutputFormat:
     """A format to write pictures in.
 
     Attributes:
-        name: what to call it, such as "PNG".
+        name: what to call it, such as "PNG"; Pillow knows it by that, in whatever case, where
+            Pillow writes it.
         suffixes: the endings of its file names, lower case, the usual one first.
         max_side: largest width and largest height in pixels.
         max_pixels: largest width times height in pixels, or None where only `max_side` counts.
@@ -201,6 +202,11 @@ class OutputFormat:
     alpha: bool = True
     depths: tuple[int, ...] = (8,)
     places: Places = Places()
+
+    @property
+    def names_its_maker(self) -> bool:
+        """Whether a file can say what made it; see `Metadata.software`."""
+        return "EXIF data" in self.keeps
 
     def bits(self, stored: int) -> int:
         """How many bits a channel a picture is written with that has so many.

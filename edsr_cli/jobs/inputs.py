@@ -18,7 +18,9 @@ _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]{1,15}://", re.IGNORECASE)
 _PATTERN = re.compile(r"[*?]|\[.+\]")
 _MADE_UP = re.compile(r"(.+)_x([234])", re.DOTALL)
 _SUFFIXES = frozenset(suffix for each in FORMATS for suffix in each.suffixes)
-_SILENT = (".bmp",)  # formats that cannot say how they were made
+_SILENT = frozenset(
+    suffix for each in FORMATS if not each.names_its_maker for suffix in each.suffixes
+)
 
 
 def sort_inputs(inputs: Sequence[str]) -> tuple[list[str], dict[str, EdsrError]]:

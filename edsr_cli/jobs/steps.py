@@ -20,7 +20,8 @@ from edsr_cli.images.alpha import DROP, KEEP, UNCOVERED, WAYS_OUT, applied, enla
 from edsr_cli.inference import Progress, Upscaled, Upscaler
 from edsr_cli.inference.planning import Plan
 from edsr_cli.jobs.streams import read_stdin, stdout
-from edsr_cli.jobs.task import Options, Task
+from edsr_cli.jobs.task import Task
+from edsr_cli.options.pictures import Outputs
 from edsr_cli.pixels.arrays import Pixels
 
 
@@ -45,20 +46,21 @@ class Inspected:
     pixel_bytes: int
 
 
-def inspect(task: Task, options: Options) -> Inspected:
+def inspect(task: Task, options: Outputs) -> Inspected:
     """Read the header of the input, or all of standard input.
 
     Raises:
         PictureError: it is no picture that can be read, or too large.
     """
-    source = read_stdin(options.max_pixels) if task.source is None else task.source
-    info = images.probe(source, options.max_pixels)
+    most = _max_pixels(options)
+    source = read_stdin(most) if task.source is None else task.source
+    info = images.probe(source, most)
     channels = 4 if options.alpha == KEEP else 3
     pixel_bytes = info.width * info.height * channels * (2 if info.bits > 8 else 1)
     return Inspected(source, (info.width, info.height), pixel_bytes)
 
 
-def check_output(task: Task, options: Options, *, touch: bool = True) -> None:
+def check_output(task: Task, options: Outputs, *, touch: bool = True) -> None:
     """Find out, before the work is done, whether the output can be written.
 
     Args:
@@ -97,19 +99,19 @@ def check_output(task: Task, options: Options, *, touch: bool = True) -> None:
         raise PictureError(error.what, error.hint, about=name, kind=error.kind) from error
 
 
-def decode(inspected: Inspected, options: Options) -> Picture:
+def decode(inspected: Inspected, options: Outputs) -> Picture:
     """Read the picture, with the colours that the network is to see.
 
     Raises:
         PictureError: it cannot be read.
     """
     keep = options.alpha != DROP
-    picture = images.decode(inspected.source, options.max_pixels, keep_alpha=keep)
+    picture = images.decode(inspected.source, _max_pixels(options), keep_alpha=keep)
     notes = tuple(f"{note}; {WAYS_OUT}" if note == UNCOVERED else note for note in picture.notes)
     return replace(applied(picture, options.alpha), notes=notes)
 
 
-def make_plan(inspected: Inspected, upscaler: Upscaler, options: Options) -> Plan:
+def make_plan(inspected: Inspected, upscaler: Upscaler, options: Outputs) -> Plan:
     """How the picture is cut.
 
     Raises:
@@ -120,7 +122,7 @@ def make_plan(inspected: Inspected, upscaler: Upscaler, options: Options) -> Pla
 
 
 def plan_values(
-    plan: Plan, pixel_bytes: int, task: Task, upscaler: Upscaler, options: Options
+    plan: Plan, pixel_bytes: int, task: Task, upscaler: Upscaler, options: Outputs
 ) -> dict[str, float]:
     """A plan as `Record.plan` has it, without seconds."""
     pixels = plan.height * plan.width * upscaler.scale**2
@@ -141,7 +143,7 @@ def plan_values(
 def upscale(
     pixels: Pixels,
     upscaler: Upscaler,
-    options: Options,
+    options: Outputs,
     *,
     plan: Plan | None = None,
     progress: Progress | None = None,
@@ -163,7 +165,7 @@ def upscale(
 
 def write(
     task: Task,
-    options: Options,
+    options: Outputs,
     pixels: Pixels,
     metadata: Metadata,
     *,
@@ -219,6 +221,10 @@ def input_name(task: Task) -> str:
 def output_name(task: Task) -> str:
     """What to call the output in messages."""
     return "standard output" if task.destination is None else display_name(task.destination)
+
+
+def _max_pixels(options: Outputs) -> int:
+    return options.max_pixels or images.DEFAULT_MAX_PIXELS
 
 
 @contextmanager

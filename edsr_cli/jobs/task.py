@@ -1,13 +1,9 @@
-"""What is to be done: one file, and what holds for every file."""
+"""What is to be done with one file. What holds for every file are options."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from edsr_cli.images import DEFAULT_MAX_PIXELS, OutputFormat
-
-if TYPE_CHECKING:
-    from edsr_cli.inference import Tile
+from edsr_cli.images import OutputFormat
 
 STREAM = "-"
 """Stands for standard input or standard output."""
@@ -41,24 +37,3 @@ class Task:
     def destination_name(self) -> str:
         """The output as a path, or "-"."""
         return STREAM if self.destination is None else str(self.destination)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """What holds for every file of a run.
-
-    Attributes:
-        ensemble: average the eight views of the geometric self-ensemble.
-        tile: columns of a panel in LR pixels, "auto" or "none".
-        max_pixels: refuse inputs with more pixels than this.
-        overwrite: replace outputs that exist.
-        compression: deflate level of PNG, 0 to 9; None for what was found best.
-        alpha: "drop", "keep" or a colour as "#rrggbb"; see `edsr_cli.images.alpha`.
-    """
-
-    ensemble: bool = False
-    tile: "Tile" = "auto"
-    max_pixels: int = DEFAULT_MAX_PIXELS
-    overwrite: bool = False
-    compression: int | None = None
-    alpha: str = "drop"

@@ -16,7 +16,8 @@ from edsr_cli.inference.planning import Plan
 from edsr_cli.jobs import steps
 from edsr_cli.jobs.ledger import NO_FILE, Verdict
 from edsr_cli.jobs.record import Record, Status
-from edsr_cli.jobs.task import Options, Task
+from edsr_cli.jobs.task import Task
+from edsr_cli.options.pictures import Outputs
 from edsr_cli.pixels.arrays import Pixels
 from edsr_cli.restoration.choice import Choice
 
@@ -37,7 +38,7 @@ class Work:
         metadata, alpha: of the input; known behind `Worker.decode`.
     """
 
-    def __init__(self, task: Task, options: Options, record: Record) -> None:
+    def __init__(self, task: Task, options: Outputs, record: Record) -> None:
         self.task, self.options, self.record = task, options, record
         self.source, self.verdict = NO_FILE, Verdict()
         self.plan: Plan | None = None

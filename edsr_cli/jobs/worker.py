@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from edsr_cli.checkpoints import registry, store
-from edsr_cli.checkpoints.convention import NOTHING_STATED, Stated
+from edsr_cli.checkpoints import store
+from edsr_cli.checkpoints.convention import Stated
 from edsr_cli.checkpoints.loader import LoadedNetwork, load_network
 from edsr_cli.errors import EdsrError, Kind, UsageError
 from edsr_cli.files.names import display_name
@@ -17,9 +17,9 @@ from edsr_cli.inference.processors import use_threads
 from edsr_cli.jobs import steps
 from edsr_cli.jobs.ledger import NO_FILE, FileState, Ledger, state_of
 from edsr_cli.jobs.record import Record, Status
-from edsr_cli.jobs.task import Options, Task
+from edsr_cli.jobs.task import Task
 from edsr_cli.jobs.work import Work
-from edsr_cli.options.values import Setting
+from edsr_cli.options.pictures import Outputs
 from edsr_cli.restoration.networks import (
     Find,
     Restoration,
@@ -30,7 +30,7 @@ from edsr_cli.restoration.networks import (
     make_upscaler,
 )
 
-_DEFAULTS, _NO_LEDGER = Options(), Ledger()
+_DEFAULTS, _NO_LEDGER = Outputs(), Ledger()
 
 _SKIPPED = {
     Kind.COMPLETE: "it is up to date.",
@@ -55,7 +55,7 @@ class Worker:
 
     model: str
     upscalers: Sequence[Upscaler]
-    options: Options = _DEFAULTS
+    options: Outputs = _DEFAULTS
     ledger: Ledger = _NO_LEDGER
 
     @property
@@ -284,26 +284,12 @@ class WorkerSpec:
     opens a worker of its own, with a ledger of its own, and gives a record for each task.
 
     Attributes:
-        model: a model's name, or a file with weights.
-        scale: the upscaling factor; None for a file's own, or 4.
+        options: which network, what it runs with, and what holds for every picture.
         devices: names of devices; there is an upscaler for each.
-        precision: number format of the residual blocks.
-        max_memory: bytes that the network may work in on each device; None to go by what is free.
-        threads: threads that compute on the CPU, for the whole process; None to choose them.
-        restore: how much to restore; None for what the model does by itself.
-        stated: what is known of a file with weights.
-        options: for every picture.
     """
 
-    model: str = registry.DEFAULT_MODEL
-    scale: int | None = None
+    options: Outputs = _DEFAULTS
     devices: tuple[str, ...] = ("auto",)
-    precision: str = "auto"
-    max_memory: int | None = None
-    threads: int | None = None
-    restore: Setting | None = None
-    stated: Stated = NOTHING_STATED
-    options: Options = _DEFAULTS
 
     def load(self, find: Find = store.resolve) -> Networks:
         """The networks, on the CPU.
@@ -315,9 +301,13 @@ class WorkerSpec:
             WeightsError: the model is unknown, has no such scale, or its file cannot be used.
             UsageError: the model cannot restore.
         """
-        use_threads(self.threads)
-        loaded = load_network(self.model, self.scale, self.stated, find)
-        return loaded, find_restoration(loaded, self.model, self.restore, find)
+        options = self.options
+        stated = Stated(
+            options.layout, options.value_range, options.mean_shift, options.residual_scale
+        )
+        use_threads(options.threads)
+        loaded = load_network(options.model, options.scale, stated, find)
+        return loaded, find_restoration(loaded, options.model, options.restore, find)
 
     def open(self, networks: Networks | None = None) -> Worker:
         """A worker with upscalers on its devices, and with no ledger.
@@ -331,8 +321,9 @@ class WorkerSpec:
                 would use different number formats.
         """
         loaded, restoration = self.load() if networks is None else networks
+        options = self.options
         upscalers = [
-            make_upscaler(loaded, restoration, name, self.precision, self.max_memory)
+            make_upscaler(loaded, restoration, name, options.precision, options.max_memory)
             for name in self.devices
         ]
         if len({upscaler.precision for upscaler in upscalers}) > 1:
@@ -340,4 +331,4 @@ class WorkerSpec:
                 "The devices would use different number formats, and so give different pictures.",
                 "Choose one with --precision.",
             )
-        return Worker(model=loaded.name, upscalers=upscalers, options=self.options)
+        return Worker(model=loaded.name, upscalers=upscalers, options=options)

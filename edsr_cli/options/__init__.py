@@ -5,7 +5,8 @@
     pictures     what `upscale`, `batch`, `evaluate` and `load` take
     training     what `train` takes
 
-To add an option, add a field to a group here, and use it where the work is done.
+To add an option, add a field to a group here, and use it where the work is done; CONTRIBUTING.md
+says what belongs to it.
 
 Imports neither torch nor Pillow nor Typer.
 """

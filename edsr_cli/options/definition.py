@@ -114,6 +114,11 @@ class Options:
             if value is not None or default_of(type(self), name) is not None:
                 object.__setattr__(self, name, each.checked(name, value))
 
+    def part(self, group: type[Group], **changes: Any) -> Group:
+        """The options that a group has which this one is made from, with some changed."""
+        values = {name: getattr(self, name) for name in options_of(group)}
+        return group(**values | changes)
+
 
 def options_of(group: type[Options]) -> dict[str, Option]:
     """The options of a group, by name."""

@@ -18,6 +18,8 @@ from edsr_cli.options.definition import (
 )
 from edsr_cli.options.values import Given, MaybePath, Number, Path, Paths, Setting, Texts, Tile
 
+_FORMATS = "png, jpeg, webp, tiff, avif or bmp"  # those of `images.formats`, which takes a while
+
 
 @group
 class Machine(Options):
@@ -244,7 +246,7 @@ class _Pictures(Options):
         values.TEXT,
         "-f --format",
         "FORMAT",
-        "png, jpeg, webp, tiff, avif or bmp. Default: by the output's suffix, or png.",
+        f"{_FORMATS}. Default: by the output's suffix, or png.",
         default=None,
     )
 
@@ -274,7 +276,7 @@ class _Folders(Options):
         values.TEXT,
         "-f --format",
         "FORMAT",
-        "png, jpeg, webp, tiff, avif or bmp.",
+        f"{_FORMATS}.",
         default="png",
     )
 

@@ -16,9 +16,9 @@ from edsr_cli.folders.scanning import Choice, Scanner
 from edsr_cli.images import format_for
 from edsr_cli.inference import Upscaler
 from edsr_cli.jobs.record import Record
-from edsr_cli.jobs.task import Options
 from edsr_cli.jobs.threads import Limits, Threaded
 from edsr_cli.jobs.worker import Worker
+from edsr_cli.options.pictures import Outputs
 from tests.jobs.nearest import NAME, nearest_weights, read_back, repeated
 
 NAMES = [f"{i}.png" for i in range(8)]
@@ -82,7 +82,7 @@ class Engine:
             recursive,
         )
         output_format = format_for(None, form)
-        worker = Worker(model=NAME, upscalers=self.upscalers, options=Options(**settings))
+        worker = Worker(model=NAME, upscalers=self.upscalers, options=Outputs(**settings))
         batch = Batch(
             worker=worker, folders=[root.folder for root in roots],
             recipe=recipe_of(worker, output_format), limits=limits, checksum=checksum,

@@ -1,6 +1,8 @@
 from dataclasses import replace
 
 from edsr_cli.folders.recipe import Recipe
+from edsr_cli.options.definition import options_of
+from edsr_cli.options.pictures import BatchOptions
 
 RECIPE = Recipe(
     model="m", weights="ab" * 32, scale=4, ensemble=False, precision="fp32", format="PNG"
@@ -21,6 +23,20 @@ def test_everything_that_pixels_depend_on_counts():
     ]
     identities = {recipe.identity for recipe in (RECIPE, *others)}
     assert len(identities) == 10 and all(len(text) == 16 for text in identities)
+
+
+SAME_PIXELS = {
+    "inputs", "output", "include", "exclude", "recursive", "checksum",  # which
+    "download", "layout", "value_range", "mean_shift", "residual_scale",  # the weights count
+    "dry_run", "overwrite", "watch", "fail_fast", "report", "each", "progress",
+    "device", "threads", "max_memory", "max_queue", "workers", "tile", "max_pixels", "compression",
+}  # fmt: skip
+"""Options that what is in an output does not depend on."""
+
+
+def test_every_option_counts_or_is_known_not_to():
+    """What is neither makes `edsr batch` pass over outputs that were made without the option."""
+    assert set(options_of(BatchOptions)) - SAME_PIXELS == set(vars(RECIPE)) - {"weights"}
 
 
 def test_a_recipe_of_before_is_that_without_restoring_and_alpha():

@@ -7,6 +7,10 @@ from hypothesis import strategies as st
 from edsr_cli.errors import PictureError, UsageError
 from edsr_cli.images import FORMATS, OutputFormat, format_for
 from edsr_cli.images.formats import AVIF, BMP, JPEG, PNG, TIFF, WEBP
+from edsr_cli.options.definition import Options, options_of
+from edsr_cli.options.pictures import BatchOptions, UpscaleOptions
+
+NAMES = [each.name.lower() for each in FORMATS]
 
 
 @pytest.mark.parametrize(
@@ -24,6 +28,12 @@ def test_by_name(name: str) -> None:
     assert format_for(Path("no_ending"), name) == PNG
     assert format_for(Path("a.version2"), name) == PNG
     assert format_for(Path("a.png"), name) == PNG
+
+
+@pytest.mark.parametrize("group", [UpscaleOptions, BatchOptions])
+def test_the_help_names_every_format(group: type[Options]) -> None:
+    text = options_of(group)["format"].text
+    assert text.startswith(f"{', '.join(NAMES[:-1])} or {NAMES[-1]}.")
 
 
 def test_every_format_has_its_name_and_suffixes() -> None:

@@ -14,8 +14,9 @@ from edsr_cli.errors import ExitCode
 from edsr_cli.inference import Progress, Upscaler
 from edsr_cli.jobs.naming import assign_outputs
 from edsr_cli.jobs.record import Record, Status
-from edsr_cli.jobs.task import Options, Task
+from edsr_cli.jobs.task import Task
 from edsr_cli.jobs.worker import Worker
+from edsr_cli.options.pictures import Outputs
 from tests.jobs.nearest import NAME, nearest_weights
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 9, 3), np.uint8)
@@ -48,7 +49,7 @@ class Job:
 
     def __init__(self, task: Task, upscaler: Upscaler, model: str = NAME, **options: Any) -> None:
         self.task = task
-        self.worker = Worker(model=model, upscalers=[upscaler], options=Options(**options))
+        self.worker = Worker(model=model, upscalers=[upscaler], options=Outputs(**options))
 
     def run(self, progress: Progress | None = None) -> Record:
         return self.worker.complete(self.task, progress)

@@ -17,8 +17,8 @@ from edsr_cli.folders.scanning import MANIFEST, BatchTask, Choice, Scanner
 from edsr_cli.images import format_for
 from edsr_cli.jobs.executors import Serial
 from edsr_cli.jobs.record import Record, Status
-from edsr_cli.jobs.task import Options
 from edsr_cli.jobs.worker import WorkerSpec
+from edsr_cli.options.pictures import Outputs
 from tests.conftest import REPOSITORY
 from tests.jobs.nearest import save_nearest
 
@@ -61,10 +61,13 @@ def manifest(folder):
 
 def test_another_process_makes_the_same_of_the_same_tasks(folder, tmp_path):
     spec = WorkerSpec(
-        model=str(save_nearest(tmp_path / "nearest.safetensors", 2)),
+        options=Outputs(
+            model=save_nearest(tmp_path / "nearest.safetensors", 2),
+            precision="fp32",
+            tile=5,
+            alpha="keep",
+        ),
         devices=("cpu",),
-        precision="fp32",
-        options=Options(tile=5, alpha="keep"),
     )
     assert pickle.loads(pickle.dumps(spec)) == spec
     worker, output = spec.open(), tmp_path / "out"

@@ -12,7 +12,13 @@ from edsr_cli.cli.options import command
 from edsr_cli.errors import UsageError
 from edsr_cli.options import values
 from edsr_cli.options.definition import MACHINE, PANELS, again, group, option, options_of, takes
-from edsr_cli.options.pictures import BatchOptions, EvaluateOptions, LoadOptions, UpscaleOptions
+from edsr_cli.options.pictures import (
+    BatchOptions,
+    EvaluateOptions,
+    LoadOptions,
+    Outputs,
+    UpscaleOptions,
+)
 from edsr_cli.options.training import TrainOptions
 
 GROUPS = [UpscaleOptions, BatchOptions, EvaluateOptions, LoadOptions, TrainOptions]
@@ -126,6 +132,11 @@ def test_what_is_no_value_is_refused_by_name(given, error, words):
 def test_what_is_no_value_of_a_training_is_refused_by_name(given, words):
     with pytest.raises(ValueError, match=words):
         TrainOptions("in", "out", **given)
+
+
+def test_a_group_gives_a_part_of_itself():
+    options = BatchOptions("in", tile=64, alpha="white", progress=print, each=print)
+    assert options.part(Outputs, progress=None) == Outputs(tile=64, alpha="#ffffff")
 
 
 def test_options_that_exclude_each_other():

@@ -226,7 +226,7 @@ class _Fitting:
         """Name what made the picture, behind what the runs before have left."""
         software = self.metadata.software
         places = self.format.places
-        if software is None or "EXIF data" not in self.format.keeps:
+        if software is None or not self.format.names_its_maker:
             return
         earlier = self.earlier
         if earlier:
