@@ -83,6 +83,9 @@ class ThreadError(EdsrError):
             "Close other programs, raise the limit (ulimit -u), or let it use fewer at once.",
         )
 
+    def __reduce__(self) -> tuple[type["ThreadError"], tuple[()]]:
+        return type(self), ()
+
     @staticmethod
     def is_behind(error: BaseException) -> bool:
         """Whether an error is what Python says of this."""

@@ -272,6 +272,17 @@ def test_arguments_of_other_types_are_named(given):
         load(**given)
 
 
+def test_arguments_are_missed_by_the_function_that_was_called():
+    with pytest.raises(TypeError, match=r"^upscale\(\) missing a required argument: 'inputs'"):
+        edsr_cli.upscale()
+    with pytest.raises(TypeError, match=r"^load\(\) got an unexpected keyword argument 'scales'"):
+        load(scales=2)
+
+
+def test_no_pictures_are_no_mistake():
+    assert edsr_cli.upscale([]) == []
+
+
 def test_sizes_and_threads_as_people_write_them(tmp_path):
     file = save_nearest(tmp_path / "nearest.safetensors")
     before = torch.get_num_threads()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import edsr_cli
-from edsr_cli.errors import EdsrError, FileError, Kind, PictureError, WeightsError
+from edsr_cli.errors import EdsrError, FileError, Kind, PictureError, ThreadError, WeightsError
 
 
 def test_the_parts_are_put_together_once() -> None:
@@ -28,6 +28,10 @@ def test_a_class_tells_the_kind_unless_the_disk_is_full() -> None:
 def test_errors_can_be_sent_elsewhere(again) -> None:
     error = again(FileError("it is full.", "Make room.", about="a", kind=Kind.DISK_FULL))
     assert str(error) == "a: it is full. Make room." and error.kind is Kind.DISK_FULL
+
+
+def test_an_error_that_takes_nothing_can_be_sent_elsewhere() -> None:
+    assert str(pickle.loads(pickle.dumps(ThreadError()))) == str(ThreadError())
 
 
 def test_what_an_error_is_about_is_data() -> None:
@@ -51,6 +55,8 @@ def _begins_with_a_name(text: ast.expr) -> bool:
     match text:
         case ast.JoinedStr(values=[ast.FormattedValue(conversion=-1), ast.Constant() as tail, *_]):
             return str(tail.value).startswith(": ")
+        case ast.JoinedStr(values=[ast.Constant() as head, *_]):
+            return _begins_with_a_name(head)
         case ast.Constant(value=str(whole)):
             return whole.startswith(("standard input: ", "standard output: "))
     return False

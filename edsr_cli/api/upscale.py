@@ -43,6 +43,8 @@ def upscale(options: UpscaleOptions) -> "list[Record]":
             print(result.error or f"{result.input} -> {result.output}")
     """
     records: list[Record] = []
+    if not options.inputs:  # nothing to do is no mistake where names come from a search
+        return records
 
     def done(record: "Record", format_name: str) -> None:
         if options.each is not None:

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from typing import BinaryIO, cast
 
 from edsr_cli.errors import PictureError
+from edsr_cli.files.reasons import kind_of_system_error
 from edsr_cli.images import DEFAULT_MAX_PIXELS
 from edsr_cli.images.formats import MAGIC_BYTES, begins_like_a_picture
 from edsr_cli.images.source import not_a_picture
 
-_STDIN = "standard input"
+_STDIN, _STDOUT = "standard input", "standard output"
 _BYTES_PER_PIXEL = 16  # four channels of 32 bits, not compressed
 _SLACK = 64 << 20  # bytes of metadata, of a second frame, and the like
 _CHUNK = 1 << 20
@@ -72,7 +73,7 @@ def stdout() -> Iterator[BinaryIO]:
     """
     hint = "Write to a file with -o."
     if sys.stdout is None:
-        raise PictureError("it is closed.", hint, about="standard output")
+        raise PictureError("it is closed.", hint, about=_STDOUT)
     try:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
@@ -82,4 +83,5 @@ def stdout() -> Iterator[BinaryIO]:
             reason = "whoever reads it has stopped before the end"
         else:
             reason = f"it cannot be written to ({error.strerror})"
-        raise PictureError(f"{reason}.", hint, about="standard output") from error
+        kind = kind_of_system_error(error, reading=False)
+        raise PictureError(f"{reason}.", hint, about=_STDOUT, kind=kind) from error

@@ -111,8 +111,10 @@ class Options:
     def __post_init__(self) -> None:
         for name, each in options_of(type(self)).items():
             value = getattr(self, name)
-            if value is not None or default_of(type(self), name) is not None:
+            if value is not None:
                 object.__setattr__(self, name, each.checked(name, value))
+            elif default_of(type(self), name) is not None:
+                raise TypeError(f"{name} must be something other than None")
 
     def part(self, group: type[Group], **changes: Any) -> Group:
         """The options that a group has which this one is made from, with some changed."""
@@ -141,6 +143,10 @@ def takes(
     def decorate(function: Callable[[Group], Made]) -> Callable[P, Made]:
         @wraps(function)
         def called(*args: P.args, **kwargs: P.kwargs) -> Made:
+            try:
+                signature.bind(*args, **kwargs)
+            except TypeError as error:  # in words about the function, not about its group
+                raise TypeError(f"{function.__name__}() {error}") from None
             return function(group(*args, **kwargs))
 
         signature = inspect.signature(group)

@@ -1,12 +1,15 @@
 import io
 import subprocess
 import sys
+from contextlib import suppress
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from PIL import Image
 
-from edsr_cli.errors import PictureError
+import edsr_cli
+from edsr_cli.errors import Kind, PictureError
 from edsr_cli.images import probe
 from edsr_cli.images.formats import READ_FORMATS
 from edsr_cli.jobs import streams
@@ -83,6 +86,22 @@ def test_other_things_are_named(monkeypatch, content, words):
 def test_nothing_is_told_later(monkeypatch):
     give(monkeypatch, io.BytesIO(b""))
     assert read_stdin() == b""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_behind_standard_output(monkeypatch, tmp_path):
+    """The failure is named by what cannot be written, and is of its kind."""
+    IMAGE.save(tmp_path / "in.png")
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr("sys.stdout", full)
+        [record] = edsr_cli.upscale(tmp_path / "in.png", "-", scale=2)
+        with suppress(OSError):
+            full.close()
+    assert record.error == (
+        "standard output: it cannot be written to (No space left on device). Write to a file "
+        "with -o."
+    )
+    assert record.kind is Kind.DISK_FULL
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs /dev/zero")

@@ -105,7 +105,7 @@ def test_values_are_made_right():
         ({"compression": 10}, ValueError, "compression must be from 0 to 9, not 10"),
         ({"workers": 0}, ValueError, "workers must be from 1, not 0"),
         ({"include": [1]}, TypeError, "include must be a string, not int"),
-        ({"overwrite": None}, TypeError, "overwrite must be True, False or None"),
+        ({"overwrite": None}, TypeError, "overwrite must be something other than None"),
         ({"tile": 0}, ValueError, "tile must be at least 1, not 0"),
         ({"tile": "wide"}, ValueError, "tile: 'wide' is not auto, none or"),
         ({"max_pixels": "many"}, ValueError, "max_pixels: 'many' is not a number of pixels"),
