@@ -12,7 +12,7 @@ import signal
 import time
 
 import pytest
-import safetensors.torch
+import safetensors.numpy
 
 from edsr_cli.checkpoints.checkpoint import _OWN_METADATA, save_canonical
 from edsr_cli.checkpoints.files import read_safetensors
@@ -321,7 +321,7 @@ def test_an_exchanged_file_is_noticed_although_it_fits_itself(online):
     assert "unchanged since" in online.run("fetch-weights", "--verify").stderr
     tensors, metadata = read_safetensors(path)
     tensors = {key: tensor + 1e-3 for key, tensor in tensors.items()}
-    digest = tensors_sha256(io.BytesIO(safetensors.torch.save(tensors)))
+    digest = tensors_sha256(io.BytesIO(safetensors.numpy.save(tensors)))
     metadata = {key: value for key, value in metadata.items() if key not in _OWN_METADATA}
     config = online.row.config
     save_canonical(path, tensors, config, metadata | {"tensors_sha256": digest})
