@@ -25,6 +25,12 @@ from edsr_cli.text import did_you_mean, one_line
 class _Commands(Commands):
     """The commands; a picture or folder in the place of one is answered with what was meant."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        if not args and not ctx.resilient_parsing:  # Typer would say nothing, without its own page
+            typer.echo(ctx.get_help())
+            raise typer.Exit(ExitCode.USAGE)
+        return super().parse_args(ctx, args)
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         word = args[0] if args else ""
         if word and not word.startswith("-") and self.get_command(ctx, word) is None:
@@ -46,7 +52,6 @@ def _meant(word: str, commands: list[str]) -> str:
 app = typer.Typer(
     name="edsr",
     cls=_Commands,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},

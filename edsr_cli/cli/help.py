@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterable
+from shutil import get_terminal_size
 from textwrap import wrap
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ from edsr_cli.options.definition import EVERYDAY, PANELS
 
 _SHORT = "edsr.short"
 _WIDTH, _LEFT = 79, 27  # columns of a page, and of what may be typed
+_NARROW, _LEAST, _INDENT = 60, 30, 8  # below the first there is no room for two columns
 
 Row = tuple[str, str]
 """What may be typed, and what it means."""
@@ -66,6 +68,11 @@ class Commands(TyperGroup):
         _write_rows(formatter, "Options", map(_row, self.get_params(ctx)))
 
 
+def _width() -> int:
+    """Columns of a page on this terminal."""
+    return max(_LEAST, min(_WIDTH, get_terminal_size().columns - 1))
+
+
 def _parts(command: Any) -> tuple[str, str]:
     """The text of a command's docstring, and its examples, which are indented."""
     text, _, examples = (command.help or "").partition("Examples:\n")
@@ -76,19 +83,21 @@ def _write_beginning(command: Any, ctx: Any, formatter: Any, paragraphs: list[st
     """Say how the command is called, and what it does."""
     formatter.write(f"Usage: {ctx.command_path} {_usage(command, ctx)}\n")
     for paragraph in paragraphs:
-        formatter.write("\n" + "\n".join(wrap(" ".join(paragraph.split()), _WIDTH)) + "\n")
+        formatter.write("\n" + "\n".join(wrap(" ".join(paragraph.split()), _width())) + "\n")
 
 
 def _write_rows(formatter: Any, heading: str, rows: Iterable[Row]) -> None:
     """Write a panel. No word is cut, since it may be the name of something."""
     formatter.write(f"\n{heading}:\n")
+    width = _width()
+    column = _LEFT if width >= _NARROW else _INDENT
     for left, right in rows:
-        lines = wrap(right, _WIDTH - _LEFT, break_on_hyphens=False) or [""]
-        if len(left) > _LEFT - 4:
+        lines = wrap(right, width - column, break_on_hyphens=False) or [""]
+        if len(left) > column - 4:
             formatter.write(f"  {left}\n")
             left = ""
         for line in lines:
-            formatter.write(f"  {left:<{_LEFT - 2}}{line}\n")
+            formatter.write(f"  {left:<{column - 2}}{line}\n")
             left = ""
 
 

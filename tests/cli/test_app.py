@@ -1,5 +1,6 @@
 """The program itself: version and help."""
 
+import os
 import re
 import shlex
 
@@ -128,3 +129,17 @@ def test_everyday_options_come_first(command):
 
 def test_the_learning_rate_is_found_by_both_names():
     assert "--lr, --learning-rate X" in page(["train"])
+
+
+def test_no_command_at_all_is_answered_with_the_page(edsr):
+    done = edsr()
+    assert done.code == 2 and done.out == edsr("--help").out
+
+
+@pytest.mark.parametrize("columns", [32, 40, 60])
+def test_a_page_fits_a_narrow_terminal(edsr, monkeypatch, columns):
+    monkeypatch.setattr(
+        "edsr_cli.cli.help.get_terminal_size", lambda: os.terminal_size((columns, 24))
+    )
+    text = edsr("models", "--help").out.decode().partition("Examples:")[0]
+    assert 0 < max(map(len, text.splitlines()[1:])) < columns
