@@ -17,7 +17,7 @@ from edsr_cli.files.names import display_name
 from edsr_cli.files.reasons import kind_of_system_error
 from edsr_cli.images import Metadata, Picture
 from edsr_cli.images.alpha import DROP, KEEP, UNCOVERED, WAYS_OUT, applied, enlarged
-from edsr_cli.inference import Progress, Upscaled, Upscaler
+from edsr_cli.inference import Progress, Upscaled, Upscaler, processors
 from edsr_cli.inference.planning import Plan
 from edsr_cli.jobs.streams import read_stdin, stdout
 from edsr_cli.jobs.task import Task
@@ -171,6 +171,7 @@ def write(
     *,
     alpha: NDArray[Any] | None = None,
     scale: int = 1,
+    threads: int | None = None,
     commit: Callable[[os.stat_result], None] | None = None,
     check: Callable[[], None] | None = None,
 ) -> tuple[str, ...]:
@@ -183,6 +184,7 @@ def write(
         metadata: what to put beside them.
         alpha: that of the input, where it is kept.
         scale: how many times larger the output is.
+        threads: how many compress; None for as many as compute.
         commit, check: see `edsr_cli.images.write_picture`; they are for files.
 
     Returns:
@@ -193,11 +195,13 @@ def write(
     """
     large = None if alpha is None else enlarged(alpha, scale)
     del alpha
+    how = images.OutputOptions(
+        compression=options.compression,
+        threads=threads or processors.asked() or processors.available(),
+    )
     if task.destination is None:
         with stdout() as file:
-            return images.encode(
-                pixels, task.output_format, metadata, file, options.compression, large
-            )
+            return images.encode(pixels, task.output_format, metadata, file, how, large)
     with _explained(output_name(task)):
         task.destination.parent.mkdir(parents=True, exist_ok=True)
     return images.write_picture(
@@ -206,7 +210,7 @@ def write(
         task.output_format,
         metadata,
         overwrite=options.overwrite,
-        compression=options.compression,
+        options=how,
         commit=commit,
         check=check,
         alpha=large,

@@ -121,6 +121,7 @@ class Threaded:
         self._feeders = self._crew("feed", 1, self._feed, self._tasks)
         self._decoders = self._crew("decode", limits.workers, self._decode, self._ready)
         self._devices = self._crew("device", len(self.loops), self._upscale, self._upscaled)
+        self._writing_threads = max(1, processors.available() // limits.workers)
         self._encoders = self._crew("encode", limits.workers, self._encode, self._results)
 
     def run(self, tasks: Iterable[Any], done: Callable[[Any], None]) -> None:
@@ -291,7 +292,7 @@ class Threaded:
     def _encode(self, number: int) -> None:
         while (work := self._upscaled.get()) is not None:
             size = work.pixels.nbytes
-            self._worker.write(work, self._check)
+            self._worker.write(work, self._check, self._writing_threads)
             self._upscaled_room.give(size)
             self._end(work)
             del work

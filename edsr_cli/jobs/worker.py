@@ -209,11 +209,14 @@ class Worker:
 
         work.attempt("upscale", upscale, reading=True)
 
-    def write(self, work: Work, check: Callable[[], None] | None = None) -> None:
+    def write(
+        self, work: Work, check: Callable[[], None] | None = None, threads: int | None = None
+    ) -> None:
         """Write the upscaled picture, and put it on record.
 
         Args:
             work: the picture.
+            threads: see `steps.write`.
             check: called now and then; what it raises, if it is no `Exception`, ends the work.
         """
         task = work.task
@@ -231,6 +234,7 @@ class Worker:
                     work.metadata,
                     alpha=work.alpha,
                     scale=self.scale,
+                    threads=threads,
                     commit=commit,
                     check=check,
                 )

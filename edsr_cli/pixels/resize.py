@@ -10,6 +10,7 @@ made them repeated the outermost pixel instead.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +58,20 @@ def upscale(pixels: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
     """
     centres = [(phase + 0.5) / scale - 0.5 for phase in range(scale)]
     return _resample(pixels, [_kernel(centre, 1) for centre in centres], 1)
+
+
+def halved(values: NDArray[Any]) -> NDArray[Any]:
+    """Rounded means of squares of 2 x 2: (H, W, n), uint8 or uint16, to half of both, rounded up.
+
+    Beyond the border the last row and the last column are repeated.
+    """
+    height, width = values.shape[:2]
+    even = np.pad(values, ((0, height % 2), (0, width % 2), (0, 0)), "edge")
+    total = np.full((len(even) // 2, even.shape[1] // 2, values.shape[2]), 2, np.uint32)
+    for down in (0, 1):
+        for right in (0, 1):
+            total += even[down::2, right::2]
+    return (total >> 2).astype(values.dtype)
 
 
 def _kernel(centre: float, stretch: int) -> _Kernel:

@@ -36,7 +36,7 @@ from edsr_cli.images.picture import (
     PictureInfo,
 )
 from edsr_cli.pixels.arrays import Pixels, empty_pixels, upright
-from edsr_cli.pixels.depth import dtype_of
+from edsr_cli.pixels.depth import dtype_of, to_8_bits
 from edsr_cli.pixels.windows import ArrayWindow, Region, Writable
 
 _HEADER_BYTES = 65536  # far more than the headers looked into ever take
@@ -57,6 +57,9 @@ class Encoder(Writable, Protocol):
 
     def finish(self) -> tuple[str, ...]:
         """Write what is left to be written; remarks on what was found out only now."""
+
+    def abandon(self) -> None:
+        """Give it up instead, and let go of all that is held."""
 
 
 class Codec:
@@ -291,12 +294,14 @@ class Codec:
         size: tuple[int, int],
         metadata: Metadata,
         options: OutputOptions,
-        alpha: NDArray[np.uint8] | None = None,
+        alpha: NDArray[Any] | None = None,
         bits: int = 8,
+        *,
+        grey: bool = False,
     ) -> Encoder:
         """Begin to write a picture to a file; see `encoding.create_picture`.
 
-        Here the picture is kept whole, in any order, and encoded at the end.
+        Here the picture, RGB of 8 bits, is kept whole, in any order, and encoded at the end.
 
         Args:
             file: where to write.
@@ -305,6 +310,7 @@ class Codec:
             options: see there.
             alpha: shape (H, W), which the pixels are not multiplied by; None for none.
             bits: bits a channel, one of the format's `depths`.
+            grey: whether the encoder is given pixels of shape (h, w, 1); only where the format can.
         """
         return WholeEncoder(self, file, size, metadata, options, alpha, bits)
 
@@ -366,12 +372,13 @@ class WholeEncoder:
         size: tuple[int, int],
         metadata: Metadata,
         options: OutputOptions,
-        alpha: NDArray[np.uint8] | None,
+        alpha: NDArray[Any] | None,
         bits: int,
     ) -> None:
         self.shape, self.dtype = (size[1], size[0], 3), dtype_of(bits)
         self._codec, self._file, self._metadata = codec, file, metadata
-        self._options, self._alpha = options, alpha
+        self._options = options
+        self._alpha = None if alpha is None else to_8_bits(alpha)
         self._pixels: Pixels | None = None
         self._owned = True  # whether nobody else holds them
 
@@ -392,8 +399,12 @@ class WholeEncoder:
         """Encode the picture."""
         assert self._pixels is not None, "nothing was written"
         pixels: Any = self._pixels
-        self._pixels = None
+        self.abandon()
         return self._codec.encode(pixels, self._metadata, self._file, self._options, self._alpha)
+
+    def abandon(self) -> None:
+        """Let go of the picture."""
+        self._pixels = None
 
 
 class Sink:
