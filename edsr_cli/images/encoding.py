@@ -138,7 +138,7 @@ def encode(
     output_format: OutputFormat,
     metadata: Metadata,
     file: BinaryIO,
-    compression: int | None = None,
+    options: OutputOptions = OutputOptions(),  # noqa: B008 - frozen
     alpha: NDArray[np.uint8] | None = None,
 ) -> tuple[str, ...]:
     """Write a whole picture to a binary file; see `create_picture`.
@@ -146,8 +146,7 @@ def encode(
     Args:
         pixels: RGB, shape (H, W, 3), uint8 in 0..255 or uint16 in 0..65535, rounded to the depth
             that the format gets.
-        output_format, metadata, file, alpha: see `create_picture`.
-        compression: see `OutputOptions`.
+        output_format, metadata, file, options, alpha: see `create_picture`.
 
     Returns:
         Remarks for the user on what the format cannot hold, one line each.
@@ -164,7 +163,7 @@ def encode(
         output_format,
         (width, height),
         metadata,
-        options=OutputOptions(compression),
+        options=options,
         alpha=alpha,
         bits=stored,
     ) as writer:
@@ -178,10 +177,11 @@ def write_picture(
     output_format: OutputFormat,
     metadata: Metadata,
     overwrite: bool = False,
-    compression: int | None = None,
+    options: OutputOptions = OutputOptions(),  # noqa: B008 - frozen
     commit: Callable[[os.stat_result], None] | None = None,
     check: Callable[[], None] | None = None,
     alpha: NDArray[np.uint8] | None = None,
+    mtime_ns: int | None = None,
 ) -> tuple[str, ...]:
     """Write a picture to a file that appears complete or not at all; see `atomic_write`.
 
@@ -191,11 +191,10 @@ def write_picture(
         output_format: the format to write, whatever the ending of `path`.
         metadata: what to put beside the pixels.
         overwrite: whether a file of that name may be replaced.
-        compression: deflate level of PNG, 0 to 9; None for `PNG_STRATEGY`.
-        commit: see `atomic_write`.
+        options, alpha: see `create_picture`.
+        commit, mtime_ns: see `atomic_write`.
         check: called before each piece is written. What it raises ends the work, and passes
             unchanged if it is no `Exception`.
-        alpha: see `encode`.
 
     Returns:
         Remarks for the user on what the format cannot hold, one line each.
@@ -204,10 +203,10 @@ def write_picture(
         PictureError: the file exists and may not be replaced, cannot be written, or the picture
             does not fit into the format. Nothing is left behind.
     """
-    with atomic_write(path, overwrite, PictureError, commit) as file:
+    with atomic_write(path, overwrite, PictureError, commit, mtime_ns) as file:
         target = file if check is None else cast(BinaryIO, _Checked(file, check))
         try:
-            return encode(pixels, output_format, metadata, target, compression, alpha)
+            return encode(pixels, output_format, metadata, target, options, alpha)
         except PictureError as error:
             raise PictureError(
                 error.message, error.hint, about=display_name(path), kind=error.kind

@@ -162,9 +162,20 @@ class OutputOptions:
 
     Attributes:
         compression: deflate level of PNG, 0 to 9; None for what is best for photographs.
+        quality: of JPEG, AVIF and lossy WebP, 1 to 100; None for the format's own, which for WebP
+            is without loss.
+        chroma: "420" or "444": whether the colours of JPEG and AVIF have a quarter of luma's
+            resolution, or the same; None for the same.
     """
 
     compression: int | None = None
+    quality: int | None = None
+    chroma: str | None = None
+
+    @property
+    def subsampling(self) -> str:
+        """`chroma` as Pillow calls it."""
+        return "4:2:0" if self.chroma == "420" else "4:4:4"
 
 
 ALL_KINDS = frozenset(("ICC profile", "EXIF data", "XMP data", "resolution", "texts", "IPTC data"))
@@ -189,6 +200,8 @@ class OutputFormat:
             measured on photographs: Pillow's copy, and what the encoder needs.
         alpha: whether it can hold transparency that all programs read.
         depths: the numbers of bits a channel that it is written with, the usual one first.
+        takes: the names of `OutputOptions` that matter to it.
+        lossy: whether what is written is always a little different.
         places: see `Places`.
     """
 
@@ -201,6 +214,8 @@ class OutputFormat:
     encoder_bytes: int = 4
     alpha: bool = True
     depths: tuple[int, ...] = (8,)
+    takes: frozenset[str] = frozenset()
+    lossy: bool = False
     places: Places = Places()
 
     @property

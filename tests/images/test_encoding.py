@@ -9,7 +9,15 @@ import pytest
 from PIL import Image
 
 from edsr_cli.errors import PictureError
-from edsr_cli.images import FORMATS, Metadata, decode, encode, formats, write_picture
+from edsr_cli.images import (
+    FORMATS,
+    Metadata,
+    OutputOptions,
+    decode,
+    encode,
+    formats,
+    write_picture,
+)
 from edsr_cli.images.codecs import jpeg
 from edsr_cli.images.colour import icc
 from edsr_cli.images.metadata import exif as exif_data
@@ -196,7 +204,7 @@ def test_compression_of_png() -> None:
 
     def size(level: int | None, entry: OutputFormat = formats.PNG) -> int:
         file = io.BytesIO()
-        encode(pixels, entry, Metadata(), file, level)
+        encode(pixels, entry, Metadata(), file, OutputOptions(level))
         assert np.array_equal(np.asarray(Image.open(file)), pixels)
         return len(file.getvalue())
 

@@ -38,6 +38,8 @@ OUTPUT = OutputFormat(
     (".jpg", ".jpeg"),
     max_side=65_500,  # libjpeg stops there, below the 65535 of the format
     alpha=False,
+    takes=frozenset(("quality", "chroma")),
+    lossy=True,
     places=Places(
         texts="comments",
         iptc="own",
@@ -131,7 +133,10 @@ class Jpeg(Codec):
         self, metadata: Metadata, options: OutputOptions, alpha: bool
     ) -> dict[str, Any]:
         extra = _markers(metadata)
-        return {"quality": JPEG_QUALITY, "subsampling": "4:4:4", "extra": extra, "comment": b""}
+        quality = options.quality or JPEG_QUALITY
+        return {
+            "quality": quality, "subsampling": options.subsampling, "extra": extra, "comment": b"",
+        }  # fmt: skip
 
 
 CODEC = Jpeg()

@@ -33,6 +33,7 @@ OUTPUT = OutputFormat(
     "PNG",
     (".png",),
     max_side=2**29 - 2,  # the widest image that Pillow can hold
+    takes=frozenset(("compression",)),
     places=Places(texts="all", iptc="text", hdr="beside"),
 )
 
