@@ -9,7 +9,7 @@ from edsr_cli.checkpoints.loader import LoadedNetwork, load_network
 from edsr_cli.inference import Upscaler
 from edsr_cli.inference.processors import use_threads
 from edsr_cli.jobs.target import target_of
-from edsr_cli.options.pictures import Outputs
+from edsr_cli.options.pictures import WAYS, Outputs
 from edsr_cli.restoration.networks import (
     Find,
     Restoration,
@@ -45,7 +45,7 @@ class Family:
         self._networks: dict[int, tuple[LoadedNetwork, Restoration | None]] = {}
         self._upscalers: dict[tuple[str, int, bool], Upscaler] = {}
         named = registry.scales(options.model)
-        loaded = self._load(_first(options, named))
+        loaded = self._load(*_first(options, named))
         self.name, self.first = loaded.name, loaded.scale
         self.scales = named or tuple(sorted(loaded.config.scales))
         self._networks[self.first] = loaded, self._restoration(loaded)
@@ -94,32 +94,32 @@ class Family:
                 self._upscalers[key] = self._upscalers[str(made.device), scale, plain] = made
             return self._upscalers[key]
 
-    def _load(self, scale: int | None) -> LoadedNetwork:
+    def _load(self, scale: int | None, any_scale: bool = False) -> LoadedNetwork:
         options = self._options
         stated = Stated(
             options.layout, options.value_range, options.mean_shift, options.residual_scale
         )
-        return load_network(options.model, scale, stated, self._find)
+        return load_network(options.model, scale, stated, self._find, any_scale=any_scale)
 
     def _restoration(self, loaded: LoadedNetwork) -> Restoration | None:
         return find_restoration(loaded, self._options.model, self._options.restore, self._find)
 
 
-def _first(options: Outputs, named: tuple[int, ...]) -> int | None:
-    """The scale of the network to read first; None for a file's own.
+def _first(options: Outputs, named: tuple[int, ...]) -> tuple[int | None, bool]:
+    """The scale of the network to read first, and whether a file may have another.
 
     Args:
         options: what is asked for.
         named: the scales of a model that has a name.
     """
+    nothing = all(getattr(options, way) is None for way in WAYS)
     if not named:
-        return None
+        return None if nothing else registry.DEFAULT_SCALE, not nothing
     target = target_of(options, registry.DEFAULT_SCALE)
-    if target.factor is None or target.factor <= 1:
-        return registry.DEFAULT_SCALE if registry.DEFAULT_SCALE in named else named[-1]
-    if options.scale is None:
-        return registry.DEFAULT_SCALE
-    return target.scales(named)[0]
+    if nothing or target.factor is None or target.factor <= 1:
+        usual = registry.DEFAULT_SCALE
+        return usual if nothing or usual in named else named[-1], False
+    return target.scales(named)[0], False
 
 
 def _restores(upscaler: Upscaler) -> bool:

@@ -270,6 +270,9 @@ class Worker:
             self.ledger.promise(task, work.source, work.verdict, FileState.of(status))
             work.note(output_bytes=status.st_size)
 
+        dated = work.options.keep_times and task.source is not None
+        mtime_ns = work.source.mtime_ns if dated else None
+
         def write() -> None:
             with self.ledger.in_place(task):
                 remarks = steps.write(
@@ -278,7 +281,7 @@ class Worker:
                     work.pixels,
                     work.metadata,
                     alpha=work.alpha,
-                    mtime_ns=work.source.mtime_ns if work.options.keep_times else None,
+                    mtime_ns=mtime_ns,
                     commit=commit,
                     check=check,
                 )

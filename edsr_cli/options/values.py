@@ -93,10 +93,10 @@ def read_scale(text: str) -> int:
     if text in ("2", "3", "4"):
         return int(text)
     try:
-        factor = float(text)
+        float(text)
     except ValueError:
         raise ValueError(f"{text!r} is not 2, 3 or 4.") from None
-    raise ValueError(f"{factor:g}: these networks enlarge 2, 3 or 4 times, and nothing else.")
+    raise ValueError(f"{text!r}: these networks enlarge 2, 3 or 4 times, and nothing else.")
 
 
 def read_factor(text: str) -> int | float:

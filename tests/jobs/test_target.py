@@ -101,9 +101,9 @@ def test_what_factors_go_through(factor, scales):
 
 
 def test_one_way_to_say_a_size():
-    for given in ({"scale": 2, "width": 9}, {"fit": (1, 2), "print": "3x4cm"}):
+    for options in ({"scale": 2, "width": 9}, {"fit": (1, 2), "print": "3x4cm"}):
         with pytest.raises(UsageError, match="exclude each other"):
-            Outputs(**given)
+            Outputs(**options)
     assert Outputs(scale=2, dpi=300).dpi == 300
 
 
