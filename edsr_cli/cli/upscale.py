@@ -100,16 +100,22 @@ def _report(terminal: Terminal, record: "Record", estimates: str = "") -> None:
         f"{width} x {height}"
     )
     plan = record.plan
-    columns, rows = ("rows", "columns") if plan["transposed"] else ("columns", "rows")
-    cut = (
-        f"{plan['panels']} panel(s) of {plan['panel_width']} {columns}, {plan['strips']} strip(s) "
-        f"of {plan['strip_rows']} {rows}, {plan['multiply_adds'] / 1e9:.1f} GMAC"
-    )
-    made = f"{record.model} on {record.device} in {record.precision}"
+    how = _how(record) if plan["panels"] else "no network"
     if record.status == "planned":
-        terminal.note(f"{line}; {made}; {cut}{estimates}")
+        terminal.note(f"{line}; {how}{estimates}")
         return
     terminal.note(
         f"{line} in {record.seconds:.1f} s ({width * height / record.seconds / 1e6:.2f} Mpixel/s)"
     )
-    terminal.detail(f"{made}; {cut}, about {plan['memory_bytes'] / 1e6:.0f} MB")
+    terminal.detail(f"{how}, about {plan['memory_bytes'] / 1e6:.0f} MB")
+
+
+def _how(record: "Record") -> str:
+    """What a picture is made with, and how it is cut."""
+    plan = record.plan
+    columns, rows = ("rows", "columns") if plan["transposed"] else ("columns", "rows")
+    return (
+        f"{record.model} on {record.device} in {record.precision}; "
+        f"{plan['panels']} panel(s) of {plan['panel_width']} {columns}, {plan['strips']} strip(s) "
+        f"of {plan['strip_rows']} {rows}, {plan['multiply_adds'] / 1e9:.1f} GMAC"
+    )

@@ -201,6 +201,7 @@ def write_picture(
     check: Callable[[], None] | None = None,
     alpha: NDArray[Any] | None = None,
     grey: bool = False,
+    mtime_ns: int | None = None,
 ) -> tuple[str, ...]:
     """Write a picture to a file that appears complete or not at all; see `atomic_write`.
 
@@ -211,7 +212,7 @@ def write_picture(
         metadata: what to put beside the pixels.
         overwrite: whether a file of that name may be replaced.
         options, alpha, grey: see `create_picture`.
-        commit: see `atomic_write`.
+        commit, mtime_ns: see `atomic_write`.
         check: called before each piece is written. What it raises ends the work, and passes
             unchanged if it is no `Exception`.
 
@@ -222,7 +223,7 @@ def write_picture(
         PictureError: the file exists and may not be replaced, cannot be written, or the picture
             does not fit into the format. Nothing is left behind.
     """
-    with atomic_write(path, overwrite, PictureError, commit) as file:
+    with atomic_write(path, overwrite, PictureError, commit, mtime_ns) as file:
         target = file if check is None else cast(BinaryIO, _Checked(file, check))
         try:
             return encode(pixels, output_format, metadata, target, options, alpha, grey)

@@ -164,6 +164,10 @@ class OutputOptions:
 
     Attributes:
         compression: deflate level of PNG, 0 to 9; None for what is best for photographs.
+        quality: of JPEG, AVIF and lossy WebP, 1 to 100; None for the format's own, which for WebP
+            is without loss.
+        chroma: "420" or "444": whether the colours of JPEG and AVIF have a quarter of luma's
+            resolution, or the same; None for the same.
         tiff: how pixels lie in a TIFF: "strips" of rows, as all programs read them; "tiled", so
             that programs can read any part of it; "pyramid", which has smaller and smaller copies,
             too, for viewers of very large pictures.
@@ -171,8 +175,15 @@ class OutputOptions:
     """
 
     compression: int | None = None
-    tiff: Literal["strips", "tiled", "pyramid"] = "strips"
+    quality: int | None = None
+    chroma: str | None = None
+    tiff: str = "strips"
     threads: int = 1
+
+    @property
+    def subsampling(self) -> str:
+        """`chroma` as Pillow calls it."""
+        return "4:2:0" if self.chroma == "420" else "4:4:4"
 
 
 ALL_KINDS = frozenset(("ICC profile", "EXIF data", "XMP data", "resolution", "texts", "IPTC data"))
@@ -198,6 +209,8 @@ class OutputFormat:
         alpha: whether it can hold transparency that all programs read.
         depths: the numbers of bits a channel that it is written with, ascending.
         grey: whether it can hold greyscale, in less space than RGB.
+        takes: the names of `OutputOptions` that matter to it.
+        lossy: whether what is written is always a little different.
         places: see `Places`.
     """
 
@@ -211,6 +224,8 @@ class OutputFormat:
     alpha: bool = True
     depths: tuple[int, ...] = (8,)
     grey: bool = False
+    takes: frozenset[str] = frozenset()
+    lossy: bool = False
     places: Places = Places()
 
     @property

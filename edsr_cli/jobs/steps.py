@@ -15,12 +15,14 @@ from edsr_cli.errors import FileError, Kind, PictureError
 from edsr_cli.files.atomic import check_writable
 from edsr_cli.files.names import display_name
 from edsr_cli.files.reasons import kind_of_system_error
-from edsr_cli.images import Metadata, Picture
-from edsr_cli.images.alpha import DROP, KEEP, UNCOVERED, WAYS_OUT, applied, enlarged
-from edsr_cli.inference import Progress, Upscaled, Upscaler, processors
-from edsr_cli.inference.planning import Plan
+from edsr_cli.images import Metadata, OutputFormat, OutputOptions, Picture
+from edsr_cli.images.alpha import DROP, KEEP, UNCOVERED, WAYS_OUT, applied, resized
+from edsr_cli.images.metadata.stripping import stripped, with_resolution
+from edsr_cli.inference import processors
 from edsr_cli.jobs.streams import read_stdin, stdout
+from edsr_cli.jobs.target import PRINT_DPI
 from edsr_cli.jobs.task import Task
+from edsr_cli.options.choices import Strip
 from edsr_cli.options.pictures import Outputs
 from edsr_cli.pixels.arrays import Pixels
 
@@ -111,56 +113,25 @@ def decode(inspected: Inspected, options: Outputs) -> Picture:
     return replace(applied(picture, options.alpha), notes=notes)
 
 
-def make_plan(inspected: Inspected, upscaler: Upscaler, options: Outputs) -> Plan:
-    """How the picture is cut.
-
-    Raises:
-        DeviceMemoryError: not even the smallest piece fits in the memory that may be used.
-    """
-    width, height = inspected.input_size
-    return upscaler.plan(height, width, options.ensemble, options.tile)
-
-
-def plan_values(
-    plan: Plan, pixel_bytes: int, task: Task, upscaler: Upscaler, options: Outputs
-) -> dict[str, float]:
-    """A plan as `Record.plan` has it, without seconds."""
-    pixels = plan.height * plan.width * upscaler.scale**2
-    return {
-        "panels": len(plan.panels),
-        "panel_width": plan.panel_width,
-        "strips": -(-plan.height // plan.strip_rows) * len(plan.panels),
-        "strip_rows": plan.strip_rows,
-        "transposed": plan.transposed,
-        "memory_bytes": plan.bytes,
-        "weight_bytes": upscaler.weight_bytes(options.ensemble),
-        "picture_bytes": pixel_bytes + 3 * pixels,
-        "encoder_bytes": task.output_format.encoder_bytes * pixels,
-        "multiply_adds": plan.pixels * upscaler.work_per_pixel(options.ensemble),
-    }
-
-
-def upscale(
-    pixels: Pixels,
-    upscaler: Upscaler,
-    options: Outputs,
-    *,
-    plan: Plan | None = None,
-    progress: Progress | None = None,
-) -> Upscaled:
-    """Run the network on the pixels of a picture.
+def metadata(
+    found: Metadata, software: str, options: Outputs, output_format: OutputFormat
+) -> Metadata:
+    """What to write beside the pixels of a picture.
 
     Args:
-        pixels: (H, W, 3), RGB, uint8 or uint16.
-        upscaler: the network, in the strength that was chosen.
-        options: how.
-        plan: as `make_plan` has made it; None to make it now.
-        progress: called with the LR pixels that are done, and that there are.
-
-    Raises:
-        DeviceMemoryError, WeightsError: see `Upscaler.upscale`.
+        found: what the input says.
+        software: what made the output.
+        options: what is to be left out, and the resolution.
+        output_format: where they go.
     """
-    return upscaler.upscale(pixels, options.ensemble, options.tile, "uint8", progress, plan=plan)
+    kept = stripped(found, options.strip)
+    if options.strip is not Strip.ALL:
+        kept = replace(kept, software=software)
+    dpi = options.dpi or (PRINT_DPI if options.print else None)
+    if dpi is None:
+        return kept
+    places = output_format.keeps
+    return with_resolution(kept, dpi, in_exif="EXIF data" in places and "resolution" not in places)
 
 
 def write(
@@ -170,8 +141,8 @@ def write(
     metadata: Metadata,
     *,
     alpha: NDArray[Any] | None = None,
-    scale: int = 1,
     threads: int | None = None,
+    mtime_ns: int | None = None,
     commit: Callable[[os.stat_result], None] | None = None,
     check: Callable[[], None] | None = None,
 ) -> tuple[str, ...]:
@@ -183,8 +154,8 @@ def write(
         pixels: (H, W, 3), RGB, uint8.
         metadata: what to put beside them.
         alpha: that of the input, where it is kept.
-        scale: how many times larger the output is.
         threads: how many compress; None for as many as compute.
+        mtime_ns: the time of change that the file is to have; None for now.
         commit, check: see `edsr_cli.images.write_picture`; they are for files.
 
     Returns:
@@ -193,15 +164,12 @@ def write(
     Raises:
         PictureError: it cannot be written.
     """
-    large = None if alpha is None else enlarged(alpha, scale)
+    large = None if alpha is None else resized(alpha, pixels.shape[1], pixels.shape[0])
     del alpha
-    how = images.OutputOptions(
-        compression=options.compression,
-        threads=threads or processors.asked() or processors.available(),
-    )
+    output = _output_options(options, threads)
     if task.destination is None:
         with stdout() as file:
-            return images.encode(pixels, task.output_format, metadata, file, how, large)
+            return images.encode(pixels, task.output_format, metadata, file, output, large)
     with _explained(output_name(task)):
         task.destination.parent.mkdir(parents=True, exist_ok=True)
     return images.write_picture(
@@ -210,10 +178,21 @@ def write(
         task.output_format,
         metadata,
         overwrite=options.overwrite,
-        options=how,
+        options=output,
+        mtime_ns=mtime_ns,
         commit=commit,
         check=check,
         alpha=large,
+    )
+
+
+def _output_options(options: Outputs, threads: int | None) -> OutputOptions:
+    """How pictures are written."""
+    return OutputOptions(
+        compression=options.compression,
+        quality=options.quality,
+        chroma=options.chroma,
+        threads=threads or processors.asked() or processors.available(),
     )
 
 

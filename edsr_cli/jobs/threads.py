@@ -44,7 +44,11 @@ class Limits:
 
 
 def choose_limits(
-    upscalers: Sequence[Upscaler], *, workers: int | None = None, queue_bytes: int | None = None
+    upscalers: Sequence[Upscaler],
+    *,
+    workers: int | None = None,
+    queue_bytes: int | None = None,
+    factor: float | None = None,
 ) -> Limits:
     """Limits for a machine.
 
@@ -54,13 +58,14 @@ def choose_limits(
             them beside a GPU, a quarter where they do the upscaling, too.
         queue_bytes: memory for pictures between the stages; None for an amount that suits the
             devices, and at most a quarter of what is free.
+        factor: how many times larger pictures become; None for the upscalers' scale.
     """
     types = [upscaler.device.type for upscaler in upscalers]
     if workers is None:
         cores = processors.available()
         workers = max(2, cores // 4) if all(kind == "cpu" for kind in types) else max(2, cores)
     # The same number of pictures is to fit on either side of the device.
-    growth = upscalers[0].scale ** 2
+    growth = max(1, round((factor or upscalers[0].scale) ** 2))
     if queue_bytes is None:
         wanted = sum(_DECODED_BYTES[kind] for kind in types) * (1 + growth)
         queue_bytes = min(wanted, memory.budget() // 2)

@@ -24,3 +24,18 @@ class Autocast(StrEnum):
 
     FP32 = "fp32"
     BF16 = "bf16"
+
+
+class Chroma(StrEnum):
+    """The resolution of colours in JPEG and AVIF: a quarter of that of luma, or the same."""
+
+    QUARTER = "420"
+    FULL = "444"
+
+
+class Strip(StrEnum):
+    """Which metadata are left out."""
+
+    NONE = "none"
+    GPS = "gps"
+    ALL = "all"

@@ -75,13 +75,18 @@ def halved(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _kernel(centre: float, stretch: int) -> _Kernel:
-    """Keys' cubic (Keys 1981, a = -0.5) around a position in input rows, with a sum of 1."""
+    """The kernel around a position in input rows, with a sum of 1."""
     first = int(np.floor(centre - 2 * stretch)) + 1
-    x = np.abs(np.arange(first, first + 4 * stretch) - centre) / stretch
+    weights = cubic((np.arange(first, first + 4 * stretch) - centre) / stretch)
+    return _Kernel(first, weights / weights.sum())
+
+
+def cubic(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Keys' cubic with a = -0.5 (Keys 1981, doi 10.1109/TASSP.1981.1163711)."""
+    x = np.abs(x)
     near = 1.5 * x**3 - 2.5 * x**2 + 1
     far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
-    weights = np.where(x <= 1, near, np.where(x < 2, far, 0.0))
-    return _Kernel(first, weights / weights.sum())
+    return np.where(x <= 1, near, np.where(x < 2, far, 0.0))
 
 
 def _resample(

@@ -10,7 +10,15 @@ import pytest
 from PIL import Image
 
 from edsr_cli.errors import PictureError
-from edsr_cli.images import FORMATS, Metadata, OutputOptions, decode, encode, formats, write_picture
+from edsr_cli.images import (
+    FORMATS,
+    Metadata,
+    OutputOptions,
+    decode,
+    encode,
+    formats,
+    write_picture,
+)
 from edsr_cli.images.codecs import jpeg
 from edsr_cli.images.codecs.rows import RowEncoder
 from edsr_cli.images.colour import icc

@@ -8,7 +8,7 @@ from edsr_cli.jobs.naming import assign_outputs
 from edsr_cli.jobs.record import Status
 from edsr_cli.jobs.worker import Worker
 from tests.jobs.conftest import Job
-from tests.jobs.nearest import read_back, repeated
+from tests.jobs.nearest import by_factor, read_back, repeated
 from tests.restoration.brightening import ADDED, restoring_upscaler
 from tests.restoration.pictures import saved, scene
 
@@ -20,7 +20,7 @@ def job(tmp_path):
     def make(content: bytes, name: str, setting="auto") -> Job:
         path = tmp_path / name
         path.write_bytes(content)
-        [task] = assign_outputs([str(path)], None, 4, None)
+        [task] = assign_outputs([str(path)], None, by_factor(), None)
         return Job(task, restoring_upscaler(setting))
 
     return make

@@ -42,6 +42,8 @@ OUTPUT = OutputFormat(
     encoder_bytes=0,  # a strip for each thread, whatever the size
     alpha=False,
     grey=True,
+    takes=frozenset(("quality", "chroma")),
+    lossy=True,
     places=Places(
         texts="comments",
         iptc="own",
@@ -153,7 +155,10 @@ class Jpeg(Codec):
         self, metadata: Metadata, options: OutputOptions, alpha: bool
     ) -> dict[str, Any]:
         extra = _markers(metadata)
-        return {"quality": JPEG_QUALITY, "subsampling": "4:4:4", "extra": extra, "comment": b""}
+        quality = options.quality or JPEG_QUALITY
+        return {
+            "quality": quality, "subsampling": options.subsampling, "extra": extra, "comment": b"",
+        }  # fmt: skip
 
 
 CODEC = Jpeg()

@@ -41,6 +41,7 @@ OUTPUT = OutputFormat(
     encoder_bytes=0,  # a strip for each thread, whatever the size
     depths=(8, 16),
     grey=True,
+    takes=frozenset(("compression",)),
     places=Places(texts="all", iptc="text", hdr="beside"),
 )
 

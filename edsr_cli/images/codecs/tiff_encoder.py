@@ -8,7 +8,7 @@ import zlib
 from array import array
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +49,7 @@ class TiffEncoder(RowEncoder):
         alpha: NDArray[Any] | None,
         metadata: Metadata,
         *,
-        kind: Literal["strips", "tiled", "pyramid"],
+        kind: str,
         threads: int,
     ) -> None:
         height, width, colours = shape

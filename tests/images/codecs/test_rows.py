@@ -90,7 +90,7 @@ def test_pieces_make_the_same_file(output: OutputFormat, data: st.DataObject) ->
         patch.setattr("edsr_cli.images.codecs.jpeg_writing._STRIP_PIXELS", 500)
         patch.setattr("edsr_cli.images.codecs.bmp_writing._STRIP_BYTES", 1500)
         for steps, threads in ((heights, 1), ([size[0]], 3)):
-            options = OutputOptions(level, kind, threads)
+            options = OutputOptions(compression=level, tiff=kind, threads=threads)
             files.add(write(output, pixels, iter(steps), options=options, alpha=alpha, grey=grey))
     [content] = files
     found = READERS[output.name](content)
