@@ -124,6 +124,10 @@ class PictureInfo:
         format: the format of the file as Pillow calls it, such as "JPEG".
         bits: bits per channel in the file.
         frames: number of frames or pages in the file; the first one is what is read.
+        streams: whether its rows can be decoded as they are asked for. If not, to read it streamed
+            takes a scratch file of the size of its pixels.
+        decoder_bytes: memory that decoding takes beside the pixels; all of it at a time where it is
+            not streamed, and also where it is, if `streams` is not set.
     """
 
     width: int
@@ -132,6 +136,8 @@ class PictureInfo:
     format: str
     bits: int
     frames: int
+    streams: bool = False
+    decoder_bytes: int = 0
 
 
 @dataclass(frozen=True)
