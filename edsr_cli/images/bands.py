@@ -5,6 +5,7 @@ transparency; or not at all, where rows can be decoded as they are asked for.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import chain
 from typing import Any, NamedTuple, Protocol
 
@@ -15,7 +16,9 @@ from edsr_cli.errors import FileError, PictureError
 from edsr_cli.files.scratch import scratch
 from edsr_cli.images.alpha import DROPPED, UNCOVERED
 from edsr_cli.images.colour import Converted, transparency_note
+from edsr_cli.images.colour.icc import is_linear
 from edsr_cli.images.guard import guarded
+from edsr_cli.images.picture import Metadata, Picture
 from edsr_cli.pixels.arrays import Pixels, upright
 from edsr_cli.pixels.depth import dtype_of
 from edsr_cli.pixels.windows import ArrayWindow, Readable, RowsWindow
@@ -47,6 +50,31 @@ class Decoded(NamedTuple):
     profile: bytes | None
     notes: list[str]
     alpha: NDArray[Any] | None
+
+    def picture(self, metadata: Metadata, notes: list[str], source: str, bits: int) -> Picture:
+        """The picture with all that belongs to it.
+
+        Args:
+            metadata: those of the picture, but for the profile and the size.
+            notes: remarks on them.
+            source: the format of the file as Pillow calls it.
+            bits: bits per channel of the colours in the file.
+        """
+        height, width = self.window.shape[:2]
+        profile = self.profile
+        metadata = replace(metadata, icc_profile=profile, size=(width, height))
+        notes = self.notes + notes
+        if bits > 8 and self.window.dtype == np.uint8:
+            notes.insert(0, f"{bits}-bit colours read as 8-bit")
+        return Picture(
+            self.window,
+            metadata,
+            tuple(notes),
+            source,
+            alpha=self.alpha,
+            # What goes beyond white (HDR) has a curve of its own.
+            linear=profile is not None and metadata.hdr is None and is_linear(profile),
+        )
 
 
 class _Allocate(Protocol):

@@ -98,6 +98,8 @@ class Picture:
         compression: what the file says about what its pixels lost; None for nothing.
         alpha: shape (H, W), of the pixels' type, 0 where nothing is to be seen; the pixels are not
             multiplied by it. None where there is none, or where it was not asked for.
+        linear: whether the pixels count light, by their profile: then a network should see them
+            through `edsr_cli.pixels.transfer`.
     """
 
     window: Readable
@@ -106,6 +108,7 @@ class Picture:
     source_format: str = ""
     compression: Compression | None = None
     alpha: NDArray[Any] | None = None
+    linear: bool = False
 
     @property
     def pixels(self) -> Pixels:

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps, PngImagePlugin, TiffImagePlugin
 from edsr_cli.errors import PictureError
 from edsr_cli.images import Metadata, PictureInfo, decode, from_pil, probe, to_pil
 from edsr_cli.images.alpha import UNCOVERED
-from edsr_cli.images.colour import icc
+from edsr_cli.images.colour import icc, spaces
 from edsr_cli.images.metadata import exif as exif_data
 from tests.images import builders
 
@@ -250,3 +250,23 @@ def test_a_directory_beyond_4_gib_is_found(tmp_path: Path) -> None:
         big.write(bytes(8))
     assert (probe(path).width, probe(path).height) == (20, 12)
     assert (decode(path).pixels == RGB).all()
+
+
+def test_linear_light_is_told_by_the_profile() -> None:
+    def gamma(value: int) -> bytes:
+        return builders.png(RGB, before=builders.chunk(b"gAMA", struct.pack(">L", value)))
+
+    linear = spaces.LINEAR_SRGB.profile()
+    photographic = builders.saved(Image.fromarray(RGB), "TIFF", icc_profile=linear)
+    assert [decode(gamma(value)).linear for value in (100_000, 80_000, 45_455)] == [
+        True,
+        True,
+        False,
+    ]
+    assert decode(photographic).linear
+    for profile in (icc.srgb_profile(), spaces.ADOBE_RGB.profile(), spaces.ROMM_RGB.profile()):
+        assert not decode(builders.saved(Image.fromarray(RGB), "PNG", icc_profile=profile)).linear
+    assert not decode(builders.png(RGB)).linear
+    hdr = builders.chunk(b"cICP", bytes([9, 16, 0, 1]))
+    hdr += builders.chunk(b"iCCP", b"a\0\0" + zlib.compress(linear))
+    assert not decode(builders.png(RGB, before=hdr)).linear

@@ -318,13 +318,8 @@ class Codec:
 
         turn = 1 if self.turned else orientation
         decoded = put_together(converted, image.size, turn, wanted)
-        notes = decoded.notes + notes
-        if file is not None and bits > 8 and decoded.window.dtype == np.uint8:
-            notes.insert(0, f"{bits}-bit colours read as 8-bit")
-        height, width = decoded.window.shape[:2]
-        metadata = replace(metadata, icc_profile=decoded.profile, size=(width, height))
-        source = image.format or ""
-        return Picture(decoded.window, metadata, tuple(notes), source, alpha=decoded.alpha)
+        # Of what Pillow has made already, nobody knows what it was.
+        return decoded.picture(metadata, notes, image.format or "", bits if file else 8)
 
     def create(
         self,

@@ -7,7 +7,7 @@ as the picture. So only the metadata is left to it.
 
 import io
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -101,13 +101,9 @@ class _Opened:
         samples = _to_samples(_read_channels(self.file, about, name), about, name)
         converted = samples_to_rgb(samples, metadata.icc_profile, name, wanted.alpha)
         decoded = put_together(lambda: iter([converted]), size, 1, wanted)
-        more = decoded.notes
         if about.mode == _DUOTONE:
-            more.insert(0, "the inks of its duotone are not applied: read as greyscale")
-        if about.bits > 8 and decoded.window.dtype == np.uint8:
-            more.insert(0, f"{about.bits}-bit colours read as 8-bit")
-        metadata = replace(metadata, icc_profile=decoded.profile, size=size)
-        return Picture(decoded.window, metadata, tuple(more + notes), "PSD", alpha=decoded.alpha)
+            decoded.notes.insert(0, "the inks of its duotone are not applied: read as greyscale")
+        return decoded.picture(metadata, notes, "PSD", about.bits)
 
 
 def _read_document(file: BinaryIO, name: str, max_pixels: int) -> _Document:

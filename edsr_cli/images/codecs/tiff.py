@@ -207,14 +207,8 @@ def _to_picture(
                 yield samples_to_rgb(samples, profile, name, keep_alpha=True)
 
         decoded = put_together(begin, size, layout.orientation, wanted)
-    notes = decoded.notes + notes
-    if layout.colour_bits > 8 and decoded.window.dtype == np.uint8:
-        notes.insert(0, f"{layout.colour_bits}-bit colours read as 8-bit")
-    if damaged:
-        notes.insert(0, DAMAGED)
-    height, width = decoded.window.shape[:2]
-    metadata = replace(metadata, icc_profile=decoded.profile, size=(width, height))
-    return Picture(decoded.window, metadata, tuple(notes), "TIFF", alpha=decoded.alpha)
+    picture = decoded.picture(metadata, notes, "TIFF", layout.colour_bits)
+    return replace(picture, notes=(DAMAGED, *picture.notes)) if damaged else picture
 
 
 def _open(file: BinaryIO, name: str, max_pixels: int) -> tuple[Pages, Layout]:
