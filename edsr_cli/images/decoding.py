@@ -19,7 +19,7 @@ from edsr_cli.images.guard import check_pixels, guarded
 from edsr_cli.images.picture import DEFAULT_MAX_PIXELS, Picture, PictureInfo
 from edsr_cli.images.source import not_a_picture, open_source
 
-_PILLOW_BYTES = 4  # that Pillow takes for a pixel of colour
+_DECODER_BYTES = 4  # of a pixel of colour, as Pillow and others keep it, for each 8 bits
 
 
 class OpenPicture:
@@ -185,6 +185,7 @@ class _PillowPicture:
             width, height = height, width
         bits = codec.bits(image, self._file)
         rows = codec.rows(image, self._file)
+        by_rows = rows is not None and not rows.at_once
         self._counted = True
         return PictureInfo(
             width,
@@ -193,9 +194,8 @@ class _PillowPicture:
             image.format or "",
             bits,
             _count_frames(image),
-            streams=rows is not None and orientation == 1 and not image.has_transparency_data,
-            # Pillow's own pixels, where it has to have all of them.
-            decoder_bytes=0 if rows else _PILLOW_BYTES * width * height,
+            streams=by_rows and orientation == 1 and not image.has_transparency_data,
+            decoder_bytes=0 if by_rows else _DECODER_BYTES * (bits + 7) // 8 * width * height,
         )
 
     def read(self, wanted: Wanted) -> Picture:

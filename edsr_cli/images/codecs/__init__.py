@@ -68,11 +68,13 @@ class Rows:
             likes where the file is damaged.
         about: gives an image with all metadata of the file, like the one that Pillow has opened.
         exact: whether it gives more bits than Pillow does, so that it is to be preferred.
+        at_once: whether all rows come in one band.
     """
 
     begin: Callable[[], Iterator[Image.Image | Samples]]
     about: Callable[[], Image.Image]
     exact: bool = False
+    at_once: bool = False
 
 
 class Encoder(Writable, Protocol):

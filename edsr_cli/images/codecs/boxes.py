@@ -181,7 +181,7 @@ class Avif(Codec):
                 alpha = values[..., 3] if values.shape[2] == 4 else None
                 yield Samples("RGB", values[..., :3], alpha, bits)
 
-        return Rows(begin, lambda: image, exact=True)
+        return Rows(begin, lambda: image, exact=True, at_once=True)
 
     def compression(self, image: Image.Image, file: BinaryIO | None) -> Compression | None:
         index = base_q_index(beginning(file)) if file is not None else None

@@ -9,6 +9,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -106,7 +107,8 @@ class Png(Codec):
             for rows in png_rows.decode_rows(file, place, header, band_rows(*size)):
                 yield _band(rows, header, image)
 
-        return Rows(begin, lambda: _without_pixels(file, header), exact)
+        about = partial(_without_pixels, file, header)
+        return Rows(begin, about, exact, at_once=header.interlaced)
 
     def pillow_options(
         self, metadata: Metadata, options: OutputOptions, alpha: bool
