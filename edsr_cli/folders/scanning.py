@@ -30,8 +30,9 @@ UNREAD_SUFFIXES = frozenset(
         ".psb", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".svg", ".svgz", ".wdp",
         ".wmf", ".x3f", ".xbm", ".xcf", ".xpm",
     )
-)  # fmt: skip
-"""Endings of pictures that cannot be read: their owner should be told that they were left out."""
+) - READ_SUFFIXES  # fmt: skip
+"""Endings of pictures that cannot be read: their owner should be told that they were left out.
+With an optional part some of them can."""
 
 
 class Ignored(StrEnum):

@@ -10,6 +10,7 @@ from typing import BinaryIO
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from edsr_cli.files.names import display_name
+from edsr_cli.images.bands import Wanted
 from edsr_cli.images.codecs import Codec, Opened
 from edsr_cli.images.codecs.tiff import decode_frame
 from edsr_cli.images.colour import DAMAGED
@@ -17,6 +18,8 @@ from edsr_cli.images.formats import CODECS, NAME_BY_SUFFIX, READ_FORMATS, codec_
 from edsr_cli.images.guard import check_pixels, guarded
 from edsr_cli.images.picture import DEFAULT_MAX_PIXELS, Picture, PictureInfo
 from edsr_cli.images.source import not_a_picture, open_source
+
+_DECODER_BYTES = 4  # of a pixel of colour, as Pillow and others keep it, for each 8 bits
 
 
 class OpenPicture:
@@ -34,16 +37,20 @@ class OpenPicture:
         with guarded(self._name, self._max_pixels):
             return self._opened.info()
 
-    def read(self, *, keep_alpha: bool = False) -> Picture:
+    def read(self, *, keep_alpha: bool = False, streamed: bool = False) -> Picture:
         """The picture: its window, (H, W, 3), turned upright, and all that belongs to it.
 
         Of an animation or a document, it is the first frame.
 
         Args:
             keep_alpha: whether to give alpha, too, instead of a remark that it was dropped.
+            streamed: whether not to keep the pixels in memory. Where `info.streams` says so they
+                are decoded when the window is read, as long as this is open, and what is wrong with
+                them is raised there. All others are decoded into a scratch file (`TMPDIR`).
         """
+        wanted = Wanted(self._name, self._max_pixels, keep_alpha, streamed)
         with guarded(self._name, self._max_pixels):
-            return self._opened.read(keep_alpha)
+            return self._opened.read(wanted)
 
 
 @contextmanager
@@ -106,10 +113,11 @@ def from_pil(image: Image.Image, keep_alpha: bool = False) -> Picture:
     with guarded(name, limit):
         check_pixels(name, image.width, image.height, limit)
         if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tile and image.fp:
-            return decode_frame(image, name, limit, keep_alpha)
+            return decode_frame(image, Wanted(name, limit, keep_alpha))
         codec = codec_of(image)
         # A TIFF forgets its orientation when it is loaded, because it is turned then.
-        picture = codec.to_picture(image, codec.orientation(image), 16, name, None, keep_alpha)
+        wanted = Wanted(name, limit, keep_alpha)
+        picture = codec.to_picture(image, codec.orientation(image), 16, wanted)
         return replace(picture, compression=codec.stated_compression(image, None))
 
 
@@ -145,7 +153,7 @@ def _open(file: BinaryIO, suffix: str, name: str, max_pixels: int) -> Opened:
         return image
 
     image = opened()
-    return _PillowPicture(codec_of(image), image, opened, file, name)
+    return _PillowPicture(codec_of(image), image, opened, file)
 
 
 class _PillowPicture:
@@ -155,7 +163,7 @@ class _PillowPicture:
         codec: its codec.
         image: the picture, opened.
         again: opens it anew.
-        file, name: its file, and what to call it in messages.
+        file: its file.
     """
 
     def __init__(
@@ -164,24 +172,33 @@ class _PillowPicture:
         image: Image.Image,
         again: Callable[[], Image.Image],
         file: BinaryIO,
-        name: str,
     ) -> None:
         self._codec, self._image, self._again = codec, image, again
-        self._file, self._name, self._counted = file, name, False
+        self._file, self._counted = file, False
 
     def info(self) -> PictureInfo:
         """What the header says."""
         codec, image = self._codec, self._image
         width, height = image.size
-        if codec.orientation(image, self._file) >= 5:
+        orientation = codec.orientation(image, self._file)
+        if orientation >= 5:
             width, height = height, width
         bits = codec.bits(image, self._file)
+        rows = codec.rows(image, self._file)
+        by_rows = rows is not None and not rows.at_once
         self._counted = True
         return PictureInfo(
-            width, height, image.mode, image.format or "", bits, _count_frames(image)
+            width,
+            height,
+            image.mode,
+            image.format or "",
+            bits,
+            _count_frames(image),
+            streams=by_rows and orientation == 1 and not image.has_transparency_data,
+            decoder_bytes=0 if by_rows else _DECODER_BYTES * (bits + 7) // 8 * width * height,
         )
 
-    def read(self, keep_alpha: bool) -> Picture:
+    def read(self, wanted: Wanted) -> Picture:
         """The picture; of an animation or a document, the first frame."""
         if self._counted:  # which a damaged frame may have spoilt it for
             self._image = self._again()
@@ -189,7 +206,7 @@ class _PillowPicture:
         orientation = codec.orientation(image, file)
         bits = codec.bits(image, file)
         compression = codec.stated_compression(image, file)
-        picture = codec.to_picture(image, orientation, bits, self._name, file, keep_alpha)
+        picture = codec.to_picture(image, orientation, bits, wanted, file)
         notes = list(picture.notes)
         height, width = picture.window.shape[:2]
         if codec.is_damaged(file, width * height):

@@ -99,6 +99,8 @@ class Picture:
         alpha: shape (H, W), of the pixels' type, 0 where nothing is to be seen; the pixels are not
             multiplied by it. None where there is none, or where it was not asked for.
         grey: whether the file holds shades of grey only, because of how it stores its pixels.
+        linear: whether the pixels count light, by their profile: then a network should see them
+            through `edsr_cli.pixels.transfer`.
     """
 
     window: Readable
@@ -108,6 +110,7 @@ class Picture:
     compression: Compression | None = None
     alpha: NDArray[Any] | None = None
     grey: bool = False
+    linear: bool = False
 
     @property
     def pixels(self) -> Pixels:
@@ -126,6 +129,10 @@ class PictureInfo:
         format: the format of the file as Pillow calls it, such as "JPEG".
         bits: bits per channel in the file.
         frames: number of frames or pages in the file; the first one is what is read.
+        streams: whether its rows can be decoded as they are asked for. If not, to read it streamed
+            takes a scratch file of the size of its pixels.
+        decoder_bytes: memory that decoding takes beside the pixels; all of it at a time where it is
+            not streamed, and also where it is, if `streams` is not set.
     """
 
     width: int
@@ -134,6 +141,8 @@ class PictureInfo:
     format: str
     bits: int
     frames: int
+    streams: bool = False
+    decoder_bytes: int = 0
 
 
 @dataclass(frozen=True)

@@ -131,8 +131,9 @@ class Upscaler:
         Args:
             height, width: its size.
             ensemble, tile: as for `upscale`.
-            rows_only: whether its output has to come in rows of full width, from the top. Then it
-                is neither transposed nor split, so that memory follows its width.
+            rows_only: whether its output has to come in rows of full width, from the top, or its
+                input does. Then it is neither transposed nor split, so that memory follows its
+                width.
 
         Raises:
             ValueError, TypeError: `tile` is no width, or splits what must not be split.
@@ -236,8 +237,8 @@ class Upscaler:
         Args:
             source: where the picture is read, (H, W, 3). Rows may be read more than once: where a
                 panel begins, and after a failure.
-            target: where it goes, (scale * H, scale * W, 3). Its type is that of the output; its
-                order decides how the picture may be cut, see `plan`.
+            target: where it goes, (scale * H, scale * W, 3). Its type is that of the output. The
+                orders of both decide how the picture may be cut, see `plan`.
             ensemble: average the eight views of the geometric self-ensemble.
             tile: columns of a panel in LR pixels; "none" for one panel of full width; "auto" to
                 split only where memory demands it.
@@ -253,7 +254,8 @@ class Upscaler:
         if target.shape != (height * self.scale, width * self.scale, 3):
             raise ValueError(f"x{self.scale} of {source.shape} does not fit {target.shape}")
         if plan is None:
-            plan = self.plan(height, width, ensemble, tile, rows_only=target.order == "rows")
+            rows_only = "rows" in (source.order, target.order)
+            plan = self.plan(height, width, ensemble, tile, rows_only=rows_only)
         self._warn_if_slow(plan, tile)
         if plan.transposed:
             source, target = Transposed(source), Transposed(target)

@@ -58,13 +58,13 @@ LOW = np.tile([255, 255, 0, 255], (3, 2)).astype(np.uint8)
 FILES = {
     "PNG": (builders.saved(IMAGE, "PNG"), ALPHA),
     "PNG, grey": (builders.png(GREY_ALPHA, builders.GREY_ALPHA), ALPHA),
-    "PNG, 16 bits": (builders.png(DEEP, builders.RGBA), ALPHA),
+    "PNG, 16 bits": (builders.png(DEEP, builders.RGBA), DEEP[..., 3]),
     "PNG, palette": (of_palette(transparency=CODES.tobytes()), CODES[INDICES]),
     "PNG, palette, one colour": (of_palette(transparency=2), (INDICES != 2) * 255),
     "PNG, one colour": (with_colour(RGB, builders.RGB, *RGB[5, 5].tolist()), OTHERS * 255),
     "PNG, one colour of 16 bits": (
         with_colour(DEEP[..., :3], builders.RGB, *DEEP[5, 5, :3].tolist()),
-        OTHERS * 255,
+        OTHERS * 65535,
     ),
     "PNG, one grey": (with_colour(GREY[..., None], builders.GREY, int(GREY[4, 4])), GREYS * 255),
     "PNG, one grey of 2 bits": (low_grey(), LOW),

@@ -6,15 +6,16 @@ themselves where they do it better.
 """
 
 import struct
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from edsr_cli.images.colour import to_rgb
+from edsr_cli.images.bands import Wanted, band_rows, put_together
+from edsr_cli.images.colour import Converted, Samples, samples_to_rgb, to_rgb
 from edsr_cli.images.colour.spaces import Stated, from_exif
 from edsr_cli.images.guard import check_pixels
 from edsr_cli.images.metadata import (
@@ -35,10 +36,15 @@ from edsr_cli.images.picture import (
     Picture,
     PictureInfo,
 )
-from edsr_cli.pixels.arrays import Pixels, empty_pixels, upright
+from edsr_cli.pixels.arrays import Pixels, empty_pixels
 from edsr_cli.pixels.depth import dtype_of, to_8_bits
-from edsr_cli.pixels.windows import ArrayWindow, Region, Writable
+from edsr_cli.pixels.windows import Region, Writable
 
+# Pillow's names for pixels in files, of those that are decoded by rows, and their bits.
+_RAW_BITS = {
+    "1": 1, "1;I": 1, "L;2": 2, "L;4": 4, "P;1": 1, "P;2": 2, "P;4": 4, "L": 8, "P": 8, "I;16B": 16,
+    "RGB": 24, "BGR": 24, "BGRX": 32, "BGRA": 32,
+}  # fmt: skip
 _HEADER_BYTES = 65536  # far more than the headers looked into ever take
 
 
@@ -48,8 +54,27 @@ class Opened(Protocol):
     def info(self) -> PictureInfo:
         """What the header says."""
 
-    def read(self, keep_alpha: bool) -> Picture:
+    def read(self, wanted: Wanted) -> Picture:
         """The picture; see `decoding.OpenPicture.read`."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """How a picture is decoded by rows.
+
+    Attributes:
+        begin: gives its rows as stored, from the top in bands of full width: images like the one
+            that Pillow has opened, or samples. It may be called more than once. It raises what it
+            likes where the file is damaged.
+        about: gives an image with all metadata of the file, like the one that Pillow has opened.
+        exact: whether it gives more bits than Pillow does, so that it is to be preferred.
+        at_once: whether all rows come in one band.
+    """
+
+    begin: Callable[[], Iterator[Image.Image | Samples]]
+    about: Callable[[], Image.Image]
+    exact: bool = False
+    at_once: bool = False
 
 
 class Encoder(Writable, Protocol):
@@ -169,6 +194,16 @@ class Codec:
         """Decode the pixels of an image."""
         image.load()
 
+    def rows(self, image: Image.Image, file: BinaryIO) -> Rows | None:
+        """How to decode a picture by rows; None where its decoder gives it only whole.
+
+        Args:
+            image: the picture as Pillow has opened it, not loaded.
+            file: its file, seekable; its position does not matter.
+        """
+        begin = raw_rows(image, file)
+        return Rows(begin, lambda: image) if begin else None
+
     def collect(
         self,
         image: Image.Image,
@@ -253,9 +288,8 @@ class Codec:
         image: Image.Image,
         orientation: int,
         bits: int,
-        name: str,
+        wanted: Wanted,
         file: BinaryIO | None = None,
-        keep_alpha: bool = False,
     ) -> Picture:
         """An image that Pillow has opened as an upright RGB picture.
 
@@ -263,30 +297,34 @@ class Codec:
             image: the image.
             orientation: as stored, 1 to 8; Pillow may have turned the image, see `turned`.
             bits: bits per channel in the file.
-            name: what to call it in messages.
+            wanted: how it is to be read.
             file: its file, if there is one.
-            keep_alpha: whether to give alpha, too, instead of a remark that it was dropped.
 
         Raises:
             PictureError: it has no pixels, or of a kind that cannot be converted.
             Exception: any, where the file is damaged.
         """
-        self.load(image)
+        name = wanted.name
+        rows = self.rows(image, file) if file is not None else None
+        if rows is not None and (rows.exact or wanted.streamed):
+            about, begin = rows.about(), rows.begin
+        else:
+            self.load(image)
+            about, begin = image, lambda: iter([image])
         check_pixels(name, *image.size, image.width * image.height)
-        metadata, notes = self.collect(image, orientation, file)
-        pixels, profile, colour_notes, alpha = to_rgb(
-            image, metadata.icc_profile, bits, name, keep_alpha
-        )
-        notes = colour_notes + notes
-        if file is not None and bits > 8 and pixels.dtype == np.uint8:
-            notes.insert(0, f"{bits}-bit colours read as 8-bit")
-        if not self.turned:
-            pixels = upright(pixels, orientation)
-            alpha = None if alpha is None else upright(alpha, orientation)
-        height, width = pixels.shape[:2]
-        metadata = replace(metadata, icc_profile=profile, size=(width, height))
-        window = ArrayWindow(pixels)
-        return Picture(window, metadata, tuple(notes), image.format or "", alpha=alpha)
+        metadata, notes = self.collect(about, orientation, file, image.size)
+
+        def converted() -> Iterator[Converted]:
+            for band in begin():
+                if isinstance(band, Samples):
+                    yield samples_to_rgb(band, metadata.icc_profile, name, keep_alpha=True)
+                else:
+                    yield to_rgb(band, metadata.icc_profile, bits, name, keep_alpha=True)
+
+        turn = 1 if self.turned else orientation
+        decoded = put_together(converted, image.size, turn, wanted)
+        # Of what Pillow has made already, nobody knows what it was.
+        return decoded.picture(metadata, notes, image.format or "", bits if file else 8)
 
     def create(
         self,
@@ -405,6 +443,66 @@ class WholeEncoder:
     def abandon(self) -> None:
         """Let go of the picture."""
         self._pixels = None
+
+
+def raw_rows(image: Image.Image, file: BinaryIO) -> Callable[[], Iterator[Image.Image]] | None:
+    """The rows of an image that are not compressed; None where they are, or in a rare way.
+
+    Args:
+        image: the image as Pillow has opened it, not loaded.
+        file: its file, seekable.
+    """
+    tiles = tiles_of(image)
+    if len(tiles) != 1 or tiles[0].codec_name != "raw" or tiles[0].extents != (0, 0, *image.size):
+        return None
+    args = tiles[0].args
+    args = args if isinstance(args, tuple) and len(args) == 3 else (args, 0, 1)
+    rawmode, stride, direction = args
+    size = row_bytes(rawmode, image.width) if isinstance(rawmode, str) else 0
+    stride = stride or size
+    if not 0 < size <= stride:
+        return None
+    step = band_rows(image.width, 16 if image.mode in ("I", "I;16") else 8)
+
+    def begin() -> Iterator[Image.Image]:
+        for top in range(0, image.height, step):
+            count = min(step, image.height - top)
+            first = top if direction == 1 else image.height - top - count
+            file.seek(tiles[0].offset + first * stride)
+            data = file.read(count * stride)
+            if len(data) < count * stride - (stride - size):  # the last row may not be padded
+                raise EOFError("the rows end too early")
+            yield band_of(image, data.ljust(count * stride, b"\0"), (rawmode, stride, direction))
+
+    return begin
+
+
+def tiles_of(image: Image.Image) -> list[Any]:
+    """What Pillow means to decode, of an image that it has opened but not loaded."""
+    return getattr(image, "tile", [])
+
+
+def band_of(image: Image.Image, data: bytes, args: Any) -> Image.Image:
+    """Some rows of an image that Pillow has opened but not loaded.
+
+    Args:
+        image: the image.
+        data: the rows, whole, without compression.
+        args: what Pillow's "raw" decoder is told about them.
+    """
+    rawmode, stride, direction = args if isinstance(args, tuple) else (args, 0, 1)
+    size = (image.width, len(data) // (stride or row_bytes(rawmode, image.width)))
+    band = Image.frombytes(image.mode, size, data, "raw", rawmode, stride, direction)
+    band.info, band.format = image.info, image.format
+    if image.palette is not None:
+        band.palette = image.palette.copy()
+        band.palette.dirty = 1
+    return band
+
+
+def row_bytes(rawmode: str, width: int) -> int:
+    """Bytes of a row of pixels as Pillow's decoders call them; 0 for those that are not known."""
+    return -(-width * _RAW_BITS.get(rawmode, 0) // 8)
 
 
 class Sink:

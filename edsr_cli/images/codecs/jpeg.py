@@ -11,7 +11,7 @@ eighth of its size, by a library that does.
 import io
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -21,7 +21,8 @@ from PIL import (
     JpegImagePlugin,  # noqa: F401 - importing a plugin registers its format
 )
 
-from edsr_cli.images.codecs import Codec, Encoder
+from edsr_cli.images.bands import band_rows
+from edsr_cli.images.codecs import Codec, Encoder, Rows, jpeg_rows, vips
 from edsr_cli.images.codecs.boxes import MAX_PART_BYTES
 from edsr_cli.images.codecs.jpeg_writing import JpegEncoder
 from edsr_cli.images.colour.spaces import Stated
@@ -121,6 +122,26 @@ class Jpeg(Codec):
             layers[0][axis] > layer[axis] for layer in layers[1:3] for axis in (1, 2)
         )
         return Compression("JPEG", table_quality(table), subsampled)
+
+    def rows(self, image: Image.Image, file: BinaryIO) -> Rows | None:
+        """By restart markers, or else by libvips; see `jpeg_rows` and `vips`.
+
+        Of a progressive picture libjpeg keeps more in memory than all its pixels take.
+        """
+        if image.mode not in ("L", "RGB", "CMYK") or "progressive" in image.info:
+            return None
+        step = band_rows(image.width, 8)
+        cut = jpeg_rows.read_intervals(file)
+        if cut is not None and (cut.width, cut.height) == image.size and cut.unit < cut.height:
+            return Rows(lambda: jpeg_rows.decode_rows(file, cut, step), lambda: image)
+        if vips.library() is None:
+            return None
+
+        def begin() -> Iterator[Image.Image]:
+            for band in vips.decode_rows(file, step):
+                yield Image.fromarray(band[..., 0] if band.shape[2] == 1 else band, image.mode)
+
+        return Rows(begin, lambda: image)
 
     def is_damaged(self, file: BinaryIO, pixels: int) -> bool:
         """Whether the data of the first picture in the file is damaged.

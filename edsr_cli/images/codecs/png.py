@@ -4,21 +4,31 @@ What Pillow does not tell: the depth; chunks about colours and how they go toget
 EXIF in the way of ImageMagick; EXIF behind the pixels.
 """
 
+import io
 import struct
 import zlib
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any, BinaryIO
 
+import numpy as np
 from numpy.typing import NDArray
-from PIL import (
-    Image,
-    PngImagePlugin,  # noqa: F401 - importing a plugin registers its format
-)
+from PIL import Image, PngImagePlugin
 
-from edsr_cli.images.codecs import Codec, Encoder, bits_in_header
+from edsr_cli.images.bands import band_rows
+from edsr_cli.images.codecs import (
+    Codec,
+    Encoder,
+    Rows,
+    band_of,
+    bits_in_header,
+    png_rows,
+    tiles_of,
+)
 from edsr_cli.images.codecs.boxes import MAX_PART_BYTES, MAX_PARTS
 from edsr_cli.images.codecs.png_writing import Chunk, PngEncoder
-from edsr_cli.images.colour import icc, spaces
+from edsr_cli.images.colour import Samples, icc, spaces
 from edsr_cli.images.colour.spaces import Stated, made, stated_points
 from edsr_cli.images.guard import MAX_PNG_CHUNK_BYTES
 from edsr_cli.images.metadata import (
@@ -90,6 +100,23 @@ class Png(Codec):
     def colour(self, image: Image.Image, file: BinaryIO | None, own: bytes | None) -> Stated:
         return _stated(image, file, own)
 
+    def rows(self, image: Image.Image, file: BinaryIO) -> Rows | None:
+        header = png_rows.read_header(file)
+        if header is None or not tiles_of(image) or (header.interlaced and header.bits < 8):
+            return None
+        exact = header.bits == 16 and header.colour_type != png_rows.GREY
+        if header.interlaced and not exact:
+            return None
+        size = header.width, header.bits
+        place = tiles_of(image)[0].offset
+
+        def begin() -> Iterator[Image.Image | Samples]:
+            for rows in png_rows.decode_rows(file, place, header, band_rows(*size)):
+                yield _band(rows, header, image)
+
+        about = partial(_without_pixels, file, header)
+        return Rows(begin, about, exact, at_once=header.interlaced)
+
     def create(
         self,
         file: BinaryIO,
@@ -118,6 +145,35 @@ class Png(Codec):
 
 
 CODEC = Png()
+
+
+def _band(
+    rows: NDArray[np.uint8], header: png_rows.Header, image: Image.Image
+) -> Image.Image | Samples:
+    """Rows of bytes as samples; those of a palette, or of fewer bits, as Pillow has them."""
+    if header.bits >= 8 and header.colour_type != png_rows.PALETTE:
+        clear = image.info.get("transparency")
+        if isinstance(clear, tuple) and header.bits == 8 and max(clear) > 255:
+            clear = tuple(value >> 8 for value in clear)
+        return png_rows.to_samples(rows, header, clear if header.channels in (1, 3) else None)
+    return band_of(image, rows.tobytes(), tiles_of(image)[0].args)
+
+
+def _without_pixels(file: BinaryIO, header: png_rows.Header) -> Image.Image:
+    """A PNG of one pixel with all other chunks of a file, some of which may follow the pixels."""
+    pixel = zlib.compress(bytes(1 + header.row_bytes(1)))
+    start = struct.pack(">LL5B", 1, 1, header.bits, header.colour_type, 0, 0, 0)
+    chunks = [(b"IHDR", start)]
+    chunks += [(name, data) for name, data in chunks_of(file) if name not in (b"IHDR", b"acTL")]
+    # Where the pixels are does not matter, but a palette has to come before them.
+    chunks += [(b"IDAT", pixel), (b"IEND", b"")]
+    content = b"".join(
+        struct.pack(">L", len(data)) + name + data + struct.pack(">L", zlib.crc32(name + data))
+        for name, data in chunks
+    )
+    image = PngImagePlugin.PngImageFile(io.BytesIO(b"\x89PNG\r\n\x1a\n" + content))
+    image.load()
+    return image
 
 
 def chunks_of(file: BinaryIO) -> list[tuple[bytes, bytes]]:

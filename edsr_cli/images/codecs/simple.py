@@ -2,7 +2,7 @@
 
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -18,10 +18,11 @@ from PIL import (
     TgaImagePlugin,  # noqa: F401
 )
 
-from edsr_cli.images.codecs import Codec, Encoder, bits_in_header
+from edsr_cli.images.bands import band_rows
+from edsr_cli.images.codecs import Codec, Encoder, Rows, bits_in_header, tiles_of
 from edsr_cli.images.codecs.bmp_writing import BmpEncoder
 from edsr_cli.images.codecs.boxes import MAX_PART_BYTES, MAX_PARTS
-from edsr_cli.images.colour import icc, spaces
+from edsr_cli.images.colour import Samples, icc, spaces
 from edsr_cli.images.colour.spaces import ColourSpace, Stated, made
 from edsr_cli.images.metadata import Found
 from edsr_cli.images.picture import Metadata, OutputFormat, OutputOptions
@@ -144,6 +145,18 @@ class Pnm(Codec):
     def bits(self, image: Image.Image, file: BinaryIO) -> int:
         return bits_in_header(file, _pnm_bits)
 
+    def rows(self, image: Image.Image, file: BinaryIO) -> Rows | None:
+        """All that is not text; what has another white than 255 is not left to Pillow."""
+        tiles = tiles_of(image)
+        if len(tiles) != 1 or tiles[0].codec_name != "ppm" or image.mode not in ("L", "RGB", "I"):
+            return super().rows(image, file)
+        white = tiles[0].args[-1]
+
+        def begin() -> Iterator[Samples]:
+            return _pnm_rows(file, tiles[0].offset, image, white)
+
+        return Rows(begin, lambda: image, exact=True)
+
 
 class Sgi(Codec):
     """SGI."""
@@ -162,6 +175,25 @@ class Pcx(Codec):
 
 
 CODECS = (Bmp(), Gif(), Pnm(), Qoi(), Sgi(), Tga(), Pcx())
+
+
+def _pnm_rows(file: BinaryIO, place: int, image: Image.Image, white: int) -> Iterator[Samples]:
+    """Numbers from 0 to `white` as samples; larger ones count as white."""
+    dtype, full = (np.dtype(">u2"), 65535) if white > 255 else (np.dtype(np.uint8), 255)
+    levels = np.minimum(np.arange(full + 1, dtype=np.uint64), white)
+    table = ((levels * full + white // 2) // white).astype(dtype.newbyteorder("="))
+    channels = 3 if image.mode == "RGB" else 1
+    row = image.width * channels
+    step = band_rows(image.width, white.bit_length())
+    for top in range(0, image.height, step):
+        count = min(step, image.height - top)
+        file.seek(place + top * row * dtype.itemsize)
+        data = file.read(count * row * dtype.itemsize)
+        if len(data) < count * row * dtype.itemsize:
+            raise EOFError("the rows end too early")
+        colours = table[np.frombuffer(data, dtype)].reshape(count, image.width, channels)
+        bits = white.bit_length()
+        yield Samples("RGB" if channels == 3 else "GRAY", colours, None, bits)
 
 
 def _pnm_bits(header: bytes) -> int:

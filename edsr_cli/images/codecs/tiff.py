@@ -5,6 +5,7 @@ How a page is found and stored, and its pixels decoded, is in `tiff_pages`, `tif
 """
 
 import struct
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, cast
@@ -13,14 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
+from edsr_cli.images.bands import Wanted, band_rows, put_together
 from edsr_cli.images.codecs import Codec, Encoder, Opened, segments
 from edsr_cli.images.codecs.boxes import MAX_PART_BYTES
 from edsr_cli.images.codecs.tiff_encoder import TiffEncoder
 from edsr_cli.images.codecs.tiff_layout import Layout, read_layout, refused
 from edsr_cli.images.codecs.tiff_pages import Directory, FromPage, Pages, classic_copy
-from edsr_cli.images.codecs.tiff_pixels import read_pixels
+from edsr_cli.images.codecs.tiff_pixels import by_rows, is_damaged, read_rows
 from edsr_cli.images.codecs.tiff_writing import DESCRIPTIVE_TAGS
-from edsr_cli.images.colour import Converted, samples_to_rgb, spaces, to_rgb
+from edsr_cli.images.colour import DAMAGED, Converted, samples_to_rgb, spaces, to_rgb
 from edsr_cli.images.colour.spaces import INTEROP_INDEX, Stated, made
 from edsr_cli.images.metadata import C2PA, Found, exif_writing, iptc
 from edsr_cli.images.metadata import exif as exif_data
@@ -33,8 +35,6 @@ from edsr_cli.images.picture import (
     Places,
 )
 from edsr_cli.images.source import kept_position, not_a_picture
-from edsr_cli.pixels.arrays import upright
-from edsr_cli.pixels.windows import ArrayWindow
 
 # Offsets grow to 64 bits (BigTIFF) where a file passes 4 GiB, so only the sizes have a limit.
 OUTPUT = OutputFormat(
@@ -144,14 +144,29 @@ class _Opened:
         width, height = layout.width, layout.height
         if layout.orientation >= 5:
             width, height = height, width
-        return PictureInfo(width, height, layout.mode, "TIFF", layout.colour_bits, self.pages.count)
+        rows = by_rows(layout)
+        return PictureInfo(
+            width,
+            height,
+            layout.mode,
+            "TIFF",
+            layout.colour_bits,
+            self.pages.count,
+            streams=rows and layout.orientation == 1 and layout.alpha is None,
+            # What is unpacked is there twice, for a moment.
+            decoder_bytes=0
+            if rows
+            else layout.width * layout.height * layout.channels * -(-layout.bits // 8),
+        )
 
-    def read(self, keep_alpha: bool) -> Picture:
-        pages, layout, name = self.pages, self.layout, self.name
+    def read(self, wanted: Wanted) -> Picture:
+        pages, layout = self.pages, self.layout
         if layout.method == segments.OLD_JPEG and not pages.for_pillow:
-            raise refused(name, "it is compressed as JPEG of the old kind in a big-endian BigTIFF")
+            raise refused(
+                self.name, "it is compressed as JPEG of the old kind in a big-endian BigTIFF"
+            )
         image = _Header(_for_pillow(self.file, pages))
-        picture = _to_picture(image, self.file, pages.page, layout, name, keep_alpha)
+        picture = _to_picture(image, self.file, pages.page, layout, wanted)
         notes = list(picture.notes)
         if pages.only_reduced:
             notes.append("the file calls this picture a reduced one, and holds no other")
@@ -162,9 +177,7 @@ class _Opened:
         return replace(picture, notes=tuple(notes))
 
 
-def decode_frame(
-    image: TiffImagePlugin.TiffImageFile, name: str, max_pixels: int, keep_alpha: bool = False
-) -> Picture:
+def decode_frame(image: TiffImagePlugin.TiffImageFile, wanted: Wanted) -> Picture:
     """Decode the current frame of a TIFF that Pillow has opened but not loaded.
 
     Raises:
@@ -175,35 +188,33 @@ def decode_frame(
     order = "<" if image.tag_v2.prefix == b"II" else ">"
     file.seek(0)
     page = Directory(file, image.tag_v2.offset, order, big=file.read(4) in _MAGIC[2:])
-    layout = read_layout(page, name, max_pixels)
-    return _to_picture(image, file, page, layout, name, keep_alpha)
+    layout = read_layout(page, wanted.name, wanted.max_pixels)
+    return _to_picture(image, file, page, layout, wanted)
 
 
 def _to_picture(
-    image: Image.Image,
-    file: BinaryIO,
-    page: Directory,
-    layout: Layout,
-    name: str,
-    keep_alpha: bool,
+    image: Image.Image, file: BinaryIO, page: Directory, layout: Layout, wanted: Wanted
 ) -> Picture:
-    size = (layout.width, layout.height)
+    size, name = (layout.width, layout.height), wanted.name
     metadata, notes = CODEC.collect(image, layout.orientation, file, size)
+    profile = metadata.icc_profile
+    damaged = False
     if layout.method == segments.OLD_JPEG:
-        pixels, profile, more, alpha = _by_libtiff(image, metadata.icc_profile, name, keep_alpha)
+        CODEC.load(image)  # libtiff knows all the ways to store it wrongly, and turns it
+        size = image.size
+        whole = to_rgb(image, profile, 8, name, keep_alpha=True)
+        decoded = put_together(lambda: iter([whole]), size, 1, wanted)
     else:
-        samples = read_pixels(file, page, layout, name)
-        pixels, profile, more, alpha = samples_to_rgb(
-            samples, metadata.icc_profile, name, keep_alpha
-        )
-        pixels = upright(pixels, layout.orientation)
-        alpha = None if alpha is None else upright(alpha, layout.orientation)
-    if layout.colour_bits > 8 and pixels.dtype == np.uint8:
-        more.insert(0, f"{layout.colour_bits}-bit colours read as 8-bit")
-    height, width = pixels.shape[:2]
-    metadata = replace(metadata, icc_profile=profile, size=(width, height))
-    window = ArrayWindow(pixels)
-    return Picture(window, metadata, tuple(more + notes), "TIFF", alpha=alpha)
+        damaged = is_damaged(file, page, layout)
+        rows = band_rows(layout.width, layout.bits) if wanted.streamed else layout.height
+
+        def begin() -> Iterator[Converted]:
+            for samples in read_rows(file, page, layout, name, rows):
+                yield samples_to_rgb(samples, profile, name, keep_alpha=True)
+
+        decoded = put_together(begin, size, layout.orientation, wanted)
+    picture = decoded.picture(metadata, notes, "TIFF", layout.colour_bits)
+    return replace(picture, notes=(DAMAGED, *picture.notes)) if damaged else picture
 
 
 def _open(file: BinaryIO, name: str, max_pixels: int) -> tuple[Pages, Layout]:
@@ -221,14 +232,6 @@ def _for_pillow(file: BinaryIO, pages: Pages) -> BinaryIO:
     start = file if pages.is_first else cast(BinaryIO, FromPage(file, pages.page))
     start.seek(0)
     return start
-
-
-def _by_libtiff(
-    image: Image.Image, profile: bytes | None, name: str, keep_alpha: bool
-) -> Converted:
-    """JPEG of the old kind, of which libtiff knows all the ways to store it wrongly."""
-    CODEC.load(image)
-    return to_rgb(image, profile, 8, name, keep_alpha)
 
 
 class _Header(TiffImagePlugin.TiffImageFile):

@@ -36,7 +36,6 @@ class Samples:
             255, a* and b* from -128 to 127, with 128 added.
         alpha: shape (H, W), of the same type; None where there is none.
         bits: bits per channel in the file.
-        damaged: whether the file is known to be damaged, though it could be decoded.
         on_white: whether the colours, RGB, are those of the picture laid on white by its alpha.
     """
 
@@ -44,7 +43,6 @@ class Samples:
     colours: NDArray[Any]
     alpha: NDArray[Any] | None
     bits: int
-    damaged: bool = False
     on_white: bool = False
 
 
@@ -144,12 +142,8 @@ def samples_to_rgb(
     if samples.on_white and alpha is not None and keep_alpha:
         pixels = pixels if pixels.flags.writeable else pixels.copy()
         take_off_white(pixels, alpha)
-    converted = _with_alpha(
-        Converted(pixels, profile, notes, alpha), keep_alpha, as_seen=samples.on_white
-    )
-    if samples.damaged:
-        notes.insert(0, DAMAGED)
-    return converted
+    converted = Converted(pixels, profile, notes, alpha)
+    return _with_alpha(converted, keep_alpha, as_seen=samples.on_white)
 
 
 def _sampled_colours_to_rgb(
@@ -172,17 +166,28 @@ def _sampled_colours_to_rgb(
     return _replicate(grey), profile if kept else None, notes
 
 
-def _with_alpha(converted: Converted, keep_alpha: bool, as_seen: bool = False) -> Converted:
-    """The same with alpha, or else with a remark if that changes what is seen.
+def transparency_note(
+    pixels: Pixels, alpha: NDArray[Any] | None, as_seen: bool = False
+) -> str | None:
+    """The remark on pixels that lose their alpha; None where it says "opaque" everywhere.
 
-    `as_seen` says that the colours are as seen on white.
+    Args:
+        pixels: (H, W, 3).
+        alpha: (H, W), of their type; None for none.
+        as_seen: whether the colours are as seen on white.
     """
-    pixels, alpha = converted.pixels, converted.alpha
-    if alpha is None or keep_alpha:
+    if alpha is None or opaque(alpha):
+        return None
+    return UNCOVERED if not as_seen and uncovers(pixels, alpha) else DROPPED
+
+
+def _with_alpha(converted: Converted, keep_alpha: bool, as_seen: bool = False) -> Converted:
+    """The same with alpha, or else with a remark if that changes what is seen."""
+    if converted.alpha is None or keep_alpha:
         return converted
-    # An alpha channel that says "opaque" everywhere is no loss.
-    if not opaque(alpha):
-        converted.notes.insert(0, UNCOVERED if not as_seen and uncovers(pixels, alpha) else DROPPED)
+    note = transparency_note(converted.pixels, converted.alpha, as_seen)
+    if note:
+        converted.notes.insert(0, note)
     return converted._replace(alpha=None)
 
 

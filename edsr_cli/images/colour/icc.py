@@ -8,6 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+from edsr_cli.pixels.transfer import encode_srgb
+
+_LINEAR_MIDDLE = 0.5**1.4  # no display has had so low a gamma
 _CIE_EPSILON, _CIE_KAPPA = 216 / 24389, 24389 / 27  # CIE 15: where L* stops being a cube root
 
 
@@ -93,10 +96,22 @@ def grey_to_srgb(profile: bytes, levels: int) -> NDArray[np.uint16]:
         lightness = 100 * light
         cube = ((lightness + 16) / 116) ** 3
         light = np.where(cube > _CIE_EPSILON, cube, lightness / _CIE_KAPPA)
-    light = np.clip(np.nan_to_num(light), 0.0, 1.0)
-    srgb = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    srgb = encode_srgb(np.clip(np.nan_to_num(light), 0.0, 1.0))
     converted: NDArray[np.uint16] = np.rint(srgb * (levels - 1)).astype(np.uint16)
     return converted
+
+
+def is_linear(profile: bytes) -> bool:
+    """Whether the numbers of RGB pixels count light, or nearly so, by their profile.
+
+    A profile without simple tone curves does not say so.
+    """
+    try:
+        curves = [_read_tag(profile, name) for name in (b"rTRC", b"gTRC", b"bTRC")]
+        middle = [float(_evaluate(curve, np.array([0.5]))[0]) for curve in curves]
+    except (ValueError, struct.error):
+        return False
+    return all(_LINEAR_MIDDLE <= value < 1 for value in middle)
 
 
 def _read_tag(profile: bytes, name: bytes) -> bytes:
