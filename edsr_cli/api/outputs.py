@@ -2,9 +2,10 @@
 
 from edsr_cli.errors import UsageError
 from edsr_cli.images import FORMATS, OutputFormat, alpha
+from edsr_cli.options.choices import Depth
 from edsr_cli.options.pictures import Outputs
 
-_OF_FORMATS = ("compression", "quality", "chroma")
+_OF_FORMATS = ("compression", "quality", "chroma", "tiff")
 
 
 def check_format(options: Outputs, output_format: OutputFormat, *, same: bool = False) -> None:
@@ -30,5 +31,11 @@ def check_format(options: Outputs, output_format: OutputFormat, *, same: bool = 
         able = [each.name for each in FORMATS if not each.lossy]
         raise UsageError(
             f"--lossless: {name} is written with loss.", f"Choose one of {', '.join(able)}."
+        )
+    if options.depth is not Depth.AUTO and int(options.depth) > output_format.depths[-1]:
+        able = [each.name for each in FORMATS if int(options.depth) <= each.depths[-1]]
+        raise UsageError(
+            f"{name} cannot hold the {options.depth} bits a channel that --depth asks for.",
+            f"Write {' or '.join(able)}, or leave it out.",
         )
     alpha.check_format(options.alpha, output_format)

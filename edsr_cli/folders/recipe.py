@@ -34,6 +34,10 @@ class Recipe:
             names say it.
         quality, lossless, chroma: how outputs are compressed, where their format leaves a choice.
         strip: which metadata are left out.
+        depth: bits a channel, where the format leaves a choice. What was made before there was one
+            has 8 everywhere, but is not made again for the few inputs that have more.
+        grey: what becomes of greyscale, where the format leaves a choice; the same holds.
+        tiff: how pixels lie in a TIFF.
     """
 
     model: str
@@ -55,6 +59,9 @@ class Recipe:
     lossless: bool = False
     chroma: str | None = None
     strip: str = "none"
+    depth: str = "auto"
+    grey: str = "auto"
+    tiff: str | None = None
 
     @property
     def identity(self) -> str:
@@ -100,6 +107,9 @@ def recipe_of(worker: Worker, output_format: OutputFormat | None) -> Recipe:
         lossless=options.lossless,
         chroma=options.chroma,
         strip=options.strip,
+        depth=options.depth,
+        grey=options.grey,
+        tiff=options.tiff,
     )
 
 

@@ -9,7 +9,7 @@ from math import ceil, floor
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from PIL import Image, ImageColor
 
 from edsr_cli.errors import UsageError
@@ -96,15 +96,18 @@ def applied(picture: Picture, setting: str) -> Picture:
     return replace(picture, window=ArrayWindow(pixels), alpha=None)
 
 
-def resized(alpha: NDArray[Any], width: int, height: int) -> NDArray[np.uint8]:
-    """Alpha (H, W), uint8 or uint16, at another size by bicubic interpolation, as uint8.
+def resized(
+    alpha: NDArray[Any], width: int, height: int, dtype: DTypeLike = np.uint8
+) -> NDArray[Any]:
+    """Alpha (H, W), uint8 or uint16, at another size by bicubic interpolation, of such a type.
 
     What is opaque, or transparent, farther than a pixel inside of its area is so exactly; where
     alpha becomes smaller, farther than two pixels of the result.
     """
     old_height, old_width = alpha.shape
-    factor = np.float32(255 / np.iinfo(alpha.dtype).max)
-    result = np.empty((height, width), np.uint8)
+    white = np.iinfo(np.dtype(dtype)).max
+    factor = np.float32(white / np.iinfo(alpha.dtype).max)
+    result = np.empty((height, width), dtype)
     ratio = old_height / height
     reach = ceil(_REACH * max(1.0, ratio))
     step = max(1, int(min(_ROWS, _BAND_PIXELS // max(width, old_width)) / min(1.0, ratio)))
@@ -117,14 +120,18 @@ def resized(alpha: NDArray[Any], width: int, height: int) -> NDArray[np.uint8]:
             continue
         rows = Image.fromarray(band.astype(np.float32) * factor)
         # One direction after the other, or at corners two undershoots would make a speck.
-        wide = Image.fromarray(_resized(rows, width, len(band), None))
+        wide = Image.fromarray(_resized(rows, width, len(band), white))
         box = (0, top * ratio - first, width, min(bottom * ratio - first, len(band)))
-        result[top:bottom] = np.rint(_resized(wide, width, bottom - top, box))
+        result[top:bottom] = np.rint(_resized(wide, width, bottom - top, white, box))
     return result
 
 
 def _resized(
-    image: Image.Image, width: int, height: int, box: tuple[float, float, float, float] | None
+    image: Image.Image,
+    width: int,
+    height: int,
+    white: int,
+    box: tuple[float, float, float, float] | None = None,
 ) -> NDArray[np.float32]:
     done = np.asarray(image.resize((width, height), Image.Resampling.BICUBIC, box))
-    return np.clip(done, np.float32(0), np.float32(255))
+    return np.clip(done, np.float32(0), np.float32(white))

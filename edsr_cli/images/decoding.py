@@ -37,18 +37,22 @@ class OpenPicture:
         with guarded(self._name, self._max_pixels):
             return self._opened.info()
 
-    def read(self, *, keep_alpha: bool = False, streamed: bool = False) -> Picture:
+    def read(
+        self, *, keep_alpha: bool = False, keep_grey: bool = False, streamed: bool = False
+    ) -> Picture:
         """The picture: its window, (H, W, 3), turned upright, and all that belongs to it.
 
         Of an animation or a document, it is the first frame.
 
         Args:
             keep_alpha: whether to give alpha, too, instead of a remark that it was dropped.
+            keep_grey: whether the pixels of greyscale are to keep its values, and its profile,
+                because it will be written as greyscale.
             streamed: whether not to keep the pixels in memory. Where `info.streams` says so they
                 are decoded when the window is read, as long as this is open, and what is wrong with
                 them is raised there. All others are decoded into a scratch file (`TMPDIR`).
         """
-        wanted = Wanted(self._name, self._max_pixels, keep_alpha, streamed)
+        wanted = Wanted(self._name, self._max_pixels, keep_alpha, keep_grey, streamed)
         with guarded(self._name, self._max_pixels):
             return self._opened.read(wanted)
 
@@ -90,10 +94,11 @@ def decode(
     *,
     name: str | None = None,
     keep_alpha: bool = False,
+    keep_grey: bool = False,
 ) -> Picture:
     """Open a picture and read it; see `open_picture` and `OpenPicture.read`."""
     with open_picture(source, max_pixels, name=name) as picture:
-        return picture.read(keep_alpha=keep_alpha)
+        return picture.read(keep_alpha=keep_alpha, keep_grey=keep_grey)
 
 
 def from_pil(image: Image.Image, keep_alpha: bool = False) -> Picture:

@@ -16,6 +16,7 @@ from edsr_cli.errors import EdsrError, Kind, PictureError
 from edsr_cli.files.atomic import atomic_write
 from edsr_cli.files.names import display_name
 from edsr_cli.images.codecs import Encoder
+from edsr_cli.images.colour.spaces import grey_profile
 from edsr_cli.images.formats import codec_for
 from edsr_cli.images.guard import limits
 from edsr_cli.images.metadata.fitting import MEMORY, fit
@@ -146,8 +147,22 @@ def create_picture(
     metadata, notes = fit(metadata, output_format, *size)
     codec = codec_for(output_format)
     depth, grey = output_format.bits(bits), grey and output_format.grey
+    if grey:
+        metadata, grey, more = _in_grey(metadata)
+        notes += more
     encoder = codec.create(file, size, metadata, options, alpha, depth, grey=grey)
     return PictureWriter(encoder, output_format, notes)
+
+
+def _in_grey(metadata: Metadata) -> tuple[Metadata, bool, tuple[str, ...]]:
+    """The metadata with a profile for greyscale, whether there is one, and a remark if not."""
+    profile = metadata.icc_profile
+    if profile is None or profile[16:20] == b"GRAY":
+        return metadata, True, ()
+    try:
+        return replace(metadata, icc_profile=grey_profile(profile)), True, ()
+    except ValueError:
+        return metadata, False, ("written as RGB: its ICC profile is for that, and tints grey",)
 
 
 def encode(

@@ -7,7 +7,6 @@ from typing import Literal
 import numpy as np
 
 from edsr_cli.errors import DeviceMemoryError
-from edsr_cli.images import OutputFormat
 from edsr_cli.inference import Progress, Upscaler
 from edsr_cli.inference.planning import Plan
 from edsr_cli.inference.upscaler import SLOW, Outcome
@@ -19,7 +18,7 @@ from edsr_cli.pixels.resample import Reducing, reduced
 from edsr_cli.pixels.windows import ArrayWindow
 
 Depth = Literal["uint8", "uint16"]
-_BYTES = {"uint8": 3, "uint16": 6}  # of a pixel
+_DEEP_PIXEL_BYTES = 6
 
 
 @dataclass(frozen=True)
@@ -67,12 +66,13 @@ def plan_values(
     plans: Sequence[Plan],
     enlargement: Enlargement,
     networks: Sequence[Upscaler],
-    pixel_bytes: int,
-    output_format: OutputFormat,
+    picture_bytes: int,
     options: Outputs,
 ) -> dict[str, float]:
-    """Plans as `Record.plan` has them, without seconds; the cut is that of the last one."""
-    pixels = enlargement.after[0] * enlargement.after[1]
+    """Plans as `Record.plan` has them, without seconds; the cut is that of the last one.
+
+    `picture_bytes` are those of the input's and the output's pixels.
+    """
     # What is between two networks, or in front of the reduction, is kept with 16 bits.
     between = [plan.height * plan.width for plan in plans[1:]]
     if plans and enlargement.reduces and not plans[-1].rows_only:
@@ -87,8 +87,7 @@ def plan_values(
         "transposed": last.transposed if last else False,
         "memory_bytes": max((plan.bytes for plan in plans), default=0),
         "weight_bytes": sum(network.weight_bytes(options.ensemble) for network in networks),
-        "picture_bytes": pixel_bytes + 3 * pixels + _BYTES["uint16"] * max(between, default=0),
-        "encoder_bytes": output_format.encoder_bytes * pixels,
+        "picture_bytes": picture_bytes + _DEEP_PIXEL_BYTES * max(between, default=0),
         "multiply_adds": sum(
             plan.pixels * network.work_per_pixel(options.ensemble) for plan, network in pairs
         ),
@@ -103,7 +102,7 @@ def enlarge(
     *,
     plans: Sequence[Plan] | None = None,
     progress: Progress | None = None,
-    depth: Depth = "uint8",
+    bits: int = 8,
 ) -> Enlarged:
     """Make a picture as large as it is to be.
 
@@ -114,12 +113,13 @@ def enlarge(
         options: how.
         plans: as `make_plans` has made them; None to make them now.
         progress: called with the LR pixels that are done, and that there are, of all networks.
-        depth: type of the result. All in front of it is kept with 16 bits.
+        bits: bits a channel of the result, 8 or 16. All in front of it is kept with 16 bits.
 
     Raises:
         DeviceMemoryError, WeightsError: see `Upscaler.upscale`.
     """
     plans = make_plans(enlargement, networks, options) if plans is None else plans
+    depth: Depth = "uint8" if bits == 8 else "uint16"
     parts = _parts(progress, plans)
     outcomes: list[Outcome] = []
     width, height = enlargement.after
@@ -145,7 +145,7 @@ def enlarge(
         outcomes.append(Outcome(upscaled.plan, upscaled.precision))
     if enlargement.reduces:
         pixels = reduced(pixels, width, height, depth)
-    return Enlarged(at_depth(pixels, 8 * np.dtype(depth).itemsize), tuple(outcomes))
+    return Enlarged(at_depth(pixels, bits), tuple(outcomes))
 
 
 def _parts(progress: Progress | None, plans: Sequence[Plan]) -> list[Progress | None]:

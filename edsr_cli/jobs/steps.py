@@ -22,7 +22,7 @@ from edsr_cli.inference import processors
 from edsr_cli.jobs.streams import read_stdin, stdout
 from edsr_cli.jobs.target import PRINT_DPI
 from edsr_cli.jobs.task import Task
-from edsr_cli.options.choices import Strip
+from edsr_cli.options.choices import Grey, Strip, TiffKind
 from edsr_cli.options.pictures import Outputs
 from edsr_cli.pixels.arrays import Pixels
 
@@ -41,11 +41,13 @@ class Inspected:
         source: the file, or what came from standard input.
         input_size: (width, height) in pixels.
         pixel_bytes: bytes that the decoded pixels take at most.
+        bits: bits a channel of them, 8 or 16.
     """
 
     source: Path | bytes
     input_size: tuple[int, int]
     pixel_bytes: int
+    bits: int = 8
 
 
 def inspect(task: Task, options: Outputs) -> Inspected:
@@ -58,8 +60,9 @@ def inspect(task: Task, options: Outputs) -> Inspected:
     source = read_stdin(most) if task.source is None else task.source
     info = images.probe(source, most)
     channels = 4 if options.alpha == KEEP else 3
-    pixel_bytes = info.width * info.height * channels * (2 if info.bits > 8 else 1)
-    return Inspected(source, (info.width, info.height), pixel_bytes)
+    bits = 16 if info.bits > 8 else 8
+    pixel_bytes = info.width * info.height * channels * bits // 8
+    return Inspected(source, (info.width, info.height), pixel_bytes, bits)
 
 
 def check_output(task: Task, options: Outputs, *, touch: bool = True) -> None:
@@ -101,16 +104,25 @@ def check_output(task: Task, options: Outputs, *, touch: bool = True) -> None:
         raise PictureError(error.what, error.hint, about=name, kind=error.kind) from error
 
 
-def decode(inspected: Inspected, options: Outputs) -> Picture:
+def decode(inspected: Inspected, options: Outputs, output_format: OutputFormat) -> Picture:
     """Read the picture, with the colours that the network is to see.
+
+    It is grey where it is to be written as greyscale.
 
     Raises:
         PictureError: it cannot be read.
     """
-    keep = options.alpha != DROP
-    picture = images.decode(inspected.source, _max_pixels(options), keep_alpha=keep)
+    # A grey picture on a colour of its own is grey no more.
+    keep_grey = options.grey is Grey.AUTO and output_format.grey and options.alpha in (DROP, KEEP)
+    picture = images.decode(
+        inspected.source,
+        _max_pixels(options),
+        keep_alpha=options.alpha != DROP,
+        keep_grey=keep_grey,
+    )
     notes = tuple(f"{note}; {WAYS_OUT}" if note == UNCOVERED else note for note in picture.notes)
-    return replace(applied(picture, options.alpha), notes=notes)
+    grey = picture.grey and keep_grey
+    return replace(applied(picture, options.alpha), notes=notes, grey=grey)
 
 
 def metadata(
@@ -141,6 +153,7 @@ def write(
     metadata: Metadata,
     *,
     alpha: NDArray[Any] | None = None,
+    grey: bool = False,
     threads: int | None = None,
     mtime_ns: int | None = None,
     commit: Callable[[os.stat_result], None] | None = None,
@@ -151,9 +164,10 @@ def write(
     Args:
         task: where to, and in which format.
         options: how.
-        pixels: (H, W, 3), RGB, uint8.
+        pixels: (H, W, 3), RGB, of the depth that is to be written.
         metadata: what to put beside them.
         alpha: that of the input, where it is kept.
+        grey: whether to write it as greyscale.
         threads: how many compress; None for as many as compute.
         mtime_ns: the time of change that the file is to have; None for now.
         commit, check: see `edsr_cli.images.write_picture`; they are for files.
@@ -164,12 +178,14 @@ def write(
     Raises:
         PictureError: it cannot be written.
     """
-    large = None if alpha is None else resized(alpha, pixels.shape[1], pixels.shape[0])
+    large = (
+        None if alpha is None else resized(alpha, pixels.shape[1], pixels.shape[0], pixels.dtype)
+    )
     del alpha
     output = _output_options(options, threads)
     if task.destination is None:
         with stdout() as file:
-            return images.encode(pixels, task.output_format, metadata, file, output, large)
+            return images.encode(pixels, task.output_format, metadata, file, output, large, grey)
     with _explained(output_name(task)):
         task.destination.parent.mkdir(parents=True, exist_ok=True)
     return images.write_picture(
@@ -183,6 +199,7 @@ def write(
         commit=commit,
         check=check,
         alpha=large,
+        grey=grey,
     )
 
 
@@ -192,6 +209,7 @@ def _output_options(options: Outputs, threads: int | None) -> OutputOptions:
         compression=options.compression,
         quality=options.quality,
         chroma=options.chroma,
+        tiff=options.tiff or TiffKind.STRIPS,
         threads=threads or processors.asked() or processors.available(),
     )
 

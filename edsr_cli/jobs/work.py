@@ -36,7 +36,7 @@ class Work:
         verdict: what the ledger has decided; known behind `Worker.examine`.
         plans: how it is cut for each network, if that is settled before it is upscaled.
         choice: how much to restore it; None where the upscaler leaves no choice.
-        metadata, alpha: of the input; known behind `Worker.decode`.
+        metadata, alpha, grey: of the input; known behind `Worker.decode`.
     """
 
     def __init__(self, task: Task, options: Outputs, record: Record) -> None:
@@ -46,6 +46,7 @@ class Work:
         self.choice: Choice | None = None
         self.metadata = Metadata()
         self.alpha: NDArray[Any] | None = None
+        self.grey = False
         self._inspected: steps.Inspected | None = None
         self._enlargement: Enlargement | None = None
         self._pixels: Pixels | None = None
@@ -64,6 +65,10 @@ class Work:
     @inspected.setter
     def inspected(self, inspected: steps.Inspected) -> None:
         self._inspected = inspected
+
+    def output_bits(self, stored: int) -> int:
+        """Bits a channel of the output, if the pixels of the input have so many."""
+        return self.task.output_format.bits(stored, self.options.depth)
 
     @property
     def enlargement(self) -> Enlargement:

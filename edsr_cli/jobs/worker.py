@@ -211,7 +211,7 @@ class Worker:
         """Read the pixels; they are kept until they are upscaled."""
 
         def decode() -> None:
-            picture = steps.decode(work.inspected, work.options)
+            picture = steps.decode(work.inspected, work.options, work.task.output_format)
             strength, reason = None, None
             for network in self.networks(work)[:1]:
                 work.choice = choice_for(network, picture.pixels, picture.compression)
@@ -219,7 +219,7 @@ class Worker:
                 strength, reason = work.choice.strength, work.choice.reason
             model = self.model if work.enlargement.scales else None
             software = provenance(model, work.enlargement.ratio, strength)
-            work.pixels, work.alpha = picture.pixels, picture.alpha
+            work.pixels, work.alpha, work.grey = picture.pixels, picture.alpha, picture.grey
             work.metadata = steps.metadata(
                 picture.metadata, software, work.options, work.task.output_format
             )
@@ -246,6 +246,7 @@ class Worker:
                 work.options,
                 plans=work.plans,
                 progress=progress,
+                bits=work.output_bits(8 * work.pixels.dtype.itemsize),
             )
             work.pixels = enlarged.pixels
             work.note(device=str(upscaler.device))
@@ -284,6 +285,7 @@ class Worker:
                     work.pixels,
                     work.metadata,
                     alpha=work.alpha,
+                    grey=work.grey,
                     threads=threads,
                     mtime_ns=mtime_ns,
                     commit=commit,
@@ -315,10 +317,12 @@ class Worker:
     def _plan_values(
         self, work: Work, plans: Sequence[Plan], networks: Sequence[Upscaler]
     ) -> dict[str, float]:
-        size, output_format = work.inspected.pixel_bytes, work.task.output_format
-        return enlarging.plan_values(
-            plans, work.enlargement, networks, size, output_format, work.options
-        )
+        pixels = work.enlargement.after[0] * work.enlargement.after[1]
+        bits = work.output_bits(work.inspected.bits)
+        kept = work.inspected.pixel_bytes + 3 * pixels * bits // 8
+        written = work.task.output_format.encoder_bytes * pixels
+        values = enlarging.plan_values(plans, work.enlargement, networks, kept, work.options)
+        return values | {"encoder_bytes": written}
 
 
 def _standing(work: Work) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from edsr_cli.errors import UsageError
 from edsr_cli.options import values
-from edsr_cli.options.choices import Chroma, Strip
+from edsr_cli.options.choices import Chroma, Depth, Grey, Strip, TiffKind
 from edsr_cli.options.definition import (
     MACHINE,
     MESSAGES,
@@ -332,6 +332,32 @@ class Outputs(Upscaling, Size):
         "--chroma",
         "420|444",
         "Resolution of colours in JPEG and AVIF: a quarter of luma's, or the same. Default: 444.",
+        panel=OUTPUT,
+        default=None,
+    )
+    depth: Given[Depth | str | int, Depth] = option(
+        values.DEPTH,
+        "--depth",
+        "auto|8|16",
+        "Bits a channel; auto for those of the input, as far as the format has them. PNG and TIFF "
+        "have 16.",
+        panel=OUTPUT,
+        default=Depth.AUTO,
+    )
+    grey: Given[Grey | str, Grey] = option(
+        values.GREY,
+        "--grey",
+        "auto|rgb",
+        "What greyscale becomes: greyscale in PNG, JPEG and TIFF; or always RGB.",
+        panel=OUTPUT,
+        default=Grey.AUTO,
+    )
+    tiff: Given[TiffKind | str | None, TiffKind | None] = option(
+        values.TIFF,
+        "--tiff",
+        "strips|tiled|pyramid",
+        "How pixels lie in a TIFF: in strips; in tiles; or in tiles with smaller copies, for "
+        "viewers. Default: strips.",
         panel=OUTPUT,
         default=None,
     )

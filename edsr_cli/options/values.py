@@ -11,7 +11,16 @@ from fractions import Fraction
 from typing import Any, Literal, Protocol, SupportsIndex, TypeVar
 
 from edsr_cli import sizes
-from edsr_cli.options.choices import Autocast, Chroma, Preset, Schedule, Strip
+from edsr_cli.options.choices import (
+    Autocast,
+    Chroma,
+    Depth,
+    Grey,
+    Preset,
+    Schedule,
+    Strip,
+    TiffKind,
+)
 from edsr_cli.options.template import read_template
 
 Setting = float | Literal["auto"]
@@ -416,6 +425,11 @@ def one_of(choices: type[StrEnum]) -> Kind:
     return Kind(check, choices)
 
 
+def _depth(name: str, value: Any) -> Depth:
+    number = _is_number(value) and not isinstance(value, float)
+    return one_of(Depth).check(name, str(value) if number else value)
+
+
 TEXT, FLAG, NUMBER, WHOLE = Kind(_text), Kind(_flag, bool), Kind(_number, float), Kind(_whole, int)
 PATH = Kind(_path)
 TEXTS, PATHS = Kind(_each(_text), several=True), Kind(_each(_path), several=True)
@@ -426,7 +440,8 @@ POSITIVE = Kind(_positive, read=read_positive)
 DPI = Kind(_dpi, read=read_dpi)
 FIT = Kind(_text_or(_pair(_at_least_one), read_fit), read=read_fit)
 PAPER = Kind(_text_or(_pair(_positive), read_paper), read=read_paper)
-CHROMA, STRIP = one_of(Chroma), one_of(Strip)
+CHROMA, STRIP, GREY, TIFF = one_of(Chroma), one_of(Strip), one_of(Grey), one_of(TiffKind)
+DEPTH = Kind(_depth, Depth)
 TEMPLATE = Kind(_template, read=read_template)
 VALUE_RANGE = Kind(_number, int)
 PRECISION = Kind(_text, PrecisionName)

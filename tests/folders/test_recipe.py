@@ -31,6 +31,9 @@ def test_everything_that_pixels_depend_on_counts():
         replace(RECIPE, lossless=True),
         replace(RECIPE, chroma="420"),
         replace(RECIPE, strip="gps"),
+        replace(RECIPE, depth="16"),
+        replace(RECIPE, grey="rgb"),
+        replace(RECIPE, tiff="tiled"),
     ]
     identities = {recipe.identity for recipe in (RECIPE, *others)}
     assert len(identities) == len(others) + 1 and all(len(text) == 16 for text in identities)

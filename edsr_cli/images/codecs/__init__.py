@@ -313,13 +313,16 @@ class Codec:
             about, begin = image, lambda: iter([image])
         check_pixels(name, *image.size, image.width * image.height)
         metadata, notes = self.collect(about, orientation, file, image.size)
+        profile = metadata.icc_profile
 
         def converted() -> Iterator[Converted]:
             for band in begin():
                 if isinstance(band, Samples):
-                    yield samples_to_rgb(band, metadata.icc_profile, name, keep_alpha=True)
+                    yield samples_to_rgb(
+                        band, profile, name, keep_alpha=True, keep_grey=wanted.grey
+                    )
                 else:
-                    yield to_rgb(band, metadata.icc_profile, bits, name, keep_alpha=True)
+                    yield to_rgb(band, profile, bits, name, keep_alpha=True, keep_grey=wanted.grey)
 
         turn = 1 if self.turned else orientation
         decoded = put_together(converted, image.size, turn, wanted)

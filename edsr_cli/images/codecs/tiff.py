@@ -44,6 +44,7 @@ OUTPUT = OutputFormat(
     encoder_bytes=0,  # a strip for each thread, whatever the size
     depths=(8, 16),
     grey=True,
+    takes=frozenset(("tiff",)),
     places=Places(iptc="own"),
 )
 
@@ -202,7 +203,7 @@ def _to_picture(
     if layout.method == segments.OLD_JPEG:
         CODEC.load(image)  # libtiff knows all the ways to store it wrongly, and turns it
         size = image.size
-        whole = to_rgb(image, profile, 8, name, keep_alpha=True)
+        whole = to_rgb(image, profile, 8, name, keep_alpha=True, keep_grey=wanted.grey)
         decoded = put_together(lambda: iter([whole]), size, 1, wanted)
     else:
         damaged = is_damaged(file, page, layout)
@@ -210,7 +211,7 @@ def _to_picture(
 
         def begin() -> Iterator[Converted]:
             for samples in read_rows(file, page, layout, name, rows):
-                yield samples_to_rgb(samples, profile, name, keep_alpha=True)
+                yield samples_to_rgb(samples, profile, name, keep_alpha=True, keep_grey=wanted.grey)
 
         decoded = put_together(begin, size, layout.orientation, wanted)
     picture = decoded.picture(metadata, notes, "TIFF", layout.colour_bits)
