@@ -12,12 +12,10 @@ from pathlib import Path, PurePath
 from edsr_cli.errors import UsageError
 from edsr_cli.files.walk import Listing
 from edsr_cli.folders.roots import Root
+from edsr_cli.folders.shards import WHOLE, Shard, manifest_shard
 from edsr_cli.images import READ_SUFFIXES, OutputFormat
 from edsr_cli.jobs.naming import identity
 from edsr_cli.jobs.task import Task
-
-MANIFEST = ".edsr-manifest.jsonl"
-"""The file in an output folder that remembers what is done; a folder with one is no input."""
 
 UNREAD_SUFFIXES = frozenset(
     (
@@ -42,6 +40,7 @@ class Ignored(StrEnum):
     OUTPUTS = "folders of outputs"
     REPEATED = "links to folders that are taken anyway"
     SUBFOLDER = "folders below (--no-recursive)"
+    SHARD = "of other shards"
     VANISHED = "gone before they were read"  # while watching; otherwise that is a failure
 
 
@@ -191,6 +190,7 @@ class Scanner:
         choice: the files to take.
         output_format: the format to write, for the ending of the outputs' names.
         recursive: whether to take what is in folders below.
+        shard: the part of all pictures to take.
     """
 
     def __init__(
@@ -200,8 +200,10 @@ class Scanner:
         output_format: OutputFormat,
         *,
         recursive: bool = True,
+        shard: Shard = WHOLE,
     ) -> None:
         self._roots, self._choice, self._recursive = tuple(roots), choice, recursive
+        self._shard = shard
         self._format = output_format
         self._outputs = {identity(root.folder) for root in roots}
         self._insides = tuple(identity(root.path).rstrip(os.sep) + os.sep for root in roots)
@@ -231,7 +233,7 @@ class Scanner:
         except OSError as error:
             yield Unlisted(folder, error)
             return
-        if folder != root.path and MANIFEST in listing.files:  # of whatever run
+        if folder != root.path and any(map(manifest_shard, listing.files)):  # of whatever run
             yield Passed(folder, Ignored.OUTPUTS)
             return
         pictures = [
@@ -275,6 +277,8 @@ class Scanner:
             unread = path.suffix.lower() in UNREAD_SUFFIXES
             return Passed(path, Ignored.UNREAD if unread else Ignored.OTHER)
         below = PurePath(root.prefix, relative)
+        if not self._shard.has(below.as_posix()):
+            return Passed(path, Ignored.SHARD)
         return BatchTask(
             path, root.folder / below.with_name(output), self._format, below.as_posix(), root.folder
         )
