@@ -109,7 +109,7 @@ MUTANTS = (
         "streaming", "shared-rows", "pictures of several threads share the rows of a chain",
         "chain.nodes = tuple(node.fresh() for node in self.nodes)",
         "chain.nodes = self.nodes",
-        ("test_streams.py", *STREAMING),
+        ("test_sharing.py", *STREAMING),
     ),
     Mutant(
         "streaming", "kept-view", "held rows are a view, which keeps all of the strip in memory",

@@ -15,6 +15,8 @@ from edsr_cli.folders.recipe import Recipe, recipe_of
 from edsr_cli.folders.roots import Root, assign_folders
 from edsr_cli.folders.run import Batch, Listener, State
 from edsr_cli.folders.scanning import Choice, Item, Scanner, Source
+from edsr_cli.folders.shards import parse_shard
+from edsr_cli.folders.status import FolderStatus, run_line, tell
 from edsr_cli.folders.summary import Summary
 from edsr_cli.images import format_for
 from edsr_cli.inference import Upscaler
@@ -42,7 +44,7 @@ def batch(options: BatchOptions) -> Summary:
         What it came to: `done`, `skipped`, `failed` and `planned` count pictures, `failures` has
         the records of those that failed, `seconds` the time; `stopped` says why it ended early.
         `each` gets a record for every picture, whose `to_dict()` is what `edsr batch --json`
-        prints.
+        prints. With `status`, they are those of earlier runs, and `planned` counts what is missing.
 
     Raises:
         UsageError: the request makes no sense; nothing was done.
@@ -55,6 +57,8 @@ def batch(options: BatchOptions) -> Summary:
         print(f"{summary.done} done, {summary.failed} failed")
     """
     listener = _Calling(options.each, options.progress)
+    if options.status:
+        return Told.about(options).go([listener])
     return prepare(options, calling(options.progress)).go([listener])
 
 
@@ -121,11 +125,18 @@ def prepare(options: BatchOptions, progress: Progress) -> Prepared:
     if options.name is not None and "stem" not in fields_of(options.name):
         raise UsageError("--name without {stem} would be one name for all pictures.")
     choice = Choice(options.include, options.exclude)
+    shard = parse_shard(options.shard)
     spec = worker_spec(options, [name.strip() for name in options.device.split(",")])
     worker = spec.open(spec.load(finder(options.download, progress)))
     target = worker.target
     roots = assign_folders(options.inputs, options.output, target.label, options.recursive)
     recipe = recipe_of(worker, output_format)
+    settings = {
+        "include": list(options.include),
+        "exclude": list(options.exclude),
+        "recursive": options.recursive,
+        "format": options.format,
+    }
     batch = Batch(
         worker=worker,
         folders=[root.folder for root in roots],
@@ -139,12 +150,54 @@ def prepare(options: BatchOptions, progress: Progress) -> Prepared:
         checksum=options.checksum,
         fail_fast=options.fail_fast,
         watching=options.watch,
+        shard=shard,
+        asked=lambda folder: run_line(roots, folder, shard=shard, settings=settings),
     )
     namer = None if options.name is None else Namer(target, options.name, worker.model)
-    scanner = Scanner(roots, choice, output_format, recursive=options.recursive, namer=namer)
+    scanner = Scanner(
+        roots, choice, output_format, recursive=options.recursive, namer=namer, shard=shard
+    )
     return Prepared(
         options, worker.upscalers, roots, recipe, target.label, worker.scale, batch, scanner
     )
+
+
+@dataclass(frozen=True)
+class Told:
+    """What became of all pictures in output folders.
+
+    Attributes:
+        options: what was asked for.
+        folders: the output folders.
+    """
+
+    options: BatchOptions
+    folders: Sequence[FolderStatus]
+
+    @classmethod
+    def about(cls, options: BatchOptions) -> "Told":
+        """Read the manifests of the output folders: of `output`, or else of the `inputs`.
+
+        Raises:
+            UsageError: one of them is no output folder.
+            LedgerError: a manifest cannot be read.
+        """
+        if options.report is not None:
+            check_path(Path(options.report), overwrite=options.overwrite)
+        names = options.inputs if options.output is None else [options.output]
+        return cls(options, [FolderStatus(Path(name)) for name in names])
+
+    def go(self, listeners: Sequence[Listener]) -> Summary:
+        """Tell it to listeners, and in a report if one is wanted."""
+        with ExitStack() as stack:
+            if self.options.report is not None:
+                roots = [root for status in self.folders for root in status.roots]
+                folders = tuple(root.folder / root.prefix for root in roots)
+                settings = {k: v for status in self.folders for k, v in status.settings.items()}
+                about = About(tuple(root.path for root in roots), folders, settings)
+                report = Report(Path(self.options.report), about, self.options.overwrite)
+                listeners = [*listeners, stack.enter_context(report)]
+            return tell(self.folders, listeners)
 
 
 def _about(

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
@@ -45,8 +45,14 @@ def batch(options: BatchOptions, results: Results) -> None:
           some of them
       edsr batch inbox/ --watch
           goes on with what arrives
+      edsr batch photos/ --shard 3/16
+          the third of sixteen parts, each on a machine of its own
+      edsr batch --status photos_x4/
+          what all of them have come to
     """
     terminal = Terminal.with_flags(results.quiet, results.verbose)
+    if options.status:
+        _tell(terminal, options, results)
     with terminal.starting(), interruption.held():
         from edsr_cli.api.batch import prepare
         from edsr_cli.api.opening import warm_up
@@ -75,6 +81,24 @@ def batch(options: BatchOptions, results: Results) -> None:
             if speed := sum(filter(None, speeds)):
                 terminal.note(estimate.in_all(work.multiply_adds / speed))
         _finish(terminal, summary, prepared.roots, options.watch, lines.failed)
+
+
+def _tell(terminal: Terminal, options: BatchOptions, results: Results) -> NoReturn:
+    """Say what became of all pictures of output folders."""
+    with terminal.starting(), interruption.held():
+        from edsr_cli.api.batch import Told
+
+    with terminal.log():
+        told = Told.about(options)
+        lines = JsonLines(terminal)
+        listeners: list[Listener] = [_JsonListener(lines)] if results.json else []
+        with BatchProgress(terminal, 1, drawn=False) as progress:
+            summary = told.go([progress, *listeners])
+        for status in told.folders:
+            for part in status.parts if len(status.parts) > 1 or terminal.verbosity else ():
+                terminal.note(str(part))
+    failed = summary.failed or summary.planned or lines.failed
+    raise typer.Exit(ExitCode.SOME_FAILED if failed else ExitCode.DONE)
 
 
 def _go(

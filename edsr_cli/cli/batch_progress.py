@@ -59,7 +59,9 @@ class BatchProgress:
         if record.status == "skipped":
             terminal.detail(record.reason or "")
             return
-        assert record.input_size and record.output_size
+        if not (record.input_size and record.output_size):  # of an earlier run
+            terminal.detail(f"{record.input} -> {record.output}: {record.status}")
+            return
         sizes = " -> ".join(f"{w} x {h}" for w, h in (record.input_size, record.output_size))
         line = f"{record.input} -> {record.output}: {sizes}"
         if record.status == "planned":

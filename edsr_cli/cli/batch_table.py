@@ -36,7 +36,7 @@ def _rows(summary: "Summary", detailed: bool) -> Iterator[tuple[str, str, str]]:
     """Label, number and remark of each line."""
     if summary.planned:
         yield "to do", f"{summary.planned:,}", ""
-    else:
+    if summary.done or not summary.planned:
         yield "done", f"{summary.done:,}", _speed(summary)
     if summary.restored:
         strengths = [f"{count:,} with {each:g}" for each, count in sorted(summary.restored.items())]
@@ -57,7 +57,8 @@ def _rows(summary: "Summary", detailed: bool) -> Iterator[tuple[str, str, str]]:
             for why, count in sorted(summary.ignored.items())
         ]
         yield "not taken", f"{sum(summary.ignored.values()):,}", "; ".join(reasons)
-    yield "time", "", str(timedelta(seconds=round(summary.seconds)))
+    if summary.seconds:
+        yield "time", "", str(timedelta(seconds=round(summary.seconds)))
     if detailed and summary.done:
         load = summary.load
         yield (
@@ -71,6 +72,8 @@ def _rows(summary: "Summary", detailed: bool) -> Iterator[tuple[str, str, str]]:
 def _speed(summary: "Summary") -> str:
     if not summary.done:
         return ""
+    if not summary.output_pixels:  # of earlier runs
+        return f"{summary.output_bytes / 1e6:,.1f} MB"
     return (
         f"{summary.output_pixels / 1e6:,.1f} Mpixel, {summary.megapixels_per_second:.2f} Mpixel/s, "
         f"{summary.output_bytes / 1e6:,.1f} MB"

@@ -1,28 +1,25 @@
 """The ledger of a run over folders: what its manifests say is done, and what each file deserves."""
 
 import hashlib
-import threading
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from edsr_cli.errors import EdsrError, Kind, PictureError, UsageError
-from edsr_cli.files.lock import BusyError, Lock
+from edsr_cli.errors import Kind
 from edsr_cli.files.names import display_name
-from edsr_cli.files.reasons import kind_of_system_error
-from edsr_cli.files.temporary import remove_abandoned
-from edsr_cli.folders.manifest import Made, Manifest
+from edsr_cli.folders.manifest import Made
+from edsr_cli.folders.output import OutputFolder
 from edsr_cli.folders.recipe import Recipe
-from edsr_cli.folders.scanning import MANIFEST, BatchTask
+from edsr_cli.folders.scanning import BatchTask
+from edsr_cli.folders.shards import WHOLE, Shard
 from edsr_cli.images.source import open_source
 from edsr_cli.jobs.ledger import FileState, Ledger, LedgerError, Verdict, state_of
 from edsr_cli.jobs.record import ENDING, Record, Status
 from edsr_cli.jobs.task import Task
-
-LOCK = ".edsr-manifest.lock"
-"""The file in an output folder that the run at work there has locked. It stays, empty."""
 
 # Times of finished files may be rounded later: to 2 seconds on FAT, to 10 ms on exFAT.
 _MTIME_SLACK_NS, _MTIME_GRID_NS = 2 * 10**9, 10**7
@@ -38,6 +35,7 @@ class FolderLedger(Ledger):
         recipe: what outputs are made with.
         checksum: whether inputs are known by their content instead of size and time.
         writable: whether to write to the folders. Without, nothing is made or locked.
+        shard: the part of all pictures that tasks will come of.
 
     Raises:
         EdsrError: a folder cannot be used.
@@ -51,12 +49,13 @@ class FolderLedger(Ledger):
         *,
         checksum: bool = False,
         writable: bool = True,
+        shard: Shard = WHOLE,
     ) -> None:
         self._recipe, self._checksum = recipe.identity, checksum
         self._folders: dict[Path, OutputFolder] = {}
         with ExitStack() as stack:
             for path in dict.fromkeys(folders):
-                self._folders[path] = folder = OutputFolder(path, writable=writable)
+                self._folders[path] = folder = OutputFolder(path, writable=writable, shard=shard)
                 stack.callback(folder.close)
             for folder in self._folders.values() if writable else ():
                 folder.manifest.remember_recipe(self._recipe, recipe.to_dict())
@@ -70,6 +69,19 @@ class FolderLedger(Ledger):
         """
         self._stack.close()
 
+    def remark(self, event: str, values: Callable[[Path], dict[str, Any]]) -> None:
+        """Add a line to each manifest, which decides nothing.
+
+        Args:
+            event: what it is about.
+            values: JSON-ready values, for an output folder.
+
+        Raises:
+            LedgerError: it cannot be written.
+        """
+        for path, folder in self._folders.items():
+            folder.manifest.remark(event, values(path))
+
     def arrive(self, task: Task) -> None:
         task, folder = self._own(task)
         folder.tidy(task.destination.parent)
@@ -79,8 +91,9 @@ class FolderLedger(Ledger):
         path = task.source
         digest = cache(lambda: _sha256(path)) if self._checksum else None
         wanted = Wanted(task.name, source, self._recipe, digest)
-        made = folder.manifest.find(task.output_name)
-        verdict = judge(wanted, state_of(task.destination), made, overwrite=overwrite)
+        found = state_of(task.destination)
+        made = latest(found, folder.find(task.output_name))
+        verdict = judge(wanted, found, made, overwrite=overwrite)
         if digest is None or verdict.skip is not None:
             return verdict
         return replace(verdict, sha256=digest())  # of what is read now, not of what may come later
@@ -98,13 +111,19 @@ class FolderLedger(Ledger):
             recipe=self._recipe,
             sha256=verdict.sha256,
             replaces=verdict.replaces,
+            time=round(time.time(), 3),
         )
         folder.manifest.promise(made)
 
     def close_account(self, task: Task, record: Record) -> None:
         if record.status is Status.FAILED and record.kind not in ENDING:
             task, folder = self._own(task)
-            values = {"input": task.name, "kind": record.kind, "reason": record.reason}
+            values = {
+                "input": task.name,
+                "kind": record.kind,
+                "reason": record.reason,
+                "time": round(record.ended, 3),
+            }
             with suppress(LedgerError):  # it is for people who look there; nothing depends on it
                 folder.manifest.remark("failed", values)
 
@@ -144,6 +163,22 @@ class Wanted:
         if self.sha256 is not None and made.sha256 is not None:
             return made.sha256 == self.sha256()
         return made.source == self.source
+
+
+def latest(found: FileState | None, lines: Sequence[Made]) -> Made | None:
+    """Of what several manifests say about an output, that which holds; None if they say nothing.
+
+    That is what fits the file which is there, whenever it was written; else the last.
+
+    Args:
+        found: what is at the output's place; None for nothing.
+        lines: the latest line of each manifest that has one.
+    """
+
+    def weight(made: Made) -> tuple[bool, float]:
+        return found is not None and _is_result(found, made), made.time
+
+    return max(lines, key=weight, default=None)
 
 
 def judge(
@@ -192,107 +227,3 @@ def _near(found: FileState, known: FileState) -> bool:
         return found == known
     rounded = found.mtime_ns % _MTIME_GRID_NS == 0
     return rounded and abs(found.mtime_ns - known.mtime_ns) <= _MTIME_SLACK_NS
-
-
-class OutputFolder:
-    """An output folder: it exists, nobody else works in it, and its manifest is open.
-
-    Args:
-        path: the folder; it is made if necessary.
-        writable: whether it is to be written to. Without, nothing is made or locked.
-
-    Raises:
-        EdsrError: it cannot be made, locked or written to.
-        UsageError: another run is at work in it.
-    """
-
-    def __init__(self, path: Path, *, writable: bool = True) -> None:
-        self.path = path
-        self._tidied: set[Path] = set()
-        self._lock = threading.Lock()
-        with ExitStack() as stack:
-            if writable:
-                self._make()
-                stack.callback(self._take_lock().release)
-            self.manifest = Manifest(path / MANIFEST, writable=writable)
-            stack.callback(self.manifest.close)
-            self._identity = self._find() if writable else None
-            self._stack = stack.pop_all()
-
-    def close(self) -> None:
-        """Close the manifest, and let others in."""
-        self._stack.close()
-
-    def check(self) -> None:
-        """Make sure that the folder is still the one that it was.
-
-        A disk that is unplugged must not be filled up from below: the folder is not made again.
-
-        Raises:
-            PictureError: it is not.
-        """
-        if self._identity is None:
-            return
-        try:
-            found = self._find()
-        except OSError as error:
-            raise PictureError(
-                f"the output folder has gone ({error.strerror}).",
-                "Bring it back, and start again.",
-                about=display_name(self.path),
-                kind=kind_of_system_error(error, reading=False),
-            ) from error
-        if found != self._identity:
-            raise PictureError(
-                "the output folder has been replaced by another.",
-                "Start again.",
-                about=display_name(self.path),
-            )
-
-    def tidy(self, folder: Path) -> None:
-        """Remove what killed runs have left; once, before anything is written there.
-
-        Args:
-            folder: a folder in this one, or this one. Those between are tidied as well: where
-                a folder is missing, the one above it is tried for permission to write.
-        """
-        with self._lock:
-            if folder in self._tidied:
-                return
-            self._tidied.add(folder)
-        if folder != self.path and folder.is_relative_to(self.path):
-            self.tidy(folder.parent)
-        remove_abandoned(folder)
-
-    def _find(self) -> tuple[int, int]:
-        status = self.path.stat()
-        return status.st_dev, status.st_ino
-
-    def _make(self) -> None:
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise EdsrError(
-                f"the output folder cannot be made ({error.strerror}).",
-                "Choose another one with -o.",
-                about=display_name(self.path),
-            ) from error
-
-    def _take_lock(self) -> Lock:
-        lock = Lock(self.path / LOCK, "a second run in this folder would not be noticed")
-        name = display_name(self.path)
-        try:
-            lock.acquire()
-        except BusyError as error:
-            raise UsageError(
-                "another run is at work in this output folder.",
-                "Wait for it to end, or choose another folder with -o.",
-                about=name,
-            ) from error
-        except OSError as error:
-            raise EdsrError(
-                f"the output folder cannot be locked ({error.strerror}).",
-                "Choose another one with -o.",
-                about=display_name(self.path / LOCK),
-            ) from error
-        return lock

@@ -45,6 +45,7 @@ class Made:
         recipe: identity of the model and the options that it was made with.
         sha256: of the input; None where nobody asked for it.
         replaces: the file of ours that it replaced, if there was one.
+        time: when the line was written, in seconds since 1970; 0 in lines of before 0.2.
     """
 
     output: str
@@ -54,6 +55,7 @@ class Made:
     recipe: str
     sha256: str | None = None
     replaces: FileState | None = None
+    time: float = 0.0
 
     def to_line(self) -> dict[str, Any]:
         """JSON-ready values."""
@@ -73,9 +75,11 @@ class Made:
         texts = [values[name] for name in ("output", "input", "recipe")]
         if not all(isinstance(text, str) for text in texts):
             raise TypeError("not a text")
-        sha256, replaces = values["sha256"], values["replaces"]
+        sha256, replaces, time = values["sha256"], values["replaces"], values.get("time", 0.0)
         if not (sha256 is None or isinstance(sha256, str)):
             raise TypeError("not a digest")
+        if not isinstance(time, int | float):
+            raise TypeError("not a time")
         return cls(
             texts[0],
             texts[1],
@@ -84,6 +88,7 @@ class Made:
             texts[2],
             sha256,
             None if replaces is None else _state(replaces),
+            time,
         )
 
 
@@ -181,9 +186,22 @@ class Manifest:
             self.remark("recipe", {"recipe": identity} | values)
             self._recipes.add(identity)
 
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """The values of all lines that are whole, from the first; those of outputs are `Made`'s.
+
+        Raises:
+            LedgerError: it cannot be read.
+        """
+        with self._explained():
+            for _, line in self._lines() if self._descriptor >= 0 else ():
+                values = _parse(line)
+                if values and (values["event"] != "made" or _made(values) is not None):
+                    yield values
+
     def _open(self) -> None:
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT if self._writable else os.O_RDONLY
         self._end = self._synced = self._spare = 0
+        self._run = -1  # offset of the line about the last run
         self._torn = False
         try:
             self._descriptor = open_plain(self.path, flags)
@@ -202,6 +220,8 @@ class Manifest:
                 self._offsets[key] = offset
             elif values and values["event"] == "recipe":
                 self._recipes.add(str(values.get("recipe")))
+            elif values and values["event"] == "run":
+                self._run = offset
             else:
                 self._spare += 1
 
@@ -247,7 +267,7 @@ class Manifest:
 
     def _compact(self) -> None:
         """Rewrite the file without lines that others have superseded, atomically."""
-        kept = set(self._offsets.values())
+        kept = {*self._offsets.values(), self._run}
         with atomic_write(self.path, overwrite=True, error=LedgerError) as file:
             for offset, line in self._lines():
                 values = None if offset in kept else _parse(line)

@@ -2,11 +2,11 @@
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from edsr_cli.errors import Kind
 from edsr_cli.files.names import display_name
@@ -14,9 +14,11 @@ from edsr_cli.files.reasons import kind_of
 from edsr_cli.folders.ledger import FolderLedger
 from edsr_cli.folders.recipe import Recipe
 from edsr_cli.folders.scanning import BatchTask, Ignored, Item, Passed, Source, Unlisted
+from edsr_cli.folders.shards import WHOLE, Shard
 from edsr_cli.folders.summary import Summary
 from edsr_cli.jobs.executors import Executor, Serial
 from edsr_cli.jobs.flow import start_thread
+from edsr_cli.jobs.ledger import LedgerError
 from edsr_cli.jobs.record import ENDING, Record, Status
 from edsr_cli.jobs.threads import Limits, Loop, Threaded
 from edsr_cli.jobs.worker import Worker
@@ -72,6 +74,8 @@ class Batch:
         checksum: whether inputs are known by their content instead of size and time.
         fail_fast: whether the first failure stops the run.
         watching: whether pictures may come and go, so that it is no failure if one vanishes.
+        shard: the part of all pictures that tasks will come of.
+        asked: what was asked for, for the manifest of an output folder; see `status.run_line`.
 
     Attributes:
         lingering: whether a thread is still at work on a device, although the run was broken off.
@@ -87,7 +91,10 @@ class Batch:
         checksum: bool = False,
         fail_fast: bool = False,
         watching: bool = False,
+        shard: Shard = WHOLE,
+        asked: Callable[[Path], dict[str, Any]] | None = None,
     ) -> None:
+        self._shard, self._wanted = shard, asked
         self._worker, self._folders, self._recipe = worker, folders, recipe
         self._limits, self._checksum = limits, checksum
         self._fail_fast, self._watching = fail_fast, watching
@@ -130,6 +137,8 @@ class Batch:
         begin = time.perf_counter()
         with ExitStack() as stack:
             ledger = stack.enter_context(closing(self._open(writable=True)))
+            if self._wanted is not None:
+                ledger.remark("run", self._wanted)
             counter = stack.enter_context(_Counter(counting))
 
             def tick() -> None:
@@ -151,6 +160,9 @@ class Batch:
                 self._drive(executor, source, listeners, summary)
             finally:
                 self.lingering = executor.lingering
+            with suppress(LedgerError):  # it is for people; nothing depends on it
+                end = {"stopped": summary.stopped, "time": round(time.time(), 3)}
+                ledger.remark("ended", lambda _: end)
             summary.seconds, summary.load = time.perf_counter() - begin, executor.load
         for listener in listeners:
             listener.finished(summary)
@@ -173,7 +185,13 @@ class Batch:
         return summary
 
     def _open(self, *, writable: bool) -> FolderLedger:
-        return FolderLedger(self._folders, self._recipe, checksum=self._checksum, writable=writable)
+        return FolderLedger(
+            self._folders,
+            self._recipe,
+            checksum=self._checksum,
+            writable=writable,
+            shard=self._shard,
+        )
 
     def _drive(
         self, executor: Executor, source: Source, listeners: Sequence[Listener], summary: Summary

@@ -13,13 +13,11 @@ from pathlib import Path, PurePath
 from edsr_cli.errors import UsageError
 from edsr_cli.files.walk import Listing
 from edsr_cli.folders.roots import Root
+from edsr_cli.folders.shards import WHOLE, Shard, manifest_shard
 from edsr_cli.images import READ_SUFFIXES, OutputFormat
 from edsr_cli.jobs.namer import Namer, ending, same_format
 from edsr_cli.jobs.naming import identity
 from edsr_cli.jobs.task import Task
-
-MANIFEST = ".edsr-manifest.jsonl"
-"""The file in an output folder that remembers what is done; a folder with one is no input."""
 
 UNREAD_SUFFIXES = frozenset(
     (
@@ -45,6 +43,7 @@ class Ignored(StrEnum):
     OUTPUTS = "folders of outputs"
     REPEATED = "links to folders that are taken anyway"
     SUBFOLDER = "folders below (--no-recursive)"
+    SHARD = "of other shards"
     VANISHED = "gone before they were read"  # while watching; otherwise that is a failure
 
 
@@ -197,6 +196,7 @@ class Scanner:
         recursive: whether to take what is in folders below.
         namer: makes up names; None for the names of the inputs. With it, headers are read where
             names tell sizes.
+        shard: the part of all pictures to take.
     """
 
     def __init__(
@@ -207,9 +207,10 @@ class Scanner:
         *,
         recursive: bool = True,
         namer: Namer | None = None,
+        shard: Shard = WHOLE,
     ) -> None:
         self._roots, self._choice, self._recursive = tuple(roots), choice, recursive
-        self._format, self._namer = output_format, namer
+        self._format, self._namer, self._shard = output_format, namer, shard
         self._outputs = {identity(root.folder) for root in roots}
         self._insides = tuple(identity(root.path).rstrip(os.sep) + os.sep for root in roots)
 
@@ -238,7 +239,7 @@ class Scanner:
         except OSError as error:
             yield Unlisted(folder, error)
             return
-        if folder != root.path and MANIFEST in listing.files:  # of whatever run
+        if folder != root.path and any(map(manifest_shard, listing.files)):  # of whatever run
             yield Passed(folder, Ignored.OUTPUTS)
             return
         pictures = [
@@ -282,6 +283,8 @@ class Scanner:
             unread = path.suffix.lower() in UNREAD_SUFFIXES
             return Passed(path, Ignored.UNREAD if unread else Ignored.OTHER)
         below = PurePath(root.prefix, relative)
+        if not self._shard.has(below.as_posix()):
+            return Passed(path, Ignored.SHARD)
         output_format = self._format or same_format(path)
         destination = root.folder / below.with_name(output)
         return BatchTask(path, destination, output_format, below.as_posix(), root.folder)

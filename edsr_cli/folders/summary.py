@@ -92,8 +92,8 @@ class Summary:
         if record.restore and record.status in (Status.DONE, Status.PLANNED):
             self.restored[record.restore] += 1
         if record.status is Status.DONE:
-            assert record.input_size is not None
-            self.input_pixels += record.input_size[0] * record.input_size[1]
+            if record.input_size is not None:  # else it is of an earlier run
+                self.input_pixels += record.input_size[0] * record.input_size[1]
             self.output_pixels += record.output_pixels
             self.input_bytes += record.input_bytes or 0
             self.output_bytes += record.output_bytes or 0

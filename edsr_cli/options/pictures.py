@@ -504,6 +504,22 @@ class BatchOptions(Outputs, _Folders):
         panel=WHICH,
         default=False,
     )
+    shard: str | None = option(
+        values.TEXT,
+        "--shard",
+        "K/N|auto",
+        "Do the Kth of N parts of all pictures; the others are for other processes, on any machine "
+        "that sees the folders. auto goes by a job array of SLURM or Kubernetes.",
+        panel=WHICH,
+        default=None,
+    )
+    status: bool = option(
+        values.FLAG,
+        "--status",
+        "",
+        "Tell what became of all pictures of an output folder, of every shard, and make nothing.",
+        default=False,
+    )
     fail_fast: bool = option(
         values.FLAG, "--fail-fast", "", "Stop at the first failure.", default=False
     )
@@ -540,6 +556,13 @@ class BatchOptions(Outputs, _Folders):
         super().__post_init__()
         if self.watch and self.dry_run:
             raise UsageError("--watch and --dry-run exclude each other.")
+        if self.status and (self.watch or self.dry_run or self.shard):
+            raise UsageError("--status goes with neither --watch, --dry-run nor --shard.")
+        if self.shard and self.report is not None:
+            raise UsageError(
+                "With --shard, each part would replace the others' report.",
+                "When all have ended: edsr batch --status OUTPUT_DIR --report FILE.",
+            )
 
 
 @group

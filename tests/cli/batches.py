@@ -6,11 +6,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from edsr_cli.folders.ledger import LOCK
-from edsr_cli.folders.scanning import MANIFEST
+from edsr_cli.folders.shards import WHOLE
 from tests.cli.conftest import PIXELS
 
-OURS = [MANIFEST, LOCK]
+OURS = [WHOLE.manifest, WHOLE.lock]
 """Files that a batch keeps in an output folder."""
 
 

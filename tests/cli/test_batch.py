@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from edsr_cli.folders.ledger import OutputFolder
-from edsr_cli.folders.scanning import MANIFEST
+from edsr_cli.folders.shards import WHOLE
 from edsr_cli.inference import Upscaler
 from edsr_cli.text import about
 from tests.cli.batches import OURS, paint, rows
@@ -157,7 +157,7 @@ def test_what_else_it_can_be_told(batch, monkeypatch):
         "--checksum", "--compression", "0", "--tile", "4", "--max-pixels", "54",
     )  # fmt: skip
     assert run.code == 0 and rows(run)["done"].startswith("6 ")
-    [manifest] = Path("in_x4").glob(MANIFEST)
+    [manifest] = Path("in_x4").glob(WHOLE.manifest)
     made = [json.loads(line) for line in manifest.read_text().splitlines()]
     assert all(len(line["sha256"]) == 64 for line in made if line["event"] == "made")
     assert batch("in", "--max-pixels", "53", "--overwrite").code == 1

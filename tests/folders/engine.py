@@ -13,6 +13,8 @@ from edsr_cli.folders.recipe import recipe_of
 from edsr_cli.folders.roots import assign_folders
 from edsr_cli.folders.run import Batch
 from edsr_cli.folders.scanning import Choice, Scanner
+from edsr_cli.folders.shards import WHOLE
+from edsr_cli.folders.status import run_line
 from edsr_cli.images import format_for
 from edsr_cli.inference import Upscaler
 from edsr_cli.jobs.record import Record
@@ -72,7 +74,7 @@ class Engine:
 
     def parts(
         self, output=None, form="png", inputs=None, include=(), exclude=(), recursive=True,
-        limits=LIMITS, checksum=False, fail_fast=False, **settings,
+        limits=LIMITS, checksum=False, fail_fast=False, shard=WHOLE, **settings,
     ):  # fmt: skip
         """A batch, and the scanner of its inputs."""
         roots = assign_folders(
@@ -83,12 +85,15 @@ class Engine:
         )
         output_format = format_for(None, form)
         worker = Worker(model=NAME, upscalers=self.upscalers, options=Outputs(**settings))
+        asked = {"include": include, "exclude": exclude, "recursive": recursive, "format": form}
         batch = Batch(
             worker=worker, folders=[root.folder for root in roots],
             recipe=recipe_of(worker, output_format), limits=limits, checksum=checksum,
-            fail_fast=fail_fast,
+            fail_fast=fail_fast, shard=shard,
+            asked=lambda folder: run_line(roots, folder, shard=shard, settings=asked),
         )  # fmt: skip
-        return batch, Scanner(roots, Choice(include, exclude), output_format, recursive=recursive)
+        choice = Choice(include, exclude)
+        return batch, Scanner(roots, choice, output_format, recursive=recursive, shard=shard)
 
     def run(self, *listeners, plan=False, **options):
         """Do a whole batch; gives what was collected."""

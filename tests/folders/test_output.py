@@ -5,9 +5,10 @@ import sys
 import pytest
 
 from edsr_cli.errors import EdsrError, PictureError, UsageError
-from edsr_cli.folders.ledger import LOCK, OutputFolder, state_of
+from edsr_cli.folders.ledger import state_of
 from edsr_cli.folders.manifest import FileState
-from edsr_cli.folders.scanning import MANIFEST
+from edsr_cli.folders.output import OutputFolder
+from edsr_cli.folders.shards import WHOLE
 from tests.files.leftovers import abandoned
 
 posix = pytest.mark.skipif(os.name == "nt", reason="about folders of POSIX")
@@ -17,7 +18,10 @@ def test_a_folder_is_made_and_holds_two_files(tmp_path):
     folder = OutputFolder(tmp_path / "a" / "b")
     folder.check()
     folder.close()
-    assert sorted(path.name for path in (tmp_path / "a" / "b").iterdir()) == [MANIFEST, LOCK]
+    assert sorted(path.name for path in (tmp_path / "a" / "b").iterdir()) == [
+        WHOLE.manifest,
+        WHOLE.lock,
+    ]
 
 
 def test_a_reader_makes_nothing(tmp_path):
@@ -71,10 +75,10 @@ def test_folders_that_cannot_be_made(tmp_path):
         OutputFolder(tmp_path / "file")
     with pytest.raises(EdsrError, match="cannot be made"):
         OutputFolder(tmp_path / "file" / "new")
-    (tmp_path / "taken" / MANIFEST).mkdir(parents=True)
+    (tmp_path / "taken" / WHOLE.manifest).mkdir(parents=True)
     with pytest.raises(EdsrError, match="cannot be kept"):
         OutputFolder(tmp_path / "taken")
-    (tmp_path / "taken" / MANIFEST).rmdir()
+    (tmp_path / "taken" / WHOLE.manifest).rmdir()
     OutputFolder(tmp_path / "taken").close()  # the lock was let go
 
 
@@ -100,7 +104,9 @@ def test_only_what_we_left_is_removed_and_only_once(tmp_path):
         (tmp_path / name).touch()
     folder = OutputFolder(tmp_path)
     folder.tidy(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*others, MANIFEST, LOCK])
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        [*others, WHOLE.manifest, WHOLE.lock]
+    )
     leftover.touch()
     folder.tidy(tmp_path)
     assert leftover.exists()
@@ -160,7 +166,7 @@ def test_what_another_process_is_writing_stays(tmp_path, repository):
 
 
 @posix
-@pytest.mark.parametrize("name", [MANIFEST, LOCK])
+@pytest.mark.parametrize("name", [WHOLE.manifest, WHOLE.lock])
 @pytest.mark.parametrize("writable", [True, False])
 def test_links_and_pipes_in_the_place_of_its_files_are_refused(tmp_path, name, writable):
     """What a link leads to is neither changed nor read."""
@@ -175,7 +181,7 @@ def test_links_and_pipes_in_the_place_of_its_files_are_refused(tmp_path, name, w
         os.mkfifo,
     ):
         make(out / name)
-        if name == MANIFEST or writable:
+        if name == WHOLE.manifest or writable:
             with pytest.raises(EdsrError, match=r"this is a (link|device or a pipe), not a file"):
                 OutputFolder(out, writable=writable)
         else:

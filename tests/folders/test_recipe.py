@@ -40,7 +40,7 @@ def test_everything_that_pixels_depend_on_counts():
 
 
 SAME_PIXELS = {
-    "inputs", "output", "include", "exclude", "recursive", "checksum",  # which
+    "inputs", "output", "include", "exclude", "recursive", "checksum", "shard", "status",  # which
     "download", "layout", "value_range", "mean_shift", "residual_scale",  # the weights count
     "dry_run", "overwrite", "watch", "fail_fast", "report", "each", "progress",
     "device", "threads", "max_memory", "max_queue", "workers", "tile", "max_pixels", "compression",

@@ -5,7 +5,7 @@ import os
 import pytest
 from PIL import Image
 
-from edsr_cli.folders.scanning import MANIFEST
+from edsr_cli.folders.shards import WHOLE
 from edsr_cli.inference import Upscaler
 from tests.files.leftovers import abandoned
 from tests.folders.engine import (
@@ -177,7 +177,7 @@ def test_killed_before_the_output_takes_its_name(engine, source, output, monkeyp
         patch.setattr("edsr_cli.files.atomic._commit", kill)
         with pytest.raises(SystemExit):
             engine.run()
-    assert len((output / MANIFEST).read_bytes().splitlines()) == 2 + seed
+    assert (output / WHOLE.manifest).read_bytes().count(b'"event":"made"') == 1 + seed
     assert statuses(engine.run()) == [("a.png", "done", None)]
     assert is_upscaled(output / "a.png", pixels)
     assert engine.run().summary.skipped == 1
@@ -210,5 +210,5 @@ def test_what_killed_runs_have_left_is_cleared_away(engine, source, output):
 def test_a_manifest_that_is_lost_makes_all_outputs_somebody_elses(engine, source, output):
     paint(source / "a.png")
     engine.run()
-    (output / MANIFEST).unlink()
+    (output / WHOLE.manifest).unlink()
     assert statuses(engine.run()) == [("a.png", "failed", "exists")]

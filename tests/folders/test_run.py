@@ -10,7 +10,8 @@ from PIL import Image
 from edsr_cli import images
 from edsr_cli.errors import Kind, UsageError
 from edsr_cli.folders.ledger import OutputFolder
-from edsr_cli.folders.scanning import MANIFEST, Ignored
+from edsr_cli.folders.scanning import Ignored
+from edsr_cli.folders.shards import WHOLE
 from edsr_cli.inference import Upscaler
 from edsr_cli.jobs import steps
 from edsr_cli.jobs.record import Status
@@ -78,7 +79,7 @@ def test_every_input_folder_has_its_own_output(engine, source, output):
     out = source.parent / "out"
     run = engine.run(inputs=[source, source.parent / "other"], output=out)
     assert sorted(contents(out)) == ["in/a.png", "other/a.png"]
-    assert (out / MANIFEST).exists() and not (out / "in" / MANIFEST).exists()
+    assert (out / WHOLE.manifest).exists() and not (out / "in" / WHOLE.manifest).exists()
     assert run.summary.done == 2
     assert engine.run(inputs=[source, source.parent / "other"], output=out).summary.skipped == 2
 
@@ -181,7 +182,7 @@ def test_each_file_is_its_own_world(engine, source, output, monkeypatch):
             json.dumps(record.to_dict()).encode("ascii")
     for name, picture in good.items():
         assert is_upscaled(output / name, picture)
-    failures = [json.loads(line) for line in (output / MANIFEST).read_text().splitlines()]
+    failures = [json.loads(line) for line in (output / WHOLE.manifest).read_text().splitlines()]
     failures = {line["input"]: line["kind"] for line in failures if line["event"] == "failed"}
     assert failures == {name: kind.value for name, kind in found.items()}
     # They are tried again, and the good ones are not.

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from edsr_cli.folders.roots import assign_folders
 from edsr_cli.folders.scanning import (
-    MANIFEST,
     UNREAD_SUFFIXES,
     BatchTask,
     Choice,
@@ -20,6 +19,7 @@ from edsr_cli.folders.scanning import (
     Unlisted,
     name_outputs,
 )
+from edsr_cli.folders.shards import Shard
 from edsr_cli.images import READ_SUFFIXES, format_for
 
 posix = pytest.mark.skipif(os.name == "nt", reason="about names and links of POSIX")
@@ -141,7 +141,8 @@ def test_files_can_be_chosen():
 
 def test_output_folders_are_never_inputs():
     """This run's own, wherever it is, and those of earlier runs by their manifests."""
-    touch("in/a.png", "in/out/b.png", "in/out/deep/c.png", "in/old/d.png", f"in/old/{MANIFEST}")
+    manifest = Shard(2, 3).manifest
+    touch("in/a.png", "in/out/b.png", "in/out/deep/c.png", "in/old/d.png", f"in/old/{manifest}")
     items = walk(output="in/out")
     assert list(outputs(items)) == ["in/a.png"]
     assert passed(items) == {"in/out": Ignored.OUTPUTS, "in/old": Ignored.OUTPUTS}

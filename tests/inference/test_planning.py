@@ -100,7 +100,7 @@ def test_smaller_plans_end_at_the_smallest(height, width, panel_width, strip_row
                 plan.panel_width < last.panel_width
             )
     assert last.strip_rows == 1
-    assert last.panel_width <= SMALLEST_PANEL or last.panel_width <= min(panel_width, width)
+    assert last.panel_width <= SMALLEST_PANEL
     assert steps < 40
 
 

@@ -13,7 +13,8 @@ from PIL import Image
 from edsr_cli.folders.ledger import FolderLedger
 from edsr_cli.folders.recipe import recipe_of
 from edsr_cli.folders.roots import assign_folders
-from edsr_cli.folders.scanning import MANIFEST, BatchTask, Choice, Scanner
+from edsr_cli.folders.scanning import BatchTask, Choice, Scanner
+from edsr_cli.folders.shards import WHOLE
 from edsr_cli.images import format_for
 from edsr_cli.jobs.executors import Serial
 from edsr_cli.jobs.record import Record, Status
@@ -54,9 +55,10 @@ def timeless(record: Record) -> Record:
 
 
 def manifest(folder):
-    """The lines of a manifest, without the times of outputs."""
-    lines = [json.loads(line) for line in (folder / MANIFEST).read_text().splitlines()]
-    return [line | ({"result": line["result"][0]} if "result" in line else {}) for line in lines]
+    """The lines of a manifest, without times of lines and of outputs."""
+    lines = [json.loads(line) for line in (folder / WHOLE.manifest).read_text().splitlines()]
+    sizes = [{"result": line["result"][0]} if "result" in line else {} for line in lines]
+    return [line | size | {"time": 0} for line, size in zip(lines, sizes, strict=True)]
 
 
 def test_another_process_makes_the_same_of_the_same_tasks(folder, tmp_path):

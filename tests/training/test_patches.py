@@ -61,6 +61,8 @@ def test_a_batch_depends_on_the_seed_and_its_number_alone(photos: Photos) -> Non
         assert torch.equal(again.lr, expected.lr)
         assert torch.equal(again.hr, expected.hr)
     assert not torch.equal(one.batch(0).hr, one.batch(1).hr)
+    reseeded = Sampler(photos, (2, 3, 4), 6, 7, seed=4, device=CPU)
+    assert not torch.equal(reseeded.draw(0).tables["places"], one.draw(0).tables["places"])
 
 
 def test_every_scale_and_every_place_gets_its_turn(photos: Photos) -> None:
@@ -105,6 +107,12 @@ def test_what_a_patch_suffers_depends_on_the_seed_and_its_number_alone(photos: P
 
     assert torch.equal(batch(4), batch(4, before=3))
     assert not torch.equal(batch(4), batch(4, seed=4))
+
+
+def test_every_batch_suffers_something_else(photos: Photos) -> None:
+    sampler = Sampler(photos, (2,), 6, 7, 3, CPU, Degradation(parse("noise:1-10")))
+    first, second = (sampler.without_places(sampler.draw(number).tables) for number in range(2))
+    assert not all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_the_degradation_leaves_the_choice_of_pictures_alone(photos: Photos) -> None:

@@ -1,0 +1,199 @@
+"""An output folder: who works in it, and what its manifests say."""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from edsr_cli.errors import EdsrError, PictureError, UsageError
+from edsr_cli.files.lock import BusyError, Lock, lock_descriptor
+from edsr_cli.files.names import display_name
+from edsr_cli.files.own import open_plain
+from edsr_cli.files.reasons import kind_of_system_error
+from edsr_cli.files.temporary import remove_abandoned
+from edsr_cli.folders.manifest import Made, Manifest
+from edsr_cli.folders.shards import WHOLE, Shard, lock_shard, manifest_shard
+
+_PATIENCE, _POLL = 2.0, 0.1
+"""Seconds for which a lock of another part may be held by somebody who only looks whether it is."""
+
+
+class OutputFolder:
+    """An output folder: it exists, its manifests are open, and nobody makes the same pictures.
+
+    Args:
+        path: the folder; it is made if necessary.
+        writable: whether it is to be written to. Without, nothing is made or locked.
+        shard: the part of all pictures that is to be made. Other parts of as many may be made at
+            the same time, by other processes.
+
+    Attributes:
+        manifest: that of the part, to which lines are added.
+
+    Raises:
+        EdsrError: it cannot be made, locked or written to.
+        UsageError: another run is at work in it.
+    """
+
+    def __init__(self, path: Path, *, writable: bool = True, shard: Shard = WHOLE) -> None:
+        self.path, self._shard = path, shard
+        self._tidied: set[Path] = set()
+        self._lock = threading.Lock()
+        with ExitStack() as stack:
+            if writable:
+                self._make()
+                stack.callback(self._take_lock().release)
+                self._check_others()
+            self.manifest = Manifest(path / shard.manifest, writable=writable)
+            stack.callback(self.manifest.close)
+            self._others = []
+            for other in manifests(path):
+                if other != shard:
+                    manifest = Manifest(path / other.manifest, writable=False)
+                    stack.callback(manifest.close)
+                    self._others.append(manifest)
+            self._identity = self._find() if writable else None
+            self._stack = stack.pop_all()
+
+    def close(self) -> None:
+        """Close the manifest, and let others in."""
+        self._stack.close()
+
+    def find(self, output: str) -> list[Made]:
+        """What each manifest says last about an output, given by its path below the folder.
+
+        Those of other parts are as they were when the folder was opened.
+        """
+        found = (manifest.find(output) for manifest in (self.manifest, *self._others))
+        return [made for made in found if made is not None]
+
+    def check(self) -> None:
+        """Make sure that the folder is still the one that it was.
+
+        A disk that is unplugged must not be filled up from below: the folder is not made again.
+
+        Raises:
+            PictureError: it is not.
+        """
+        if self._identity is None:
+            return
+        try:
+            found = self._find()
+        except OSError as error:
+            raise PictureError(
+                f"the output folder has gone ({error.strerror}).",
+                "Bring it back, and start again.",
+                about=display_name(self.path),
+                kind=kind_of_system_error(error, reading=False),
+            ) from error
+        if found != self._identity:
+            raise PictureError(
+                "the output folder has been replaced by another.",
+                "Start again.",
+                about=display_name(self.path),
+            )
+
+    def tidy(self, folder: Path) -> None:
+        """Remove what killed runs have left; once, before anything is written there.
+
+        Args:
+            folder: a folder in this one, or this one. Those between are tidied as well: where
+                a folder is missing, the one above it is tried for permission to write.
+        """
+        with self._lock:
+            if folder in self._tidied:
+                return
+            self._tidied.add(folder)
+        if folder != self.path and folder.is_relative_to(self.path):
+            self.tidy(folder.parent)
+        remove_abandoned(folder)
+
+    def _find(self) -> tuple[int, int]:
+        status = self.path.stat()
+        return status.st_dev, status.st_ino
+
+    def _make(self) -> None:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise EdsrError(
+                f"the output folder cannot be made ({error.strerror}).",
+                "Choose another one with -o.",
+                about=display_name(self.path),
+            ) from error
+
+    def _take_lock(self) -> Lock:
+        path = self.path / self._shard.lock
+        lock = Lock(path, "a second run in this folder would not be noticed")
+        try:
+            lock.acquire()
+        except BusyError as error:
+            raise self._busy(self._shard) from error
+        except OSError as error:
+            raise EdsrError(
+                f"the output folder cannot be locked ({error.strerror}).",
+                "Choose another one with -o.",
+                about=display_name(path),
+            ) from error
+        return lock
+
+    def _check_others(self) -> None:
+        """Make sure that nobody is at work on what may be the same pictures.
+
+        Runs that begin at the same time take their own locks before they look for others, so that
+        at least one of them sees the other.
+
+        Raises:
+            UsageError: somebody is.
+        """
+        for other in locks(self.path):
+            if other == self._shard or not self._shard.excludes(other):
+                continue
+            deadline = time.monotonic() + _PATIENCE
+            while is_locked(self.path / other.lock):
+                if time.monotonic() > deadline:
+                    raise self._busy(other)
+                time.sleep(_POLL)
+
+    def _busy(self, other: Shard) -> UsageError:
+        if other == WHOLE or self._shard == other:
+            what = "another run is at work in this output folder"
+        else:
+            what = f"a run of shard {other} is at work in this output folder"
+        return UsageError(
+            f"{what}.",
+            "Wait for it to end, or choose another folder with -o.",
+            about=display_name(self.path),
+        )
+
+
+def manifests(folder: Path) -> list[Shard]:
+    """The parts of which there are manifests in a folder, in order; none if it cannot be listed."""
+    return _parts(folder, manifest_shard)
+
+
+def locks(folder: Path) -> list[Shard]:
+    """The parts that runs have locked in a folder, now or once; none if it cannot be listed."""
+    return _parts(folder, lock_shard)
+
+
+def _parts(folder: Path, part: Callable[[str], Shard | None]) -> list[Shard]:
+    try:
+        names = [path.name for path in folder.iterdir()]
+    except OSError:
+        return []
+    return sorted(shard for name in names if (shard := part(name)) is not None)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether somebody has locked a file; no where it is not there, or cannot be locked."""
+    try:
+        descriptor = open_plain(path, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        return lock_descriptor(descriptor) is False
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,257 @@
+"""What became of the pictures of an output folder, from its manifests: whoever made them, and when.
+
+Nothing is locked or written, and no model is loaded, so it may be asked while runs are at work.
+"""
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edsr_cli.errors import ExitCode, Kind, UsageError
+from edsr_cli.files.names import display_name
+from edsr_cli.folders.ledger import latest
+from edsr_cli.folders.manifest import Made, Manifest
+from edsr_cli.folders.output import is_locked, manifests
+from edsr_cli.folders.roots import Root
+from edsr_cli.folders.scanning import BatchTask, Choice, Scanner
+from edsr_cli.folders.shards import WHOLE, Shard
+from edsr_cli.folders.summary import Summary
+from edsr_cli.images import format_for
+from edsr_cli.jobs.ledger import state_of
+from edsr_cli.jobs.namer import SAME
+from edsr_cli.jobs.record import Record, Status
+from edsr_cli.text import one_line
+
+
+@dataclass
+class Part:
+    """What one manifest says.
+
+    Attributes:
+        shard: the part of all pictures that it is about.
+        state: "at work", "ended", "stopped" with the reason, or "broken off", for people.
+        since: when that was last known, in seconds since 1970; 0 for unknown.
+        done, failed: pictures of which its line is the last word.
+        run: what its last run was asked for; empty if it does not say.
+        recipe: what its outputs are made with; empty if it does not say.
+    """
+
+    shard: Shard
+    state: str = "broken off"
+    since: float = 0.0
+    done: int = 0
+    failed: int = 0
+    run: dict[str, Any] = field(default_factory=dict)
+    recipe: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        name = "without shards" if self.shard == WHOLE else f"shard {self.shard}"
+        when = time.strftime(" %Y-%m-%d %H:%M", time.localtime(self.since)) if self.since else ""
+        return f"{name}: {self.done:,} done, {self.failed:,} failed; {self.state}{when}"
+
+
+@dataclass(frozen=True)
+class _Word:
+    """The last word of a manifest about an input."""
+
+    part: int
+    time: float
+    made: Made | None
+    kind: str = ""
+    reason: str = ""
+
+
+class FolderStatus:
+    """What became of the pictures of an output folder.
+
+    Args:
+        folder: the output folder.
+
+    Attributes:
+        parts: what each manifest says; complete when `records` has been read to the end.
+
+    Raises:
+        UsageError: there is no manifest in it.
+        LedgerError: a manifest cannot be read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        shards = manifests(folder)
+        if not shards:
+            raise UsageError(
+                "this is no folder that edsr batch has written to.",
+                "Give --status an output folder.",
+                about=display_name(folder),
+            )
+        self.parts = [Part(shard) for shard in shards]
+        self._words: dict[str, list[_Word]] = {}
+        for number, part in enumerate(self.parts):
+            self._read(number, part)
+
+    @property
+    def roots(self) -> list[Root]:
+        """The input folders, as the last run of each part had them."""
+        found = {}
+        for part in self.parts:
+            for path, prefix in part.run.get("inputs", ()):
+                path = Path(os.path.normpath(self.folder / path))
+                found[path, prefix] = Root(path, self.folder, prefix)
+        return list(found.values())
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What outputs are made with, by the last recipe, for a report."""
+        recipes = [part.recipe for part in self.parts if part.recipe]
+        last = recipes[-1] if recipes else {}
+        return {
+            name: one_line(str(value))
+            for name, value in last.items()
+            if name not in ("event", "recipe")
+        }
+
+    def records(self) -> Iterator[Record]:
+        """A record for each picture: done, failed, or planned where the output is missing.
+
+        Pictures that no run has begun with are among the planned ones if the input folders, as the
+        last run knew them, can be found from here.
+        """
+        places = {root.prefix: root.path for root in self.roots}
+        for name, words in self._words.items():
+            yield self._record(name, words, places)
+        for task in self._tasks():
+            if task.name not in self._words:
+                reason = "no run has come to it yet"
+                yield self._planned(task.source_name, task.destination_name, reason)
+
+    def _read(self, number: int, part: Part) -> None:
+        manifest = Manifest(self.folder / part.shard.manifest, writable=False)
+        try:
+            for values in manifest.lines():
+                moment = values.get("time")
+                moment = moment if isinstance(moment, int | float) else 0.0
+                event = values["event"]
+                if event == "made":
+                    self._hear(values, _Word(number, moment, Made.from_line(values)))
+                elif event == "failed":
+                    reason, kind = str(values.get("reason")), str(values.get("kind"))
+                    self._hear(values, _Word(number, moment, None, kind, reason))
+                elif event == "recipe":
+                    part.recipe = values
+                elif event == "run":
+                    part.run, part.state = values, "broken off"
+                elif event == "ended":
+                    stopped = values.get("stopped")
+                    part.state = f"stopped ({stopped})" if stopped else "ended"
+                part.since = max(part.since, moment)
+        finally:
+            manifest.close()
+        if is_locked(self.folder / part.shard.lock):
+            part.state = "at work"
+
+    def _hear(self, values: dict[str, Any], word: _Word) -> None:
+        """Keep the last word of each part."""
+        words = self._words.setdefault(str(values["input"]), [])
+        words[:] = [other for other in words if other.part != word.part]
+        words.append(word)
+
+    def _record(self, name: str, words: Sequence[_Word], places: dict[str, Path]) -> Record:
+        made = [word.made for word in words if word.made is not None]
+        found = state_of(self.folder / made[0].output) if made else None
+        best = latest(found, made)
+        last = max(words, key=lambda word: word.time)
+        source = _source(name, places)
+        if last.made is None and (best is None or found != best.result or last.time > best.time):
+            self.parts[last.part].failed += 1
+            kind = Kind(last.kind) if last.kind in {each.value for each in Kind} else None
+            return Record(
+                source,
+                "" if best is None else str(self.folder / best.output),
+                Status.FAILED,
+                kind or Kind.UNEXPECTED,
+                last.reason,
+                ended=last.time,
+                exit_code=ExitCode.SOME_FAILED,
+            )
+        assert best is not None
+        output = str(self.folder / best.output)
+        if found is None:
+            return self._planned(source, output, "its output is not there")
+        word = next(word for word in words if word.made is best)
+        self.parts[word.part].done += 1
+        notes = () if found == best.result else ("the output has been changed since it was made",)
+        return Record(
+            source,
+            output,
+            Status.DONE,
+            input_bytes=best.source.size,
+            output_bytes=found.size,
+            notes=notes,
+            ended=best.time,
+        )
+
+    def _planned(self, source: str, output: str, note: str) -> Record:
+        return Record(source, output, Status.PLANNED, notes=(note,), ended=time.time())
+
+    def _tasks(self) -> Iterator[BatchTask]:
+        """The pictures in the input folders, as far as they can be found from here."""
+        runs = [part.run for part in self.parts if part.run]
+        roots = [root for root in self.roots if root.path.is_dir()]
+        if not runs or not roots:
+            return
+        run = runs[-1]
+        choice = Choice(run.get("include", ()), run.get("exclude", ()))
+        output_format = None if run["format"] == SAME else format_for(None, run["format"])
+        scanner = Scanner(roots, choice, output_format, recursive=bool(run.get("recursive", True)))
+        for item in scanner.walk():
+            if isinstance(item, BatchTask):
+                yield item
+
+
+def _source(name: str, places: dict[str, Path]) -> str:
+    """The path of an input, by the name of its task; the name itself where nobody knows."""
+    first, _, rest = name.partition("/")
+    if "" in places:
+        return str(places[""] / name)
+    return str(places[first] / rest) if first in places and rest else name
+
+
+def run_line(
+    roots: Sequence[Root], folder: Path, *, shard: Shard, settings: dict[str, Any]
+) -> dict[str, Any]:
+    """What a manifest is told at the beginning of a run, by which `FolderStatus` finds the inputs.
+
+    Args:
+        roots: the input folders.
+        folder: the output folder whose manifest it is; inputs are named from there, since other
+            machines may have both under another name.
+        shard: the part of all pictures that is made.
+        settings: "include", "exclude", "recursive" and "format".
+    """
+    inputs = [
+        [_relative(root.path, folder), root.prefix] for root in roots if root.folder == folder
+    ]
+    return {"inputs": inputs, "shard": str(shard), **settings, "time": round(time.time(), 3)}
+
+
+def _relative(path: Path, folder: Path) -> str:
+    try:
+        return Path(os.path.relpath(path, folder)).as_posix()
+    except ValueError:  # on another drive of Windows
+        return str(path.absolute())
+
+
+def tell(folders: Sequence[FolderStatus], listeners: Sequence[Any]) -> Summary:
+    """Tell listeners of a run what became of all pictures, and add it up."""
+    summary = Summary()
+    for status in folders:
+        for record in status.records():
+            summary.add(record)
+            for listener in listeners:
+                listener.ended(record)
+    for listener in listeners:
+        listener.finished(summary)
+    return summary
