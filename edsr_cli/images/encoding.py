@@ -238,11 +238,76 @@ def write_picture(
         PictureError: the file exists and may not be replaced, cannot be written, or the picture
             does not fit into the format. Nothing is left behind.
     """
+    stored = 8 * pixels.dtype.itemsize
+    pixels = at_depth(pixels, output_format.bits(stored))
+    height, width = pixels.shape[:2]
+    with picture_file(
+        path,
+        output_format,
+        (width, height),
+        metadata,
+        overwrite=overwrite,
+        options=options,
+        alpha=alpha,
+        bits=stored,
+        grey=grey,
+        commit=commit,
+        check=check,
+        mtime_ns=mtime_ns,
+    ) as writer:
+        writer.write(Region(0, height, 0, width), pixels)
+    return writer.notes
+
+
+@contextmanager
+def picture_file(
+    path: Path,
+    output_format: OutputFormat,
+    size: tuple[int, int],
+    metadata: Metadata = Metadata(),  # noqa: B008 - frozen
+    *,
+    overwrite: bool = False,
+    options: OutputOptions = OutputOptions(),  # noqa: B008 - frozen
+    alpha: NDArray[Any] | None = None,
+    bits: int = 8,
+    grey: bool = False,
+    commit: Callable[[os.stat_result], None] | None = None,
+    check: Callable[[], None] | None = None,
+    mtime_ns: int | None = None,
+) -> Iterator[PictureWriter]:
+    """Give a writer whose picture becomes a file when the block ends well; see `atomic_write`.
+
+    Args:
+        path: the file to write.
+        output_format: the format to write, whatever the ending of `path`.
+        size, metadata, options, alpha, bits, grey: see `create_picture`.
+        overwrite: whether a file of that name may be replaced.
+        commit, mtime_ns: see `atomic_write`.
+        check: called before each piece is written. What it raises ends the work, and passes
+            unchanged if it is no `Exception`.
+
+    Raises:
+        PictureError: the file exists and may not be replaced, cannot be written, or the picture
+            does not fit into the format. Nothing is left behind. What the block raises passes
+            unchanged.
+    """
     with atomic_write(path, overwrite, PictureError, commit, mtime_ns) as file:
         target = file if check is None else cast(BinaryIO, _Checked(file, check))
         try:
-            return encode(pixels, output_format, metadata, target, options, alpha, grey)
+            with create_picture(
+                target,
+                output_format,
+                size,
+                metadata,
+                options=options,
+                alpha=alpha,
+                bits=bits,
+                grey=grey,
+            ) as writer:
+                yield writer
         except PictureError as error:
+            if error.about:  # of another file
+                raise
             raise PictureError(
                 error.message, error.hint, about=display_name(path), kind=error.kind
             ) from error

@@ -1,12 +1,12 @@
 """From the pixels of an input to those of an output: networks in a row, and a reduction behind."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from edsr_cli.errors import DeviceMemoryError
+from edsr_cli.files.scratch import scratch
 from edsr_cli.inference import Progress, Upscaler
 from edsr_cli.inference.planning import Plan
 from edsr_cli.inference.upscaler import SLOW, Outcome
@@ -14,30 +14,38 @@ from edsr_cli.jobs.target import Enlargement
 from edsr_cli.options.pictures import Outputs
 from edsr_cli.pixels.arrays import Pixels, empty_pixels
 from edsr_cli.pixels.depth import at_depth
-from edsr_cli.pixels.resample import Reducing, reduced
-from edsr_cli.pixels.windows import ArrayWindow
+from edsr_cli.pixels.resample import Reducing
+from edsr_cli.pixels.transfer import FromLight, ToLight
+from edsr_cli.pixels.windows import ArrayWindow, Readable, Region, Writable
 
-Depth = Literal["uint8", "uint16"]
+_DEEP = np.dtype(np.uint16)  # of what is kept in front of the result
 _DEEP_PIXEL_BYTES = 6
+_BAND_BYTES = 2**22  # copied at a time
+
+Room = Callable[[int, int, np.dtype[Any]], Pixels]
+"""Gives an array (height, width, 3) of a type."""
 
 
-@dataclass(frozen=True)
-class Enlarged:
-    """A picture of the size that was asked for.
-
-    Attributes:
-        pixels: (H, W, 3), RGB.
-        outcomes: how each network has done.
-    """
-
-    pixels: Pixels
-    outcomes: tuple[Outcome, ...]
+def on_disk(height: int, width: int, dtype: np.dtype[Any]) -> Pixels:
+    """An array in a scratch file; see `scratch` for what is raised."""
+    size = 3 * height * width * dtype.itemsize
+    return np.ndarray((height, width, 3), dtype, buffer=scratch(size))
 
 
 def make_plans(
-    enlargement: Enlargement, networks: Sequence[Upscaler], options: Outputs
+    enlargement: Enlargement,
+    networks: Sequence[Upscaler],
+    options: Outputs,
+    *,
+    by_rows: bool = False,
 ) -> tuple[Plan, ...]:
     """How the picture is cut, for each network.
+
+    Args:
+        enlargement: what is to be done.
+        networks: one for each of its scales.
+        options: how.
+        by_rows: whether what comes out is best made in rows of full width, from the top.
 
     Raises:
         DeviceMemoryError: not even the smallest piece fits in the memory that may be used.
@@ -46,7 +54,8 @@ def make_plans(
     width, height = enlargement.before
     for number, network in enumerate(networks, 1):
         plan = network.plan(height, width, options.ensemble, options.tile)
-        if number == len(networks) and enlargement.reduces and isinstance(options.tile, str):
+        wanted = by_rows or enlargement.reduces
+        if number == len(networks) and wanted and isinstance(options.tile, str):
             # So its output, which may be far larger than what is asked for, need not be kept.
             rows = _by_rows(network, height, width, options)
             plan = rows if rows is not None and rows.slowdown < SLOW else plan
@@ -66,17 +75,9 @@ def plan_values(
     plans: Sequence[Plan],
     enlargement: Enlargement,
     networks: Sequence[Upscaler],
-    picture_bytes: int,
     options: Outputs,
 ) -> dict[str, float]:
-    """Plans as `Record.plan` has them, without seconds; the cut is that of the last one.
-
-    `picture_bytes` are those of the input's and the output's pixels.
-    """
-    # What is between two networks, or in front of the reduction, is kept with 16 bits.
-    between = [plan.height * plan.width for plan in plans[1:]]
-    if plans and enlargement.reduces and not plans[-1].rows_only:
-        between.append(plans[-1].height * plans[-1].width * networks[-1].scale ** 2)
+    """Plans as `Record.plan` has them, without seconds; the cut is that of the last one."""
     pairs = list(zip(plans, networks, strict=True))
     last = plans[-1] if plans else None
     return {
@@ -87,65 +88,102 @@ def plan_values(
         "transposed": last.transposed if last else False,
         "memory_bytes": max((plan.bytes for plan in plans), default=0),
         "weight_bytes": sum(network.weight_bytes(options.ensemble) for network in networks),
-        "picture_bytes": picture_bytes + _DEEP_PIXEL_BYTES * max(between, default=0),
         "multiply_adds": sum(
             plan.pixels * network.work_per_pixel(options.ensemble) for plan, network in pairs
         ),
     }
 
 
+def between_bytes(
+    plans: Sequence[Plan], enlargement: Enlargement, networks: Sequence[Upscaler]
+) -> int:
+    """What is kept, at most, between two networks or in front of the reduction."""
+    between = [plan.height * plan.width for plan in plans[1:]]
+    if plans and enlargement.reduces and not plans[-1].rows_only:
+        between.append(plans[-1].height * plans[-1].width * networks[-1].scale ** 2)
+    return _DEEP_PIXEL_BYTES * max(between, default=0)
+
+
 def enlarge(
-    pixels: Pixels,
+    source: Readable,
+    target: Writable,
     enlargement: Enlargement,
     networks: Sequence[Upscaler],
     options: Outputs,
     *,
     plans: Sequence[Plan] | None = None,
     progress: Progress | None = None,
-    bits: int = 8,
-) -> Enlarged:
+    linear: bool = False,
+    room: Room = empty_pixels,
+) -> tuple[Outcome, ...]:
     """Make a picture as large as it is to be.
 
     Args:
-        pixels: (H, W, 3), RGB, uint8 or uint16, of the size `enlargement.before`.
+        source: the picture, (H, W, 3), RGB, of the size `enlargement.before`.
+        target: where it goes, of the size `enlargement.after`. Its type is that of the result; all
+            in front of it has 16 bits.
         enlargement: what is to be done.
         networks: one for each of its scales, in the strengths that were chosen.
         options: how.
         plans: as `make_plans` has made them; None to make them now.
         progress: called with the LR pixels that are done, and that there are, of all networks.
-        bits: bits a channel of the result, 8 or 16. All in front of it is kept with 16 bits.
+        linear: whether the numbers of source and target count light; networks see them as sRGB.
+        room: where to keep what is between two networks, and what is not made in the order that
+            the target wants.
+
+    Returns:
+        How each network has done.
 
     Raises:
         DeviceMemoryError, WeightsError: see `Upscaler.upscale`.
     """
-    plans = make_plans(enlargement, networks, options) if plans is None else plans
-    depth: Depth = "uint8" if bits == 8 else "uint16"
+    if plans is None:
+        by_rows = target.order == "rows"
+        plans = make_plans(enlargement, networks, options, by_rows=by_rows)
+    if linear and networks:
+        source, target = FromLight(source), ToLight(target)
     parts = _parts(progress, plans)
-    outcomes: list[Outcome] = []
-    width, height = enlargement.after
+    outcomes = []
     for number, (network, plan) in enumerate(zip(networks, plans, strict=True), 1):
-        last = number == len(networks)
-        if last and enlargement.reduces and plan.rows_only:
-            result = empty_pixels(height, width, np.dtype(depth))
-            rows, columns = pixels.shape[0] * network.scale, pixels.shape[1] * network.scale
-            outcome = network.upscale_into(
-                ArrayWindow(pixels),
-                Reducing(ArrayWindow(result), rows, columns, np.dtype(np.uint16)),
+        height, width = source.shape[0] * network.scale, source.shape[1] * network.scale
+        into: Any = None
+        if number == len(networks):
+            final = _reducing(target, height, width, _DEEP) if enlargement.reduces else target
+            into = final if final.order == "any" or plan.rows_only else None
+        if into is None:
+            dtype = final.dtype if number == len(networks) else _DEEP
+            into = ArrayWindow(room(height, width, dtype))
+        outcomes.append(
+            network.upscale_into(
+                source,
+                into,
                 ensemble=options.ensemble,
                 tile=options.tile,
                 progress=parts[number - 1],
                 plan=plan,
             )
-            return Enlarged(result, (*outcomes, outcome))
-        kept: Depth = depth if last and not enlargement.reduces else "uint16"
-        upscaled = network.upscale(
-            pixels, options.ensemble, options.tile, kept, parts[number - 1], plan=plan
         )
-        pixels = upscaled.pixels
-        outcomes.append(Outcome(upscaled.plan, upscaled.precision))
-    if enlargement.reduces:
-        pixels = reduced(pixels, width, height, depth)
-    return Enlarged(at_depth(pixels, bits), tuple(outcomes))
+        if number == len(networks) and into is final:
+            return tuple(outcomes)
+        source = into
+    if not networks:
+        height, width = source.shape[:2]
+        final = _reducing(target, height, width, source.dtype) if enlargement.reduces else target
+    _copy(source, final)
+    return tuple(outcomes)
+
+
+def _reducing(target: Writable, height: int, width: int, dtype: np.dtype[Any]) -> Writable:
+    return Reducing(target, height, width, dtype)
+
+
+def _copy(source: Readable, target: Writable) -> None:
+    """Put a picture into a window of its size, whatever the depth of either."""
+    height, width = source.shape[:2]
+    rows = max(1, _BAND_BYTES // (6 * width))
+    for top in range(0, height, rows):
+        region = Region(top, min(top + rows, height), 0, width)
+        target.write(region, at_depth(source.read(region), 8 * target.dtype.itemsize))
 
 
 def _parts(progress: Progress | None, plans: Sequence[Plan]) -> list[Progress | None]:

@@ -3,7 +3,7 @@
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,20 @@ from edsr_cli.errors import FileError, Kind, PictureError
 from edsr_cli.files.atomic import check_writable
 from edsr_cli.files.names import display_name
 from edsr_cli.files.reasons import kind_of_system_error
-from edsr_cli.images import Metadata, OutputFormat, OutputOptions, Picture
+from edsr_cli.images import Metadata, OutputFormat, OutputOptions, Picture, PictureWriter
 from edsr_cli.images.alpha import DROP, KEEP, UNCOVERED, WAYS_OUT, applied, resized
 from edsr_cli.images.metadata.stripping import stripped, with_resolution
-from edsr_cli.inference import processors
+from edsr_cli.inference import memory, processors
 from edsr_cli.jobs.streams import read_stdin, stdout
 from edsr_cli.jobs.target import PRINT_DPI
 from edsr_cli.jobs.task import Task
 from edsr_cli.options.choices import Grey, Strip, TiffKind
 from edsr_cli.options.pictures import Outputs
 from edsr_cli.pixels.arrays import Pixels
+from edsr_cli.pixels.depth import dtype_of
+from edsr_cli.pixels.windows import Region
+
+_SAMPLE_PIXELS = 2**22  # of a large picture
 
 
 class OutputExistsError(PictureError):
@@ -42,12 +46,14 @@ class Inspected:
         input_size: (width, height) in pixels.
         pixel_bytes: bytes that the decoded pixels take at most.
         bits: bits a channel of them, 8 or 16.
+        streams: whether they can be decoded as they are asked for.
     """
 
     source: Path | bytes
     input_size: tuple[int, int]
     pixel_bytes: int
     bits: int = 8
+    streams: bool = False
 
 
 def inspect(task: Task, options: Outputs) -> Inspected:
@@ -62,7 +68,17 @@ def inspect(task: Task, options: Outputs) -> Inspected:
     channels = 4 if options.alpha == KEEP else 3
     bits = 16 if info.bits > 8 else 8
     pixel_bytes = info.width * info.height * channels * bits // 8
-    return Inspected(source, (info.width, info.height), pixel_bytes, bits)
+    return Inspected(source, (info.width, info.height), pixel_bytes, bits, info.streams)
+
+
+def is_large(inspected: Inspected, output_bytes: int, options: Outputs) -> bool:
+    """Whether a picture is to go from file to file by rows, and not to be kept in memory.
+
+    It is where input and output together take more than the network may, if that was said, or else
+    than half of what would be for it.
+    """
+    limit = memory.budget() // 2 if options.max_memory is None else int(options.max_memory)
+    return inspected.pixel_bytes + output_bytes > limit
 
 
 def check_output(task: Task, options: Outputs, *, touch: bool = True) -> None:
@@ -104,25 +120,46 @@ def check_output(task: Task, options: Outputs, *, touch: bool = True) -> None:
         raise PictureError(error.what, error.hint, about=name, kind=error.kind) from error
 
 
-def decode(inspected: Inspected, options: Outputs, output_format: OutputFormat) -> Picture:
+def decode(
+    inspected: Inspected,
+    options: Outputs,
+    output_format: OutputFormat,
+    opened: ExitStack | None = None,
+) -> Picture:
     """Read the picture, with the colours that the network is to see.
 
     It is grey where it is to be written as greyscale.
+
+    Args:
+        inspected: what its header says.
+        options: how.
+        output_format: what it will be written in.
+        opened: where to leave the file open for a picture that is large, whose pixels are decoded
+            when they are asked for; None to decode them now.
 
     Raises:
         PictureError: it cannot be read.
     """
     # A grey picture on a colour of its own is grey no more.
     keep_grey = options.grey is Grey.AUTO and output_format.grey and options.alpha in (DROP, KEEP)
-    picture = images.decode(
-        inspected.source,
-        _max_pixels(options),
-        keep_alpha=options.alpha != DROP,
-        keep_grey=keep_grey,
-    )
+    with ExitStack() as stack:
+        file = images.open_picture(inspected.source, _max_pixels(options))
+        picture = stack.enter_context(file).read(
+            keep_alpha=options.alpha != DROP, keep_grey=keep_grey, streamed=opened is not None
+        )
+        if opened is not None:
+            opened.push(stack.pop_all())
     notes = tuple(f"{note}; {WAYS_OUT}" if note == UNCOVERED else note for note in picture.notes)
     grey = picture.grey and keep_grey
     return replace(applied(picture, options.alpha), notes=notes, grey=grey)
+
+
+def sample(picture: Picture) -> Pixels:
+    """What to judge a picture by: all of it, or of a large one the rows at the top."""
+    height, width = picture.window.shape[:2]
+    if picture.window.order == "any":
+        return picture.pixels
+    return picture.window.read(Region(0, min(height, max(64, _SAMPLE_PIXELS // width)), 0, width))
 
 
 def metadata(
@@ -146,61 +183,65 @@ def metadata(
     return with_resolution(kept, dpi, in_exif="EXIF data" in places and "resolution" not in places)
 
 
-def write(
+@contextmanager
+def output(
     task: Task,
     options: Outputs,
-    pixels: Pixels,
+    size: tuple[int, int],
     metadata: Metadata,
     *,
     alpha: NDArray[Any] | None = None,
     grey: bool = False,
+    bits: int = 8,
     threads: int | None = None,
     mtime_ns: int | None = None,
     commit: Callable[[os.stat_result], None] | None = None,
     check: Callable[[], None] | None = None,
-) -> tuple[str, ...]:
-    """Write an upscaled picture.
+) -> Iterator[PictureWriter]:
+    """Give a writer for an upscaled picture, which is there when the block ends well.
 
     Args:
         task: where to, and in which format.
         options: how.
-        pixels: (H, W, 3), RGB, of the depth that is to be written.
+        size: width and height in pixels.
         metadata: what to put beside them.
         alpha: that of the input, where it is kept.
         grey: whether to write it as greyscale.
+        bits: bits a channel, 8 or 16.
         threads: how many compress; None for as many as compute.
         mtime_ns: the time of change that the file is to have; None for now.
-        commit, check: see `edsr_cli.images.write_picture`; they are for files.
-
-    Returns:
-        Remarks on what the format cannot hold.
+        commit, check: see `edsr_cli.images.picture_file`; they are for files.
 
     Raises:
         PictureError: it cannot be written.
     """
-    large = (
-        None if alpha is None else resized(alpha, pixels.shape[1], pixels.shape[0], pixels.dtype)
-    )
+    large = None if alpha is None else resized(alpha, *size, dtype_of(bits))
     del alpha
-    output = _output_options(options, threads)
-    if task.destination is None:
-        with stdout() as file:
-            return images.encode(pixels, task.output_format, metadata, file, output, large, grey)
-    with _explained(output_name(task)):
-        task.destination.parent.mkdir(parents=True, exist_ok=True)
-    return images.write_picture(
-        task.destination,
-        pixels,
-        task.output_format,
-        metadata,
-        overwrite=options.overwrite,
-        options=output,
-        mtime_ns=mtime_ns,
-        commit=commit,
-        check=check,
-        alpha=large,
-        grey=grey,
-    )
+    with ExitStack() as stack:
+        how: dict[str, Any] = {
+            "options": _output_options(options, threads),
+            "alpha": large,
+            "bits": bits,
+            "grey": grey,
+        }
+        if task.destination is None:
+            file = stack.enter_context(stdout())
+            opened = images.create_picture(file, task.output_format, size, metadata, **how)
+        else:
+            with _explained(output_name(task)):
+                task.destination.parent.mkdir(parents=True, exist_ok=True)
+            opened = images.picture_file(
+                task.destination,
+                task.output_format,
+                size,
+                metadata,
+                overwrite=options.overwrite,
+                commit=commit,
+                check=check,
+                mtime_ns=mtime_ns,
+                **how,
+            )
+        yield stack.enter_context(opened)
 
 
 def _output_options(options: Outputs, threads: int | None) -> OutputOptions:

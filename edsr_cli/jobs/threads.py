@@ -253,10 +253,10 @@ class Threaded:
             if work.ended:
                 self._end(work)
                 continue
-            self._decoded_room.take(work.inspected.pixel_bytes)
+            self._decoded_room.take(work.waiting_bytes)
             self._worker.decode(work)
             if work.ended:
-                self._decoded_room.give(work.inspected.pixel_bytes)
+                self._decoded_room.give(work.waiting_bytes)
                 self._end(work)
             else:
                 self._ready.put(work)
@@ -289,8 +289,8 @@ class Threaded:
 
         begin = time.perf_counter()
         # The room is for those that wait; this one has been waited for.
-        self._decoded_room.give(work.inspected.pixel_bytes)
-        self._worker.upscale(work, loop.upscaler, progress)
+        self._decoded_room.give(work.waiting_bytes)
+        self._worker.upscale(work, loop.upscaler, progress, self._check)
         loop.load.busy += time.perf_counter() - begin
         loop.current = None
 

@@ -2,12 +2,14 @@
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from edsr_cli.checkpoints import store
 from edsr_cli.errors import EdsrError, Kind, UsageError
 from edsr_cli.files.names import display_name
+from edsr_cli.images import PictureWriter
 from edsr_cli.images.provenance import provenance
 from edsr_cli.inference import Progress, Upscaler
 from edsr_cli.inference.planning import Plan
@@ -19,6 +21,10 @@ from edsr_cli.jobs.target import Target, target_of
 from edsr_cli.jobs.task import Task
 from edsr_cli.jobs.work import Work
 from edsr_cli.options.pictures import Outputs
+from edsr_cli.pixels.arrays import empty_pixels
+from edsr_cli.pixels.behind import Behind
+from edsr_cli.pixels.depth import dtype_of
+from edsr_cli.pixels.windows import ArrayWindow, Readable, Region, Writable
 from edsr_cli.restoration.networks import Find, RestoringUpscaler, at_choice, choice_for
 
 _DEFAULTS, _NO_LEDGER = Outputs(), Ledger()
@@ -156,6 +162,7 @@ class Worker:
             work.enlargement = self.target.enlargement(width, height, self.scales)
             work.note(output_size=work.enlargement.after)
             task.output_format.check_size(*work.enlargement.after)
+            work.large = steps.is_large(work.inspected, self._output_bytes(work), work.options)
             if work.enlargement.remark:
                 work.note(notes=(work.enlargement.remark,), model="")
 
@@ -197,7 +204,9 @@ class Worker:
 
         def lay_out() -> None:
             networks = self.networks(work)
-            work.plans = enlarging.make_plans(work.enlargement, networks, options)
+            work.plans = enlarging.make_plans(
+                work.enlargement, networks, options, by_rows=work.large
+            )
             values = self._plan_values(work, work.plans, networks)
             if speed is not None:
                 pairs = zip(work.plans, networks, strict=True)
@@ -208,18 +217,21 @@ class Worker:
         work.attempt("decode", lay_out, reading=True)
 
     def decode(self, work: Work) -> None:
-        """Read the pixels; they are kept until they are upscaled."""
+        """Read the pixels, which are kept until they are upscaled; of a large picture the first."""
 
         def decode() -> None:
-            picture = steps.decode(work.inspected, work.options, work.task.output_format)
+            opened = work.opened if work.large else None
+            picture = steps.decode(work.inspected, work.options, work.task.output_format, opened)
             strength, reason = None, None
             for network in self.networks(work)[:1]:
-                work.choice = choice_for(network, picture.pixels, picture.compression)
+                work.choice = choice_for(network, steps.sample(picture), picture.compression)
             if work.choice is not None:
                 strength, reason = work.choice.strength, work.choice.reason
             model = self.model if work.enlargement.scales else None
             software = provenance(model, work.enlargement.ratio, strength)
-            work.pixels, work.alpha, work.grey = picture.pixels, picture.alpha, picture.grey
+            work.window, work.alpha = picture.window, picture.alpha
+            work.grey, work.linear = picture.grey, picture.linear
+            work.bits = work.output_bits(8 * picture.window.dtype.itemsize)
             work.metadata = steps.metadata(
                 picture.metadata, software, work.options, work.task.output_format
             )
@@ -228,35 +240,65 @@ class Worker:
 
         work.attempt("decode", decode, reading=True)
 
-    def upscale(self, work: Work, upscaler: Upscaler, progress: Progress | None = None) -> None:
-        """Replace the pixels by upscaled ones.
+    def upscale(
+        self,
+        work: Work,
+        upscaler: Upscaler,
+        progress: Progress | None = None,
+        check: Callable[[], None] | None = None,
+    ) -> None:
+        """Make the pixels of the output; of a large picture the output itself, which ends the work.
 
         Args:
             work: the picture.
             upscaler: one of `upscalers`.
             progress: see `complete`.
+            check: see `write`.
         """
+        width, height = work.enlargement.after
 
         def upscale() -> None:
-            networks = self.networks(work, upscaler)
-            enlarged = enlarging.enlarge(
-                work.pixels,
-                work.enlargement,
-                networks,
-                work.options,
-                plans=work.plans,
-                progress=progress,
-                bits=work.output_bits(8 * work.pixels.dtype.itemsize),
-            )
-            work.pixels = enlarged.pixels
-            work.note(device=str(upscaler.device))
-            for outcome in enlarged.outcomes:
-                work.note(precision=outcome.precision.value)
-            if work.plans is not None:  # they may have become others on the way
-                plans = [outcome.plan for outcome in enlarged.outcomes]
-                work.note(plan=self._plan_values(work, plans, networks))
+            pixels = empty_pixels(height, width, dtype_of(work.bits))
+            self._enlarge(work, upscaler, work.window, ArrayWindow(pixels), progress)
+            work.window, work.pixels = None, pixels
 
-        work.attempt("upscale", upscale, reading=True)
+        def upscale_and_write() -> None:
+            with self._output(work, check) as writer, Behind(writer) as target:
+                self._enlarge(work, upscaler, work.window, target, progress)
+
+        if not work.large:
+            work.attempt("upscale", upscale, reading=True)
+        elif work.attempt("upscale", upscale_and_write, reading=False):
+            work.end(Status.DONE)
+        else:
+            work.note(output_bytes=None)
+
+    def _enlarge(
+        self,
+        work: Work,
+        upscaler: Upscaler,
+        source: Readable,
+        target: Writable,
+        progress: Progress | None,
+    ) -> None:
+        networks = self.networks(work, upscaler)
+        outcomes = enlarging.enlarge(
+            source,
+            target,
+            work.enlargement,
+            networks,
+            work.options,
+            plans=work.plans,
+            progress=progress,
+            linear=work.linear,
+            room=enlarging.on_disk if work.large else empty_pixels,
+        )
+        work.note(device=str(upscaler.device))
+        for outcome in outcomes:
+            work.note(precision=outcome.precision.value)
+        if work.plans is not None:  # they may have become others on the way
+            plans = [outcome.plan for outcome in outcomes]
+            work.note(plan=self._plan_values(work, plans, networks))
 
     def write(
         self, work: Work, check: Callable[[], None] | None = None, threads: int | None = None
@@ -265,9 +307,25 @@ class Worker:
 
         Args:
             work: the picture.
-            threads: see `steps.write`.
+            threads: see `steps.output`.
             check: called now and then; what it raises, if it is no `Exception`, ends the work.
         """
+
+        def write() -> None:
+            width, height = work.enlargement.after
+            with self._output(work, check, threads) as writer:
+                writer.write(Region(0, height, 0, width), work.pixels)
+
+        if work.attempt("encode", write, reading=False):
+            work.end(Status.DONE)
+        else:
+            work.note(output_bytes=None)
+
+    @contextmanager
+    def _output(
+        self, work: Work, check: Callable[[], None] | None, threads: int | None = None
+    ) -> Iterator[PictureWriter]:
+        """Give a writer for the output, and put that on record when it is there."""
         task = work.task
 
         def commit(status: os.stat_result) -> None:
@@ -275,28 +333,24 @@ class Worker:
             work.note(output_bytes=status.st_size)
 
         dated = work.options.keep_times and task.source is not None
-        mtime_ns = work.source.mtime_ns if dated else None
-
-        def write() -> None:
-            with self.ledger.in_place(task):
-                remarks = steps.write(
-                    task,
-                    work.options,
-                    work.pixels,
-                    work.metadata,
-                    alpha=work.alpha,
-                    grey=work.grey,
-                    threads=threads,
-                    mtime_ns=mtime_ns,
-                    commit=commit,
-                    check=check,
-                )
-            work.note(notes=work.record.notes + remarks)
-
-        if work.attempt("encode", write, reading=False):
-            work.end(Status.DONE)
-        else:
-            work.note(output_bytes=None)
+        with (
+            self.ledger.in_place(task),
+            steps.output(
+                task,
+                work.options,
+                work.enlargement.after,
+                work.metadata,
+                alpha=work.alpha,
+                grey=work.grey,
+                bits=work.bits,
+                threads=threads,
+                mtime_ns=work.source.mtime_ns if dated else None,
+                commit=commit,
+                check=check,
+            ) as writer,
+        ):
+            yield writer
+        work.note(notes=work.record.notes + writer.notes)
 
     def finish(self, work: Work) -> Record:
         """Tell the ledger what became of a file, and give its record."""
@@ -314,15 +368,26 @@ class Worker:
             precision=first.precision.value,
         )
 
+    def _output_bytes(self, work: Work) -> int:
+        """Bytes of the pixels of the output, at most."""
+        width, height = work.enlargement.after
+        return 3 * width * height * work.output_bits(work.inspected.bits) // 8
+
     def _plan_values(
         self, work: Work, plans: Sequence[Plan], networks: Sequence[Upscaler]
     ) -> dict[str, float]:
-        pixels = work.enlargement.after[0] * work.enlargement.after[1]
-        bits = work.output_bits(work.inspected.bits)
-        kept = work.inspected.pixel_bytes + 3 * pixels * bits // 8
-        written = work.task.output_format.encoder_bytes * pixels
-        values = enlarging.plan_values(plans, work.enlargement, networks, kept, work.options)
-        return values | {"encoder_bytes": written}
+        options, enlargement = work.options, work.enlargement
+        between = enlarging.between_bytes(plans, enlargement, networks)
+        values = enlarging.plan_values(plans, enlargement, networks, options)
+        width, height = enlargement.after
+        writing = {"encoder_bytes": work.task.output_format.encoder_bytes * width * height}
+        read, made = work.inspected.pixel_bytes, self._output_bytes(work)
+        if not work.large:
+            return values | writing | {"picture_bytes": read + made + between, "scratch_bytes": 0}
+        scratch = between + (0 if work.inspected.streams else read)
+        if plans and not plans[-1].rows_only and not enlargement.reduces:
+            scratch += made
+        return values | writing | {"picture_bytes": 0, "scratch_bytes": scratch}
 
 
 def _standing(work: Work) -> tuple[str, ...]:

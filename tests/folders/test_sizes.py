@@ -10,7 +10,7 @@ from PIL import Image
 from edsr_cli import batch
 from edsr_cli.checkpoints.checkpoint import save_canonical
 from edsr_cli.errors import UsageError
-from edsr_cli.folders.scanning import MANIFEST
+from edsr_cli.folders.shards import WHOLE
 from edsr_cli.inference import Upscaler
 from edsr_cli.jobs.family import Family
 from edsr_cli.model.config import NetworkConfig
@@ -71,7 +71,7 @@ def test_another_size_is_made_again_and_the_same_is_not(run, folder):
     assert run(output="out", scale=2.5)[0].done == 4
     assert run(output="out", scale=2.5, strip="gps")[0].done == 4
     assert run(output="out", scale=2.5, strip="gps", keep_times=True)[0].skipped == 4
-    assert (folder / "out" / MANIFEST).read_text().count('"recipe"') > 4
+    assert (folder / "out" / WHOLE.manifest).read_text().count('"recipe"') > 4
 
 
 def test_options_of_formats_count(run):
