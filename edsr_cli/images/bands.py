@@ -108,15 +108,16 @@ def put_together(
         Exception: what `begin` raises.
     """
     width, height = size
+    shape = (height, width, 3)
     bands = begin()
     first = next(bands)
     if wanted.streamed and first.pixels.itemsize * 3 * width * height > _SMALL * _BAND_BYTES:
         if first.alpha is None and orientation == 1 and len(first.pixels) < height:
 
             def pixels() -> Iterator[Pixels]:
-                return _guarded((band.pixels for band in begin()), wanted)
+                return _guarded(begin(), shape, wanted)
 
-            rows = RowsWindow((height, width, 3), first.pixels.dtype, pixels)
+            rows = RowsWindow(shape, first.pixels.dtype, pixels)
             return Decoded(rows, first.profile, first.notes, None)
         try:
             return _filled(first, bands, size, orientation, wanted, _on_disk)
@@ -182,11 +183,17 @@ def _on_disk(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     return np.ndarray(shape, dtype, buffer=scratch(size))
 
 
-def _guarded(bands: Iterator[Pixels], wanted: Wanted) -> Iterator[Pixels]:
-    """The same, decoded under guard, which other work between two bands is not."""
-    while True:
+def _guarded(
+    bands: Iterator[Converted], shape: tuple[int, int, int], wanted: Wanted
+) -> Iterator[Pixels]:
+    """Their pixels, decoded under guard, which other work between two bands is not."""
+    left = shape[0]
+    while left:
         with guarded(wanted.name, wanted.max_pixels):
             band = next(bands, None)
-        if band is None:
-            return
-        yield band
+            if band is None:
+                raise EOFError("the rows end too early")
+            if band.pixels.shape[1:] != shape[1:] or len(band.pixels) > left:
+                raise ValueError("the rows are not those of the picture")
+        left -= len(band.pixels)
+        yield band.pixels

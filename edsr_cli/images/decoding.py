@@ -206,10 +206,13 @@ class _PillowPicture:
         orientation = codec.orientation(image, file)
         bits = codec.bits(image, file)
         compression = codec.stated_compression(image, file)
-        picture = codec.to_picture(image, orientation, bits, wanted, file)
+        damaged = codec.is_damaged(file, image.width * image.height)
+        # Pillow makes the best of damage that would end the rows.
+        picture = codec.to_picture(
+            image, orientation, bits, wanted, file, by_rows=wanted.streamed and not damaged
+        )
         notes = list(picture.notes)
-        height, width = picture.window.shape[:2]
-        if codec.is_damaged(file, width * height):
+        if damaged:
             notes.insert(0, DAMAGED)
         # Counted last, when the pixels are ours: a frame that is damaged must not spoil the first.
         self._counted = True

@@ -81,6 +81,8 @@ EXACT = {
 TURNED = Image.Exif()
 TURNED[0x112] = 6
 ALPHA = Image.fromarray(noise(83, 61, 4))
+JPEG = builders.saved(Image.fromarray(WIDE), "JPEG", restart_marker_rows=1)
+STREAMED["JPEG, restart markers"] = JPEG
 SPOOLED: dict[str, bytes] = {
     "PNG with alpha": builders.png(noise(83, 61, 4, dtype=np.uint16), builders.RGBA),
     "PNG, turned": builders.saved(Image.fromarray(WIDE), "PNG", exif=TURNED),
@@ -237,3 +239,34 @@ def test_files_that_are_cut_short(name: str, small_bands: None) -> None:
     with cut, open_picture(data, name="half") as picture:
         window = picture.read(streamed=True).window
         window.read(Region(0, 83, 0, 61))
+
+
+def mutated(data: bytes, rng: np.random.Generator) -> bytes:
+    """A file with some bytes changed or left out, or cut short."""
+    changed = bytearray(data)
+    for _ in range(rng.integers(1, 4)):
+        place = int(rng.integers(0, min(len(changed), rng.choice([64, 400, 10**9]))))
+        kind = rng.choice(["change", "change", "leave out", "cut"])
+        if kind == "change":
+            changed[place] = rng.integers(0, 256)
+        elif kind == "leave out":
+            del changed[place : place + int(rng.integers(1, 40))]
+        else:
+            del changed[max(place, 8) :]
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("name", [name for name in (STREAMED | SPOOLED) if name[:3] != "TGA"])
+def test_damaged_files_are_the_same_streamed(name: str, small_bands: None) -> None:
+    def attempt(data: bytes, streamed: bool) -> tuple[Any, ...] | None:
+        try:
+            with open_picture(data, 10**6) as opened:
+                picture = opened.read(keep_alpha=True, streamed=streamed)
+                return picture.pixels.tolist(), picture.notes, picture.metadata
+        except PictureError:
+            return None
+
+    rng = np.random.default_rng(len(name))
+    for _ in range(8):
+        data = mutated((STREAMED | SPOOLED)[name], rng)
+        assert attempt(data, streamed=False) == attempt(data, streamed=True)

@@ -287,6 +287,8 @@ class Codec:
         bits: int,
         wanted: Wanted,
         file: BinaryIO | None = None,
+        *,
+        by_rows: bool = False,
     ) -> Picture:
         """An image that Pillow has opened as an upright RGB picture.
 
@@ -296,6 +298,7 @@ class Codec:
             bits: bits per channel in the file.
             wanted: how it is to be read.
             file: its file, if there is one.
+            by_rows: whether to decode it by rows, if that is possible.
 
         Raises:
             PictureError: it has no pixels, or of a kind that cannot be converted.
@@ -303,7 +306,7 @@ class Codec:
         """
         name = wanted.name
         rows = self.rows(image, file) if file is not None else None
-        if rows is not None and (rows.exact or wanted.streamed):
+        if rows is not None and (rows.exact or by_rows):
             about, begin = rows.about(), rows.begin
         else:
             self.load(image)
