@@ -102,7 +102,7 @@ class Codec:
     output: OutputFormat | None = None
     turned = False
 
-    def open(self, file: BinaryIO, name: str, max_pixels: int) -> Opened:
+    def open(self, file: BinaryIO, name: str, max_pixels: int, frame: int | None = None) -> Opened:
         """Read the header of a file; only for those that have `magic`. See `open_picture`."""
         raise NotImplementedError
 
@@ -287,8 +287,7 @@ class Codec:
         bits: int,
         wanted: Wanted,
         file: BinaryIO | None = None,
-        *,
-        by_rows: bool = False,
+        rows: Rows | None = None,
     ) -> Picture:
         """An image that Pillow has opened as an upright RGB picture.
 
@@ -298,15 +297,14 @@ class Codec:
             bits: bits per channel in the file.
             wanted: how it is to be read.
             file: its file, if there is one.
-            by_rows: whether to decode it by rows, if that is possible.
+            rows: how to decode it, as `rows` gives it; None to leave it to Pillow.
 
         Raises:
             PictureError: it has no pixels, or of a kind that cannot be converted.
             Exception: any, where the file is damaged.
         """
         name = wanted.name
-        rows = self.rows(image, file) if file is not None else None
-        if rows is not None and (rows.exact or by_rows):
+        if rows is not None:
             about, begin = rows.about(), rows.begin
         else:
             self.load(image)
