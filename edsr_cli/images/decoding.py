@@ -11,7 +11,7 @@ from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from edsr_cli.files.names import display_name
 from edsr_cli.images.bands import Wanted
-from edsr_cli.images.codecs import Codec, Opened, Rows
+from edsr_cli.images.codecs import Codec, Opened, Rows, tiles_of
 from edsr_cli.images.codecs.tiff import decode_frame
 from edsr_cli.images.colour import DAMAGED
 from edsr_cli.images.formats import CODECS, NAME_BY_SUFFIX, READ_FORMATS, codec_of
@@ -124,8 +124,18 @@ def from_pil(image: Image.Image, keep_alpha: bool = False) -> Picture:
         codec = codec_of(image)
         # A TIFF forgets its orientation when it is loaded, because it is turned then.
         wanted = Wanted(name, limit, keep_alpha)
-        picture = codec.to_picture(image, codec.orientation(image), 16, wanted)
+        rows = _exact_rows(codec, image)
+        picture = codec.to_picture(image, codec.orientation(image), 16, wanted, None, rows)
         return replace(picture, compression=codec.stated_compression(image, None))
+
+
+def _exact_rows(codec: Codec, image: Image.Image) -> Rows | None:
+    """The rows of an image in its file, where it has not been loaded and Pillow would cut bits."""
+    file = getattr(image, "fp", None)
+    if file is None or not tiles_of(image) or image.tell() != 0:
+        return None
+    rows = codec.rows(image, file)
+    return rows if rows is not None and rows.exact else None
 
 
 def _open(file: BinaryIO, suffix: str, name: str, max_pixels: int, frame: int | None) -> Opened:

@@ -270,3 +270,18 @@ def test_linear_light_is_told_by_the_profile() -> None:
     hdr = builders.chunk(b"cICP", bytes([9, 16, 0, 1]))
     hdr += builders.chunk(b"iCCP", b"a\0\0" + zlib.compress(linear))
     assert not decode(builders.png(RGB, before=hdr)).linear
+
+
+@pytest.mark.parametrize("colour_type", [builders.RGB, builders.RGBA, builders.GREY_ALPHA])
+def test_all_bits_of_an_image_that_is_not_loaded(colour_type: int) -> None:
+    channels = {builders.RGB: 3, builders.RGBA: 4, builders.GREY_ALPHA: 2}[colour_type]
+    samples = np.arange(12 * 20 * channels, dtype=np.uint16).reshape(12, 20, channels) * 67
+    data = builders.png(samples, colour_type, after=builders.chunk(b"tEXt", b"Title\0late"))
+    with Image.open(io.BytesIO(data)) as image:
+        picture, expected = from_pil(image, keep_alpha=True), decode(data, keep_alpha=True)
+        assert (picture.pixels == expected.pixels).all() and picture.pixels.dtype == np.uint16
+        if channels != 3:
+            assert (picture.alpha == expected.alpha).all()
+        assert picture.metadata.texts == expected.metadata.texts
+        image.load()  # is possible still
+        assert from_pil(image).pixels.dtype == np.uint8
