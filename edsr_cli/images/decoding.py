@@ -11,7 +11,8 @@ from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from edsr_cli.files.names import display_name
 from edsr_cli.images.bands import Wanted
-from edsr_cli.images.codecs import Codec, Opened, Rows, tiles_of
+from edsr_cli.images.codecs import Codec, Opened, Rows
+from edsr_cli.images.codecs.raw_rows import tiles_of
 from edsr_cli.images.codecs.tiff import decode_frame
 from edsr_cli.images.colour import DAMAGED
 from edsr_cli.images.formats import CODECS, NAME_BY_SUFFIX, READ_FORMATS, codec_of
