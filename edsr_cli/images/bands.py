@@ -91,6 +91,8 @@ def put_together(
     size: tuple[int, int],
     orientation: int,
     wanted: Wanted,
+    *,
+    loaded: bool = False,
 ) -> Decoded:
     """Make an upright picture of bands.
 
@@ -101,6 +103,7 @@ def put_together(
         orientation: the EXIF orientation, 1 to 8.
         wanted: how. Of what is streamed only the first band is decoded now, if possible; but a
             small picture is kept in memory all the same.
+        loaded: whether the bands are parts of what is in memory now, and shall not stay there.
 
     Raises:
         PictureError: there is no room for a scratch file.
@@ -112,7 +115,8 @@ def put_together(
     bands = begin()
     first = next(bands)
     if wanted.streamed and first.pixels.itemsize * 3 * width * height > _SMALL * _BAND_BYTES:
-        if first.alpha is None and orientation == 1 and len(first.pixels) < height:
+        by_rows = len(first.pixels) < height and not loaded
+        if first.alpha is None and orientation == 1 and by_rows:
 
             def pixels() -> Iterator[Pixels]:
                 return _guarded(begin(), shape, wanted)

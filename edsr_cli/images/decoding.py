@@ -222,7 +222,7 @@ class _PillowPicture:
             bits,
             _count_frames(image),
             streams=by_rows and orientation == 1 and not image.has_transparency_data,
-            decoder_bytes=0 if by_rows else _DECODER_BYTES * (bits + 7) // 8 * width * height,
+            decoder_bytes=0 if by_rows else _DECODER_BYTES * -(-bits // 8) * width * height,
         )
 
     def _rows(self) -> Rows | None:

@@ -138,6 +138,13 @@ def test_probe() -> None:
     assert probe(builders.png(RGB.astype(np.uint16))) == PictureInfo(
         20, 12, "RGB", "PNG", 16, 1, streams=True
     )
+    assert probe(builders.saved(PICTURE, "WEBP")) == PictureInfo(
+        20, 12, "RGB", "WEBP", 8, 1, decoder_bytes=4 * 20 * 12
+    )
+    whole = builders.saved(PICTURE, "TIFF", compression="tiff_lzw")  # in one strip
+    assert probe(whole) == PictureInfo(20, 12, "RGB", "TIFF", 8, 1, decoder_bytes=3 * 20 * 12)
+    rows = builders.saved(PICTURE, "TIFF", compression="tiff_lzw", tiffinfo={278: 3})
+    assert probe(rows) == PictureInfo(20, 12, "RGB", "TIFF", 8, 1, streams=True)
 
 
 def test_the_limit_is_checked_before_decoding(monkeypatch: pytest.MonkeyPatch) -> None:

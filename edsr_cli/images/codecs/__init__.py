@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edsr_cli.images.bands import Wanted, put_together
-from edsr_cli.images.codecs.raw_rows import raw_rows
+from edsr_cli.images.codecs.raw_rows import bands_of, raw_rows
 from edsr_cli.images.colour import Converted, Samples, samples_to_rgb, to_rgb
 from edsr_cli.images.colour.spaces import Stated, from_exif
 from edsr_cli.images.guard import check_pixels
@@ -304,7 +304,7 @@ class Codec:
             about, begin = rows.about(), rows.begin
         else:
             self.load(image)
-            about, begin = image, lambda: iter([image])
+            about, begin = image, lambda: bands_of(image) if wanted.streamed else iter([image])
         check_pixels(name, *image.size, image.width * image.height)
         metadata, notes = self.collect(about, orientation, file, image.size)
 
@@ -316,7 +316,7 @@ class Codec:
                     yield to_rgb(band, metadata.icc_profile, bits, name, keep_alpha=True)
 
         turn = 1 if self.turned else orientation
-        decoded = put_together(converted, image.size, turn, wanted)
+        decoded = put_together(converted, image.size, turn, wanted, loaded=rows is None)
         # Of what Pillow has made already, nobody knows what it was.
         return decoded.picture(metadata, notes, image.format or "", bits if file else 8)
 

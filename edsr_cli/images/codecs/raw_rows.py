@@ -1,4 +1,4 @@
-"""Rows that lie in a file as they are, without compression: BMP, PPM, TGA and others."""
+"""Rows that need no decoder: those that a file has as they are (BMP, PPM, TGA), or an image."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
@@ -12,6 +12,7 @@ _RAW_BITS = {
     "1": 1, "1;I": 1, "L;2": 2, "L;4": 4, "P;1": 1, "P;2": 2, "P;4": 4, "L": 8, "P": 8, "I;16B": 16,
     "RGB": 24, "BGR": 24, "BGRX": 32, "BGRA": 32,
 }  # fmt: skip
+_DEEP = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 
 
 def raw_rows(image: Image.Image, file: BinaryIO) -> Callable[[], Iterator[Image.Image]] | None:
@@ -31,7 +32,7 @@ def raw_rows(image: Image.Image, file: BinaryIO) -> Callable[[], Iterator[Image.
     stride = stride or size
     if not 0 < size <= stride:
         return None
-    step = band_rows(image.width, 16 if image.mode in ("I", "I;16") else 8)
+    step = band_rows(image.width, 16 if image.mode in _DEEP else 8)
 
     def begin() -> Iterator[Image.Image]:
         for top in range(0, image.height, step):
@@ -49,6 +50,15 @@ def raw_rows(image: Image.Image, file: BinaryIO) -> Callable[[], Iterator[Image.
 def tiles_of(image: Image.Image) -> list[Any]:
     """What Pillow means to decode, of an image that it has opened but not loaded."""
     return getattr(image, "tile", [])
+
+
+def bands_of(image: Image.Image) -> Iterator[Image.Image]:
+    """The rows of an image that is loaded."""
+    step = band_rows(image.width, 16 if image.mode in _DEEP else 8)
+    for top in range(0, image.height, step):
+        band = image.crop((0, top, image.width, min(top + step, image.height)))
+        band.format = image.format
+        yield band
 
 
 def band_of(image: Image.Image, data: bytes, args: Any) -> Image.Image:
