@@ -5,6 +5,7 @@ transparency; or not at all, where rows can be decoded as they are asked for.
 """
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import chain
 from typing import Any, NamedTuple, Protocol
@@ -119,7 +120,7 @@ def put_together(
         if first.alpha is None and orientation == 1 and by_rows:
 
             def pixels() -> Iterator[Pixels]:
-                return _guarded(begin(), shape, wanted)
+                return _ahead(_guarded(begin(), shape, wanted))
 
             rows = RowsWindow(shape, first.pixels.dtype, pixels)
             return Decoded(rows, first.profile, first.notes, None)
@@ -201,3 +202,16 @@ def _guarded(
                 raise ValueError("the rows are not those of the picture")
         left -= len(band.pixels)
         yield band.pixels
+
+
+def _ahead(bands: Iterator[Pixels]) -> Iterator[Pixels]:
+    """The same, each decoded while the one before is worked on."""
+    with ThreadPoolExecutor(1, "edsr-decode") as decoder:
+        try:
+            coming = decoder.submit(next, bands, None)
+        except RuntimeError:  # the system has no thread for us
+            yield from bands
+            return
+        while (band := coming.result()) is not None:
+            coming = decoder.submit(next, bands, None)
+            yield band

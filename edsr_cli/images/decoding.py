@@ -46,9 +46,12 @@ class OpenPicture:
         Args:
             keep_alpha: whether to give alpha, too, instead of a remark that it was dropped.
             streamed: whether not to keep the pixels in memory. Where `info.streams` says so they
-                are decoded when the window is read, as long as this is open, and what is wrong with
-                them is raised there. All others are decoded into a scratch file (`TMPDIR`).
+                are decoded while the window is read, as long as this is open, and what is wrong
+                with them is raised there; this should not be read again meanwhile. All others are
+                decoded into a scratch file (`TMPDIR`).
         """
+        if streamed:
+            _ = self.info  # while nobody else reads the file
         wanted = Wanted(self._name, self._max_pixels, keep_alpha, streamed)
         with guarded(self._name, self._max_pixels):
             return self._opened.read(wanted)

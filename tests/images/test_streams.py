@@ -1,7 +1,8 @@
 """Pictures that are decoded while they are read, or into a scratch file."""
 
 import io
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +199,32 @@ def test_any_region_in_any_order(
             if top < bottom:
                 region = Region(top, bottom, left, right)
                 assert (window.read(region) == pixels[top:bottom, left:right]).all()
+
+
+def test_the_next_band_is_decoded_meanwhile() -> None:
+    asked = threading.Event()
+
+    def slow() -> Iterator[NDArray[np.uint8]]:
+        yield WIDE[:40]
+        asked.set()
+        yield WIDE[40:]
+
+    window = RowsWindow((83, 61, 3), WIDE.dtype, lambda: bands._ahead(slow()))
+    assert (window.read(Region(0, 7, 0, 61)) == WIDE[:7]).all() and asked.wait(60)
+    assert (window.read(Region(30, 83, 0, 61)) == WIDE[30:]).all()
+    names = {thread.name for thread in threading.enumerate()}
+    assert not any(name.startswith("edsr-decode") for name in names)
+
+
+def test_without_a_thread_it_is_decoded_all_the_same(
+    small_bands: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    with open_picture(STREAMED["PNG"]) as opened:
+        assert (opened.read(streamed=True).pixels == WIDE).all()
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
