@@ -32,6 +32,8 @@ def upscale(options: UpscaleOptions, results: Results) -> None:
           makes photo_x4.png, four times as wide and high
       edsr upscale photo.jpg -s 2 -o large.webp
           twice, as WebP
+      edsr upscale photo.jpg --max-side 3840
+          to an exact size, such as photo_3840x2560.png
       edsr upscale *.jpg -o enlarged/ -f jpeg
           many, into a folder, as JPEG
       edsr upscale photo.jpg --dry-run
