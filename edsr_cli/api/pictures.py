@@ -12,7 +12,7 @@ from PIL.Image import Image
 from edsr_cli.api.opening import open_upscaler
 from edsr_cli.files.names import display_name
 from edsr_cli.images import decode, from_pil, to_pil
-from edsr_cli.images.alpha import DROP, UNCOVERED, applied, enlarged
+from edsr_cli.images.alpha import DROP, UNCOVERED, applied, resized
 from edsr_cli.images.picture import Compression
 from edsr_cli.images.provenance import provenance
 from edsr_cli.inference import Progress, Tile, Upscaler
@@ -153,7 +153,8 @@ class PictureUpscaler:
         upscaler = at_choice(self.upscaler, choice)
         upscaled = upscaler.upscale(decoded.pixels, ensemble, tile, "uint8", progress)
         record = provenance(self.model, self.scale, choice.strength if choice else None)
-        kept = None if decoded.alpha is None else enlarged(decoded.alpha, self.scale)
+        height, width = upscaled.pixels.shape[:2]
+        kept = None if decoded.alpha is None else resized(decoded.alpha, width, height)
         return to_pil(upscaled.pixels, replace(decoded.metadata, software=record), kept)
 
     def _choice(self, pixels: Pixels, stated: Compression | None = None) -> Choice | None:

@@ -35,12 +35,14 @@ class Wanted(NamedTuple):
         name: what to call it in messages.
         max_pixels: the limit on its width times its height.
         alpha: whether to give alpha, too, instead of a remark that it was dropped.
+        grey: whether greyscale is to keep its values and its profile; see `to_rgb`.
         streamed: whether it may be too large for memory; see `decoding.OpenPicture.read`.
     """
 
     name: str
     max_pixels: int
     alpha: bool = False
+    grey: bool = False
     streamed: bool = False
 
 
@@ -51,6 +53,7 @@ class Decoded(NamedTuple):
     profile: bytes | None
     notes: list[str]
     alpha: NDArray[Any] | None
+    grey: bool
 
     def picture(self, metadata: Metadata, notes: list[str], source: str, bits: int) -> Picture:
         """The picture with all that belongs to it.
@@ -73,6 +76,7 @@ class Decoded(NamedTuple):
             tuple(notes),
             source,
             alpha=self.alpha,
+            grey=self.grey,
             # What goes beyond white (HDR) has a curve of its own.
             linear=profile is not None and metadata.hdr is None and is_linear(profile),
         )
@@ -123,7 +127,7 @@ def put_together(
                 return _ahead(_guarded(begin(), shape, wanted))
 
             rows = RowsWindow(shape, first.pixels.dtype, pixels)
-            return Decoded(rows, first.profile, first.notes, None)
+            return Decoded(rows, first.profile, first.notes, None, first.grey)
         try:
             return _filled(first, bands, size, orientation, wanted, _on_disk)
         except FileError as error:
@@ -136,7 +140,7 @@ def put_together(
     notes = [*([note] if note else []), *first.notes]
     alpha = upright(first.alpha, orientation) if first.alpha is not None and wanted.alpha else None
     window = ArrayWindow(upright(first.pixels, orientation))
-    return Decoded(window, first.profile, notes, alpha)
+    return Decoded(window, first.profile, notes, alpha, first.grey)
 
 
 def _filled(
@@ -168,7 +172,7 @@ def _filled(
     if top < size[1]:
         raise EOFError("the rows end too early")
     loss = [note for note in (UNCOVERED, DROPPED) if note in losses][:1]
-    return Decoded(ArrayWindow(pixels), first.profile, [*loss, *notes], alpha)
+    return Decoded(ArrayWindow(pixels), first.profile, [*loss, *notes], alpha, first.grey)
 
 
 def as_stored(picture: NDArray[Any], orientation: int) -> NDArray[Any]:

@@ -38,13 +38,17 @@ class OpenPicture:
         with guarded(self._name, self._max_pixels):
             return self._opened.info()
 
-    def read(self, *, keep_alpha: bool = False, streamed: bool = False) -> Picture:
+    def read(
+        self, *, keep_alpha: bool = False, keep_grey: bool = False, streamed: bool = False
+    ) -> Picture:
         """The picture: its window, (H, W, 3), turned upright, and all that belongs to it.
 
         Of an animation or a document, it is the first frame, if none was chosen.
 
         Args:
             keep_alpha: whether to give alpha, too, instead of a remark that it was dropped.
+            keep_grey: whether the pixels of greyscale are to keep its values, and its profile,
+                because it will be written as greyscale.
             streamed: whether not to keep the pixels in memory. Where `info.streams` says so they
                 are decoded while the window is read, as long as this is open, and what is wrong
                 with them is raised there; this should not be read again meanwhile. All others are
@@ -52,7 +56,7 @@ class OpenPicture:
         """
         if streamed:
             _ = self.info  # while nobody else reads the file
-        wanted = Wanted(self._name, self._max_pixels, keep_alpha, streamed)
+        wanted = Wanted(self._name, self._max_pixels, keep_alpha, keep_grey, streamed)
         with guarded(self._name, self._max_pixels):
             return self._opened.read(wanted)
 
@@ -100,11 +104,12 @@ def decode(
     *,
     name: str | None = None,
     keep_alpha: bool = False,
+    keep_grey: bool = False,
     frame: int | None = None,
 ) -> Picture:
     """Open a picture and read it; see `open_picture` and `OpenPicture.read`."""
     with open_picture(source, max_pixels, name=name, frame=frame) as picture:
-        return picture.read(keep_alpha=keep_alpha)
+        return picture.read(keep_alpha=keep_alpha, keep_grey=keep_grey)
 
 
 def from_pil(image: Image.Image, keep_alpha: bool = False) -> Picture:

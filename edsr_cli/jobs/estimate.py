@@ -28,8 +28,8 @@ def in_words(record: Record, output_format: str) -> str:
         ("network", plan["memory_bytes"] + plan["weight_bytes"]),
         (f"writing {output_format}", plan["encoder_bytes"]),
     )
-    text = "memory: " + ", ".join(f"{name} {_megabytes(count)}" for name, count in parts)
-    seconds = plan.get("seconds")
+    text = "memory: " + ", ".join(f"{name} {_megabytes(count)}" for name, count in parts if count)
+    seconds = plan.get("seconds") if plan["panels"] else None
     return text if seconds is None else f"{text}; the network takes {about(seconds)}"
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -16,6 +16,7 @@ from edsr_cli.inference.planning import Plan
 from edsr_cli.jobs import steps
 from edsr_cli.jobs.ledger import NO_FILE, Verdict
 from edsr_cli.jobs.record import Record, Status
+from edsr_cli.jobs.target import Enlargement
 from edsr_cli.jobs.task import Task
 from edsr_cli.options.pictures import Outputs
 from edsr_cli.pixels.arrays import Pixels
@@ -33,19 +34,21 @@ class Work:
         record: what is known of it so far.
         source: the state of the input before it was read.
         verdict: what the ledger has decided; known behind `Worker.examine`.
-        plan: how it is cut, if that is settled before it is upscaled.
+        plans: how it is cut for each network, if that is settled before it is upscaled.
         choice: how much to restore it; None where the upscaler leaves no choice.
-        metadata, alpha: of the input; known behind `Worker.decode`.
+        metadata, alpha, grey: of the input; known behind `Worker.decode`.
     """
 
     def __init__(self, task: Task, options: Outputs, record: Record) -> None:
         self.task, self.options, self.record = task, options, record
         self.source, self.verdict = NO_FILE, Verdict()
-        self.plan: Plan | None = None
+        self.plans: Sequence[Plan] | None = None
         self.choice: Choice | None = None
         self.metadata = Metadata()
         self.alpha: NDArray[Any] | None = None
+        self.grey = False
         self._inspected: steps.Inspected | None = None
+        self._enlargement: Enlargement | None = None
         self._pixels: Pixels | None = None
 
     @property
@@ -62,6 +65,20 @@ class Work:
     @inspected.setter
     def inspected(self, inspected: steps.Inspected) -> None:
         self._inspected = inspected
+
+    def output_bits(self, stored: int) -> int:
+        """Bits a channel of the output, if the pixels of the input have so many."""
+        return self.task.output_format.bits(stored, self.options.depth)
+
+    @property
+    def enlargement(self) -> Enlargement:
+        """How it becomes as large as it is to be; known behind `Worker.examine`."""
+        assert self._enlargement is not None
+        return self._enlargement
+
+    @enlargement.setter
+    def enlargement(self, enlargement: Enlargement) -> None:
+        self._enlargement = enlargement
 
     @property
     def pixels(self) -> Pixels:

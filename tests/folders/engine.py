@@ -78,7 +78,7 @@ class Engine:
         roots = assign_folders(
             [str(path) for path in inputs or [self.source]],
             None if output is None else str(output),
-            self.scale,
+            f"x{self.scale}",
             recursive,
         )
         output_format = format_for(None, form)

@@ -42,12 +42,12 @@ def test_a_source_may_go_on_for_ever_and_give_a_file_twice(engine, pixels, outpu
     at_work, most, lock = [], [], threading.Lock()
     write = Worker.write
 
-    def slow(worker, work, check):
+    def slow(worker, work, *how):
         with lock:
             at_work.append(work.task.source)
             most.append(len(at_work) - len(set(at_work)))
         time.sleep(0.05)
-        write(worker, work, check)
+        write(worker, work, *how)
         with lock:
             at_work.remove(work.task.source)
 

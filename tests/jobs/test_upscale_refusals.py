@@ -19,7 +19,7 @@ from edsr_cli.jobs import steps
 from edsr_cli.jobs.naming import Task, assign_outputs
 from edsr_cli.jobs.record import Status
 from tests.jobs.conftest import Job, failed, listing
-from tests.jobs.nearest import nearest_weights
+from tests.jobs.nearest import by_factor, nearest_weights
 
 posix = pytest.mark.skipif(os.name == "nt", reason="about files of POSIX")
 
@@ -72,7 +72,7 @@ def test_pixel_limits(job):
 
 
 def test_too_little_memory_has_its_own_code(photo):
-    [task] = assign_outputs([str(photo)], None, 4, None)
+    [task] = assign_outputs([str(photo)], None, by_factor(), None)
     result = Job(task, Upscaler(nearest_weights(), 4, "cpu", "fp32", max_memory=1)).run()
     failed(result, "photo.png: ", ExitCode.OUT_OF_MEMORY)
     assert "--max-memory" in result.reason

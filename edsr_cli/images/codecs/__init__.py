@@ -38,7 +38,7 @@ from edsr_cli.images.picture import (
     PictureInfo,
 )
 from edsr_cli.pixels.arrays import Pixels, empty_pixels
-from edsr_cli.pixels.depth import dtype_of
+from edsr_cli.pixels.depth import dtype_of, to_8_bits
 from edsr_cli.pixels.windows import Region, Writable
 
 _HEADER_BYTES = 65536  # far more than the headers looked into ever take
@@ -78,6 +78,9 @@ class Encoder(Writable, Protocol):
 
     def finish(self) -> tuple[str, ...]:
         """Write what is left to be written; remarks on what was found out only now."""
+
+    def abandon(self) -> None:
+        """Give it up instead, and let go of all that is held."""
 
 
 class Codec:
@@ -307,13 +310,16 @@ class Codec:
             about, begin = image, lambda: bands_of(image) if wanted.streamed else iter([image])
         check_pixels(name, *image.size, image.width * image.height)
         metadata, notes = self.collect(about, orientation, file, image.size)
+        profile = metadata.icc_profile
 
         def converted() -> Iterator[Converted]:
             for band in begin():
                 if isinstance(band, Samples):
-                    yield samples_to_rgb(band, metadata.icc_profile, name, keep_alpha=True)
+                    yield samples_to_rgb(
+                        band, profile, name, keep_alpha=True, keep_grey=wanted.grey
+                    )
                 else:
-                    yield to_rgb(band, metadata.icc_profile, bits, name, keep_alpha=True)
+                    yield to_rgb(band, profile, bits, name, keep_alpha=True, keep_grey=wanted.grey)
 
         turn = 1 if self.turned else orientation
         decoded = put_together(converted, image.size, turn, wanted, loaded=rows is None)
@@ -326,12 +332,14 @@ class Codec:
         size: tuple[int, int],
         metadata: Metadata,
         options: OutputOptions,
-        alpha: NDArray[np.uint8] | None = None,
+        alpha: NDArray[Any] | None = None,
         bits: int = 8,
+        *,
+        grey: bool = False,
     ) -> Encoder:
         """Begin to write a picture to a file; see `encoding.create_picture`.
 
-        Here the picture is kept whole, in any order, and encoded at the end.
+        Here the picture, RGB of 8 bits, is kept whole, in any order, and encoded at the end.
 
         Args:
             file: where to write.
@@ -340,6 +348,7 @@ class Codec:
             options: see there.
             alpha: shape (H, W), which the pixels are not multiplied by; None for none.
             bits: bits a channel, one of the format's `depths`.
+            grey: whether the encoder is given pixels of shape (h, w, 1); only where the format can.
         """
         return WholeEncoder(self, file, size, metadata, options, alpha, bits)
 
@@ -401,12 +410,13 @@ class WholeEncoder:
         size: tuple[int, int],
         metadata: Metadata,
         options: OutputOptions,
-        alpha: NDArray[np.uint8] | None,
+        alpha: NDArray[Any] | None,
         bits: int,
     ) -> None:
         self.shape, self.dtype = (size[1], size[0], 3), dtype_of(bits)
         self._codec, self._file, self._metadata = codec, file, metadata
-        self._options, self._alpha = options, alpha
+        self._options = options
+        self._alpha = None if alpha is None else to_8_bits(alpha)
         self._pixels: Pixels | None = None
         self._owned = True  # whether nobody else holds them
 
@@ -427,8 +437,12 @@ class WholeEncoder:
         """Encode the picture."""
         assert self._pixels is not None, "nothing was written"
         pixels: Any = self._pixels
-        self._pixels = None
+        self.abandon()
         return self._codec.encode(pixels, self._metadata, self._file, self._options, self._alpha)
+
+    def abandon(self) -> None:
+        """Let go of the picture."""
+        self._pixels = None
 
 
 class Sink:

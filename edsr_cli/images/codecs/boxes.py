@@ -53,6 +53,8 @@ AVIF_OUTPUT = OutputFormat(
     max_pixels=2**28,
     keeps=ALL_KINDS - {"resolution"},
     encoder_bytes=42,
+    takes=frozenset(("quality", "chroma")),
+    lossy=True,
     places=Places(hdr="alone"),  # a profile would override what is exact
 )
 
@@ -191,7 +193,8 @@ class Avif(Codec):
         self, metadata: Metadata, options: OutputOptions, alpha: bool
     ) -> dict[str, Any]:
         settings: dict[str, Any] = {"xmp": metadata.xmp} if metadata.xmp else {}
-        settings |= {"quality": AVIF_QUALITY, "speed": AVIF_SPEED, "subsampling": "4:4:4"}
+        quality = options.quality or AVIF_QUALITY
+        settings |= {"quality": quality, "speed": AVIF_SPEED, "subsampling": options.subsampling}
         if alpha:  # lossy, it would be neither opaque nor transparent anywhere
             settings |= {"codec": "aom", "advanced": {"alpha:lossless": "1"}}
         return settings

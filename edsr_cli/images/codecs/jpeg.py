@@ -8,6 +8,7 @@ rest is grey. It warns, but Pillow does not pass that on, so the data is read on
 eighth of its size, by a library that does.
 """
 
+import io
 import re
 import struct
 from collections.abc import Iterator, Sequence
@@ -21,8 +22,9 @@ from PIL import (
 )
 
 from edsr_cli.images.bands import band_rows
-from edsr_cli.images.codecs import Codec, Rows, jpeg_rows, vips
+from edsr_cli.images.codecs import Codec, Encoder, Rows, jpeg_rows, vips
 from edsr_cli.images.codecs.boxes import MAX_PART_BYTES
+from edsr_cli.images.codecs.jpeg_writing import JpegEncoder
 from edsr_cli.images.colour.spaces import Stated
 from edsr_cli.images.metadata import C2PA, Found, iptc, usable_dpi, xmp
 from edsr_cli.images.picture import Compression, Metadata, OutputFormat, OutputOptions, Places
@@ -38,7 +40,11 @@ OUTPUT = OutputFormat(
     "JPEG",
     (".jpg", ".jpeg"),
     max_side=65_500,  # libjpeg stops there, below the 65535 of the format
+    encoder_bytes=0,  # a strip for each thread, whatever the size
     alpha=False,
+    grey=True,
+    takes=frozenset(("quality", "chroma")),
+    lossy=True,
     places=Places(
         texts="comments",
         iptc="own",
@@ -148,11 +154,32 @@ class Jpeg(Codec):
             # No picture takes more than this, and what follows it, such as a film, may be long.
             return is_damaged_data(file.read(_MOST_BYTES_A_PIXEL * pixels + _MOST_METADATA))
 
+    def create(
+        self,
+        file: BinaryIO,
+        size: tuple[int, int],
+        metadata: Metadata,
+        options: OutputOptions,
+        alpha: NDArray[Any] | None = None,
+        bits: int = 8,
+        *,
+        grey: bool = False,
+    ) -> Encoder:
+        def encode(pixels: NDArray[Any], first: bool) -> bytes:
+            content = io.BytesIO()
+            self.save(pixels, metadata if first else Metadata(), content, options, None)
+            return content.getvalue()
+
+        return JpegEncoder(file, (size[1], size[0], 1 if grey else 3), encode, options.threads)
+
     def pillow_options(
         self, metadata: Metadata, options: OutputOptions, alpha: bool
     ) -> dict[str, Any]:
         extra = _markers(metadata)
-        return {"quality": JPEG_QUALITY, "subsampling": "4:4:4", "extra": extra, "comment": b""}
+        quality = options.quality or JPEG_QUALITY
+        return {
+            "quality": quality, "subsampling": options.subsampling, "extra": extra, "comment": b"",
+        }  # fmt: skip
 
 
 CODEC = Jpeg()

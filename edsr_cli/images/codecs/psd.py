@@ -100,7 +100,7 @@ class _Opened:
         codec = CODEC if image.format in CODEC.names else Codec()
         metadata, notes = codec.collect(image, 1, self.file, size)
         samples = _to_samples(_read_channels(self.file, about, name), about, name)
-        converted = samples_to_rgb(samples, metadata.icc_profile, name, wanted.alpha)
+        converted = samples_to_rgb(samples, metadata.icc_profile, name, wanted.alpha, wanted.grey)
         decoded = put_together(lambda: iter([converted]), size, 1, wanted)
         if about.mode == _DUOTONE:
             decoded.notes.insert(0, "the inks of its duotone are not applied: read as greyscale")

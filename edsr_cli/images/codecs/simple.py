@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import (
     BmpImagePlugin,  # noqa: F401 - importing a plugin registers its format
     GifImagePlugin,  # noqa: F401
@@ -18,7 +19,8 @@ from PIL import (
 )
 
 from edsr_cli.images.bands import band_rows
-from edsr_cli.images.codecs import Codec, Rows, bits_in_header
+from edsr_cli.images.codecs import Codec, Encoder, Rows, bits_in_header
+from edsr_cli.images.codecs.bmp_writing import BmpEncoder
 from edsr_cli.images.codecs.boxes import MAX_PART_BYTES, MAX_PARTS
 from edsr_cli.images.codecs.raw_rows import tiles_of
 from edsr_cli.images.colour import Samples, icc, spaces
@@ -33,6 +35,7 @@ BMP_OUTPUT = OutputFormat(
     max_side=2**29 - 2,  # the widest image that Pillow can hold
     max_bytes=2**32 - 1 - 54,  # the header, of 54 bytes, counts the file's bytes in 32 bits
     keeps=frozenset(("resolution",)),
+    encoder_bytes=0,
     alpha=False,
 )
 
@@ -50,10 +53,18 @@ class Bmp(Codec):
     def colour(self, image: Image.Image, file: BinaryIO | None, own: bytes | None) -> Stated:
         return Stated(own) if file is None else _bmp_colour(file, own)
 
-    def pillow_options(
-        self, metadata: Metadata, options: OutputOptions, alpha: bool
-    ) -> dict[str, Any]:
-        return {"dpi": (0, 0)}  # for none, where Pillow would make up 96
+    def create(
+        self,
+        file: BinaryIO,
+        size: tuple[int, int],
+        metadata: Metadata,
+        options: OutputOptions,
+        alpha: NDArray[Any] | None = None,
+        bits: int = 8,
+        *,
+        grey: bool = False,
+    ) -> Encoder:
+        return BmpEncoder(file, (size[1], size[0], 3), metadata.dpi)
 
 
 class Gif(Codec):

@@ -1,12 +1,10 @@
 """TIFF files as pictures: the page is chosen, its pixels decoded here, its metadata by Pillow.
 
 How a page is found and stored, and its pixels decoded, is in `tiff_pages`, `tiff_layout` and
-`tiff_pixels`; how one is written, in `tiff_writing`.
+`tiff_pixels`; how one is written, in `tiff_encoder` and `tiff_writing`.
 """
 
-import shutil
 import struct
-import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -17,12 +15,13 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
 from edsr_cli.images.bands import Wanted, band_rows, put_together
-from edsr_cli.images.codecs import Codec, Opened, segments
+from edsr_cli.images.codecs import Codec, Encoder, Opened, segments
 from edsr_cli.images.codecs.boxes import MAX_PART_BYTES
+from edsr_cli.images.codecs.tiff_encoder import TiffEncoder
 from edsr_cli.images.codecs.tiff_layout import Layout, read_layout, refused
 from edsr_cli.images.codecs.tiff_pages import Directory, FromPage, Pages, classic_copy
 from edsr_cli.images.codecs.tiff_pixels import by_rows, is_damaged, read_rows
-from edsr_cli.images.codecs.tiff_writing import DESCRIPTIVE_TAGS, write_tiff
+from edsr_cli.images.codecs.tiff_writing import DESCRIPTIVE_TAGS
 from edsr_cli.images.colour import DAMAGED, Converted, samples_to_rgb, spaces, to_rgb
 from edsr_cli.images.colour.spaces import INTEROP_INDEX, Stated, made
 from edsr_cli.images.metadata import C2PA, Found, exif_writing, iptc
@@ -42,7 +41,10 @@ OUTPUT = OutputFormat(
     "TIFF",
     (".tif", ".tiff"),
     max_side=2**32 - 1,
-    encoder_bytes=1,
+    encoder_bytes=0,  # a strip for each thread, whatever the size
+    depths=(8, 16),
+    grey=True,
+    takes=frozenset(("tiff",)),
     places=Places(iptc="own"),
 )
 
@@ -106,21 +108,26 @@ class Tiff(Codec):
             if xmp is not None:
                 image.info["xmp"] = xmp
 
-    def encode(
+    def create(
         self,
-        pixels: NDArray[np.uint8],
-        metadata: Metadata,
         file: BinaryIO,
+        size: tuple[int, int],
+        metadata: Metadata,
         options: OutputOptions,
-        alpha: NDArray[np.uint8] | None = None,
-    ) -> tuple[str, ...]:
-        if file.seekable():
-            return write_tiff(pixels, metadata, file, alpha)
-        with tempfile.TemporaryFile() as buffer:
-            notes = write_tiff(pixels, metadata, buffer, alpha)
-            buffer.seek(0)
-            shutil.copyfileobj(buffer, file)
-        return notes
+        alpha: NDArray[Any] | None = None,
+        bits: int = 8,
+        *,
+        grey: bool = False,
+    ) -> Encoder:
+        return TiffEncoder(
+            file,
+            (size[1], size[0], 1 if grey else 3),
+            bits,
+            alpha,
+            metadata,
+            kind=options.tiff,
+            threads=options.threads,
+        )
 
 
 CODEC = Tiff()
@@ -203,7 +210,7 @@ def _to_picture(
     if layout.method == segments.OLD_JPEG:
         CODEC.load(image)  # libtiff knows all the ways to store it wrongly, and turns it
         size = image.size
-        whole = to_rgb(image, profile, 8, name, keep_alpha=True)
+        whole = to_rgb(image, profile, 8, name, keep_alpha=True, keep_grey=wanted.grey)
         decoded = put_together(lambda: iter([whole]), size, 1, wanted)
     else:
         damaged = is_damaged(file, page, layout)
@@ -211,7 +218,7 @@ def _to_picture(
 
         def begin() -> Iterator[Converted]:
             for samples in read_rows(file, page, layout, name, rows):
-                yield samples_to_rgb(samples, profile, name, keep_alpha=True)
+                yield samples_to_rgb(samples, profile, name, keep_alpha=True, keep_grey=wanted.grey)
 
         decoded = put_together(begin, size, layout.orientation, wanted)
     picture = decoded.picture(metadata, notes, "TIFF", layout.colour_bits)
