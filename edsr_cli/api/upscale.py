@@ -23,10 +23,10 @@ logger = logging.getLogger(__name__)
 def upscale(options: UpscaleOptions) -> "list[Record]":
     """Upscale picture files, as `edsr upscale` does.
 
-    Whatever the input (grey, palette, CMYK, 16-bit, with alpha), the output is 8-bit RGB with the
-    input's colour profile and metadata, and with alpha if you say so. It has the exact size that
-    one of the options says: networks enlarge to that or more, and the rest is taken off again. For
-    arrays and images in memory there is `load`.
+    The output is upright RGB, or greyscale if the input is, of 8 bits or of 16 if the input has
+    more, as far as its format takes that; with the input's colour profile and metadata, and with
+    alpha if you say so. It has the exact size that one of the options says: networks enlarge to
+    that or more, and the rest is taken off again. For arrays and images in memory there is `load`.
 
     Returns:
         What became of each picture: `input`, `output`, `status` ("done", "planned" or "failed"),

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 def upscale(options: UpscaleOptions, results: Results) -> None:
     """Upscale pictures.
 
-    Whatever the input (grey, palette, CMYK, 16-bit, with alpha), the output is 8-bit RGB with the
-    input's colour profile and metadata, and with alpha if you say so.
+    The output is upright RGB, or greyscale if the input is, of 8 bits or of 16 if the input has
+    more, as far as its format takes that; with the input's colour profile and metadata, and with
+    alpha if you say so.
 
     Exit codes: 0 all done, 1 some files failed, 2 wrong usage, 3 weights missing or damaged, 4 out
     of memory, 130 interrupted.
@@ -31,6 +32,8 @@ def upscale(options: UpscaleOptions, results: Results) -> None:
           makes photo_x4.png, four times as wide and high
       edsr upscale photo.jpg -s 2 -o large.webp
           twice, as WebP
+      edsr upscale photo.jpg --max-side 3840
+          to an exact size, such as photo_3840x2560.png
       edsr upscale *.jpg -o enlarged/ -f jpeg
           many, into a folder, as JPEG
       edsr upscale photo.jpg --dry-run

@@ -5,6 +5,7 @@ transparency; or not at all, where rows can be decoded as they are asked for.
 """
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import chain
 from typing import Any, NamedTuple, Protocol
@@ -95,6 +96,8 @@ def put_together(
     size: tuple[int, int],
     orientation: int,
     wanted: Wanted,
+    *,
+    loaded: bool = False,
 ) -> Decoded:
     """Make an upright picture of bands.
 
@@ -105,6 +108,7 @@ def put_together(
         orientation: the EXIF orientation, 1 to 8.
         wanted: how. Of what is streamed only the first band is decoded now, if possible; but a
             small picture is kept in memory all the same.
+        loaded: whether the bands are parts of what is in memory now, and shall not stay there.
 
     Raises:
         PictureError: there is no room for a scratch file.
@@ -112,15 +116,17 @@ def put_together(
         Exception: what `begin` raises.
     """
     width, height = size
+    shape = (height, width, 3)
     bands = begin()
     first = next(bands)
     if wanted.streamed and first.pixels.itemsize * 3 * width * height > _SMALL * _BAND_BYTES:
-        if first.alpha is None and orientation == 1 and len(first.pixels) < height:
+        by_rows = len(first.pixels) < height and not loaded
+        if first.alpha is None and orientation == 1 and by_rows:
 
             def pixels() -> Iterator[Pixels]:
-                return _guarded((band.pixels for band in begin()), wanted)
+                return _ahead(_guarded(begin(), shape, wanted))
 
-            rows = RowsWindow((height, width, 3), first.pixels.dtype, pixels)
+            rows = RowsWindow(shape, first.pixels.dtype, pixels)
             return Decoded(rows, first.profile, first.notes, None, first.grey)
         try:
             return _filled(first, bands, size, orientation, wanted, _on_disk)
@@ -186,11 +192,30 @@ def _on_disk(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     return np.ndarray(shape, dtype, buffer=scratch(size))
 
 
-def _guarded(bands: Iterator[Pixels], wanted: Wanted) -> Iterator[Pixels]:
-    """The same, decoded under guard, which other work between two bands is not."""
-    while True:
+def _guarded(
+    bands: Iterator[Converted], shape: tuple[int, int, int], wanted: Wanted
+) -> Iterator[Pixels]:
+    """Their pixels, decoded under guard, which other work between two bands is not."""
+    left = shape[0]
+    while left:
         with guarded(wanted.name, wanted.max_pixels):
             band = next(bands, None)
-        if band is None:
+            if band is None:
+                raise EOFError("the rows end too early")
+            if band.pixels.shape[1:] != shape[1:] or len(band.pixels) > left:
+                raise ValueError("the rows are not those of the picture")
+        left -= len(band.pixels)
+        yield band.pixels
+
+
+def _ahead(bands: Iterator[Pixels]) -> Iterator[Pixels]:
+    """The same, each decoded while the one before is worked on."""
+    with ThreadPoolExecutor(1, "edsr-decode") as decoder:
+        try:
+            coming = decoder.submit(next, bands, None)
+        except RuntimeError:  # the system has no thread for us
+            yield from bands
             return
-        yield band
+        while (band := coming.result()) is not None:
+            coming = decoder.submit(next, bands, None)
+            yield band

@@ -32,7 +32,7 @@ def in_words(record: Record, output_format: str) -> str:
     text = "memory: " + ", ".join(f"{name} {_megabytes(count)}" for name, count in parts if count)
     if plan["scratch_bytes"]:
         text += f"; a scratch file of {_megabytes(plan['scratch_bytes'])} in {scratch_folder()}"
-    seconds = plan.get("seconds") or None
+    seconds = plan.get("seconds") if plan["panels"] else None
     return text if seconds is None else f"{text}; the network takes {about(seconds)}"
 
 

@@ -3,7 +3,7 @@
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,7 @@ class Inspected:
         pixel_bytes: bytes that the decoded pixels take at most.
         bits: bits a channel of them, 8 or 16.
         streams: whether they can be decoded as they are asked for.
+        decoder_bytes: memory that decoding takes where they cannot.
     """
 
     source: Path | bytes
@@ -54,6 +55,7 @@ class Inspected:
     pixel_bytes: int
     bits: int = 8
     streams: bool = False
+    decoder_bytes: int = 0
 
 
 def inspect(task: Task, options: Outputs) -> Inspected:
@@ -68,7 +70,8 @@ def inspect(task: Task, options: Outputs) -> Inspected:
     channels = 4 if options.alpha == KEEP else 3
     bits = 16 if info.bits > 8 else 8
     pixel_bytes = info.width * info.height * channels * bits // 8
-    return Inspected(source, (info.width, info.height), pixel_bytes, bits, info.streams)
+    size = (info.width, info.height)
+    return Inspected(source, size, pixel_bytes, bits, info.streams, info.decoder_bytes)
 
 
 def is_large(inspected: Inspected, output_bytes: int, options: Outputs) -> bool:
@@ -224,6 +227,7 @@ def output(
             "bits": bits,
             "grey": grey,
         }
+        opened: AbstractContextManager[PictureWriter]
         if task.destination is None:
             file = stack.enter_context(stdout())
             opened = images.create_picture(file, task.output_format, size, metadata, **how)

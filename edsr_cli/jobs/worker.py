@@ -384,10 +384,12 @@ class Worker:
         read, made = work.inspected.pixel_bytes, self._output_bytes(work)
         if not work.large:
             return values | writing | {"picture_bytes": read + made + between, "scratch_bytes": 0}
-        scratch = between + (0 if work.inspected.streams else read)
+        scratch, decoder = between, 0
+        if not work.inspected.streams:
+            scratch, decoder = between + read, work.inspected.decoder_bytes
         if plans and not plans[-1].rows_only and not enlargement.reduces:
             scratch += made
-        return values | writing | {"picture_bytes": 0, "scratch_bytes": scratch}
+        return values | writing | {"picture_bytes": decoder, "scratch_bytes": scratch}
 
 
 def _standing(work: Work) -> tuple[str, ...]:

@@ -381,7 +381,7 @@ class Outputs(Upscaling, Size):
         values.TEMPLATE,
         "--name",
         "NAME",
-        "Names of outputs, such as '{stem}_{scale}x{ext}'; also {width}, {height} and {model}.",
+        "Names of outputs, such as '{stem}_{scale}x{ext}'; also with {width}, {height}, {model}.",
         panel=OUTPUT,
         default=None,
     )
@@ -432,7 +432,7 @@ class _Folders(Options):
         "-o --output",
         "DIR",
         "Where to write; with several inputs, to a folder in it for each. Default: "
-        "INPUT_DIR_x{scale} beside each input.",
+        "INPUT_DIR_x{scale}, or such as INPUT_DIR_max3840, beside each input.",
         default=None,
         kw_only=False,
     )

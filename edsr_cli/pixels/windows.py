@@ -172,6 +172,8 @@ class RowsWindow:
         except BaseException:
             self._coming = None
             raise
+        if self._made == self.shape[0]:  # who made them may go
+            self._coming = iter(())
         parts: list[Any] = [
             band[max(region.top - top, 0) : region.bottom - top, region.left : region.right]
             for top, band in self._bands

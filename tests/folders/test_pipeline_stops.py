@@ -70,7 +70,7 @@ def test_broken_off_in_the_middle_of_a_stage(engine, pixels, output, monkeypatch
     owner, name = {
         "decode": (Worker, "decode"),
         "upscale": (_Work, "_put"),
-        "encode": (images, "write_picture"),
+        "encode": (images, "picture_file"),
     }[stage]
     original = getattr(owner, name)
 
@@ -112,14 +112,14 @@ def test_a_device_that_does_not_listen_is_left_behind(engine, pixels, output, mo
     """Its thread ends by itself; who broke off the run need not wait for that."""
     monkeypatch.setattr("edsr_cli.jobs.threads._PATIENCE", 0.05)
     reached, go_on = threading.Event(), threading.Event()
-    upscale = Upscaler.upscale
+    upscale = Upscaler.upscale_into
 
     def stuck(*arguments, **options):
         reached.set()
         assert go_on.wait(60)
         return upscale(*arguments, **options)
 
-    monkeypatch.setattr(Upscaler, "upscale", stuck)
+    monkeypatch.setattr(Upscaler, "upscale_into", stuck)
 
     class Breaker(Collect):
         def tick(self, state):

@@ -138,6 +138,13 @@ def test_probe() -> None:
     assert probe(builders.png(RGB.astype(np.uint16))) == PictureInfo(
         20, 12, "RGB", "PNG", 16, 1, streams=True
     )
+    assert probe(builders.saved(PICTURE, "WEBP")) == PictureInfo(
+        20, 12, "RGB", "WEBP", 8, 1, decoder_bytes=4 * 20 * 12
+    )
+    whole = builders.saved(PICTURE, "TIFF", compression="tiff_lzw")  # in one strip
+    assert probe(whole) == PictureInfo(20, 12, "RGB", "TIFF", 8, 1, decoder_bytes=3 * 20 * 12)
+    rows = builders.saved(PICTURE, "TIFF", compression="tiff_lzw", tiffinfo={278: 3})
+    assert probe(rows) == PictureInfo(20, 12, "RGB", "TIFF", 8, 1, streams=True)
 
 
 def test_the_limit_is_checked_before_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,3 +277,18 @@ def test_linear_light_is_told_by_the_profile() -> None:
     hdr = builders.chunk(b"cICP", bytes([9, 16, 0, 1]))
     hdr += builders.chunk(b"iCCP", b"a\0\0" + zlib.compress(linear))
     assert not decode(builders.png(RGB, before=hdr)).linear
+
+
+@pytest.mark.parametrize("colour_type", [builders.RGB, builders.RGBA, builders.GREY_ALPHA])
+def test_all_bits_of_an_image_that_is_not_loaded(colour_type: int) -> None:
+    channels = {builders.RGB: 3, builders.RGBA: 4, builders.GREY_ALPHA: 2}[colour_type]
+    samples = np.arange(12 * 20 * channels, dtype=np.uint16).reshape(12, 20, channels) * 67
+    data = builders.png(samples, colour_type, after=builders.chunk(b"tEXt", b"Title\0late"))
+    with Image.open(io.BytesIO(data)) as image:
+        picture, expected = from_pil(image, keep_alpha=True), decode(data, keep_alpha=True)
+        assert (picture.pixels == expected.pixels).all() and picture.pixels.dtype == np.uint16
+        if channels != 3:
+            assert (picture.alpha == expected.alpha).all()
+        assert picture.metadata.texts == expected.metadata.texts
+        image.load()  # is possible still
+        assert from_pil(image).pixels.dtype == np.uint8

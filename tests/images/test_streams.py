@@ -1,7 +1,8 @@
 """Pictures that are decoded while they are read, or into a scratch file."""
 
 import io
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,8 @@ EXACT = {
 TURNED = Image.Exif()
 TURNED[0x112] = 6
 ALPHA = Image.fromarray(noise(83, 61, 4))
+JPEG = builders.saved(Image.fromarray(WIDE), "JPEG", restart_marker_rows=1)
+STREAMED["JPEG, restart markers"] = JPEG
 SPOOLED: dict[str, bytes] = {
     "PNG with alpha": builders.png(noise(83, 61, 4, dtype=np.uint16), builders.RGBA),
     "PNG, turned": builders.saved(Image.fromarray(WIDE), "PNG", exif=TURNED),
@@ -198,6 +201,32 @@ def test_any_region_in_any_order(
                 assert (window.read(region) == pixels[top:bottom, left:right]).all()
 
 
+def test_the_next_band_is_decoded_meanwhile() -> None:
+    asked = threading.Event()
+
+    def slow() -> Iterator[NDArray[np.uint8]]:
+        yield WIDE[:40]
+        asked.set()
+        yield WIDE[40:]
+
+    window = RowsWindow((83, 61, 3), WIDE.dtype, lambda: bands._ahead(slow()))
+    assert (window.read(Region(0, 7, 0, 61)) == WIDE[:7]).all() and asked.wait(60)
+    assert (window.read(Region(30, 83, 0, 61)) == WIDE[30:]).all()
+    names = {thread.name for thread in threading.enumerate()}
+    assert not any(name.startswith("edsr-decode") for name in names)
+
+
+def test_without_a_thread_it_is_decoded_all_the_same(
+    small_bands: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    with open_picture(STREAMED["PNG"]) as opened:
+        assert (opened.read(streamed=True).pixels == WIDE).all()
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_view_as_it_is_stored(orientation: int) -> None:
     stored = noise(4, 7, 3)
@@ -237,3 +266,34 @@ def test_files_that_are_cut_short(name: str, small_bands: None) -> None:
     with cut, open_picture(data, name="half") as picture:
         window = picture.read(streamed=True).window
         window.read(Region(0, 83, 0, 61))
+
+
+def mutated(data: bytes, rng: np.random.Generator) -> bytes:
+    """A file with some bytes changed or left out, or cut short."""
+    changed = bytearray(data)
+    for _ in range(rng.integers(1, 4)):
+        place = int(rng.integers(0, min(len(changed), rng.choice([64, 400, 10**9]))))
+        kind = rng.choice(["change", "change", "leave out", "cut"])
+        if kind == "change":
+            changed[place] = rng.integers(0, 256)
+        elif kind == "leave out":
+            del changed[place : place + int(rng.integers(1, 40))]
+        else:
+            del changed[max(place, 8) :]
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("name", [name for name in (STREAMED | SPOOLED) if name[:3] != "TGA"])
+def test_damaged_files_are_the_same_streamed(name: str, small_bands: None) -> None:
+    def attempt(data: bytes, streamed: bool) -> tuple[Any, ...] | None:
+        try:
+            with open_picture(data, 10**6) as opened:
+                picture = opened.read(keep_alpha=True, streamed=streamed)
+                return picture.pixels.tolist(), picture.notes, picture.metadata
+        except PictureError:
+            return None
+
+    rng = np.random.default_rng(len(name))
+    for _ in range(8):
+        data = mutated((STREAMED | SPOOLED)[name], rng)
+        assert attempt(data, streamed=False) == attempt(data, streamed=True)

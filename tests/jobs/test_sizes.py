@@ -17,6 +17,7 @@ from edsr_cli.jobs.target import target_of
 from edsr_cli.jobs.worker import WorkerSpec
 from edsr_cli.options.pictures import Outputs
 from edsr_cli.pixels.resample import reduced
+from edsr_cli.pixels.windows import ArrayWindow
 from tests.jobs.conftest import PIXELS
 from tests.jobs.nearest import read_back, repeated, save_nearest
 
@@ -87,7 +88,7 @@ def test_a_product_of_two_scales_needs_no_reduction(run):
 
 
 def test_what_is_smaller_is_only_reduced(run, monkeypatch):
-    monkeypatch.setattr(Upscaler, "upscale", None)
+    monkeypatch.setattr(Upscaler, "upscale_into", None)
     monkeypatch.setattr(Upscaler, "upscale_into", None)
     task, record = run(width=6)
     assert any("only reduced" in note for note in record.notes) and record.model == ""
@@ -148,7 +149,12 @@ def test_progress_is_that_of_all_networks(upscaler):
     options = Outputs(scale=16)
     enlargement = target_of(options, 4).enlargement(9, 6, (4,))
     enlarging.enlarge(
-        PIXELS, enlargement, [upscaler] * 2, options, progress=lambda *each: seen.append(each)
+        ArrayWindow(PIXELS),
+        ArrayWindow(np.empty((96, 144, 3), np.uint8)),
+        enlargement,
+        [upscaler] * 2,
+        options,
+        progress=lambda *each: seen.append(each),
     )
     assert seen == sorted(seen)
     assert {total for _, total in seen} == {54 * 17} and seen[-1][0] == 54 * 17

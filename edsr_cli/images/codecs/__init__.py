@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from edsr_cli.images.bands import Wanted, band_rows, put_together
+from edsr_cli.images.bands import Wanted, put_together
+from edsr_cli.images.codecs.raw_rows import bands_of, raw_rows
 from edsr_cli.images.colour import Converted, Samples, samples_to_rgb, to_rgb
 from edsr_cli.images.colour.spaces import Stated, from_exif
 from edsr_cli.images.guard import check_pixels
@@ -40,11 +41,6 @@ from edsr_cli.pixels.arrays import Pixels, empty_pixels
 from edsr_cli.pixels.depth import dtype_of, to_8_bits
 from edsr_cli.pixels.windows import Region, Writable
 
-# Pillow's names for pixels in files, of those that are decoded by rows, and their bits.
-_RAW_BITS = {
-    "1": 1, "1;I": 1, "L;2": 2, "L;4": 4, "P;1": 1, "P;2": 2, "P;4": 4, "L": 8, "P": 8, "I;16B": 16,
-    "RGB": 24, "BGR": 24, "BGRX": 32, "BGRA": 32,
-}  # fmt: skip
 _HEADER_BYTES = 65536  # far more than the headers looked into ever take
 
 
@@ -105,7 +101,7 @@ class Codec:
     output: OutputFormat | None = None
     turned = False
 
-    def open(self, file: BinaryIO, name: str, max_pixels: int) -> Opened:
+    def open(self, file: BinaryIO, name: str, max_pixels: int, frame: int | None = None) -> Opened:
         """Read the header of a file; only for those that have `magic`. See `open_picture`."""
         raise NotImplementedError
 
@@ -290,6 +286,7 @@ class Codec:
         bits: int,
         wanted: Wanted,
         file: BinaryIO | None = None,
+        rows: Rows | None = None,
     ) -> Picture:
         """An image that Pillow has opened as an upright RGB picture.
 
@@ -299,18 +296,18 @@ class Codec:
             bits: bits per channel in the file.
             wanted: how it is to be read.
             file: its file, if there is one.
+            rows: how to decode it, as `rows` gives it; None to leave it to Pillow.
 
         Raises:
             PictureError: it has no pixels, or of a kind that cannot be converted.
             Exception: any, where the file is damaged.
         """
         name = wanted.name
-        rows = self.rows(image, file) if file is not None else None
-        if rows is not None and (rows.exact or wanted.streamed):
+        if rows is not None:
             about, begin = rows.about(), rows.begin
         else:
             self.load(image)
-            about, begin = image, lambda: iter([image])
+            about, begin = image, lambda: bands_of(image) if wanted.streamed else iter([image])
         check_pixels(name, *image.size, image.width * image.height)
         metadata, notes = self.collect(about, orientation, file, image.size)
         profile = metadata.icc_profile
@@ -325,7 +322,7 @@ class Codec:
                     yield to_rgb(band, profile, bits, name, keep_alpha=True, keep_grey=wanted.grey)
 
         turn = 1 if self.turned else orientation
-        decoded = put_together(converted, image.size, turn, wanted)
+        decoded = put_together(converted, image.size, turn, wanted, loaded=rows is None)
         # Of what Pillow has made already, nobody knows what it was.
         return decoded.picture(metadata, notes, image.format or "", bits if file else 8)
 
@@ -446,66 +443,6 @@ class WholeEncoder:
     def abandon(self) -> None:
         """Let go of the picture."""
         self._pixels = None
-
-
-def raw_rows(image: Image.Image, file: BinaryIO) -> Callable[[], Iterator[Image.Image]] | None:
-    """The rows of an image that are not compressed; None where they are, or in a rare way.
-
-    Args:
-        image: the image as Pillow has opened it, not loaded.
-        file: its file, seekable.
-    """
-    tiles = tiles_of(image)
-    if len(tiles) != 1 or tiles[0].codec_name != "raw" or tiles[0].extents != (0, 0, *image.size):
-        return None
-    args = tiles[0].args
-    args = args if isinstance(args, tuple) and len(args) == 3 else (args, 0, 1)
-    rawmode, stride, direction = args
-    size = row_bytes(rawmode, image.width) if isinstance(rawmode, str) else 0
-    stride = stride or size
-    if not 0 < size <= stride:
-        return None
-    step = band_rows(image.width, 16 if image.mode in ("I", "I;16") else 8)
-
-    def begin() -> Iterator[Image.Image]:
-        for top in range(0, image.height, step):
-            count = min(step, image.height - top)
-            first = top if direction == 1 else image.height - top - count
-            file.seek(tiles[0].offset + first * stride)
-            data = file.read(count * stride)
-            if len(data) < count * stride - (stride - size):  # the last row may not be padded
-                raise EOFError("the rows end too early")
-            yield band_of(image, data.ljust(count * stride, b"\0"), (rawmode, stride, direction))
-
-    return begin
-
-
-def tiles_of(image: Image.Image) -> list[Any]:
-    """What Pillow means to decode, of an image that it has opened but not loaded."""
-    return getattr(image, "tile", [])
-
-
-def band_of(image: Image.Image, data: bytes, args: Any) -> Image.Image:
-    """Some rows of an image that Pillow has opened but not loaded.
-
-    Args:
-        image: the image.
-        data: the rows, whole, without compression.
-        args: what Pillow's "raw" decoder is told about them.
-    """
-    rawmode, stride, direction = args if isinstance(args, tuple) else (args, 0, 1)
-    size = (image.width, len(data) // (stride or row_bytes(rawmode, image.width)))
-    band = Image.frombytes(image.mode, size, data, "raw", rawmode, stride, direction)
-    band.info, band.format = image.info, image.format
-    if image.palette is not None:
-        band.palette = image.palette.copy()
-        band.palette.dirty = 1
-    return band
-
-
-def row_bytes(rawmode: str, width: int) -> int:
-    """Bytes of a row of pixels as Pillow's decoders call them; 0 for those that are not known."""
-    return -(-width * _RAW_BITS.get(rawmode, 0) // 8)
 
 
 class Sink:

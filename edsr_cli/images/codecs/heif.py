@@ -60,7 +60,7 @@ class Heif(Codec):
         def begin() -> Iterator[Samples]:
             file.seek(0)
             opened = library().open_heif(file, convert_hdr_to_8bit=False)
-            shifted = np.asarray(opened[opened.primary_index])  # up to 16 bits
+            shifted = np.asarray(opened[image.tell()])  # up to 16 bits
             values = full_range(shifted >> (16 - bits), bits)
             alpha = values[..., 3] if values.shape[2] == 4 else None
             yield Samples("RGB", values[..., :3], alpha, bits)

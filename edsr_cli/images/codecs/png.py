@@ -17,17 +17,10 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
 from edsr_cli.images.bands import band_rows
-from edsr_cli.images.codecs import (
-    Codec,
-    Encoder,
-    Rows,
-    band_of,
-    bits_in_header,
-    png_rows,
-    tiles_of,
-)
+from edsr_cli.images.codecs import Codec, Encoder, Rows, bits_in_header, png_rows
 from edsr_cli.images.codecs.boxes import MAX_PART_BYTES, MAX_PARTS
 from edsr_cli.images.codecs.png_writing import Chunk, PngEncoder
+from edsr_cli.images.codecs.raw_rows import band_of, tiles_of
 from edsr_cli.images.colour import Samples, icc, spaces
 from edsr_cli.images.colour.spaces import Stated, made, stated_points
 from edsr_cli.images.guard import MAX_PNG_CHUNK_BYTES

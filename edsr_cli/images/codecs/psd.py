@@ -20,7 +20,7 @@ from edsr_cli.images.codecs import Codec, Opened
 from edsr_cli.images.codecs.boxes import MAX_PART_BYTES
 from edsr_cli.images.codecs.segments import PACKBITS, unpack_bytes
 from edsr_cli.images.colour import Samples, samples_to_rgb
-from edsr_cli.images.guard import check_pixels
+from edsr_cli.images.guard import check_frame, check_pixels
 from edsr_cli.images.metadata import Found, iptc
 from edsr_cli.images.picture import Picture, PictureInfo
 from edsr_cli.images.source import kept_position
@@ -62,7 +62,8 @@ class Psd(Codec):
     names = ("PSD",)
     magic = (b"8BPS",)
 
-    def open(self, file: BinaryIO, name: str, max_pixels: int) -> Opened:
+    def open(self, file: BinaryIO, name: str, max_pixels: int, frame: int | None = None) -> Opened:
+        check_frame(1 if frame is None else frame, 1, name)
         return _Opened(file, name, _read_document(file, name, max_pixels))
 
     def texts(self, image: Image.Image, file: BinaryIO | None, found: Found) -> None:

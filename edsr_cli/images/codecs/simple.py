@@ -19,9 +19,10 @@ from PIL import (
 )
 
 from edsr_cli.images.bands import band_rows
-from edsr_cli.images.codecs import Codec, Encoder, Rows, bits_in_header, tiles_of
+from edsr_cli.images.codecs import Codec, Encoder, Rows, bits_in_header
 from edsr_cli.images.codecs.bmp_writing import BmpEncoder
 from edsr_cli.images.codecs.boxes import MAX_PART_BYTES, MAX_PARTS
+from edsr_cli.images.codecs.raw_rows import tiles_of
 from edsr_cli.images.colour import Samples, icc, spaces
 from edsr_cli.images.colour.spaces import ColourSpace, Stated, made
 from edsr_cli.images.metadata import Found

@@ -69,9 +69,9 @@ class Tiff(Codec):
     output = OUTPUT
     turned = True
 
-    def open(self, file: BinaryIO, name: str, max_pixels: int) -> Opened:
-        pages, layout = _open(file, name, max_pixels)
-        return _Opened(file, name, pages, layout)
+    def open(self, file: BinaryIO, name: str, max_pixels: int, frame: int | None = None) -> Opened:
+        pages, layout = _open(file, name, max_pixels, 1 if frame is None else frame)
+        return _Opened(file, name, pages, layout, chosen=frame is not None)
 
     def orientation(self, image: Image.Image, file: BinaryIO | None = None) -> int:
         value = getattr(image, "tag_v2", {}).get(exif_data.ORIENTATION, 1)
@@ -139,6 +139,7 @@ class _Opened:
     name: str
     pages: Pages
     layout: Layout
+    chosen: bool
 
     def info(self) -> PictureInfo:
         layout = self.layout
@@ -166,12 +167,12 @@ class _Opened:
             raise refused(
                 self.name, "it is compressed as JPEG of the old kind in a big-endian BigTIFF"
             )
-        image = _Header(_for_pillow(self.file, pages))
-        picture = _to_picture(image, self.file, pages.page, layout, wanted)
+        about = _for_pillow(self.file, pages)
+        picture = _to_picture(_Header(about), about, self.file, pages.page, layout, wanted)
         notes = list(picture.notes)
         if pages.only_reduced:
             notes.append("the file calls this picture a reduced one, and holds no other")
-        if pages.count > 1:
+        if pages.count > 1 and not self.chosen:
             notes.append(f"only the first of {pages.count} frames or pages is used")
         if pages.holds_more:
             notes.append("left out: further pictures (SubIFDs)")
@@ -190,14 +191,20 @@ def decode_frame(image: TiffImagePlugin.TiffImageFile, wanted: Wanted) -> Pictur
     file.seek(0)
     page = Directory(file, image.tag_v2.offset, order, big=file.read(4) in _MAGIC[2:])
     layout = read_layout(page, wanted.name, wanted.max_pixels)
-    return _to_picture(image, file, page, layout, wanted)
+    return _to_picture(image, file, file, page, layout, wanted)
 
 
 def _to_picture(
-    image: Image.Image, file: BinaryIO, page: Directory, layout: Layout, wanted: Wanted
+    image: Image.Image,
+    about: BinaryIO,
+    file: BinaryIO,
+    page: Directory,
+    layout: Layout,
+    wanted: Wanted,
 ) -> Picture:
+    """A page as a picture; `about` is a file of which it is the first page, with its metadata."""
     size, name = (layout.width, layout.height), wanted.name
-    metadata, notes = CODEC.collect(image, layout.orientation, file, size)
+    metadata, notes = CODEC.collect(image, layout.orientation, about, size)
     profile = metadata.icc_profile
     damaged = False
     if layout.method == segments.OLD_JPEG:
@@ -218,9 +225,9 @@ def _to_picture(
     return replace(picture, notes=(DAMAGED, *picture.notes)) if damaged else picture
 
 
-def _open(file: BinaryIO, name: str, max_pixels: int) -> tuple[Pages, Layout]:
+def _open(file: BinaryIO, name: str, max_pixels: int, frame: int) -> tuple[Pages, Layout]:
     try:
-        pages = Pages(file, name)
+        pages = Pages(file, name, frame)
         return pages, read_layout(pages.page, name, max_pixels)
     except (ValueError, struct.error, OverflowError) as error:
         raise not_a_picture(file, name) from error

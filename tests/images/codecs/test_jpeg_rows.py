@@ -13,6 +13,7 @@ from PIL import Image
 from edsr_cli.errors import PictureError
 from edsr_cli.images import decode, open_picture
 from edsr_cli.images.codecs import jpeg_rows, vips
+from edsr_cli.images.colour import DAMAGED
 from edsr_cli.pixels.windows import Region, RowsWindow
 from tests.images import builders
 
@@ -85,13 +86,19 @@ def test_what_cannot_be_cut(
         assert (picture.pixels == decode(data).pixels).all()
 
 
-@pytest.mark.parametrize("cause", ["cut short", "an interval is missing"])
-def test_damage_on_the_way(cause: str, small_bands: None) -> None:
+def test_damage_inside_is_remarked_on(small_bands: None) -> None:
     data = jpeg(300, 200, restart_marker_rows=1)
-    second, third = data.index(b"\xff\xd5"), data.index(b"\xff\xd6")
-    broken = data[: len(data) * 2 // 3] if cause == "cut short" else data[:second] + data[third:]
-    window: Any = None
-    with open_picture(broken, name="a.jpg") as opened:
+    broken = data[: data.index(b"\xff\xd5")] + data[data.index(b"\xff\xd6") :]
+    expected = decode(broken)
+    with open_picture(broken) as opened:
+        picture = opened.read(streamed=True)
+    assert DAMAGED in picture.notes == expected.notes
+    assert (picture.pixels == expected.pixels).all()
+
+
+def test_damage_on_the_way(small_bands: None) -> None:
+    data = jpeg(300, 200, restart_marker_rows=1)
+    with open_picture(data[: len(data) * 2 // 3], name="a.jpg") as opened:
         window = opened.read(streamed=True).window
         assert (window.read(Region(0, 20, 0, 200)) == decode(data).pixels[:20]).all()
         with pytest.raises(PictureError, match=r"a\.jpg: the file is cut short"):
