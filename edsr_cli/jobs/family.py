@@ -35,7 +35,7 @@ class Family:
 
     Raises:
         WeightsError: the model is unknown, or its file cannot be used.
-        UsageError: the model cannot restore.
+        UsageError: the model cannot restore, or not enlarge so much.
     """
 
     def __init__(self, options: Outputs, find: Find = store.resolve) -> None:
@@ -48,6 +48,7 @@ class Family:
         loaded = self._load(*_first(options, named))
         self.name, self.first = loaded.name, loaded.scale
         self.scales = named or tuple(sorted(loaded.config.scales))
+        target_of(options, self.first).scales(self.scales)
         self._networks[self.first] = loaded, self._restoration(loaded)
 
     def network(self, scale: int) -> tuple[LoadedNetwork, Restoration | None]:

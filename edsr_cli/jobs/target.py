@@ -11,7 +11,7 @@ from fractions import Fraction
 from itertools import combinations_with_replacement
 from math import floor, isqrt, prod
 
-from edsr_cli.errors import PictureError
+from edsr_cli.errors import PictureError, UsageError
 from edsr_cli.options.pictures import Size as SizeOptions
 
 PRINT_DPI = 300
@@ -87,9 +87,19 @@ class Target:
         """Those of the networks that any picture may go through; see `enlargement`.
 
         A factor takes the same for all, but for pictures of a few pixels.
+
+        Raises:
+            UsageError: two networks are not enough for the factor.
         """
         if self.factor is None:
             return tuple(offered)
+        most = max(offered) ** 2
+        if self.factor > most:
+            raise UsageError(
+                f"{float(self.factor):g} times is more than the {most} times that the model can "
+                "enlarge, by two networks in a row.",
+                "Ask for less, or take a model with larger scales.",
+            )
         side = 1000 * self.factor.denominator  # where rounding changes nothing
         return self.enlargement(side, side, offered).scales
 

@@ -29,6 +29,8 @@ from edsr_cli.restoration.networks import Find, RestoringUpscaler, at_choice, ch
 
 _DEFAULTS, _NO_LEDGER = Outputs(), Ledger()
 
+_MILLISECOND = 10**6  # nanoseconds
+
 _SKIPPED = {
     Kind.COMPLETE: "it is up to date.",
     Kind.EDITED: "it has been changed since it was made, and is left as it is.",
@@ -332,7 +334,12 @@ class Worker:
             self.ledger.promise(task, work.source, work.verdict, FileState.of(status))
             work.note(output_bytes=status.st_size)
 
-        dated = work.options.keep_times and task.source is not None
+        mtime_ns = None
+        if work.options.keep_times and task.source is not None:
+            mtime_ns, replaced = work.source.mtime_ns, work.verdict.replaces
+            if replaced is not None and replaced.mtime_ns == mtime_ns:
+                # Of two files of one size and time a ledger could not tell which one is there.
+                mtime_ns += _MILLISECOND
         with (
             self.ledger.in_place(task),
             steps.output(
@@ -344,7 +351,7 @@ class Worker:
                 grey=work.grey,
                 bits=work.bits,
                 threads=threads,
-                mtime_ns=work.source.mtime_ns if dated else None,
+                mtime_ns=mtime_ns,
                 commit=commit,
                 check=check,
             ) as writer,

@@ -410,7 +410,7 @@ class _Pictures(Options):
         values.TEXT,
         "-f --format",
         "FORMAT",
-        f"{_FORMATS}; same: that of the input. Default: by the output's suffix, or png.",
+        f"{_FORMATS}. With same, that of the input. Default: by the output's suffix, or png.",
         default=None,
     )
 
@@ -440,7 +440,7 @@ class _Folders(Options):
         values.TEXT,
         "-f --format",
         "FORMAT",
-        f"{_FORMATS}; same: that of each input.",
+        f"{_FORMATS}. With same, that of each input.",
         default="png",
     )
 

@@ -90,6 +90,15 @@ def test_times_that_are_kept_do_not_confuse_the_next_run(run, folder):
     assert run(output="out", keep_times=True)[0].done == 1
 
 
+def test_what_replaces_a_file_of_its_size_and_time_is_known(run, folder):
+    for name in SIZES:
+        os.utime(folder / "in" / name, (10**9, 10**9))
+    for scale in ({"height": 40}, {"fit": (9999, 40)}, {"height": 40}):
+        assert run(output="out", format="bmp", keep_times=True, **scale)[0].done == 4
+        assert run(output="out", format="bmp", keep_times=True, **scale)[0].skipped == 4
+    assert (folder / "out" / "a.bmp").stat().st_mtime == pytest.approx(10**9, abs=0.01)
+
+
 def test_names_and_formats(run, folder):
     Image.new("RGB", (5, 5)).save(folder / "in" / "a.JPG")
     run(output="out", width=20, name="{stem}_{width}x{height}{ext}", format="same")
