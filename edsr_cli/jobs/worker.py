@@ -323,7 +323,9 @@ class WorkerSpec:
         loaded, restoration = self.load() if networks is None else networks
         options = self.options
         upscalers = [
-            make_upscaler(loaded, restoration, name, options.precision, options.max_memory)
+            make_upscaler(
+                loaded, restoration, name, options.precision, options.max_memory, options.engine
+            )
             for name in self.devices
         ]
         if len({upscaler.precision for upscaler in upscalers}) > 1:

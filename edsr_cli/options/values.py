@@ -52,6 +52,14 @@ class PrecisionName(StrEnum):
     FP16 = "fp16"
 
 
+class EngineName(StrEnum):
+    """Values of --engine."""
+
+    AUTO = "auto"
+    TORCH = "torch"
+    NCNN = "ncnn"
+
+
 @dataclass(frozen=True)
 class Kind:
     """A kind of values.
@@ -316,6 +324,7 @@ SCALE = Kind(_whole, read=read_scale)
 SCALES = Kind(_each(_whole), read=read_scale, several=True)
 VALUE_RANGE = Kind(_number, int)
 PRECISION = Kind(_text, PrecisionName)
+ENGINE = Kind(_text, EngineName)
 PRESET, SCHEDULE, AUTOCAST = one_of(Preset), one_of(Schedule), one_of(Autocast)
 RESTORE = Kind(_restore, read=read_restore)
 ALPHA = Kind(_alpha, read=read_alpha)

@@ -6,6 +6,7 @@ from edsr_cli.model.config import TAIL_RADIUS, NetworkConfig
 
 _VIEWS = 8  # of the self-ensemble
 _SINGLE = 4  # bytes of a number
+GOOD_ROWS = 8  # fewer than torch's: a strip fits in a cache, and costs little more
 _MAPS = 8
 """Maps of features that are there at once in a convolution: what comes, its window, that with
 columns of zeros, Winograd's 36 numbers for 16 pixels, what goes, and what is added."""
@@ -34,13 +35,15 @@ def footprint(config: NetworkConfig, scale: int, ensemble: bool) -> Footprint:
         # As it comes, put together, rounded and shuffled; and summed up.
         output_bytes=(4 if ensemble else 3) * outputs * _SINGLE,
         multiply_adds=work * count,
+        weight_bytes=config.numbers * _SINGLE + weight_bytes(config, scale, ensemble=ensemble),
+        good_rows=GOOD_ROWS,
     )
 
 
-def winograd_bytes(config: NetworkConfig, scale: int) -> int:
-    """What the weights of a view take as Winograd's convolution, of 4 x 4 pixels, has them."""
-    numbers = 0
+def weight_bytes(config: NetworkConfig, scale: int, *, ensemble: bool) -> int:
+    """What weights take in Winograd's convolution, which makes 4 x 4 pixels of 6 x 6."""
+    numbers = 3 * scale**2 * config.features * (2 * TAIL_RADIUS + 1) ** 2
     for block in blocks_of(config, scale)[0]:
         size = 6**2 if block.radius == 1 else (2 * block.radius + 1) ** 2
         numbers += size * config.features**2 * len(block.keys)
-    return numbers * _SINGLE
+    return numbers * _SINGLE * (_VIEWS if ensemble else 1)

@@ -3,7 +3,8 @@
 Nothing here imports ncnn before it has to: a plan needs none.
 """
 
-import os
+import threading
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from edsr_cli.errors import UsageError
 from edsr_cli.inference import memory, processors
 from edsr_cli.inference.engine import Device, NotFiniteError, OutOfMemoryError, Precision
 from edsr_cli.inference.engines.ncnn import costs
+from edsr_cli.inference.engines.ncnn.threads import threads
 from edsr_cli.inference.planning import Footprint
 from edsr_cli.model.config import NetworkConfig
 from edsr_cli.pixels.arrays import Pixels
@@ -47,6 +49,9 @@ class NcnnEngine:
             f"The ncnn engine computes in fp32, not in {name!r}.",
             "Use --precision fp32 or --engine torch.",
         )
+
+    def warm_up(self) -> None:
+        import edsr_cli.inference.engines.ncnn.streaming  # noqa: F401
 
     def describe(self, device: Device) -> str:
         return f"cpu ({threads()} threads)"
@@ -82,14 +87,11 @@ class NcnnEngine:
         from edsr_cli.inference.engines.ncnn.views import TRANSPOSE, VIEWS
 
         views = VIEWS if ensemble else (TRANSPOSE if transposed else VIEWS[0],)
-        taken = costs.winograd_bytes(weights.config, scale) * len(views)
-        winograd = taken < memory.available() // 2
-        try:
-            return NcnnNetwork(
-                [Graph(weights, scale, view, winograd=winograd) for view in views]
-            )
-        except MemoryError as error:
-            raise OutOfMemoryError(str(error)) from error.with_traceback(None)
+        needed = costs.weight_bytes(weights.config, scale, ensemble=ensemble)
+        winograd = needed < memory.available() // 2
+        return NcnnNetwork(
+            lambda: [Graph(weights, scale, view, winograd=winograd) for view in views]
+        )
 
     def release(self, device: Device) -> None:
         pass  # pools are emptied when a stream ends
@@ -99,25 +101,33 @@ class NcnnNetwork:
     """A network on the CPU.
 
     Args:
-        graphs: its views, the mean of which is wanted.
+        make: makes the views, the mean of which is wanted, for as many threads as there are to be
+            now: ncnn fixes their number when it gets weights.
+
+    Raises:
+        OutOfMemoryError: they do not fit.
     """
 
-    def __init__(self, graphs: "list[Graph]") -> None:
-        self.graphs = graphs
+    def __init__(self, make: "Callable[[], list[Graph]]") -> None:
+        self._make, self._lock = make, threading.Lock()
+        self._threads = threads()
+        self._graphs = make()
 
     def stream(
         self, wanted: Region, dtype: np.dtype[Any], most_rows: int, *, sideways: bool
     ) -> "NcnnStream":
-        for graph in self.graphs:
-            graph.net.opt.num_threads = threads()
-        return NcnnStream(self.graphs, wanted, dtype, most_rows, sideways)
+        with self._lock:
+            if self._threads != threads():
+                self._graphs, self._threads = self._make(), threads()
+            graphs = self._graphs
+        return NcnnStream(graphs, wanted, dtype, most_rows, sideways)
 
 
 class NcnnStream:
     """A picture on its way through a network.
 
     Args:
-        graphs: as for `NcnnNetwork`.
+        graphs: its views.
         wanted, dtype, most_rows, sideways: see `edsr_cli.inference.engine.Compiled.stream`.
     """
 
@@ -134,6 +144,7 @@ class NcnnStream:
         self._memory = Memory()
         self._streams = [Stream(graph, self._memory, most_rows) for graph in graphs]
         self._scale, self._mean = graphs[0].scale, graphs[0].before
+        self._finite = all(graph.finite for graph in graphs)
         self._dtype, self._sideways = dtype, sideways
         self._columns = slice(wanted.left, wanted.right)
         # Rows that are still to come before, and up to the end of, those that are wanted.
@@ -172,7 +183,7 @@ class NcnnStream:
         planes = np.ascontiguousarray(views[0][:, begin:end, self._columns])
         for view in views[1:]:
             planes += view[:, begin:end, self._columns]
-        if not np.isfinite(planes).all():
+        if not (self._finite and np.isfinite(planes).all()):
             raise NotFiniteError
         planes *= (1 if self._dtype == np.uint8 else 257) / len(views)
         np.rint(planes, out=planes)
@@ -184,13 +195,3 @@ class NcnnStream:
             turned = parts.transpose(4, 2, 3, 1, 0).reshape(width * scale, height * scale, 3)
             return turned.transpose(1, 0, 2)
         return parts.transpose(3, 1, 4, 2, 0).reshape(height * scale, width * scale, 3)
-
-
-def threads() -> int:
-    """How many compute: as many as were asked for, or as there are processors for."""
-    asked = processors.asked()
-    if asked:
-        return asked
-    told = os.environ.get("OMP_NUM_THREADS", "")
-    most = processors.available()
-    return min(int(told), most) if told.isdecimal() and int(told) else most

@@ -87,7 +87,9 @@ class Graph:
         net: everything before the tail, and the window of the tail, `t`.
         blocks: its parts.
         body: the number of the part that the body begins with.
-        before: what is added to pixels, (3,).
+        before: what is added to pixels, (3, 1, 1).
+        finite: whether all weights are finite numbers. ncnn's ReLU makes zeros of NaNs, so that
+            outputs alone do not tell.
         features: channels.
     """
 
@@ -95,6 +97,7 @@ class Graph:
         config, tensors = weights.config, weights.tensors
         self.blocks, self.body = blocks_of(config, scale)
         self.features, self.scale, self._view = config.features, scale, view
+        self.finite = all(bool(np.isfinite(tensor).all()) for tensor in tensors.values())
         self.before = tensors["sub_mean.bias"].reshape(3, 1, 1)
         self._after = np.repeat(tensors["add_mean.bias"].astype(np.float64), scale * scale)
         self._layers = tail_layers(config, tensors, scale)
@@ -169,7 +172,10 @@ def _convolution(name: str, source: str, shape: tuple[int, ...], pad: int) -> st
 
 
 def _numbers(
-    blocks: list[Block], tensors: Mapping[str, NDArray[np.float32]], residual_scale: float, view: View
+    blocks: list[Block],
+    tensors: Mapping[str, NDArray[np.float32]],
+    residual_scale: float,
+    view: View,
 ) -> Iterator[NDArray[Any]]:
     """Weights and biases before the tail, the residual scale folded into them."""
     for block in blocks:
@@ -177,8 +183,11 @@ def _numbers(
             factor = residual_scale if block.skip and key == block.keys[-1] else 1.0
             weight, bias = tensors[f"{key}.weight"], tensors[f"{key}.bias"]
             if factor != 1:
-                weight, bias = (part * np.float64(factor) for part in (weight, bias))
-            yield from _stored(view.undo(weight), bias)
+                yield from _stored(
+                    view.undo(weight * np.float64(factor)), bias * np.float64(factor)
+                )
+            else:
+                yield from _stored(view.undo(weight), bias)
 
 
 def _stored(weight: NDArray[Any], bias: NDArray[Any]) -> Iterator[NDArray[Any]]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edsr_cli.inference.engine import OutOfMemoryError
+from edsr_cli.inference.engines.ncnn.threads import threads
 
 # Threads of OpenMP wait for work by spinning, which takes the processor from those who have some
 # where there are more of them than processors. That is read once, when the library is loaded.
@@ -89,6 +90,13 @@ def features_of(mat: Any) -> Features:
     return planes[:, : height * width * pack].reshape(groups, height, width, pack)
 
 
+def upper_rows(mat: Any, count: int) -> Any:
+    """The upper rows of a matrix, with no copy."""
+    rows = ncnn.Mat(mat)
+    rows.h = count  # planes are `cstep` apart, however high they are
+    return rows
+
+
 def empty_mat(groups: int, height: int, width: int, pack: int, pool: Any = None) -> Any:
     """A matrix for features, aligned as ncnn wants it.
 
@@ -101,7 +109,7 @@ def empty_mat(groups: int, height: int, width: int, pack: int, pool: Any = None)
     return mat
 
 
-class _Numbers(ncnn.DataReader):
+class _Numbers(ncnn.DataReader):  # type: ignore[misc]  # ncnn has no types
     """Arrays, one for each time that ncnn reads."""
 
     def __init__(self, arrays: Iterable[NDArray[Any]]) -> None:
@@ -134,6 +142,7 @@ def load(text: str, arrays: Iterable[NDArray[Any]], *, winograd: bool) -> Any:
     blobs = sum(int(fields[3]) for fields in layers)
     net = ncnn.Net()
     option = net.opt
+    option.num_threads = threads()
     option.use_vulkan_compute = False
     # Numbers are fp32 everywhere.
     option.use_fp16_packed = option.use_fp16_storage = option.use_fp16_arithmetic = False

@@ -163,7 +163,8 @@ class Stream:
             # When the second convolution can finish a row, that row of the block's input is still
             # in the window of the first.
             begin = self._given[index] - first.start
-            branch += window[:, begin : begin + branch.shape[1]]
+            if branch.shape[1]:
+                branch += window[:, begin : begin + branch.shape[1]]
         self._given[index] += branch.shape[1]
         if block is graph.blocks[-1]:
             self._add_waiting(branch)
@@ -180,11 +181,12 @@ class Stream:
     def _at_once(self, rows: Planes) -> Iterator[Planes]:
         """Rows through everything, where there are rows before them and after."""
         extractor, windows = self._memory.extractor(self._graph.net), self._windows
-        strip = self._memory.empty(*rows.shape, 1)
+        channels, height, width = rows.shape
+        strip = self._memory.empty(channels, height, width, 1)
         features_of(strip)[..., 0] = rows
         given(extractor, "x", strip)
-        for number, window in enumerate(windows):
-            given(extractor, f"h{number}", window.held)
+        for number, each in enumerate(windows):
+            given(extractor, f"h{number}", each.held)
         for index, block in enumerate(self._graph.blocks):
             for number in block.numbers:
                 mat = extracted(extractor, f"n{number}")
@@ -193,12 +195,11 @@ class Stream:
                 if number == block.first and index == self._graph.body:
                     self._waiting.append(window[:, 2 * block.radius :].copy())
                 if number == block.first and block.skip:
-                    identity = library.ncnn.Mat(mat)  # its first rows, with no copy
-                    identity.h -= 2 * block.radius
+                    identity = library.upper_rows(mat, mat.h - 2 * block.radius)
                     given(extractor, f"i{number}", identity)
             self._given[index] += rows.shape[1]
-        groups, _, width, pack = self._waiting[0].shape
-        waited = self._memory.empty(groups, rows.shape[1], width, pack)
+        groups, _, _, pack = self._waiting[0].shape
+        waited = self._memory.empty(groups, height, width, pack)
         features_of(waited)[...] = 0
         self._add_waiting(features_of(waited))
         given(extractor, f"i{len(windows) - 1}", waited)
