@@ -151,8 +151,11 @@ class NcnnStream:
         self._before, self._left = wanted.top, wanted.bottom
 
     def push(self, rows: Pixels, last: bool) -> Pixels:
+        if not self._finite:
+            raise NotFiniteError
         try:
-            return self._push(rows, last)
+            with np.errstate(all="ignore"):  # what is not finite is seen at the end
+                return self._push(rows, last)
         except MemoryError as error:
             # Its frames would keep rows in memory.
             raise OutOfMemoryError(str(error)) from error.with_traceback(None)
@@ -183,7 +186,7 @@ class NcnnStream:
         planes = np.ascontiguousarray(views[0][:, begin:end, self._columns])
         for view in views[1:]:
             planes += view[:, begin:end, self._columns]
-        if not (self._finite and np.isfinite(planes).all()):
+        if not np.isfinite(planes).all():
             raise NotFiniteError
         planes *= (1 if self._dtype == np.uint8 else 257) / len(views)
         np.rint(planes, out=planes)

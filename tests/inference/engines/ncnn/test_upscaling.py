@@ -159,7 +159,7 @@ def test_an_overflow_never_makes_a_picture():
         upscaler_of(network, 2).upscale(picture(30, 20))
 
 
-@pytest.mark.parametrize("most", [4000, 1500])
+@pytest.mark.parametrize("most", [3000, 1500])
 def test_running_out_of_memory_goes_on_with_smaller_pieces(monkeypatch, caplog, most):
     network, pixels = network_of(CONFIGS[0]), picture(70, 50)
     upscaler = upscaler_of(network, 2)
