@@ -289,10 +289,10 @@ def test_sizes_and_threads_as_people_write_them(tmp_path):
     try:
         for text, size in (("500M", 500_000_000), ("1G", 10**9), ("2GiB", 2 << 30), (300, 300)):
             assert load(file, max_memory=text, device="cpu").upscaler.max_memory == size
-        load(file, threads=3, device="cpu")
+        load(file, threads=3, device="cpu", engine="torch")
         assert torch.get_num_threads() == 3
         for automatic in (0, None, "auto"):
-            load(file, threads=automatic, device="cpu")
+            load(file, threads=automatic, device="cpu", engine="torch")
             assert 1 <= torch.get_num_threads() <= 3
     finally:
         torch.set_num_threads(before)

@@ -110,7 +110,9 @@ class Upscaler:
         self.precision = self.engine.precision(precision, self.device)
         self.weights, self.scale = weights, scale
         self.max_memory = max_memory
-        if max_memory is not None:
+        if max_memory is None:
+            memory.keep_what_is_freed()
+        else:
             memory.keep_none_that_is_freed()
         processors.survive_forks()
         self._warned = False

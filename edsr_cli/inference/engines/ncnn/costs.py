@@ -7,9 +7,10 @@ from edsr_cli.model.config import TAIL_RADIUS, NetworkConfig
 _VIEWS = 8  # of the self-ensemble
 _SINGLE = 4  # bytes of a number
 GOOD_ROWS = 8  # fewer than torch's: a strip fits in a cache, and costs little more
-_MAPS = 8
-"""Maps of features that are there at once in a convolution: what comes, its window, that with
-columns of zeros, Winograd's 36 numbers for 16 pixels, what goes, and what is added."""
+_MAPS = 22
+"""Maps of features that are there at once in a convolution: some 8 that it works with (its window,
+that with columns of zeros, Winograd's 36 numbers for 16 pixels, what goes, what is added), and what
+its pools keep of others, which differ in size. Measured, in whole processes."""
 
 
 def footprint(config: NetworkConfig, scale: int, ensemble: bool) -> Footprint:

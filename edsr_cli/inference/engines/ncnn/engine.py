@@ -66,7 +66,8 @@ class NcnnEngine:
         return memory.budget()
 
     def memory_of(self, limit: int, device: Device) -> int:
-        return limit - min(limit // 3, 8 << 20)  # the tail's copies, and pools' leftovers
+        # What does not follow from the size of strips: above all the tail's copies.
+        return limit - min(limit // 2, 10 << 20)
 
     def footprint(
         self, config: NetworkConfig, scale: int, precision: Precision, ensemble: bool

@@ -64,6 +64,7 @@ class Pools:
 
 
 POOLS = Pools()
+NOTHING = ncnn.Mat()
 
 
 def check(status: int) -> None:

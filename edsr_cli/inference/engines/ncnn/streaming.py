@@ -20,8 +20,8 @@ from edsr_cli.inference.engines.ncnn.library import Features, empty_mat, feature
 from edsr_cli.model.config import TAIL_RADIUS
 from edsr_cli.model.impulse import Borders
 
-TAIL_PIXELS = 1 << 10
-"""Pixels for which the tail is computed at once: it works with 25 copies of each of them."""
+TAIL_NUMBERS = 1 << 16
+"""Features for which the tail is computed at once: it works with 25 copies of each of them."""
 
 _NEEDED = TAIL_RADIUS + 1  # columns that the outermost one depends on
 
@@ -190,6 +190,7 @@ class Stream:
         for index, block in enumerate(self._graph.blocks):
             for number in block.numbers:
                 mat = extracted(extractor, f"n{number}")
+                given(extractor, f"n{number}", library.NOTHING)  # it would keep all windows
                 window = features_of(mat)
                 windows[number].moved(window)
                 if number == block.first and index == self._graph.body:
@@ -250,7 +251,7 @@ class Tail:
         """
         count, width = window.shape[1] - 2 * TAIL_RADIUS, window.shape[2]
         planes = np.empty((3 * self._graph.scale**2, count, width), np.float32)
-        step = max(1, TAIL_PIXELS // width)
+        step = max(1, TAIL_NUMBERS // (self._graph.features * width))
         for top in range(0, count, step):
             piece = window[:, top : top + step + 2 * TAIL_RADIUS]
             planes[:, top : top + step] = self._convolution(Borders(), piece)
