@@ -30,12 +30,14 @@ COMMANDS = {
 
 def measured(arguments: list[str], folder: Path) -> tuple[float, float]:
     """Processor seconds and peak memory in MB of one command."""
+    environment = {"PYTHONPATH": str(Path(__file__).parents[1]), **os.environ}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed program is compiled
     process = subprocess.Popen(
         [sys.executable, "-m", "edsr_cli", *arguments],
         cwd=folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env={"PYTHONPATH": str(Path(__file__).parents[1]), **os.environ},
+        env=environment,
     )
     _, status, usage = os.wait4(process.pid, 0)
     assert status == 0, arguments

@@ -38,52 +38,64 @@ def tail_layers(config: NetworkConfig, tensors: Mapping[str, NDArray[Any]], scal
     return [(tensors[f"{key}.weight"], tensors[f"{key}.bias"]) for key in keys]
 
 
-def impulse_response(
-    layers: Layers, scale: int, borders: Borders
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Kernel (3 * scale^2, F, 5, 5) and bias (3 * scale^2) that give a pixel before the shuffle.
-
-    Row i of the kernel is what output i of a pixel is made of: its unit vector carried backwards
-    through the tail, on a grid that grows with what is within reach. Nothing comes from outside the
-    picture, so with borders the kernel has zeros there.
+class LinearTail:
+    """Upsampler and last convolution as one convolution before one pixel shuffle.
 
     Args:
         layers: of the tail, see `tail_layers`.
         scale: of the tail.
-        borders: those of the pixel.
     """
-    outputs = 3 * scale * scale
-    *steps, (weight, offset) = [
-        (weight.astype(np.float64), offset.astype(np.float64)) for weight, offset in layers
-    ]
-    field = np.eye(outputs).reshape(outputs, 3, scale, scale)
-    bias = field.sum((2, 3)) @ offset
-    field = _inside(_backwards(field, weight), 1, borders)
-    reach = 1  # pixels of the present grid around those of the one LR pixel
-    for step, (weight, offset) in zip(upsampling_steps(scale)[::-1], steps[::-1], strict=True):
-        missing = -reach % step  # to whole pixels of the coarser grid
-        field = _unshuffled(np.pad(field, [(0, 0), (0, 0), *2 * [(missing, missing)]]), step)
-        bias += field.sum((2, 3)) @ offset
-        reach = (reach + missing) // step + 1
-        field = _inside(_backwards(field, weight), reach, borders)
-    return field, bias
+
+    def __init__(self, layers: Layers, scale: int) -> None:
+        self.scale = scale
+        self._layers = [_Backwards(weight, bias) for weight, bias in layers]
+
+    def kernel(self, borders: Borders) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Kernel (3 * scale^2, F, 5, 5) and bias (3 * scale^2) of a pixel with these borders.
+
+        Row i of the kernel is what output i of a pixel is made of: its unit vector carried
+        backwards through the tail, on a grid that grows with what is within reach. Nothing comes
+        from outside the picture, so with borders the kernel has zeros there.
+        """
+        outputs = 3 * self.scale**2
+        *steps, last = self._layers
+        field = np.eye(outputs).reshape(outputs, 3, self.scale, self.scale)
+        bias = field.sum((2, 3)) @ last.bias
+        field = _inside(last.carried(field), 1, borders)
+        reach = 1  # pixels of the present grid around those of the one LR pixel
+        for step, layer in zip(upsampling_steps(self.scale)[::-1], steps[::-1], strict=True):
+            missing = -reach % step  # to whole pixels of the coarser grid
+            field = np.pad(field, [(0, 0), (0, 0), *2 * [(missing, missing)]])
+            field = _unshuffled(field, step)
+            bias += field.sum((2, 3)) @ layer.bias
+            reach = (reach + missing) // step + 1
+            field = _inside(layer.carried(field), reach, borders)
+        return field, bias
 
 
-def _backwards(field: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A transposed convolution: (N, outputs, n, n) to (N, inputs, n + 2, n + 2).
+class _Backwards:
+    """A convolution of 3 x 3 the other way: (N, outputs, n, n) to (N, inputs, n + 2, n + 2)."""
 
-    Most of a field is zeros, since a subpixel does not reach far; these are passed over.
-    """
-    count, outputs, side, _ = field.shape
-    inputs = weight.shape[1]
-    factors = weight.reshape(outputs, -1)
-    result = np.zeros((count, inputs, side + 2, side + 2))
-    for y in range(side):
-        for x in range(side):
-            rows = np.flatnonzero(field[:, :, y, x].any(1))
-            product = (field[rows, :, y, x] @ factors).reshape(len(rows), inputs, 3, 3)
-            result[rows, :, y : y + 3, x : x + 3] += product
-    return result
+    def __init__(self, weight: NDArray[Any], bias: NDArray[Any]) -> None:
+        outputs, self._inputs, _, _ = weight.shape
+        factors = weight.transpose(0, 2, 3, 1).reshape(outputs, -1)
+        self._factors, self.bias = factors.astype(np.float64), bias.astype(np.float64)
+
+    def carried(self, field: NDArray[np.float64]) -> NDArray[np.float64]:
+        """A transposed convolution.
+
+        Most of a field is zeros, since a subpixel does not reach far; these are passed over.
+        """
+        count, _, side, _ = field.shape
+        places = np.argwhere(field.any(1))  # (i, y, x), sorted
+        rows, y, x = places.T
+        products = field[rows, :, y, x] @ self._factors
+        result = np.zeros((count, side + 2, side + 2, self._inputs))
+        for (row, top, left), product in zip(
+            places, products.reshape(-1, 3, 3, self._inputs), strict=True
+        ):
+            result[row, top : top + 3, left : left + 3] += product
+        return result.transpose(0, 3, 1, 2)
 
 
 def _inside(field: NDArray[np.float64], reach: int, borders: Borders) -> NDArray[np.float64]:

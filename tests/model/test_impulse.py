@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from edsr_cli.model.impulse import Borders, impulse_response, tail_layers
+from edsr_cli.model.impulse import Borders, LinearTail, tail_layers
 from edsr_cli.model.networks import linear_tail, tensors_of
 from tests.exact import CASES, exact_network
 
@@ -13,7 +13,7 @@ from tests.exact import CASES, exact_network
 def test_every_pixel_is_that_of_the_plain_tail(config, scale, shape):
     """With the borders that it has, also where a picture is so small that it has many."""
     network = exact_network(config)
-    layers = tail_layers(config, tensors_of(network), scale)
+    tail = LinearTail(tail_layers(config, tensors_of(network), scale), scale)
     height, width = shape
     generator = torch.Generator().manual_seed(1)
     size = (1, config.features, height, width)
@@ -22,6 +22,6 @@ def test_every_pixel_is_that_of_the_plain_tail(config, scale, shape):
     windows = np.pad(x[0].numpy(), [(0, 0), (2, 2), (2, 2)])
     for top, left in np.ndindex(shape):
         borders = Borders(top == 0, top == height - 1, left == 0, left == width - 1)
-        kernel, bias = impulse_response(layers, scale, borders)
+        kernel, bias = tail.kernel(borders)
         found = (kernel * windows[:, top : top + 5, left : left + 5]).sum((1, 2, 3)) + bias
         assert np.array_equal(found, wanted[:, top, left])

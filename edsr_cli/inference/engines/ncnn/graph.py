@@ -28,7 +28,7 @@ from edsr_cli.checkpoints.checkpoint import Checkpoint
 from edsr_cli.inference.engines.ncnn import library
 from edsr_cli.inference.engines.ncnn.views import View
 from edsr_cli.model.config import TAIL_RADIUS, NetworkConfig
-from edsr_cli.model.impulse import Borders, impulse_response, tail_layers
+from edsr_cli.model.impulse import Borders, LinearTail, tail_layers
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Graph:
         self.finite = all(bool(np.isfinite(tensor).all()) for tensor in tensors.values())
         self.before = tensors["sub_mean.bias"].reshape(3, 1, 1)
         self._after = np.repeat(tensors["add_mean.bias"].astype(np.float64), scale * scale)
-        self._layers = tail_layers(config, tensors, scale)
+        self._tail = LinearTail(tail_layers(config, tensors, scale), scale)
         self._tails: dict[Borders, Any] = {}
         self._lock = threading.Lock()
         text = "\n".join(_lines(self.blocks, self.features))
@@ -126,7 +126,7 @@ class Graph:
             return self._tails[borders]
 
     def _load_tail(self, borders: Borders) -> Any:
-        kernel, bias = impulse_response(self._layers, self.scale, self._view.borders(borders))
+        kernel, bias = self._tail.kernel(self._view.borders(borders))
         kernel = self._view.undo_subpixels(self._view.undo(kernel), self.scale)
         bias = self._view.undo_subpixels(bias, self.scale) + self._after
         top, left = TAIL_RADIUS * borders.top, TAIL_RADIUS * borders.left
