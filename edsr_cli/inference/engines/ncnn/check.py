@@ -20,7 +20,7 @@ from edsr_cli.pixels.windows import Region
 MOST = 0.01
 """Levels of 255 by which an output may differ from the exact one, before it is rounded."""
 
-_CONFIG = NetworkConfig("edsr", (2,), blocks=1, features=64)
+_CONFIG = NetworkConfig("edsr", (2,), blocks=1, features=32)
 _HEIGHT, _WIDTH, _STRIP = 13, 9, 3  # the last strips are in the middle of the picture for all
 _LEVELS = 257  # of 16 bits, for one of 8
 

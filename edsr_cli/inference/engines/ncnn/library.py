@@ -149,6 +149,7 @@ def load(text: str, arrays: Iterable[NDArray[Any]], *, winograd: bool) -> Any:
     option.use_fp16_packed = option.use_fp16_storage = option.use_fp16_arithmetic = False
     option.use_bf16_packed = option.use_bf16_storage = False
     option.use_winograd_convolution = winograd
+    option.use_winograd63_convolution = False  # slower than that of 4 x 4 pixels, and less exact
     check(net.load_param_mem(f"7767517\n{len(layers)} {blobs}\n{text}\n"))
     if net.load_model(_Numbers(arrays)):
         raise OutOfMemoryError("ncnn could not load the weights")
