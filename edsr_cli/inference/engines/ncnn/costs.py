@@ -1,6 +1,6 @@
 """What streaming a network costs, in integers: no ncnn."""
 
-from edsr_cli.inference.engines.ncnn.graph import blocks_of
+from edsr_cli.inference.engines.ncnn.blocks import blocks_of
 from edsr_cli.inference.planning import Footprint
 from edsr_cli.model.config import TAIL_RADIUS, NetworkConfig
 
