@@ -1,5 +1,6 @@
 """Peak memory of real processes, as for torch."""
 
+import subprocess
 import sys
 
 import pytest
@@ -39,3 +40,31 @@ def test_a_real_process_keeps_to_its_limit(megabytes, scale):
     used, rows, samples = limited(megabytes, scale)
     assert rows < 110 and samples > 20
     assert 0.3 * megabytes < used / 1e6 <= megabytes
+
+
+LOW_ON_MEMORY = """
+import logging, resource
+import numpy as np
+from edsr_cli.checkpoints.loader import load_network
+from edsr_cli.inference import Upscaler, processors
+from edsr_cli.inference.engines.ncnn import engine
+logging.basicConfig(level=logging.WARNING, format="%(message)s")
+processors.use_threads(1)
+upscaler = Upscaler(load_network("edsr-free", 2).checkpoint, 2, "cpu", "fp32")
+pixels = np.random.default_rng(0).integers(0, 256, (240, 300, 3), dtype=np.uint8)
+wanted = upscaler.upscale(pixels, tile=100).pixels
+engine.STRIP_PIXELS = 1 << 30  # the whole picture at once
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 100_000_000, -1))
+found = upscaler.upscale(pixels)
+assert np.abs(found.pixels.astype(int) - wanted.astype(int)).max() <= 1
+print("rows", found.plan.strip_rows)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs RLIMIT_AS and /proc")
+def test_a_process_that_is_really_out_of_memory_goes_on():
+    done = subprocess.run([sys.executable, "-c", LOW_ON_MEMORY], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Memory ran out on cpu" in done.stderr
+    assert done.stdout.startswith("rows ") and done.stdout != "rows 300\n"
