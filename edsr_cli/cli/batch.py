@@ -59,7 +59,7 @@ def batch(options: BatchOptions, results: Results) -> None:
         from edsr_cli.jobs import estimate
 
         if not options.dry_run:
-            warm_up()
+            warm_up(options)
 
     with terminal.log():
         prepared = prepare(options, terminal.progress)

@@ -50,7 +50,7 @@ def upscale(options: UpscaleOptions, results: Results) -> None:
             from edsr_cli.jobs.record import exit_code
 
             if not options.dry_run:
-                warm_up()
+                warm_up(options)
 
     ended: list[Record] = []
     lines = JsonLines(terminal)

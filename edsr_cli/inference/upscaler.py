@@ -1,7 +1,6 @@
 """Upscaling of pictures: device, number format, plan, and what to do when it fails."""
 
 import logging
-import math
 import operator
 from collections import deque
 from collections.abc import Callable
@@ -88,7 +87,7 @@ class Upscaler:
         precision: "auto", "fp32", "bf16" or "fp16": the format of the residual blocks.
         max_memory: bytes that the network's rows may take on the device; None to go by what is
             free when a picture comes.
-        engine: who computes; None for the one that suits the device.
+        engine: who computes; None for the one that suits the device and the precision.
 
     Raises:
         UsageError: there is no such device, or it cannot use the precision.
@@ -106,12 +105,14 @@ class Upscaler:
     ) -> None:
         if scale not in weights.config.scales:
             raise ValueError(f"the network has the scales {weights.config.scales}, not {scale}")
-        self.engine = engine or engine_for(device)
+        self.engine = engine or engine_for(device, precision)
         self.device = self.engine.device(device)
         self.precision = self.engine.precision(precision, self.device)
         self.weights, self.scale = weights, scale
         self.max_memory = max_memory
-        if max_memory is not None:
+        if max_memory is None:
+            memory.keep_what_is_freed()
+        else:
             memory.keep_none_that_is_freed()
         processors.survive_forks()
         self._warned = False
@@ -175,8 +176,7 @@ class Upscaler:
 
     def weight_bytes(self, ensemble: bool = False) -> int:
         """Memory for the weights: those of the network, and the copies that are computed with."""
-        count = sum(math.prod(shape) for _, shape in self.weights.config.shapes())
-        return 4 * count * (9 if ensemble else 2)
+        return self.footprint(ensemble).weight_bytes
 
     def seconds(self, plan: Plan, speed: float, ensemble: bool = False) -> float:
         """How long a plan takes, about, at so many multiply-adds a second."""

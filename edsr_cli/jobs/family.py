@@ -91,6 +91,7 @@ class Family:
                     device,
                     precision or self._options.precision,
                     self._options.max_memory,
+                    self._options.engine,
                 )
                 self._upscalers[key] = self._upscalers[str(made.device), scale, plain] = made
             return self._upscalers[key]

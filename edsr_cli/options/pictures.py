@@ -142,7 +142,16 @@ class Network(Machine, Model):
         values.PRECISION,
         "--precision",
         "|".join(values.PrecisionName),
-        "Number format of the residual blocks; auto is bf16 where it is fast, else fp32.",
+        "Number format of the residual blocks; auto is bf16 where it is fastest, else fp32.",
+        panel=MACHINE,
+        default="auto",
+    )
+    engine: str = option(
+        values.ENGINE,
+        "--engine",
+        "|".join(values.EngineName),
+        "Library that computes; auto is ncnn on CPUs in fp32, where it is the fastest, else "
+        "PyTorch.",
         panel=MACHINE,
         default="auto",
     )

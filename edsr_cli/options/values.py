@@ -75,6 +75,14 @@ class PrecisionName(StrEnum):
     FP16 = "fp16"
 
 
+class EngineName(StrEnum):
+    """Values of --engine."""
+
+    AUTO = "auto"
+    TORCH = "torch"
+    NCNN = "ncnn"
+
+
 @dataclass(frozen=True)
 class Kind:
     """A kind of values.
@@ -445,6 +453,7 @@ DEPTH = Kind(_depth, Depth)
 TEMPLATE = Kind(_template, read=read_template)
 VALUE_RANGE = Kind(_number, int)
 PRECISION = Kind(_text, PrecisionName)
+ENGINE = Kind(_text, EngineName)
 PRESET, SCHEDULE, AUTOCAST = one_of(Preset), one_of(Schedule), one_of(Autocast)
 RESTORE = Kind(_restore, read=read_restore)
 ALPHA = Kind(_alpha, read=read_alpha)

@@ -65,8 +65,10 @@ def test_broken_off_in_the_middle_of_a_stage(engine, pixels, output, monkeypatch
     """Nothing partial is left, and it takes no longer than a strip or a write."""
     reached, abandoned = threading.Event(), threading.Event()
     # Small strips and pieces, so that there is a middle.
-    monkeypatch.setattr("edsr_cli.inference.planning._GOOD_ROWS", 1)
-    monkeypatch.setattr("edsr_cli.inference.engines.torch.engine.STRIP_PIXELS", {"cpu": 1})
+    for engine_name, pixels_of_strip in (("torch", {"cpu": 1}), ("ncnn", 1)):
+        room = f"edsr_cli.inference.engines.{engine_name}"
+        monkeypatch.setattr(f"{room}.costs.GOOD_ROWS", 1)
+        monkeypatch.setattr(f"{room}.engine.STRIP_PIXELS", pixels_of_strip)
     owner, name = {
         "decode": (Worker, "decode"),
         "upscale": (_Work, "_put"),

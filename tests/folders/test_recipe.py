@@ -43,8 +43,8 @@ SAME_PIXELS = {
     "inputs", "output", "include", "exclude", "recursive", "checksum", "shard", "status",  # which
     "download", "layout", "value_range", "mean_shift", "residual_scale",  # the weights count
     "dry_run", "overwrite", "watch", "fail_fast", "report", "each", "progress",
-    "device", "threads", "max_memory", "max_queue", "workers", "tile", "max_pixels", "compression",
-    "name", "keep_times",
+    "device", "engine", "threads", "max_memory", "max_queue", "workers", "tile", "max_pixels",
+    "compression", "name", "keep_times",
 }  # fmt: skip
 """Options that what is in an output does not depend on."""
 
