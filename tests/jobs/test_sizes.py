@@ -139,6 +139,7 @@ def test_rows_that_do_not_fit_are_not_planned(upscaler, monkeypatch):
             raise DeviceMemoryError("no")
         return plan(height, width, *rest)
 
+    monkeypatch.setattr(enlarging, "SLOW", 2)
     for instead in (slow, none):
         monkeypatch.setattr(upscaler, "plan", instead)
         [found] = enlarging.make_plans(enlargement, [upscaler], options)
