@@ -9,6 +9,7 @@ from typing import Any
 
 from edsr_cli.api.fetching import finder
 from edsr_cli.api.opening import worker_spec
+from edsr_cli.api.outputs import check_format
 from edsr_cli.errors import UsageError
 from edsr_cli.folders.recipe import Recipe, recipe_of
 from edsr_cli.folders.roots import Root, assign_folders
@@ -18,12 +19,13 @@ from edsr_cli.folders.shards import parse_shard
 from edsr_cli.folders.status import FolderStatus, run_line, tell
 from edsr_cli.folders.summary import Summary
 from edsr_cli.images import format_for
-from edsr_cli.images.alpha import check_format
 from edsr_cli.inference import Upscaler
+from edsr_cli.jobs.namer import SAME, Namer
 from edsr_cli.jobs.record import Record
 from edsr_cli.jobs.threads import choose_limits
 from edsr_cli.options.definition import takes
 from edsr_cli.options.pictures import BatchOptions
+from edsr_cli.options.template import fields_of
 from edsr_cli.progress import Called, Progress, calling
 from edsr_cli.report import About, Report, check_path
 
@@ -69,6 +71,8 @@ class Prepared:
         upscalers: one for each device.
         roots: the folders.
         recipe: what outputs are made with.
+        size: that of outputs, such as "x4".
+        scale: the upscaling factor, where there is one network and nothing else.
         batch: the run.
         scanner: finds the pictures.
     """
@@ -77,6 +81,8 @@ class Prepared:
     upscalers: Sequence[Upscaler]
     roots: Sequence[Root]
     recipe: Recipe
+    size: str
+    scale: int | None
     batch: Batch
     scanner: Scanner
 
@@ -87,7 +93,7 @@ class Prepared:
             return self.batch.plan(self.scanner.walk(), listeners)
         with ExitStack() as stack:
             if options.report is not None:
-                about = _about(self.roots, self.recipe, self.upscalers, options.watch)
+                about = _about(self.roots, self.recipe, self.size, self.upscalers, options.watch)
                 report = Report(Path(options.report), about, options.overwrite)
                 listeners = [*listeners, stack.enter_context(report)]
             source, counting = self._sources()
@@ -112,15 +118,18 @@ def prepare(options: BatchOptions, progress: Progress) -> Prepared:
         logger.info("A dry run writes no report.")
     elif options.report is not None:
         check_path(Path(options.report), overwrite=options.overwrite)
-    output_format = format_for(None, options.format)
-    if options.compression is not None and output_format.name != "PNG":
-        raise UsageError("--compression is for PNG.")
-    check_format(options.alpha, output_format)
+    same = options.format.lower() == SAME
+    output_format = None if same else format_for(None, options.format)
+    if output_format is not None:
+        check_format(options, output_format)
+    if options.name is not None and "stem" not in fields_of(options.name):
+        raise UsageError("--name without {stem} would be one name for all pictures.")
     choice = Choice(options.include, options.exclude)
     shard = parse_shard(options.shard)
     spec = worker_spec(options, [name.strip() for name in options.device.split(",")])
     worker = spec.open(spec.load(finder(options.download, progress)))
-    roots = assign_folders(options.inputs, options.output, worker.scale, options.recursive)
+    target = worker.target
+    roots = assign_folders(options.inputs, options.output, target.label, options.recursive)
     recipe = recipe_of(worker, output_format)
     settings = {
         "include": list(options.include),
@@ -133,7 +142,10 @@ def prepare(options: BatchOptions, progress: Progress) -> Prepared:
         folders=[root.folder for root in roots],
         recipe=recipe,
         limits=choose_limits(
-            worker.upscalers, workers=options.workers, queue_bytes=options.max_queue
+            worker.upscalers,
+            workers=options.workers,
+            queue_bytes=options.max_queue,
+            factor=None if target.factor is None else float(target.factor),
         ),
         checksum=options.checksum,
         fail_fast=options.fail_fast,
@@ -141,8 +153,13 @@ def prepare(options: BatchOptions, progress: Progress) -> Prepared:
         shard=shard,
         asked=lambda folder: run_line(roots, folder, shard=shard, settings=settings),
     )
-    scanner = Scanner(roots, choice, output_format, recursive=options.recursive, shard=shard)
-    return Prepared(options, worker.upscalers, roots, recipe, batch, scanner)
+    namer = None if options.name is None else Namer(target, options.name, worker.model)
+    scanner = Scanner(
+        roots, choice, output_format, recursive=options.recursive, namer=namer, shard=shard
+    )
+    return Prepared(
+        options, worker.upscalers, roots, recipe, target.label, worker.scale, batch, scanner
+    )
 
 
 @dataclass(frozen=True)
@@ -184,13 +201,13 @@ class Told:
 
 
 def _about(
-    roots: Sequence[Root], recipe: Recipe, upscalers: Sequence[Upscaler], watch: bool
+    roots: Sequence[Root], recipe: Recipe, size: str, upscalers: Sequence[Upscaler], watch: bool
 ) -> About:
     """What a report says about the run."""
     settings = {
         "model": recipe.model,
         "weights": f"SHA-256 {recipe.weights}",
-        "scale": f"x{recipe.scale}",
+        "scale": size,
         "restoring": recipe.restore,
         "self-ensemble": "yes" if recipe.ensemble else "no",
         "device": ", ".join(upscaler.engine.describe(upscaler.device) for upscaler in upscalers),
@@ -198,6 +215,11 @@ def _about(
         "format": recipe.format,
         "alpha": recipe.alpha,
     }
+    for name in ("dpi", "quality", "chroma", "lossless"):
+        if getattr(recipe, name):
+            settings[name] = str(getattr(recipe, name))
+    if recipe.strip != "none":
+        settings["metadata left out"] = recipe.strip
     folders = tuple(root.folder / root.prefix for root in roots)
     return About(tuple(root.path for root in roots), folders, settings, watch)
 
