@@ -142,7 +142,8 @@ class Network(Machine, Model):
         values.PRECISION,
         "--precision",
         "|".join(values.PrecisionName),
-        "Number format of the residual blocks; auto is bf16 where it is fastest, else fp32.",
+        "Number format of the residual blocks; auto is bf16 where PyTorch computes and the device "
+        "multiplies it natively, else fp32.",
         panel=MACHINE,
         default="auto",
     )
@@ -150,8 +151,7 @@ class Network(Machine, Model):
         values.ENGINE,
         "--engine",
         "|".join(values.EngineName),
-        "Library that computes; auto is ncnn on CPUs in fp32, where it is the fastest, else "
-        "PyTorch.",
+        "Library that computes; auto is ncnn on CPUs in fp32, else PyTorch.",
         panel=MACHINE,
         default="auto",
     )
