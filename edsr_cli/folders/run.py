@@ -16,11 +16,11 @@ from edsr_cli.folders.recipe import Recipe
 from edsr_cli.folders.scanning import BatchTask, Ignored, Item, Passed, Source, Unlisted
 from edsr_cli.folders.shards import WHOLE, Shard
 from edsr_cli.folders.summary import Summary
-from edsr_cli.jobs.executors import Executor, Serial
+from edsr_cli.jobs.executors import Executor, Loop, Serial
 from edsr_cli.jobs.flow import start_thread
 from edsr_cli.jobs.ledger import LedgerError
 from edsr_cli.jobs.record import ENDING, Record, Status
-from edsr_cli.jobs.threads import Limits, Loop, Threaded
+from edsr_cli.jobs.threads import Limits, Threaded
 from edsr_cli.jobs.worker import Worker
 
 
