@@ -94,7 +94,7 @@ def inference(upscaler: Upscaler, folder: Path) -> float:
 
 def pipeline(upscaler: Upscaler, folder: Path, output: Path) -> Summary:
     """A whole run over a folder in this process."""
-    roots = assign_folders([str(folder)], str(output), upscaler.scale)
+    roots = assign_folders([str(folder)], str(output), f"x{upscaler.scale}")
     form = format_for(None, "png")
     worker = Worker(model=MODEL, upscalers=[upscaler])
     batch = Batch(

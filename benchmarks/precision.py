@@ -14,13 +14,14 @@ from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.datasets.benchmark import Benchmark, find_benchmark, load_pair
 from edsr_cli.evaluation.metrics import Channels, psnr
 from edsr_cli.inference import Precision, Upscaler
+from edsr_cli.inference.engines.torch.engine import TorchEngine
 from edsr_cli.pixels.depth import to_uint8
 
 
 def compare(benchmark: Benchmark, scale: int, precision: Precision, device: str) -> None:
     """Print one line of the table."""
     weights = load_network("edsr-free", scale).checkpoint
-    exact, fast = (Upscaler(weights, scale, device, "fp32") for _ in range(2))
+    exact, fast = (Upscaler(weights, scale, device, "fp32", engine=TorchEngine()) for _ in range(2))
     fast.precision = precision
     border = benchmark.border(scale)
     rows = []

@@ -31,7 +31,7 @@ from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.inference import Precision, Upscaler
 from edsr_cli.inference.engines.torch import devices
 from edsr_cli.inference.engines.torch.assembly import stream
-from edsr_cli.inference.engines.torch.engine import TorchNetwork
+from edsr_cli.inference.engines.torch.engine import TorchEngine, TorchNetwork
 from edsr_cli.inference.engines.torch.ensemble import TRANSPOSE, fold_view
 
 TILE, RADIUS = 128, 36
@@ -70,8 +70,9 @@ def variants(
     """Name -> a call that upscales the picture."""
     network = load_network("edsr-free", scale).network
     weights = load_network("edsr-free", scale).checkpoint
-    fp32 = Upscaler(weights, scale, device, "fp32")
-    uncollapsed = Upscaler(weights, scale, device, "fp32")
+    engine = TorchEngine()
+    fp32 = Upscaler(weights, scale, device, "fp32", engine=engine)
+    uncollapsed = Upscaler(weights, scale, device, "fp32", engine=engine)
     target = devices.pick_device(device)
     for transposed in (False, True):
         turned = fold_view(network, TRANSPOSE) if transposed else network
@@ -86,7 +87,7 @@ def variants(
         "streamed, fp32": lambda: fp32.upscale(pixels).pixels,
     }
     if bf16:
-        half = Upscaler(weights, scale, device, "bf16")
+        half = Upscaler(weights, scale, device, "bf16", engine=engine)
         calls["streamed, bf16"] = lambda: half.upscale(pixels).pixels
     return calls
 

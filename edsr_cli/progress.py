@@ -18,6 +18,7 @@ class Unit(StrEnum):
     PIXELS = "pixels"
     BYTES = "bytes"
     PICTURES = "pictures"
+    PARTS = "parts"  # of what says nothing by itself
 
 
 class Progress(Protocol):

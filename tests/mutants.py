@@ -68,7 +68,14 @@ ATOMIC = ("test_atomic.py", "test_disk.py", "test_temporary.py")
 MANIFEST = ("test_manifest.py", "test_verdict.py", "test_rerun.py")
 COLOUR = ("test_colour.py", "test_icc.py", "test_depth.py", "test_tiff_pixels.py")
 ALPHA = ("test_alpha.py",)
-METADATA = ("test_collecting.py", "test_exif.py", "test_exif_writing.py", "test_decoding.py")
+SIZES = ("test_resample.py", "test_target.py", "test_sizes.py", "test_restoring.py")
+METADATA = (
+    "test_stripping.py",
+    "test_collecting.py",
+    "test_exif.py",
+    "test_exif_writing.py",
+    "test_decoding.py",
+)
 PROBE = ("test_probe.py",)
 METRICS = ("test_metrics.py",)
 SCHEDULE = ("test_schedule.py",)
@@ -314,6 +321,36 @@ MUTANTS = (
         "_REACH = 3  #",
         "_REACH = 1  #",
         ALPHA,
+    ),
+    Mutant(
+        "sizes", "cut-halves", "values of a reduced picture are cut, not rounded",
+        "np.floor(values + 0.5, out=values)",
+        "np.floor(values, out=values)",
+        SIZES,
+    ),
+    Mutant(
+        "sizes", "last-pixel", "the kernel of a reduction lacks its last pixel",
+        "np.minimum(np.floor(centres + self._reach) + 1, old)",
+        "np.minimum(np.floor(centres + self._reach), old)",
+        SIZES,
+    ),
+    Mutant(
+        "sizes", "larger-first", "of two networks the larger scale comes first",
+        "combinations_with_replacement(sorted(offered), 2)",
+        "combinations_with_replacement(sorted(offered, reverse=True), 2)",
+        SIZES,
+    ),
+    Mutant(
+        "sizes", "restored-twice", "the second of two networks restores, too",
+        "plain = bool(found)",
+        "plain = False",
+        SIZES,
+    ),
+    Mutant(
+        "metadata", "places-left", "the place of a picture stays behind as dead bytes",
+        "editor.erase(editor.number(entry))",
+        "editor.number(entry)",
+        METADATA,
     ),
     Mutant(
         "metadata", "subject-point", "the subject of a turned picture is one pixel off",

@@ -11,6 +11,7 @@ from PIL import Image
 import edsr_cli
 from edsr_cli import load
 from edsr_cli.errors import DeviceMemoryError, EdsrError, PictureError, UsageError, WeightsError
+from edsr_cli.inference import processors
 from tests.images import builders
 from tests.jobs.conftest import one_thread as one_thread
 from tests.jobs.nearest import nearest_network, repeated, save_nearest
@@ -285,17 +286,17 @@ def test_no_pictures_are_no_mistake():
 
 def test_sizes_and_threads_as_people_write_them(tmp_path):
     file = save_nearest(tmp_path / "nearest.safetensors")
-    before = torch.get_num_threads()
+    before = processors.asked()
     try:
         for text, size in (("500M", 500_000_000), ("1G", 10**9), ("2GiB", 2 << 30), (300, 300)):
             assert load(file, max_memory=text, device="cpu").upscaler.max_memory == size
         load(file, threads=3, device="cpu")
-        assert torch.get_num_threads() == 3
+        assert processors.asked() == 3
         for automatic in (0, None, "auto"):
             load(file, threads=automatic, device="cpu")
-            assert 1 <= torch.get_num_threads() <= 3
+            assert processors.asked() == 0
     finally:
-        torch.set_num_threads(before)
+        processors.use_threads(before)
 
 
 def test_an_upscaler_says_what_it_is(upscaler):

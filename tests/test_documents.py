@@ -126,9 +126,9 @@ def test_every_block_is_run_or_says_why_not():
 def test_commands_that_are_not_run_can_be_parsed(block):
     import typer.main
 
-    from edsr_cli.cli.app import app
+    from edsr_cli.cli.app import application
 
-    group = typer.main.get_command(app)
+    group = typer.main.get_command(application())
     for name, *arguments in edsr_commands(block):
         with group.make_context("edsr", [name, *arguments]) as context:
             command = group.get_command(context, name)

@@ -1,12 +1,15 @@
 """A model becomes an upscaler: weights, restoring network, device and number format."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from edsr_cli.api.fetching import finder
 from edsr_cli.checkpoints import loader
 from edsr_cli.checkpoints.convention import Stated
 from edsr_cli.checkpoints.loader import LoadedNetwork
+from edsr_cli.errors import UsageError
 from edsr_cli.inference import Upscaler
+from edsr_cli.inference.engines import engine_for
 from edsr_cli.inference.processors import use_threads
 from edsr_cli.jobs.worker import WorkerSpec
 from edsr_cli.options.pictures import Network, Outputs
@@ -14,9 +17,10 @@ from edsr_cli.progress import Progress
 from edsr_cli.restoration.networks import find_restoration, make_upscaler
 
 
-def warm_up() -> None:
+def warm_up(options: Network) -> None:
     """Import what an engine computes with: it takes a while, and must not be interrupted."""
-    import edsr_cli.inference.engines.torch.assembly  # noqa: F401
+    with suppress(UsageError):  # which comes again
+        engine_for(options.device, options.precision, options.engine).warm_up()
 
 
 def worker_spec(options: Outputs, devices: Sequence[str]) -> WorkerSpec:
@@ -70,4 +74,6 @@ def put_on_device(
     if not plain:
         find = finder(options.download, progress)
         restoration = find_restoration(network, options.model, options.restore, find)
-    return make_upscaler(network, restoration, device, options.precision, options.max_memory)
+    return make_upscaler(
+        network, restoration, device, options.precision, options.max_memory, options.engine
+    )

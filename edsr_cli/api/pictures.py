@@ -12,7 +12,7 @@ from PIL.Image import Image
 from edsr_cli.api.opening import open_upscaler
 from edsr_cli.files.names import display_name
 from edsr_cli.images import decode, from_pil, to_pil
-from edsr_cli.images.alpha import DROP, UNCOVERED, applied, enlarged
+from edsr_cli.images.alpha import DROP, UNCOVERED, applied, resized
 from edsr_cli.images.picture import Compression
 from edsr_cli.images.provenance import provenance
 from edsr_cli.inference import Progress, Tile, Upscaler
@@ -20,7 +20,9 @@ from edsr_cli.inference.upscaler import check_tile
 from edsr_cli.options.definition import takes
 from edsr_cli.options.pictures import LoadOptions
 from edsr_cli.options.values import ALPHA
-from edsr_cli.pixels.arrays import Pixels, check_pixels
+from edsr_cli.pixels.arrays import Pixels, check_pixels, empty_pixels
+from edsr_cli.pixels.transfer import FromLight, ToLight
+from edsr_cli.pixels.windows import ArrayWindow
 from edsr_cli.progress import calling
 from edsr_cli.restoration.choice import Choice
 from edsr_cli.restoration.networks import at_choice, choice_for
@@ -151,10 +153,19 @@ class PictureUpscaler:
         decoded = applied(decoded, alpha)
         choice = self._choice(decoded.pixels, decoded.compression)
         upscaler = at_choice(self.upscaler, choice)
-        upscaled = upscaler.upscale(decoded.pixels, ensemble, tile, "uint8", progress)
+        height, width = (self.scale * side for side in decoded.window.shape[:2])
+        pixels = empty_pixels(height, width, np.dtype(np.uint8))
+        source, target = decoded.window, ArrayWindow(pixels)
+        upscaler.upscale_into(
+            FromLight(source) if decoded.linear else source,
+            ToLight(target) if decoded.linear else target,
+            ensemble=ensemble,
+            tile=tile,
+            progress=progress,
+        )
         record = provenance(self.model, self.scale, choice.strength if choice else None)
-        kept = None if decoded.alpha is None else enlarged(decoded.alpha, self.scale)
-        return to_pil(upscaled.pixels, replace(decoded.metadata, software=record), kept)
+        kept = None if decoded.alpha is None else resized(decoded.alpha, width, height)
+        return to_pil(pixels, replace(decoded.metadata, software=record), kept)
 
     def _choice(self, pixels: Pixels, stated: Compression | None = None) -> Choice | None:
         choice = choice_for(self.upscaler, pixels, stated)

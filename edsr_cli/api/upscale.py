@@ -10,7 +10,7 @@ from edsr_cli.errors import EdsrError, UsageError
 from edsr_cli.jobs.inputs import sort_inputs, without_own
 from edsr_cli.options.definition import takes
 from edsr_cli.options.pictures import UpscaleOptions
-from edsr_cli.progress import Progress, calling
+from edsr_cli.progress import Progress, Unit, calling
 
 if TYPE_CHECKING:
     from edsr_cli.jobs.record import Record
@@ -23,9 +23,10 @@ logger = logging.getLogger(__name__)
 def upscale(options: UpscaleOptions) -> "list[Record]":
     """Upscale picture files, as `edsr upscale` does.
 
-    Whatever the input (grey, palette, CMYK, 16-bit, with alpha), the output is 8-bit RGB with the
-    input's colour profile and metadata, and with alpha if you say so. For arrays and images in
-    memory there is `load`.
+    The output is upright RGB, or greyscale if the input is, of 8 bits or of 16 if the input has
+    more, as far as its format takes that; with the input's colour profile and metadata, and with
+    alpha if you say so. It has the exact size that one of the options says: networks enlarge to
+    that or more, and the rest is taken off again. For arrays and images in memory there is `load`.
 
     Returns:
         What became of each picture: `input`, `output`, `status` ("done", "planned" or "failed"),
@@ -102,28 +103,31 @@ def upscale_files(
     from edsr_cli.api.opening import worker_spec
     from edsr_cli.jobs import estimate
     from edsr_cli.jobs.executors import Serial
+    from edsr_cli.jobs.namer import Namer
     from edsr_cli.jobs.naming import assign_outputs
+    from edsr_cli.jobs.target import target_of
 
     if selected.own:
         logger.info("%s", _left_out(selected.own))
     spec = worker_spec(options, [options.device])
-    networks = spec.load(finder(options.download, progress))
-    tasks = assign_outputs(selected.files, options.output, networks[0].scale, options.format)
+    family = spec.load(finder(options.download, progress))
+    namer = Namer(target_of(options, family.first), options.name, family.name)
+    tasks = assign_outputs(selected.files, options.output, namer, options.format)
     _check(options, tasks)
-    worker = spec.open(networks)
+    worker = spec.open(family)
     speed = estimate.speed(worker.upscalers[0]) if options.dry_run else None
-    begun = 0
+    begun, format_name = 0, tasks[0].output_format.name
 
     def life(task: "Task") -> "Record":
-        nonlocal begun
-        begun += 1
+        nonlocal begun, format_name
+        begun, format_name = begun + 1, task.output_format.name
         if options.dry_run:
             return worker.plan(task, speed=speed, forgiving=True)
         count = f"{begun} of {len(tasks)}: " if len(tasks) > 1 else ""
-        with progress(f"{count}{task.source_name}", worker.scale**2) as report:
+        unit = Unit.PIXELS if worker.scale else Unit.PARTS
+        with progress(f"{count}{task.source_name}", (worker.scale or 1) ** 2, unit) as report:
             return worker.complete(task, report)
 
-    format_name = tasks[0].output_format.name  # a run has one
     for name, error in selected.refused.items():
         done(worker.refused(name, error), format_name)
     Serial(life).run(tasks, lambda record: done(record, format_name))
@@ -131,13 +135,10 @@ def upscale_files(
 
 def _check(options: UpscaleOptions, tasks: "Sequence[Task]") -> None:
     """Refuse what the output formats, or standard output, cannot take."""
-    from edsr_cli.images.alpha import check_format
+    from edsr_cli.api.outputs import check_format
 
-    formats = {task.output_format.name for task in tasks}
-    if options.compression is not None and formats != {"PNG"}:
-        raise UsageError("--compression is for PNG.")
-    for task in tasks:
-        check_format(options.alpha, task.output_format)
+    for output_format in {task.output_format for task in tasks}:
+        check_format(options, output_format, same=options.format == "same")
     to_stdout = tasks[0].destination is None and not options.dry_run
     if to_stdout and sys.stdout is not None and sys.stdout.isatty():
         raise UsageError(

@@ -57,6 +57,8 @@ def load_network(
     scale: int | None = None,
     stated: Stated = NOTHING_STATED,
     find: Callable[[registry.ModelRow], Path] = store.resolve,
+    *,
+    any_scale: bool = False,
 ) -> LoadedNetwork:
     """Load a network.
 
@@ -68,6 +70,7 @@ def load_network(
         stated: what is known of a weight file that does not say it by itself.
         find: gives the canonical file of a model of the registry; by default one that is on this
             machine.
+        any_scale: whether the largest scale of a file will do, where it does not have `scale`.
 
     Raises:
         WeightsError: there is no such model or file, it cannot be used, or it does not have the
@@ -85,7 +88,10 @@ def load_network(
     else:
         path = Path(model)
         checkpoint = _read_path(model, stated)
-        scale = _choose_scale(checkpoint.config.scales, scale, path)
+        offered = checkpoint.config.scales
+        if any_scale and scale not in offered:
+            scale = max(offered)
+        scale = _choose_scale(offered, scale, path)
     return LoadedNetwork(
         checkpoint=checkpoint,
         name=checkpoint.metadata.get("name", path.stem),

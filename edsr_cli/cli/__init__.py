@@ -4,6 +4,20 @@ Modules here import torch and Pillow only inside the commands that need them, so
 `--version` answer at once.
 """
 
-from edsr_cli.cli.app import main
+import gc
+from typing import NoReturn
 
-__all__ = ["main"]
+_GARBAGE = 20_000  # objects
+
+
+def main() -> NoReturn:
+    """Run the command line; see `edsr_cli.cli.app.main`."""
+    # What is imported stays, so looking for garbage in it every 700 objects is for nothing, and so
+    # is looking through all of it at the end; both together took a quarter of a short run.
+    gc.set_threshold(_GARBAGE)
+    from edsr_cli.cli import app
+
+    try:
+        app.main()
+    finally:
+        gc.freeze()

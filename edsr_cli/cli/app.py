@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Sequence
+from importlib import import_module
 from pathlib import PurePath
 from typing import Annotated, Any, NoReturn
 
@@ -9,15 +11,9 @@ import typer
 
 from edsr_cli import __version__
 from edsr_cli.cli import interruption
-from edsr_cli.cli.batch import batch
-from edsr_cli.cli.evaluate import evaluate
-from edsr_cli.cli.fetch_weights import fetch_weights
 from edsr_cli.cli.forgiving import forgiving_stderr
 from edsr_cli.cli.help import Command, Commands
-from edsr_cli.cli.models import models
 from edsr_cli.cli.terminal import Terminal
-from edsr_cli.cli.train import train
-from edsr_cli.cli.upscale import upscale
 from edsr_cli.errors import EdsrError, ExitCode, ThreadError, UsageError
 from edsr_cli.text import did_you_mean, one_line
 
@@ -49,22 +45,26 @@ def _meant(word: str, commands: list[str]) -> str:
     return f"{did_you_mean(word, commands)} Commands: {', '.join(commands)}.".lstrip()
 
 
-app = typer.Typer(
-    name="edsr",
-    cls=_Commands,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for _name, _function in (
-    ("upscale", upscale),
-    ("batch", batch),
-    ("evaluate", evaluate),
-    ("train", train),
-    ("models", models),
-    ("fetch-weights", fetch_weights),
-):
-    app.command(_name, cls=Command, context_settings={"help_option_names": ["--help"]})(_function)
+COMMANDS = ("upscale", "batch", "evaluate", "train", "models", "fetch-weights")
+"""Each is a function of its name, in a module of its name."""
+
+
+def application(names: Sequence[str] = COMMANDS) -> typer.Typer:
+    """The application with some of its commands; every one takes a while to put together."""
+    made = typer.Typer(
+        name="edsr",
+        cls=_Commands,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="markdown",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    made.callback()(_common)
+    for name in names:
+        attribute = name.replace("-", "_")
+        function = getattr(import_module(f"edsr_cli.cli.{attribute}"), attribute)
+        settings = {"help_option_names": ["--help"]}
+        made.command(name, cls=Command, context_settings=settings)(function)
+    return made
 
 
 def _print_version(wanted: bool) -> None:
@@ -73,7 +73,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _common(
     version: Annotated[
         bool,
@@ -83,6 +82,12 @@ def _common(
     ] = False,
 ) -> None:
     """Enlarge pictures with EDSR and MDSR, sharply and exactly."""
+
+
+def app() -> None:
+    """Run the command that the arguments name; all are there if they name none."""
+    first = sys.argv[1:2]
+    application(first if first and first[0] in COMMANDS else COMMANDS)()
 
 
 def main() -> NoReturn:

@@ -59,7 +59,7 @@ def batch(options: BatchOptions, results: Results) -> None:
         from edsr_cli.jobs import estimate
 
         if not options.dry_run:
-            warm_up()
+            warm_up(options)
 
     with terminal.log():
         prepared = prepare(options, terminal.progress)
@@ -72,8 +72,9 @@ def batch(options: BatchOptions, results: Results) -> None:
         drawn = not (results.json and sys.stdout is not None and sys.stdout.isatty())
         listeners: list[Listener] = [_JsonListener(lines)] if results.json else []
         listeners += [work] if options.dry_run else []
-        scale = prepared.upscalers[0].scale
-        with BatchProgress(terminal, scale, drawn=drawn and not options.dry_run) as progress:
+        with BatchProgress(
+            terminal, prepared.scale, drawn=drawn and not options.dry_run
+        ) as progress:
             summary = _go(terminal, prepared, [progress, *listeners], progress)
         if work.multiply_adds:
             speeds = [estimate.speed(upscaler) for upscaler in prepared.upscalers]

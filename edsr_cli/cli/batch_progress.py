@@ -21,11 +21,11 @@ class BatchProgress:
 
     Args:
         terminal: where to show it.
-        scale: the upscaling factor.
+        scale: the upscaling factor; None where it is not the same for all pictures.
         drawn: whether a bar may be drawn.
     """
 
-    def __init__(self, terminal: Terminal, scale: int, *, drawn: bool = True) -> None:
+    def __init__(self, terminal: Terminal, scale: int | None, *, drawn: bool = True) -> None:
         self._terminal, self._scale = terminal, scale
         self._stopping = False
         self._bar = Bar(terminal, drawn=drawn)
@@ -98,7 +98,7 @@ class BatchProgress:
             parts.append(f"{summary.failed:,} failed")
         # What is half done counts half.
         pixels = sum(loop.progress[0] for loop in state.loops if loop.current)
-        pixels = pixels * self._scale**2 + summary.output_pixels
+        pixels = pixels * (self._scale or 0) ** 2 + summary.output_pixels
         if pixels and summary.seconds:
             parts.append(f"{pixels / summary.seconds / 1e6:.2f} Mpixel/s")
         left = _time_left(state)

@@ -55,7 +55,7 @@ def evaluate(options: EvaluateOptions, results: Scores) -> None:
         from edsr_cli.evaluation.summary import Summary
         from edsr_cli.evaluation.table import make_table
 
-        warm_up()
+        warm_up(options)
     codes = set()
     with terminal.log():
         for outcome in evaluating(options, terminal.progress):

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from edsr_cli.options.definition import EVERYDAY, PANELS
+from edsr_cli.options.definition import EVERYDAY, PANELS, SHORT
 
 _SHORT = "edsr.short"
 _WIDTH, _LEFT = 79, 27  # columns of a page, and of what may be typed
@@ -51,7 +51,7 @@ class Command(TyperCommand):
             panels[_panel(param)].append(_row(param))
         _write_beginning(self, ctx, formatter, text.split("\n\n")[: 1 if short else None])
         for heading, rows in panels.items():
-            if rows and (not short or heading in ("Arguments", EVERYDAY)):
+            if rows and (not short or heading in ("Arguments", *SHORT)):
                 _write_rows(formatter, heading, rows)
         formatter.write(f"\nExamples:\n{examples}\n")
 

@@ -4,16 +4,14 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from rich.console import Group
-from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
-
 from edsr_cli.progress import Unit
 from edsr_cli.text import one_line
 
+# What of rich is for bars is imported when one is drawn.
 if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.live import Live
+
     from edsr_cli.cli.terminal import Terminal
 
 PLAIN_INTERVAL = 10.0  # seconds between lines where there is no terminal to draw on
@@ -44,8 +42,10 @@ class Bar:
         self._shown, self._last = time.monotonic(), float("-inf")
         self._live: Live | None = None
         if drawn and terminal.can_draw:
+            import rich.live
+
             # Standard output is left alone, since pictures and JSON may go there.
-            self._live = Live(
+            self._live = rich.live.Live(
                 console=terminal.console, transient=True, auto_refresh=False, redirect_stdout=False
             )
 
@@ -95,7 +95,12 @@ class Bar:
             name = f"{self._name}: " if self._name else ""
             self._terminal.note(name + words + (f"; {below}" if below else ""))
 
-    def _drawn(self, done: float, total: float | None, words: str, below: str) -> Group:
+    def _drawn(self, done: float, total: float | None, words: str, below: str) -> "Group":
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
         row = Table.grid(padding=(0, 1))
         bar = ProgressBar(total or 1, done if total else 0, width=_WIDTH, pulse=total is None)
         parts = [Text(self._name)] if self._name else []

@@ -5,17 +5,19 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from edsr_cli.cli.progress import Bar, Part
 from edsr_cli.errors import EdsrError, UsageError
 from edsr_cli.progress import Report, Unit
 from edsr_cli.text import one_line
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 class Terminal:
@@ -75,7 +77,7 @@ class Terminal:
         with _stdout():
             typer.echo(json.dumps(values))
 
-    def table(self, table: Table) -> None:
+    def table(self, table: "Table") -> None:
         """A table on stdout; a terminal wraps what is too wide for it, a pipe or file gets it all.
 
         Raises:

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 def upscale(options: UpscaleOptions, results: Results) -> None:
     """Upscale pictures.
 
-    Whatever the input (grey, palette, CMYK, 16-bit, with alpha), the output is 8-bit RGB with the
-    input's colour profile and metadata, and with alpha if you say so.
+    The output is upright RGB, or greyscale if the input is, of 8 bits or of 16 if the input has
+    more, as far as its format takes that; with the input's colour profile and metadata, and with
+    alpha if you say so.
 
     Exit codes: 0 all done, 1 some files failed, 2 wrong usage, 3 weights missing or damaged, 4 out
     of memory, 130 interrupted.
@@ -31,6 +32,8 @@ def upscale(options: UpscaleOptions, results: Results) -> None:
           makes photo_x4.png, four times as wide and high
       edsr upscale photo.jpg -s 2 -o large.webp
           twice, as WebP
+      edsr upscale photo.jpg --max-side 3840
+          to an exact size, such as photo_3840x2560.png
       edsr upscale *.jpg -o enlarged/ -f jpeg
           many, into a folder, as JPEG
       edsr upscale photo.jpg --dry-run
@@ -47,7 +50,7 @@ def upscale(options: UpscaleOptions, results: Results) -> None:
             from edsr_cli.jobs.record import exit_code
 
             if not options.dry_run:
-                warm_up()
+                warm_up(options)
 
     ended: list[Record] = []
     lines = JsonLines(terminal)
@@ -100,16 +103,22 @@ def _report(terminal: Terminal, record: "Record", estimates: str = "") -> None:
         f"{width} x {height}"
     )
     plan = record.plan
-    columns, rows = ("rows", "columns") if plan["transposed"] else ("columns", "rows")
-    cut = (
-        f"{plan['panels']} panel(s) of {plan['panel_width']} {columns}, {plan['strips']} strip(s) "
-        f"of {plan['strip_rows']} {rows}, {plan['multiply_adds'] / 1e9:.1f} GMAC"
-    )
-    made = f"{record.model} on {record.device} in {record.precision}"
+    how = _how(record) if plan["panels"] else "no network"
     if record.status == "planned":
-        terminal.note(f"{line}; {made}; {cut}{estimates}")
+        terminal.note(f"{line}; {how}{estimates}")
         return
     terminal.note(
         f"{line} in {record.seconds:.1f} s ({width * height / record.seconds / 1e6:.2f} Mpixel/s)"
     )
-    terminal.detail(f"{made}; {cut}, about {plan['memory_bytes'] / 1e6:.0f} MB")
+    terminal.detail(f"{how}, about {plan['memory_bytes'] / 1e6:.0f} MB")
+
+
+def _how(record: "Record") -> str:
+    """What a picture is made with, and how it is cut."""
+    plan = record.plan
+    columns, rows = ("rows", "columns") if plan["transposed"] else ("columns", "rows")
+    return (
+        f"{record.model} on {record.device} in {record.precision}; "
+        f"{plan['panels']} panel(s) of {plan['panel_width']} {columns}, {plan['strips']} strip(s) "
+        f"of {plan['strip_rows']} {rows}, {plan['multiply_adds'] / 1e9:.1f} GMAC"
+    )

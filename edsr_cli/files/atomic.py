@@ -29,6 +29,7 @@ def atomic_write(
     overwrite: bool = False,
     error: type[EdsrError] = FileError,
     commit: Callable[[os.stat_result], None] | None = None,
+    mtime_ns: int | None = None,
 ) -> Iterator[BinaryIO]:
     """Give a binary file whose content becomes the file `path` when the block ends well.
 
@@ -46,6 +47,8 @@ def atomic_write(
         error: what to raise.
         commit: called with the status of the finished file before it takes its name. If it raises
             anything, nothing has changed.
+        mtime_ns: the time of change that the file is to have, in nanoseconds since 1970; None for
+            that of writing.
 
     Raises:
         EdsrError: of the class `error`: the file exists and may not be replaced, or cannot be
@@ -69,6 +72,9 @@ def atomic_write(
                 _finish(buffered, raw, target)
             finally:
                 raw.close()
+            if mtime_ns is not None:
+                with suppress(OSError):  # some file systems have no times, or not such
+                    os.utime(temporary, ns=(mtime_ns, mtime_ns))
             if commit is not None:
                 with _failing(temporary):
                     status = temporary.stat()

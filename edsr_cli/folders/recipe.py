@@ -5,8 +5,9 @@ import json
 from dataclasses import dataclass, fields
 from typing import Any
 
-from edsr_cli.checkpoints.checkpoint import weights_digest
+from edsr_cli.checkpoints.checkpoint import Checkpoint, weights_digest
 from edsr_cli.images import OutputFormat
+from edsr_cli.jobs.namer import SAME
 from edsr_cli.jobs.worker import Worker
 from edsr_cli.restoration.networks import restore_label, weights_of
 
@@ -22,23 +23,45 @@ class Recipe:
     Attributes:
         model: the model's name; it is for people, the weights count.
         weights: SHA-256 of the weights.
-        scale: the upscaling factor.
+        scale: how many times larger outputs are; None where their size is said in another way.
         ensemble: whether the eight views are averaged.
         precision: number format of the residual blocks.
         format: name of the output format.
         restore: how much pictures are restored, a number, or "auto" with the version of its
             thresholds; "0" for not at all.
         alpha: what becomes of transparency: "drop", "keep" or a colour as "#rrggbb".
+        width, height, max_side, fit, megapixels, print, dpi: the size, as the options of these
+            names say it.
+        quality, lossless, chroma: how outputs are compressed, where their format leaves a choice.
+        strip: which metadata are left out.
+        depth: bits a channel, where the format leaves a choice. What was made before there was one
+            has 8 everywhere, but is not made again for the few inputs that have more.
+        grey: what becomes of greyscale, where the format leaves a choice; the same holds.
+        tiff: how pixels lie in a TIFF.
     """
 
     model: str
     weights: str
-    scale: int
+    scale: float | None
     ensemble: bool
     precision: str
     format: str
     restore: str = "0"
     alpha: str = "drop"
+    width: int | None = None
+    height: int | None = None
+    max_side: int | None = None
+    fit: tuple[float, float] | None = None
+    megapixels: float | None = None
+    print: tuple[float, float] | None = None
+    dpi: float | None = None
+    quality: int | None = None
+    lossless: bool = False
+    chroma: str | None = None
+    strip: str = "none"
+    depth: str = "auto"
+    grey: str = "auto"
+    tiff: str | None = None
 
     @property
     def identity(self) -> str:
@@ -56,16 +79,46 @@ class Recipe:
         return dict(vars(self))
 
 
-def recipe_of(worker: Worker, output_format: OutputFormat) -> Recipe:
-    """What a worker makes outputs of a format with."""
-    first = worker.upscalers[0]
+def recipe_of(worker: Worker, output_format: OutputFormat | None) -> Recipe:
+    """What a worker makes outputs with, of a format, or of that of each input.
+
+    Raises:
+        WeightsError, UsageError: a network that pictures may need cannot be had.
+    """
+    options, first = worker.options, worker.upscalers[0]
+    by_factor = worker.target.factor is not None
     return Recipe(
         model=worker.model,
-        weights=weights_digest(*weights_of(first)),
-        scale=first.scale,
-        ensemble=worker.options.ensemble,
+        weights=weights_digest(*weights_used(worker)),
+        scale=(options.scale or first.scale) if by_factor else None,
+        ensemble=options.ensemble,
         precision=first.precision.value,
-        format=output_format.name,
+        format=SAME if output_format is None else output_format.name,
         restore=restore_label(first),
-        alpha=worker.options.alpha,
+        alpha=options.alpha,
+        width=options.width,
+        height=options.height,
+        max_side=options.max_side,
+        fit=options.fit,
+        megapixels=options.megapixels,
+        print=options.print,
+        dpi=options.dpi,
+        quality=options.quality,
+        lossless=options.lossless,
+        chroma=options.chroma,
+        strip=options.strip,
+        depth=options.depth,
+        grey=options.grey,
+        tiff=options.tiff,
     )
+
+
+def weights_used(worker: Worker) -> list[Checkpoint]:
+    """The weights that pictures may go through, by the scales of their networks."""
+    first = worker.upscalers[0]
+    if worker.family is None or worker.scale == first.scale:
+        return list(weights_of(first))
+    found: list[Checkpoint] = []
+    for scale in dict.fromkeys(worker.target.scales(worker.scales)):
+        found += weights_of(worker.family.upscaler(scale, str(first.device), first.precision.value))
+    return found

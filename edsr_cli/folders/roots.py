@@ -27,15 +27,15 @@ class Root:
 
 
 def assign_folders(
-    inputs: Sequence[str], output: str | None, scale: int, recursive: bool = True
+    inputs: Sequence[str], output: str | None, label: str, recursive: bool = True
 ) -> list[Root]:
     """Give every input folder its output folder; nothing is written.
 
     Args:
         inputs: folders.
         output: a folder; with several inputs, it gets a folder for each, of the same name. None
-            for a folder `{input}_x{scale}` beside each input.
-        scale: the upscaling factor.
+            for a folder `{input}_{label}` beside each input.
+        label: the size of outputs, such as "x4"; see `Target`.
         recursive: whether the folders are taken with what is below them.
 
     Raises:
@@ -48,7 +48,7 @@ def assign_folders(
             raise error
         _check_input(path)
     if output is None:
-        roots = [Root(path, _beside(path, scale)) for path in paths]
+        roots = [Root(path, _beside(path, label)) for path in paths]
     elif len(paths) == 1:
         roots = [Root(paths[0], Path(output))]
     else:
@@ -76,8 +76,8 @@ def _name(path: Path) -> str:
     return name
 
 
-def _beside(path: Path, scale: int) -> Path:
-    name = f"{_name(path)}_x{scale}"
+def _beside(path: Path, label: str) -> Path:
+    name = f"{_name(path)}_{label}"
     if path.name in ("", ".."):  # "." has no name either
         return Path(os.path.abspath(path)).parent / name  # noqa: PTH100
     return path.parent / name

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache, partial
 from pathlib import Path, PurePath
 
 from edsr_cli.errors import UsageError
@@ -14,6 +15,7 @@ from edsr_cli.files.walk import Listing
 from edsr_cli.folders.roots import Root
 from edsr_cli.folders.shards import WHOLE, Shard, manifest_shard
 from edsr_cli.images import READ_SUFFIXES, OutputFormat
+from edsr_cli.jobs.namer import Namer, ending, same_format
 from edsr_cli.jobs.naming import identity
 from edsr_cli.jobs.task import Task
 
@@ -26,8 +28,9 @@ UNREAD_SUFFIXES = frozenset(
         ".psb", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".svg", ".svgz", ".wdp",
         ".wmf", ".x3f", ".xbm", ".xcf", ".xpm",
     )
-)  # fmt: skip
-"""Endings of pictures that cannot be read: their owner should be told that they were left out."""
+) - READ_SUFFIXES  # fmt: skip
+"""Endings of pictures that cannot be read: their owner should be told that they were left out.
+With an optional part some of them can."""
 
 
 class Ignored(StrEnum):
@@ -188,8 +191,11 @@ class Scanner:
     Args:
         roots: the input folders.
         choice: the files to take.
-        output_format: the format to write, for the ending of the outputs' names.
+        output_format: the format to write, for the ending of the outputs' names; None for that of
+            each input.
         recursive: whether to take what is in folders below.
+        namer: makes up names; None for the names of the inputs. With it, headers are read where
+            names tell sizes.
         shard: the part of all pictures to take.
     """
 
@@ -197,14 +203,14 @@ class Scanner:
         self,
         roots: Sequence[Root],
         choice: Choice,
-        output_format: OutputFormat,
+        output_format: OutputFormat | None,
         *,
         recursive: bool = True,
+        namer: Namer | None = None,
         shard: Shard = WHOLE,
     ) -> None:
         self._roots, self._choice, self._recursive = tuple(roots), choice, recursive
-        self._shard = shard
-        self._format = output_format
+        self._format, self._namer, self._shard = output_format, namer, shard
         self._outputs = {identity(root.folder) for root in roots}
         self._insides = tuple(identity(root.path).rstrip(os.sep) + os.sep for root in roots)
 
@@ -241,7 +247,7 @@ class Scanner:
             for name in listing.files
             if PurePath(name).suffix.lower() in READ_SUFFIXES and not name.startswith(".")
         ]
-        outputs = name_outputs(pictures, listing.folders, self._suffix)
+        outputs = name_outputs(pictures, listing.folders, partial(self._name, folder))
         for name in listing.files:
             yield self._file(root, folder / name, outputs, name in listing.hidden)
         for name in listing.folders:
@@ -279,16 +285,22 @@ class Scanner:
         below = PurePath(root.prefix, relative)
         if not self._shard.has(below.as_posix()):
             return Passed(path, Ignored.SHARD)
-        return BatchTask(
-            path, root.folder / below.with_name(output), self._format, below.as_posix(), root.folder
-        )
+        output_format = self._format or same_format(path)
+        destination = root.folder / below.with_name(output)
+        return BatchTask(path, destination, output_format, below.as_posix(), root.folder)
 
-    @property
-    def _suffix(self) -> str:
-        return self._format.suffixes[0]
+    def _name(self, folder: Path, stem: str, file: str) -> str:
+        """The name of the output of a picture in a folder."""
+        source = folder / file
+        same = self._format is None
+        form = self._format or same_format(source)
+        ext = ending(source, form) if same else form.suffixes[0]
+        return f"{stem}{ext}" if self._namer is None else self._namer.name(stem, source, ext)
 
 
-def name_outputs(files: Iterable[str], folders: Iterable[str], suffix: str) -> dict[str, str]:
+def name_outputs(
+    files: Iterable[str], folders: Iterable[str], call: Callable[[str, str], str]
+) -> dict[str, str]:
     """Names of the outputs of the pictures in one folder: no two are the same.
 
     An output has the picture's name with another ending: a.jpg becomes a.png. Pictures that would
@@ -301,14 +313,16 @@ def name_outputs(files: Iterable[str], folders: Iterable[str], suffix: str) -> d
     Args:
         files: the pictures' names.
         folders: names of the folders beside them, which will be there in the output too.
-        suffix: the ending of the outputs.
+        call: gives the name of an output for a stem, by which it is told from others, and the
+            picture's name.
     """
+    call = cache(call)  # which may have to open the picture
     levels = dict.fromkeys(files, 0)
     reserved = {_folded(name) for name in folders}
     while True:
         writers: dict[str, list[str]] = {}
         for name, level in levels.items():
-            writers.setdefault(_folded(_output_name(name, level, suffix)), []).append(name)
+            writers.setdefault(_folded(call(_stem(name, level), name)), []).append(name)
         crowded = [
             name
             for output, names in writers.items()
@@ -317,18 +331,18 @@ def name_outputs(files: Iterable[str], folders: Iterable[str], suffix: str) -> d
             if levels[name] == min(2, *(levels[other] for other in names)) < 2
         ]
         if not crowded:
-            return {name: _output_name(name, level, suffix) for name, level in levels.items()}
+            return {name: call(_stem(name, level), name) for name, level in levels.items()}
         for name in crowded:
             levels[name] += 1
 
 
-def _output_name(name: str, level: int, suffix: str) -> str:
+def _stem(name: str, level: int) -> str:
     if level == 0:
-        return PurePath(name).stem + suffix
+        return PurePath(name).stem
     if level == 1:
-        return name + suffix
+        return name
     digits = hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
-    return f"{name}.{digits}{suffix}"
+    return f"{name}.{digits}"
 
 
 def _folded(name: str) -> str:

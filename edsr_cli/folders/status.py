@@ -21,6 +21,7 @@ from edsr_cli.folders.shards import WHOLE, Shard
 from edsr_cli.folders.summary import Summary
 from edsr_cli.images import format_for
 from edsr_cli.jobs.ledger import state_of
+from edsr_cli.jobs.namer import SAME
 from edsr_cli.jobs.record import Record, Status
 from edsr_cli.text import one_line
 
@@ -203,7 +204,7 @@ class FolderStatus:
             return
         run = runs[-1]
         choice = Choice(run.get("include", ()), run.get("exclude", ()))
-        output_format = format_for(None, run["format"])
+        output_format = None if run["format"] == SAME else format_for(None, run["format"])
         scanner = Scanner(roots, choice, output_format, recursive=bool(run.get("recursive", True)))
         for item in scanner.walk():
             if isinstance(item, BatchTask):

@@ -10,7 +10,14 @@ What is to be known of each format is in `codecs`, what is the same for all in `
 """
 
 from edsr_cli.images.decoding import OpenPicture, decode, from_pil, open_picture, probe
-from edsr_cli.images.encoding import PictureWriter, create_picture, encode, to_pil, write_picture
+from edsr_cli.images.encoding import (
+    PictureWriter,
+    create_picture,
+    encode,
+    picture_file,
+    to_pil,
+    write_picture,
+)
 from edsr_cli.images.formats import FORMATS, READ_SUFFIXES, format_for
 from edsr_cli.images.guard import TooLargeError
 from edsr_cli.images.picture import (
@@ -40,6 +47,7 @@ __all__ = [
     "format_for",
     "from_pil",
     "open_picture",
+    "picture_file",
     "probe",
     "to_pil",
     "write_picture",

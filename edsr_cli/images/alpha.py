@@ -5,10 +5,11 @@ What is kept is enlarged by interpolation.
 
 from contextlib import suppress
 from dataclasses import replace
+from math import ceil, floor
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from PIL import Image, ImageColor
 
 from edsr_cli.errors import UsageError
@@ -30,7 +31,7 @@ WAYS_OUT = "--alpha keep keeps it, --alpha white lays the picture on white"
 
 _ROWS = 256  # rows at a time: arithmetic needs more bits than samples have
 _BAND_PIXELS = 2**18  # enlarged at a time, before that
-_REACH = 3  # LR rows that interpolation looks at on either side, and one to spare
+_REACH = 3  # rows that interpolation looks at on either side, and one to spare
 
 
 def alpha_setting(text: str) -> str:
@@ -95,32 +96,42 @@ def applied(picture: Picture, setting: str) -> Picture:
     return replace(picture, window=ArrayWindow(pixels), alpha=None)
 
 
-def enlarged(alpha: NDArray[Any], scale: int) -> NDArray[np.uint8]:
-    """Alpha (H, W), uint8 or uint16, enlarged by bicubic interpolation, as uint8.
+def resized(
+    alpha: NDArray[Any], width: int, height: int, dtype: DTypeLike = np.uint8
+) -> NDArray[Any]:
+    """Alpha (H, W), uint8 or uint16, at another size by bicubic interpolation, of such a type.
 
-    What is opaque, or transparent, farther than a pixel inside of its area is so exactly.
+    What is opaque, or transparent, farther than a pixel inside of its area is so exactly; where
+    alpha becomes smaller, farther than two pixels of the result.
     """
-    height, width = alpha.shape
-    factor = np.float32(255 / np.iinfo(alpha.dtype).max)
-    result = np.empty((height * scale, width * scale), np.uint8)
-    step = max(1, min(_ROWS, _BAND_PIXELS // width))
+    old_height, old_width = alpha.shape
+    white = np.iinfo(np.dtype(dtype)).max
+    factor = np.float32(white / np.iinfo(alpha.dtype).max)
+    result = np.empty((height, width), dtype)
+    ratio = old_height / height
+    reach = ceil(_REACH * max(1.0, ratio))
+    step = max(1, int(min(_ROWS, _BAND_PIXELS // max(width, old_width)) / min(1.0, ratio)))
     for top in range(0, height, step):
         bottom = min(top + step, height)
-        first, last = max(top - _REACH, 0), min(bottom + _REACH, height)
-        band = alpha[first:last]
+        first = max(floor(top * ratio) - reach, 0)
+        band = alpha[first : min(ceil(bottom * ratio) + reach, old_height)]
         if (band == band[0, 0]).all():  # most are opaque or transparent, and this is quick
-            result[top * scale : bottom * scale] = np.rint(band[0, 0] * factor)
+            result[top:bottom] = np.rint(band[0, 0] * factor)
             continue
         rows = Image.fromarray(band.astype(np.float32) * factor)
         # One direction after the other, or at corners two undershoots would make a speck.
-        wide = _resized(rows, width * scale, last - first)
-        large = _resized(Image.fromarray(wide), width * scale, (last - first) * scale)
-        result[top * scale : bottom * scale] = np.rint(
-            large[(top - first) * scale : (bottom - first) * scale]
-        )
+        wide = Image.fromarray(_resized(rows, width, len(band), white))
+        box = (0, top * ratio - first, width, min(bottom * ratio - first, len(band)))
+        result[top:bottom] = np.rint(_resized(wide, width, bottom - top, white, box))
     return result
 
 
-def _resized(image: Image.Image, width: int, height: int) -> NDArray[np.float32]:
-    resized = np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))
-    return np.clip(resized, np.float32(0), np.float32(255))
+def _resized(
+    image: Image.Image,
+    width: int,
+    height: int,
+    white: int,
+    box: tuple[float, float, float, float] | None = None,
+) -> NDArray[np.float32]:
+    done = np.asarray(image.resize((width, height), Image.Resampling.BICUBIC, box))
+    return np.clip(done, np.float32(0), np.float32(white))

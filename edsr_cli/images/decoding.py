@@ -10,13 +10,17 @@ from typing import BinaryIO
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from edsr_cli.files.names import display_name
-from edsr_cli.images.codecs import Codec, Opened
+from edsr_cli.images.bands import Wanted
+from edsr_cli.images.codecs import Codec, Opened, Rows
+from edsr_cli.images.codecs.raw_rows import tiles_of
 from edsr_cli.images.codecs.tiff import decode_frame
 from edsr_cli.images.colour import DAMAGED
 from edsr_cli.images.formats import CODECS, NAME_BY_SUFFIX, READ_FORMATS, codec_of
-from edsr_cli.images.guard import check_pixels, guarded
+from edsr_cli.images.guard import check_frame, check_pixels, guarded
 from edsr_cli.images.picture import DEFAULT_MAX_PIXELS, Picture, PictureInfo
 from edsr_cli.images.source import not_a_picture, open_source
+
+_DECODER_BYTES = 4  # of a pixel of colour, as Pillow and others keep it, for each 8 bits
 
 
 class OpenPicture:
@@ -34,21 +38,36 @@ class OpenPicture:
         with guarded(self._name, self._max_pixels):
             return self._opened.info()
 
-    def read(self, *, keep_alpha: bool = False) -> Picture:
+    def read(
+        self, *, keep_alpha: bool = False, keep_grey: bool = False, streamed: bool = False
+    ) -> Picture:
         """The picture: its window, (H, W, 3), turned upright, and all that belongs to it.
 
-        Of an animation or a document, it is the first frame.
+        Of an animation or a document, it is the first frame, if none was chosen.
 
         Args:
             keep_alpha: whether to give alpha, too, instead of a remark that it was dropped.
+            keep_grey: whether the pixels of greyscale are to keep its values, and its profile,
+                because it will be written as greyscale.
+            streamed: whether not to keep the pixels in memory. Where `info.streams` says so they
+                are decoded while the window is read, as long as this is open, and what is wrong
+                with them is raised there; this should not be read again meanwhile. All others are
+                decoded into a scratch file (`TMPDIR`).
         """
+        if streamed:
+            _ = self.info  # while nobody else reads the file
+        wanted = Wanted(self._name, self._max_pixels, keep_alpha, keep_grey, streamed)
         with guarded(self._name, self._max_pixels):
-            return self._opened.read(keep_alpha)
+            return self._opened.read(wanted)
 
 
 @contextmanager
 def open_picture(
-    source: Path | bytes, max_pixels: int = DEFAULT_MAX_PIXELS, *, name: str | None = None
+    source: Path | bytes,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    *,
+    name: str | None = None,
+    frame: int | None = None,
 ) -> Iterator[OpenPicture]:
     """Open a picture and read its header; its pixels are not decoded.
 
@@ -57,15 +76,17 @@ def open_picture(
         max_pixels: the largest width times height that is accepted; larger pictures are refused
             before anything is decoded.
         name: what to call it in messages; by default the path, or "standard input".
+        frame: the number of a frame or page, from 1; None for the first, with a remark where there
+            are more.
 
     Raises:
-        PictureError: it cannot be read as a picture, or is too large.
+        PictureError: it cannot be read as a picture, is too large, or has no such frame.
     """
     name = display_name(source, name)
     suffix = source.suffix.lower() if isinstance(source, Path) else ""
     with open_source(source, name) as file:
         with guarded(name, max_pixels):
-            opened = _open(file, suffix, name, max_pixels)
+            opened = _open(file, suffix, name, max_pixels, frame)
         yield OpenPicture(opened, name, max_pixels)
 
 
@@ -83,10 +104,12 @@ def decode(
     *,
     name: str | None = None,
     keep_alpha: bool = False,
+    keep_grey: bool = False,
+    frame: int | None = None,
 ) -> Picture:
     """Open a picture and read it; see `open_picture` and `OpenPicture.read`."""
-    with open_picture(source, max_pixels, name=name) as picture:
-        return picture.read(keep_alpha=keep_alpha)
+    with open_picture(source, max_pixels, name=name, frame=frame) as picture:
+        return picture.read(keep_alpha=keep_alpha, keep_grey=keep_grey)
 
 
 def from_pil(image: Image.Image, keep_alpha: bool = False) -> Picture:
@@ -106,14 +129,25 @@ def from_pil(image: Image.Image, keep_alpha: bool = False) -> Picture:
     with guarded(name, limit):
         check_pixels(name, image.width, image.height, limit)
         if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tile and image.fp:
-            return decode_frame(image, name, limit, keep_alpha)
+            return decode_frame(image, Wanted(name, limit, keep_alpha))
         codec = codec_of(image)
         # A TIFF forgets its orientation when it is loaded, because it is turned then.
-        picture = codec.to_picture(image, codec.orientation(image), 16, name, None, keep_alpha)
+        wanted = Wanted(name, limit, keep_alpha)
+        rows = _exact_rows(codec, image)
+        picture = codec.to_picture(image, codec.orientation(image), 16, wanted, None, rows)
         return replace(picture, compression=codec.stated_compression(image, None))
 
 
-def _open(file: BinaryIO, suffix: str, name: str, max_pixels: int) -> Opened:
+def _exact_rows(codec: Codec, image: Image.Image) -> Rows | None:
+    """The rows of an image in its file, where it has not been loaded and Pillow would cut bits."""
+    file = getattr(image, "fp", None)
+    if file is None or not tiles_of(image) or image.tell() != 0:
+        return None
+    rows = codec.rows(image, file)
+    return rows if rows is not None and rows.exact else None
+
+
+def _open(file: BinaryIO, suffix: str, name: str, max_pixels: int, frame: int | None) -> Opened:
     """Read the header of a file, by what is in it; see `open_picture`.
 
     Args:
@@ -121,9 +155,10 @@ def _open(file: BinaryIO, suffix: str, name: str, max_pixels: int) -> Opened:
         suffix: the ending of its name, lower case, for formats that only that tells; or empty.
         name: what to call it in messages.
         max_pixels: the largest width times height that is accepted.
+        frame: the number of the frame or page, from 1; None for the first.
 
     Raises:
-        PictureError: it is no picture, or is too large.
+        PictureError: it is no picture, is too large, or has no such frame.
         Exception: any, where it is damaged.
     """
     file.seek(0)
@@ -131,7 +166,7 @@ def _open(file: BinaryIO, suffix: str, name: str, max_pixels: int) -> Opened:
     file.seek(0)
     for codec in CODECS:
         if start in codec.magic:
-            return codec.open(file, name, max_pixels)
+            return codec.open(file, name, max_pixels, frame)
     own = {name for codec in CODECS if codec.magic for name in codec.names}
     named = (*READ_FORMATS, NAME_BY_SUFFIX.get(suffix))
     formats = [form for form in named if form and form not in own]
@@ -142,10 +177,14 @@ def _open(file: BinaryIO, suffix: str, name: str, max_pixels: int) -> Opened:
         except UnidentifiedImageError as error:
             raise not_a_picture(file, name) from error
         check_pixels(name, *image.size, max_pixels)
+        if frame is not None and (frame != 1 or image.tell() != 0):
+            check_frame(frame, _count_frames(image), name)
+            image.seek(frame - 1)
+            check_pixels(name, *image.size, max_pixels)
         return image
 
     image = opened()
-    return _PillowPicture(codec_of(image), image, opened, file, name)
+    return _PillowPicture(codec_of(image), image, opened, file, frame)
 
 
 class _PillowPicture:
@@ -155,7 +194,8 @@ class _PillowPicture:
         codec: its codec.
         image: the picture, opened.
         again: opens it anew.
-        file, name: its file, and what to call it in messages.
+        file: its file.
+        frame: the number of the frame that was chosen; None for none.
     """
 
     def __init__(
@@ -164,24 +204,40 @@ class _PillowPicture:
         image: Image.Image,
         again: Callable[[], Image.Image],
         file: BinaryIO,
-        name: str,
+        frame: int | None,
     ) -> None:
+        self._later = frame is not None and frame > 1
+        self._chosen = frame is not None
         self._codec, self._image, self._again = codec, image, again
-        self._file, self._name, self._counted = file, name, False
+        self._file, self._counted = file, False
 
     def info(self) -> PictureInfo:
         """What the header says."""
         codec, image = self._codec, self._image
         width, height = image.size
-        if codec.orientation(image, self._file) >= 5:
+        orientation = codec.orientation(image, self._file)
+        if orientation >= 5:
             width, height = height, width
         bits = codec.bits(image, self._file)
+        rows = self._rows()
+        by_rows = rows is not None and not rows.at_once
         self._counted = True
         return PictureInfo(
-            width, height, image.mode, image.format or "", bits, _count_frames(image)
+            width,
+            height,
+            image.mode,
+            image.format or "",
+            bits,
+            _count_frames(image),
+            streams=by_rows and orientation == 1 and not image.has_transparency_data,
+            decoder_bytes=0 if by_rows else _DECODER_BYTES * -(-bits // 8) * width * height,
         )
 
-    def read(self, keep_alpha: bool) -> Picture:
+    def _rows(self) -> Rows | None:
+        # Of what follows the first frame, only Pillow knows where it is, and what it lies on.
+        return None if self._later else self._codec.rows(self._image, self._file)
+
+    def read(self, wanted: Wanted) -> Picture:
         """The picture; of an animation or a document, the first frame."""
         if self._counted:  # which a damaged frame may have spoilt it for
             self._image = self._again()
@@ -189,15 +245,19 @@ class _PillowPicture:
         orientation = codec.orientation(image, file)
         bits = codec.bits(image, file)
         compression = codec.stated_compression(image, file)
-        picture = codec.to_picture(image, orientation, bits, self._name, file, keep_alpha)
+        damaged = not self._later and codec.is_damaged(file, image.width * image.height)
+        rows = self._rows()
+        # Pillow makes the best of damage that would end the rows.
+        if rows is not None and not (rows.exact or (wanted.streamed and not damaged)):
+            rows = None
+        picture = codec.to_picture(image, orientation, bits, wanted, file, rows)
         notes = list(picture.notes)
-        height, width = picture.window.shape[:2]
-        if codec.is_damaged(file, width * height):
+        if damaged:
             notes.insert(0, DAMAGED)
         # Counted last, when the pixels are ours: a frame that is damaged must not spoil the first.
         self._counted = True
         frames = _count_frames(image)
-        if frames > 1:
+        if frames > 1 and not self._chosen:
             notes.append(f"only the first of {frames} frames or pages is used")
         return replace(picture, notes=tuple(notes), compression=compression)
 

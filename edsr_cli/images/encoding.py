@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Literal, cast
@@ -15,13 +16,17 @@ from edsr_cli.errors import EdsrError, Kind, PictureError
 from edsr_cli.files.atomic import atomic_write
 from edsr_cli.files.names import display_name
 from edsr_cli.images.codecs import Encoder
+from edsr_cli.images.colour.spaces import grey_profile
 from edsr_cli.images.formats import codec_for
 from edsr_cli.images.guard import limits
 from edsr_cli.images.metadata.fitting import MEMORY, fit
 from edsr_cli.images.picture import DEFAULT_MAX_PIXELS, Metadata, OutputFormat, OutputOptions
 from edsr_cli.pixels.arrays import Pixels
 from edsr_cli.pixels.depth import at_depth
+from edsr_cli.pixels.grey import joined
 from edsr_cli.pixels.windows import Region
+
+_GREY_ROWS = 64  # joined at a time, to hold no second copy of the picture
 
 
 class PictureWriter:
@@ -41,7 +46,8 @@ class PictureWriter:
     def __init__(
         self, encoder: Encoder, output_format: OutputFormat, notes: tuple[str, ...]
     ) -> None:
-        self.shape, self.dtype = encoder.shape, encoder.dtype
+        height, width, self._channels = encoder.shape
+        self.shape, self.dtype = (height, width, 3), encoder.dtype
         self.order: Literal["any", "rows"] = encoder.order
         self.notes = notes
         self._encoder, self._format = encoder, output_format
@@ -49,10 +55,17 @@ class PictureWriter:
     def write(self, region: Region, pixels: Pixels) -> None:
         """Put pixels, (h, w, 3) of the type `dtype`, where the region says.
 
-        Where they are the whole picture they are not copied: leave them alone until `close`.
+        Where they are the whole picture they may not be copied: leave them alone until `close`.
         """
         with self._explained():
-            self._encoder.write(region, pixels)
+            if self._channels == 3:
+                self._encoder.write(region, pixels)
+                return
+            for top in range(0, len(pixels), _GREY_ROWS):
+                rows = pixels[top : top + _GREY_ROWS]
+                first = region.top + top
+                part = replace(region, top=first, bottom=first + len(rows))
+                self._encoder.write(part, joined(rows))
 
     def close(self) -> None:
         """Write what is left to be written; the file is neither flushed nor closed."""
@@ -68,8 +81,11 @@ class PictureWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if error is None:
-            self.close()
+        try:
+            if error is None:
+                self.close()
+        finally:
+            self._encoder.abandon()  # which does nothing to what is finished
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -101,8 +117,9 @@ def create_picture(
     metadata: Metadata = Metadata(),  # noqa: B008 - frozen
     *,
     options: OutputOptions = OutputOptions(),  # noqa: B008 - frozen
-    alpha: NDArray[np.uint8] | None = None,
+    alpha: NDArray[Any] | None = None,
     bits: int = 8,
+    grey: bool = False,
 ) -> PictureWriter:
     """Begin to write a picture to a binary file.
 
@@ -114,9 +131,10 @@ def create_picture(
         size: width and height in pixels.
         metadata: what to put beside the pixels, colours included.
         options: see `OutputOptions`.
-        alpha: shape (H, W), which the pixels are not multiplied by; None for none.
+        alpha: shape (H, W), uint8 or uint16, which the pixels are not multiplied by; None for none.
         bits: bits a channel that the picture has; the format decides what becomes of them, see
             `OutputFormat.bits` and the writer's `dtype`.
+        grey: whether its three channels are to become one, where the format has greyscale.
 
     Raises:
         PictureError: the format cannot hold a picture of that size, or alpha.
@@ -128,9 +146,23 @@ def create_picture(
         )
     metadata, notes = fit(metadata, output_format, *size)
     codec = codec_for(output_format)
-    depth = output_format.bits(bits)
-    encoder = codec.create(file, size, metadata, options, alpha, depth)
+    depth, grey = output_format.bits(bits), grey and output_format.grey
+    if grey:
+        metadata, grey, more = _in_grey(metadata)
+        notes += more
+    encoder = codec.create(file, size, metadata, options, alpha, depth, grey=grey)
     return PictureWriter(encoder, output_format, notes)
+
+
+def _in_grey(metadata: Metadata) -> tuple[Metadata, bool, tuple[str, ...]]:
+    """The metadata with a profile for greyscale, whether there is one, and a remark if not."""
+    profile = metadata.icc_profile
+    if profile is None or profile[16:20] == b"GRAY":
+        return metadata, True, ()
+    try:
+        return replace(metadata, icc_profile=grey_profile(profile)), True, ()
+    except ValueError:
+        return metadata, False, ("written as RGB: its ICC profile is for that, and tints grey",)
 
 
 def encode(
@@ -138,16 +170,16 @@ def encode(
     output_format: OutputFormat,
     metadata: Metadata,
     file: BinaryIO,
-    compression: int | None = None,
-    alpha: NDArray[np.uint8] | None = None,
+    options: OutputOptions = OutputOptions(),  # noqa: B008 - frozen
+    alpha: NDArray[Any] | None = None,
+    grey: bool = False,
 ) -> tuple[str, ...]:
     """Write a whole picture to a binary file; see `create_picture`.
 
     Args:
         pixels: RGB, shape (H, W, 3), uint8 in 0..255 or uint16 in 0..65535, rounded to the depth
             that the format gets.
-        output_format, metadata, file, alpha: see `create_picture`.
-        compression: see `OutputOptions`.
+        output_format, metadata, file, options, alpha, grey: see `create_picture`.
 
     Returns:
         Remarks for the user on what the format cannot hold, one line each.
@@ -164,9 +196,10 @@ def encode(
         output_format,
         (width, height),
         metadata,
-        options=OutputOptions(compression),
+        options=options,
         alpha=alpha,
         bits=stored,
+        grey=grey,
     ) as writer:
         writer.write(Region(0, height, 0, width), pixels)
     return writer.notes
@@ -178,10 +211,12 @@ def write_picture(
     output_format: OutputFormat,
     metadata: Metadata,
     overwrite: bool = False,
-    compression: int | None = None,
+    options: OutputOptions = OutputOptions(),  # noqa: B008 - frozen
     commit: Callable[[os.stat_result], None] | None = None,
     check: Callable[[], None] | None = None,
-    alpha: NDArray[np.uint8] | None = None,
+    alpha: NDArray[Any] | None = None,
+    grey: bool = False,
+    mtime_ns: int | None = None,
 ) -> tuple[str, ...]:
     """Write a picture to a file that appears complete or not at all; see `atomic_write`.
 
@@ -191,11 +226,10 @@ def write_picture(
         output_format: the format to write, whatever the ending of `path`.
         metadata: what to put beside the pixels.
         overwrite: whether a file of that name may be replaced.
-        compression: deflate level of PNG, 0 to 9; None for `PNG_STRATEGY`.
-        commit: see `atomic_write`.
+        options, alpha, grey: see `create_picture`.
+        commit, mtime_ns: see `atomic_write`.
         check: called before each piece is written. What it raises ends the work, and passes
             unchanged if it is no `Exception`.
-        alpha: see `encode`.
 
     Returns:
         Remarks for the user on what the format cannot hold, one line each.
@@ -204,11 +238,76 @@ def write_picture(
         PictureError: the file exists and may not be replaced, cannot be written, or the picture
             does not fit into the format. Nothing is left behind.
     """
-    with atomic_write(path, overwrite, PictureError, commit) as file:
+    stored = 8 * pixels.dtype.itemsize
+    pixels = at_depth(pixels, output_format.bits(stored))
+    height, width = pixels.shape[:2]
+    with picture_file(
+        path,
+        output_format,
+        (width, height),
+        metadata,
+        overwrite=overwrite,
+        options=options,
+        alpha=alpha,
+        bits=stored,
+        grey=grey,
+        commit=commit,
+        check=check,
+        mtime_ns=mtime_ns,
+    ) as writer:
+        writer.write(Region(0, height, 0, width), pixels)
+    return writer.notes
+
+
+@contextmanager
+def picture_file(
+    path: Path,
+    output_format: OutputFormat,
+    size: tuple[int, int],
+    metadata: Metadata = Metadata(),  # noqa: B008 - frozen
+    *,
+    overwrite: bool = False,
+    options: OutputOptions = OutputOptions(),  # noqa: B008 - frozen
+    alpha: NDArray[Any] | None = None,
+    bits: int = 8,
+    grey: bool = False,
+    commit: Callable[[os.stat_result], None] | None = None,
+    check: Callable[[], None] | None = None,
+    mtime_ns: int | None = None,
+) -> Iterator[PictureWriter]:
+    """Give a writer whose picture becomes a file when the block ends well; see `atomic_write`.
+
+    Args:
+        path: the file to write.
+        output_format: the format to write, whatever the ending of `path`.
+        size, metadata, options, alpha, bits, grey: see `create_picture`.
+        overwrite: whether a file of that name may be replaced.
+        commit, mtime_ns: see `atomic_write`.
+        check: called before each piece is written. What it raises ends the work, and passes
+            unchanged if it is no `Exception`.
+
+    Raises:
+        PictureError: the file exists and may not be replaced, cannot be written, or the picture
+            does not fit into the format. Nothing is left behind. What the block raises passes
+            unchanged.
+    """
+    with atomic_write(path, overwrite, PictureError, commit, mtime_ns) as file:
         target = file if check is None else cast(BinaryIO, _Checked(file, check))
         try:
-            return encode(pixels, output_format, metadata, target, compression, alpha)
+            with create_picture(
+                target,
+                output_format,
+                size,
+                metadata,
+                options=options,
+                alpha=alpha,
+                bits=bits,
+                grey=grey,
+            ) as writer:
+                yield writer
         except PictureError as error:
+            if error.about:  # of another file
+                raise
             raise PictureError(
                 error.message, error.hint, about=display_name(path), kind=error.kind
             ) from error

@@ -9,6 +9,7 @@ from edsr_cli.files.names import display_name
 from edsr_cli.images.codecs import (
     Codec,
     boxes,
+    heif,
     jpeg,
     png,
     psd,
@@ -20,7 +21,7 @@ from edsr_cli.images.picture import OutputFormat
 
 CODECS: tuple[Codec, ...] = (
     png.CODEC, jpeg.CODEC, webp.CODEC, tiff.CODEC, boxes.AVIF_CODEC, boxes.JPEG2000_CODEC,
-    psd.CODEC, *simple.CODECS,
+    psd.CODEC, *heif.CODECS, *simple.CODECS,
 )  # fmt: skip
 _BY_NAME = {name: codec for codec in CODECS for name in codec.names}
 _ANY = Codec()

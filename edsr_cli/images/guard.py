@@ -130,6 +130,21 @@ def check_pixels(name: str, width: int, height: int, max_pixels: int) -> None:
         raise _too_large(name, f"{width} x {height} pixels", max_pixels)
 
 
+def check_frame(frame: int, frames: int, name: str) -> None:
+    """Refuse the number of a frame or page that there is not.
+
+    Raises:
+        PictureError: it is not from 1 to `frames`.
+    """
+    if not 1 <= frame <= frames:
+        there = "only one frame or page" if frames == 1 else f"only {frames} frames or pages"
+        raise PictureError(
+            f"there is no frame or page {frame}: it has {there}.",
+            f"Ask for one from 1 to {frames}." if frames > 1 else "Leave out its number.",
+            about=name,
+        )
+
+
 def _too_large(name: str, size: str, max_pixels: int) -> PictureError:
     return TooLargeError(
         f"{size} are more than the limit of {max_pixels:,} pixels.",

@@ -98,6 +98,9 @@ class Picture:
         compression: what the file says about what its pixels lost; None for nothing.
         alpha: shape (H, W), of the pixels' type, 0 where nothing is to be seen; the pixels are not
             multiplied by it. None where there is none, or where it was not asked for.
+        grey: whether the file holds shades of grey only, because of how it stores its pixels.
+        linear: whether the pixels count light, by their profile: then a network should see them
+            through `edsr_cli.pixels.transfer`.
     """
 
     window: Readable
@@ -106,6 +109,8 @@ class Picture:
     source_format: str = ""
     compression: Compression | None = None
     alpha: NDArray[Any] | None = None
+    grey: bool = False
+    linear: bool = False
 
     @property
     def pixels(self) -> Pixels:
@@ -124,6 +129,10 @@ class PictureInfo:
         format: the format of the file as Pillow calls it, such as "JPEG".
         bits: bits per channel in the file.
         frames: number of frames or pages in the file; the first one is what is read.
+        streams: whether its rows can be decoded as they are asked for. If not, to read it streamed
+            takes a scratch file of the size of its pixels.
+        decoder_bytes: memory that decoding takes beside the pixels; all of it at a time where it is
+            not streamed, and also where it is, if `streams` is not set.
     """
 
     width: int
@@ -132,6 +141,8 @@ class PictureInfo:
     format: str
     bits: int
     frames: int
+    streams: bool = False
+    decoder_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -162,9 +173,26 @@ class OutputOptions:
 
     Attributes:
         compression: deflate level of PNG, 0 to 9; None for what is best for photographs.
+        quality: of JPEG, AVIF and lossy WebP, 1 to 100; None for the format's own, which for WebP
+            is without loss.
+        chroma: "420" or "444": whether the colours of JPEG and AVIF have a quarter of luma's
+            resolution, or the same; None for the same.
+        tiff: how pixels lie in a TIFF: "strips" of rows, as all programs read them; "tiled", so
+            that programs can read any part of it; "pyramid", which has smaller and smaller copies,
+            too, for viewers of very large pictures.
+        threads: how many compress, where a format lets several.
     """
 
     compression: int | None = None
+    quality: int | None = None
+    chroma: str | None = None
+    tiff: str = "strips"
+    threads: int = 1
+
+    @property
+    def subsampling(self) -> str:
+        """`chroma` as Pillow calls it."""
+        return "4:2:0" if self.chroma == "420" else "4:4:4"
 
 
 ALL_KINDS = frozenset(("ICC profile", "EXIF data", "XMP data", "resolution", "texts", "IPTC data"))
@@ -188,7 +216,10 @@ class OutputFormat:
         encoder_bytes: memory that writing takes for each pixel, beside the pixels themselves, as
             measured on photographs: Pillow's copy, and what the encoder needs.
         alpha: whether it can hold transparency that all programs read.
-        depths: the numbers of bits a channel that it is written with, the usual one first.
+        depths: the numbers of bits a channel that it is written with, ascending.
+        grey: whether it can hold greyscale, in less space than RGB.
+        takes: the names of `OutputOptions` that matter to it.
+        lossy: whether what is written is always a little different.
         places: see `Places`.
     """
 
@@ -201,6 +232,9 @@ class OutputFormat:
     encoder_bytes: int = 4
     alpha: bool = True
     depths: tuple[int, ...] = (8,)
+    grey: bool = False
+    takes: frozenset[str] = frozenset()
+    lossy: bool = False
     places: Places = Places()
 
     @property
@@ -208,12 +242,16 @@ class OutputFormat:
         """Whether a file can say what made it; see `Metadata.software`."""
         return "EXIF data" in self.keeps
 
-    def bits(self, stored: int) -> int:
-        """How many bits a channel a picture is written with that has so many.
+    def bits(self, stored: int, depth: str = "auto") -> int:
+        """How many bits a channel a picture is written with; this is decided here alone.
 
-        This is decided here alone. It is the usual depth of the format, whatever the picture has.
+        Args:
+            stored: how many it has.
+            depth: "auto" for the least of `depths` that loses none of them, or else the most;
+                "8" or "16" for these, or what the format has that is nearest.
         """
-        return self.depths[0]
+        wanted = stored if depth == "auto" else int(depth)
+        return next((bits for bits in self.depths if bits >= wanted), self.depths[-1])
 
     def can_hold(self, width: int, height: int) -> bool:
         """Whether a picture of such a size, in pixels, can be written and read again."""

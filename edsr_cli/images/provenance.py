@@ -19,22 +19,28 @@ from edsr_cli.text import one_line
 _LONGEST_NAME = 200
 _MAX_EXIF_BYTES = 2**20  # the record is one of the first things in what we write
 _SOFTWARE = 305
-_RECORD = re.compile(r"edsr [^ ,;]{1,40}, model [^;]{1,300}? x([234])(?= \(restore|;|$)")
+_RECORD = re.compile(
+    r"edsr [^ ,;]{1,40}, (?:model [^;]{1,300}?|reduced) x([0-9]{1,5}(?:\.[0-9]{1,9})?)"
+    r"(?= \(restore|;|$)"
+)
 
 
-def provenance(model: str, scale: int, restore: float | None = None) -> str:
+def provenance(model: str | None, scale: float, restore: float | None = None) -> str:
     """The record that every output carries: program, version, model, scale, restore strength.
 
     It is the same for the same work: no time, no machine, no folder.
 
     Args:
-        model: the model's name.
-        scale: the upscaling factor.
+        model: the model's name; None where no network was used.
+        scale: how many times larger the output is; stated with four digits.
         restore: strength of the restoration, 0 to 1; None where there is none.
     """
+    scale = round(scale, 4)
+    if model is None:
+        return f"edsr {__version__}, reduced x{scale:g}"
     name = one_line(model)[:_LONGEST_NAME].encode("ascii", "replace").decode()
     strength = "" if restore is None else f" (restore {restore:.4g})"
-    return f"edsr {__version__}, model {name} x{scale}{strength}"
+    return f"edsr {__version__}, model {name} x{scale:g}{strength}"
 
 
 def stated_record(path: Path) -> str | None:
@@ -61,6 +67,6 @@ def stated_record(path: Path) -> str | None:
     return None
 
 
-def scale_of(record: str) -> int:
-    """The factor of the last run that a record tells of."""
-    return int(_RECORD.findall(record)[-1])
+def scale_of(record: str) -> float:
+    """The factor of the last run that a record tells of, with four digits."""
+    return float(_RECORD.findall(record)[-1])

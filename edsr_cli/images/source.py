@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO
 
@@ -118,12 +119,28 @@ def not_a_picture(file: BinaryIO, name: str) -> PictureError:
         if start.startswith(magic, offset):
             if kind == "camera raw":
                 return camera_raw(name)
+            if kind == "HEIC":
+                return _heic(name)
             return PictureError(
                 f"{kind} files cannot be read.", "Convert it to PNG or JPEG first.", about=name
             )
     return PictureError(
         "this is not a picture of a known format.",
         "Give it a PNG, JPEG, WebP, AVIF, TIFF, BMP or GIF file.",
+        about=name,
+    )
+
+
+def _heic(name: str) -> PictureError:
+    if find_spec("pillow_heif") is None:
+        return PictureError(
+            "HEIC files cannot be read without pillow-heif.",
+            'Install it (pip install "edsr-cli[heif]"), or convert it to PNG or JPEG first.',
+            about=name,
+        )
+    return PictureError(
+        "it looks like HEIC, but is damaged or of a rare kind that cannot be read.",
+        "Copy or download it again, or save it as an ordinary PNG with an image editor.",
         about=name,
     )
 

@@ -125,6 +125,9 @@ class Engine(Protocol):
             UsageError: the format is unknown, or cannot be used on the device.
         """
 
+    def warm_up(self) -> None:
+        """Import what it computes with, which may take a while."""
+
     def describe(self, device: Device) -> str:
         """The device's name for people."""
 

@@ -17,10 +17,6 @@ from edsr_cli.pixels.windows import Region
 SMALLEST_PANEL = 16
 """Columns below which a panel is not split further: its halo would be nearly all of the work."""
 
-_GOOD_ROWS = 32
-"""Rows from which on a strip's fixed costs hardly count; wide pictures get that many, memory
-permitting."""
-
 _STRIP_OVERHEAD = 2
 """Rows that a strip's fixed costs amount to; weighs low strips against narrow panels."""
 
@@ -35,6 +31,9 @@ class Footprint:
         work_bytes: memory in use while a strip is worked on, for each of its pixels, bytes.
         output_bytes: memory for what has been made of a pixel, on its way out, bytes.
         multiply_adds: work for each pixel.
+        weight_bytes: memory for the weights, as they come and as they are computed with, bytes.
+        good_rows: rows from which on a strip's fixed costs hardly count; wide pictures get that
+            many, memory permitting.
     """
 
     radius: int
@@ -42,6 +41,8 @@ class Footprint:
     work_bytes: int
     output_bytes: int = 0
     multiply_adds: int = 0
+    weight_bytes: int = 0
+    good_rows: int = 32
 
     def bytes(self, columns: int, rows: int) -> int:
         """Memory for strips of the given size in LR pixels, weights not counted."""
@@ -92,7 +93,7 @@ class Plan:
     def slowdown(self) -> float:
         """How many times as long it takes as one panel in high strips would, about."""
         halos = self.pixels / (self.height * self.width)
-        lowest = min(self.height, _GOOD_ROWS)
+        lowest = min(self.height, self.footprint.good_rows)
         return halos * (1 + _STRIP_OVERHEAD / self.strip_rows) / (1 + _STRIP_OVERHEAD / lowest)
 
     @property
@@ -155,7 +156,7 @@ def make_plan(
         columns = plan.read_columns
         row = columns * (footprint.work_bytes + footprint.output_bytes)
         fitting = (budget - footprint.bytes(columns, 0)) // row
-        rows = min(height, max(_GOOD_ROWS, strip_pixels // columns), fitting)
+        rows = min(height, max(footprint.good_rows, strip_pixels // columns), fitting)
         if rows < 1:
             continue
         rows = -(-height // -(-height // rows))  # as many strips, but equal ones

@@ -1,7 +1,6 @@
 """Upscaling of pictures: device, number format, plan, and what to do when it fails."""
 
 import logging
-import math
 import operator
 from collections import deque
 from collections.abc import Callable
@@ -88,7 +87,7 @@ class Upscaler:
         precision: "auto", "fp32", "bf16" or "fp16": the format of the residual blocks.
         max_memory: bytes that the network's rows may take on the device; None to go by what is
             free when a picture comes.
-        engine: who computes; None for the one that suits the device.
+        engine: who computes; None for the one that suits the device and the precision.
 
     Raises:
         UsageError: there is no such device, or it cannot use the precision.
@@ -106,12 +105,14 @@ class Upscaler:
     ) -> None:
         if scale not in weights.config.scales:
             raise ValueError(f"the network has the scales {weights.config.scales}, not {scale}")
-        self.engine = engine or engine_for(device)
+        self.engine = engine or engine_for(device, precision)
         self.device = self.engine.device(device)
         self.precision = self.engine.precision(precision, self.device)
         self.weights, self.scale = weights, scale
         self.max_memory = max_memory
-        if max_memory is not None:
+        if max_memory is None:
+            memory.keep_what_is_freed()
+        else:
             memory.keep_none_that_is_freed()
         processors.survive_forks()
         self._warned = False
@@ -131,8 +132,9 @@ class Upscaler:
         Args:
             height, width: its size.
             ensemble, tile: as for `upscale`.
-            rows_only: whether its output has to come in rows of full width, from the top. Then it
-                is neither transposed nor split, so that memory follows its width.
+            rows_only: whether its output has to come in rows of full width, from the top, or its
+                input does. Then it is neither transposed nor split, so that memory follows its
+                width.
 
         Raises:
             ValueError, TypeError: `tile` is no width, or splits what must not be split.
@@ -174,8 +176,7 @@ class Upscaler:
 
     def weight_bytes(self, ensemble: bool = False) -> int:
         """Memory for the weights: those of the network, and the copies that are computed with."""
-        count = sum(math.prod(shape) for _, shape in self.weights.config.shapes())
-        return 4 * count * (9 if ensemble else 2)
+        return self.footprint(ensemble).weight_bytes
 
     def seconds(self, plan: Plan, speed: float, ensemble: bool = False) -> float:
         """How long a plan takes, about, at so many multiply-adds a second."""
@@ -236,8 +237,8 @@ class Upscaler:
         Args:
             source: where the picture is read, (H, W, 3). Rows may be read more than once: where a
                 panel begins, and after a failure.
-            target: where it goes, (scale * H, scale * W, 3). Its type is that of the output; its
-                order decides how the picture may be cut, see `plan`.
+            target: where it goes, (scale * H, scale * W, 3). Its type is that of the output. The
+                orders of both decide how the picture may be cut, see `plan`.
             ensemble: average the eight views of the geometric self-ensemble.
             tile: columns of a panel in LR pixels; "none" for one panel of full width; "auto" to
                 split only where memory demands it.
@@ -253,7 +254,8 @@ class Upscaler:
         if target.shape != (height * self.scale, width * self.scale, 3):
             raise ValueError(f"x{self.scale} of {source.shape} does not fit {target.shape}")
         if plan is None:
-            plan = self.plan(height, width, ensemble, tile, rows_only=target.order == "rows")
+            rows_only = "rows" in (source.order, target.order)
+            plan = self.plan(height, width, ensemble, tile, rows_only=rows_only)
         self._warn_if_slow(plan, tile)
         if plan.transposed:
             source, target = Transposed(source), Transposed(target)

@@ -2,6 +2,7 @@
 
 from edsr_cli.checkpoints.store.cache import cache_folder, speeds_file
 from edsr_cli.errors import EdsrError, WeightsError
+from edsr_cli.files.scratch import scratch_folder
 from edsr_cli.inference import Upscaler
 from edsr_cli.inference.calibration import speed_of
 from edsr_cli.jobs.record import Record
@@ -28,8 +29,10 @@ def in_words(record: Record, output_format: str) -> str:
         ("network", plan["memory_bytes"] + plan["weight_bytes"]),
         (f"writing {output_format}", plan["encoder_bytes"]),
     )
-    text = "memory: " + ", ".join(f"{name} {_megabytes(count)}" for name, count in parts)
-    seconds = plan.get("seconds")
+    text = "memory: " + ", ".join(f"{name} {_megabytes(count)}" for name, count in parts if count)
+    if plan["scratch_bytes"]:
+        text += f"; a scratch file of {_megabytes(plan['scratch_bytes'])} in {scratch_folder()}"
+    seconds = plan.get("seconds") if plan["panels"] else None
     return text if seconds is None else f"{text}; the network takes {about(seconds)}"
 
 

@@ -16,7 +16,7 @@ from edsr_cli.jobs.task import STREAM
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]{1,15}://", re.IGNORECASE)
 _PATTERN = re.compile(r"[*?]|\[.+\]")
-_MADE_UP = re.compile(r"(.+)_x([234])", re.DOTALL)
+_MADE_UP = re.compile(r"(.+)_(?:x([0-9.]{1,9})|([0-9]{1,9})x([0-9]{1,9}))", re.DOTALL)
 _SUFFIXES = frozenset(suffix for each in FORMATS for suffix in each.suffixes)
 _SILENT = frozenset(
     suffix for each in FORMATS if not each.names_its_maker for suffix in each.suffixes
@@ -81,9 +81,10 @@ def _what_is_wrong(name: str) -> EdsrError | None:
 def without_own(inputs: Sequence[str]) -> tuple[list[str], list[str]]:
     """The inputs that are to be upscaled, and those that are outputs made of them.
 
-    An output has the name that `assign_outputs` makes up, lies beside its source, which is an input
-    too, and says of itself that this program made it, so many times larger. A format that cannot
-    say so is known by its name and size. Somebody who names outputs alone wants them enlarged.
+    An output has the name that `Namer` makes up if it is not told another, lies beside its source,
+    which is an input too, and says of itself that this program made it, so many times larger. A
+    format that cannot say so is known by its name and size. Somebody who names outputs alone wants
+    them enlarged.
     """
     paths = [Path(name) for name in inputs if name != STREAM]
     sources: dict[tuple[Path, str], Path] = {}
@@ -96,21 +97,28 @@ def without_own(inputs: Sequence[str]) -> tuple[list[str], list[str]]:
         match = _MADE_UP.fullmatch(path.stem)
         if name != STREAM and match is not None and path.suffix.lower() in _SUFFIXES:
             source = sources.get((path.parent, match[1]))
-            if source is not None and _is_made_of(path, source, int(match[2])):
+            if source is not None and _is_made_of(path, source, match):
                 own.append(name)
                 continue
         kept.append(name)
     return kept, own
 
 
-def _is_made_of(path: Path, source: Path, scale: int) -> bool:
+def _is_made_of(path: Path, source: Path, match: re.Match[str]) -> bool:
+    """Whether a file is an output, going by what its name says: a factor, or a size in pixels."""
     record = stated_record(path)
-    if record is not None:
-        return scale_of(record) == scale
-    if path.suffix.lower() not in _SILENT:
+    if record is None and path.suffix.lower() not in _SILENT:
         return False
     try:
+        factor = float(match[2]) if match[2] else None
+        if record is not None and factor is not None:
+            return scale_of(record) == factor
         large, small = probe(path), probe(source)
-    except PictureError:
+    except (ValueError, PictureError):
         return False
-    return (large.width, large.height) == (small.width * scale, small.height * scale)
+    if factor is None:
+        return (large.width, large.height) == (int(match[3]), int(match[4]))
+    return all(
+        abs(new - factor * old) <= 1
+        for new, old in ((large.width, small.width), (large.height, small.height))
+    )

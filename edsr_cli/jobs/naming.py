@@ -9,29 +9,42 @@ from pathlib import Path
 
 from edsr_cli.errors import UsageError
 from edsr_cli.images import OutputFormat, format_for
+from edsr_cli.jobs.namer import SAME, Namer, ending, same_format
 from edsr_cli.jobs.task import STREAM, Task
 
 
 def assign_outputs(
-    inputs: Sequence[str], output: str | None, scale: int, format_name: str | None
+    inputs: Sequence[str], output: str | None, namer: Namer, format_name: str | None
 ) -> list[Task]:
-    """Give every input its output; nothing is read or written.
+    """Give every input its output; nothing is written, and read where names tell sizes.
 
     Args:
         inputs: paths, or "-" for standard input.
         output: a file, a folder, "-" for standard output, or None: beside each input, and to
             standard output for standard input. A path is a folder if it is one, ends in a
             separator or has no suffix, or if there are several inputs.
-        scale: the upscaling factor, part of names that are made up: `{stem}_x{scale}.png`. Where
-            that would be one name for several pictures (a.png and a.jpg), they keep their endings,
-            as in `edsr batch`: `a.png_x4.png`, `a.jpg_x4.png`.
-        format_name: output format; None to go by the output's suffix, or PNG.
+        namer: makes up names. Where that would be one name for several pictures (a.png and a.jpg),
+            they keep their endings, as in `edsr batch`: `a.png_x4.png`, `a.jpg_x4.png`.
+        format_name: output format; None to go by the output's suffix, or PNG; "same" for that of
+            each input.
 
     Raises:
         UsageError: two inputs would write one output, an output would replace an input, the
-            output cannot take several pictures, or the format is unknown.
+            output cannot take several pictures, the format is unknown, or a name is asked for
+            where none is made up.
     """
-    default = format_for(None, "png" if format_name is None else format_name)
+    same = format_name is not None and format_name.lower() == SAME
+    if same and STREAM in inputs:
+        raise UsageError(
+            "--format same goes by the name of the input, and standard input has none.",
+            "Name the format.",
+        )
+
+    default = "png" if format_name is None else format_name
+
+    def chosen(source: Path | None) -> OutputFormat:
+        return same_format(source) if same else format_for(None, default)
+
     if output == STREAM or (output is None and STREAM in inputs):
         if len(inputs) > 1:
             raise UsageError(
@@ -39,30 +52,37 @@ def assign_outputs(
                 "Give a folder with -o.",
             )
         source = None if inputs[0] == STREAM else Path(inputs[0])
-        return [Task(source, None, default)]
+        return [Task(source, None, chosen(source))]
     folder = None if output is None or not _is_folder(output, inputs) else Path(output)
     tasks = []
     for name in inputs:
         source = None if name == STREAM else Path(name)
         if output is not None and folder is None:
             destination = Path(output)
-            tasks.append(Task(source, destination, format_for(destination, format_name)))
+            form = chosen(source).name if same else format_name
+            tasks.append(Task(source, destination, format_for(destination, form)))
             continue
         parent = folder if folder is not None else (source or Path()).parent
         stem = "stdin" if source is None else source.stem
-        destination = parent / _made_up(stem, scale, default)
-        tasks.append(Task(source, destination, default))
+        task = Task(source, parent, chosen(source))
+        tasks.append(_named(task, stem, namer, same=same))
     if output is None or folder is not None:
-        tasks = _apart(tasks, scale)
+        tasks = _apart(tasks, namer, same=same)
+    elif namer.template is not None:
+        raise UsageError("--name is for outputs that -o does not name.", "Give a folder with -o.")
     _refuse_conflicts(tasks)
     return tasks
 
 
-def _made_up(stem: str, scale: int, output_format: OutputFormat) -> str:
-    return f"{stem}_x{scale}{output_format.suffixes[0]}"
+def _named(task: Task, stem: str, namer: Namer, *, same: bool) -> Task:
+    """A task whose destination, a folder, becomes a file in it."""
+    assert task.destination is not None
+    form = task.output_format
+    suffix = ending(task.source, form) if same else form.suffixes[0]
+    return replace(task, destination=task.destination / namer.name(stem, task.source, suffix))
 
 
-def _apart(tasks: list[Task], scale: int) -> list[Task]:
+def _apart(tasks: list[Task], namer: Namer, *, same: bool) -> list[Task]:
     """Give pictures that would have one output, and differ in their ending, outputs that do too."""
     sharing: dict[str, list[Task]] = {}
     for task in tasks:
@@ -74,8 +94,8 @@ def _apart(tasks: list[Task], scale: int) -> list[Task]:
         others = sharing[identity(task.destination)]
         names = {other.source.name for other in others if other.source is not None}
         if len(names) > 1 and task.source is not None:
-            name = _made_up(task.source.name, scale, task.output_format)
-            task = replace(task, destination=task.destination.with_name(name))
+            folder = replace(task, destination=task.destination.parent)
+            task = _named(folder, task.source.name, namer, same=same)
         result.append(task)
     return result
 

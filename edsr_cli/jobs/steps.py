@@ -3,7 +3,7 @@
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,20 @@ from edsr_cli.errors import FileError, Kind, PictureError
 from edsr_cli.files.atomic import check_writable
 from edsr_cli.files.names import display_name
 from edsr_cli.files.reasons import kind_of_system_error
-from edsr_cli.images import Metadata, Picture
-from edsr_cli.images.alpha import DROP, KEEP, UNCOVERED, WAYS_OUT, applied, enlarged
-from edsr_cli.inference import Progress, Upscaled, Upscaler
-from edsr_cli.inference.planning import Plan
+from edsr_cli.images import Metadata, OutputFormat, OutputOptions, Picture, PictureWriter
+from edsr_cli.images.alpha import DROP, KEEP, UNCOVERED, WAYS_OUT, applied, resized
+from edsr_cli.images.metadata.stripping import stripped, with_resolution
+from edsr_cli.inference import memory, processors
 from edsr_cli.jobs.streams import read_stdin, stdout
+from edsr_cli.jobs.target import PRINT_DPI
 from edsr_cli.jobs.task import Task
+from edsr_cli.options.choices import Grey, Strip, TiffKind
 from edsr_cli.options.pictures import Outputs
 from edsr_cli.pixels.arrays import Pixels
+from edsr_cli.pixels.depth import dtype_of
+from edsr_cli.pixels.windows import Region
+
+_SAMPLE_PIXELS = 2**22  # of a large picture
 
 
 class OutputExistsError(PictureError):
@@ -39,11 +45,17 @@ class Inspected:
         source: the file, or what came from standard input.
         input_size: (width, height) in pixels.
         pixel_bytes: bytes that the decoded pixels take at most.
+        bits: bits a channel of them, 8 or 16.
+        streams: whether they can be decoded as they are asked for.
+        decoder_bytes: memory that decoding takes where they cannot.
     """
 
     source: Path | bytes
     input_size: tuple[int, int]
     pixel_bytes: int
+    bits: int = 8
+    streams: bool = False
+    decoder_bytes: int = 0
 
 
 def inspect(task: Task, options: Outputs) -> Inspected:
@@ -56,8 +68,20 @@ def inspect(task: Task, options: Outputs) -> Inspected:
     source = read_stdin(most) if task.source is None else task.source
     info = images.probe(source, most)
     channels = 4 if options.alpha == KEEP else 3
-    pixel_bytes = info.width * info.height * channels * (2 if info.bits > 8 else 1)
-    return Inspected(source, (info.width, info.height), pixel_bytes)
+    bits = 16 if info.bits > 8 else 8
+    pixel_bytes = info.width * info.height * channels * bits // 8
+    size = (info.width, info.height)
+    return Inspected(source, size, pixel_bytes, bits, info.streams, info.decoder_bytes)
+
+
+def is_large(inspected: Inspected, output_bytes: int, options: Outputs) -> bool:
+    """Whether a picture is to go from file to file by rows, and not to be kept in memory.
+
+    It is where input and output together take more than the network may, if that was said, or else
+    than half of what would be for it.
+    """
+    limit = memory.budget() // 2 if options.max_memory is None else int(options.max_memory)
+    return inspected.pixel_bytes + output_bytes > limit
 
 
 def check_output(task: Task, options: Outputs, *, touch: bool = True) -> None:
@@ -99,117 +123,139 @@ def check_output(task: Task, options: Outputs, *, touch: bool = True) -> None:
         raise PictureError(error.what, error.hint, about=name, kind=error.kind) from error
 
 
-def decode(inspected: Inspected, options: Outputs) -> Picture:
+def decode(
+    inspected: Inspected,
+    options: Outputs,
+    output_format: OutputFormat,
+    opened: ExitStack | None = None,
+) -> Picture:
     """Read the picture, with the colours that the network is to see.
+
+    It is grey where it is to be written as greyscale.
+
+    Args:
+        inspected: what its header says.
+        options: how.
+        output_format: what it will be written in.
+        opened: where to leave the file open for a picture that is large, whose pixels are decoded
+            when they are asked for; None to decode them now.
 
     Raises:
         PictureError: it cannot be read.
     """
-    keep = options.alpha != DROP
-    picture = images.decode(inspected.source, _max_pixels(options), keep_alpha=keep)
+    # A grey picture on a colour of its own is grey no more.
+    keep_grey = options.grey is Grey.AUTO and output_format.grey and options.alpha in (DROP, KEEP)
+    with ExitStack() as stack:
+        file = images.open_picture(inspected.source, _max_pixels(options))
+        picture = stack.enter_context(file).read(
+            keep_alpha=options.alpha != DROP, keep_grey=keep_grey, streamed=opened is not None
+        )
+        if opened is not None:
+            opened.push(stack.pop_all())
     notes = tuple(f"{note}; {WAYS_OUT}" if note == UNCOVERED else note for note in picture.notes)
-    return replace(applied(picture, options.alpha), notes=notes)
+    grey = picture.grey and keep_grey
+    return replace(applied(picture, options.alpha), notes=notes, grey=grey)
 
 
-def make_plan(inspected: Inspected, upscaler: Upscaler, options: Outputs) -> Plan:
-    """How the picture is cut.
-
-    Raises:
-        DeviceMemoryError: not even the smallest piece fits in the memory that may be used.
-    """
-    width, height = inspected.input_size
-    return upscaler.plan(height, width, options.ensemble, options.tile)
+def sample(picture: Picture) -> Pixels:
+    """What to judge a picture by: all of it, or of a large one the rows at the top."""
+    height, width = picture.window.shape[:2]
+    if picture.window.order == "any":
+        return picture.pixels
+    return picture.window.read(Region(0, min(height, max(64, _SAMPLE_PIXELS // width)), 0, width))
 
 
-def plan_values(
-    plan: Plan, pixel_bytes: int, task: Task, upscaler: Upscaler, options: Outputs
-) -> dict[str, float]:
-    """A plan as `Record.plan` has it, without seconds."""
-    pixels = plan.height * plan.width * upscaler.scale**2
-    return {
-        "panels": len(plan.panels),
-        "panel_width": plan.panel_width,
-        "strips": -(-plan.height // plan.strip_rows) * len(plan.panels),
-        "strip_rows": plan.strip_rows,
-        "transposed": plan.transposed,
-        "memory_bytes": plan.bytes,
-        "weight_bytes": upscaler.weight_bytes(options.ensemble),
-        "picture_bytes": pixel_bytes + 3 * pixels,
-        "encoder_bytes": task.output_format.encoder_bytes * pixels,
-        "multiply_adds": plan.pixels * upscaler.work_per_pixel(options.ensemble),
-    }
-
-
-def upscale(
-    pixels: Pixels,
-    upscaler: Upscaler,
-    options: Outputs,
-    *,
-    plan: Plan | None = None,
-    progress: Progress | None = None,
-) -> Upscaled:
-    """Run the network on the pixels of a picture.
+def metadata(
+    found: Metadata, software: str, options: Outputs, output_format: OutputFormat
+) -> Metadata:
+    """What to write beside the pixels of a picture.
 
     Args:
-        pixels: (H, W, 3), RGB, uint8 or uint16.
-        upscaler: the network, in the strength that was chosen.
-        options: how.
-        plan: as `make_plan` has made it; None to make it now.
-        progress: called with the LR pixels that are done, and that there are.
-
-    Raises:
-        DeviceMemoryError, WeightsError: see `Upscaler.upscale`.
+        found: what the input says.
+        software: what made the output.
+        options: what is to be left out, and the resolution.
+        output_format: where they go.
     """
-    return upscaler.upscale(pixels, options.ensemble, options.tile, "uint8", progress, plan=plan)
+    kept = stripped(found, options.strip)
+    if options.strip is not Strip.ALL:
+        kept = replace(kept, software=software)
+    dpi = options.dpi or (PRINT_DPI if options.print else None)
+    if dpi is None:
+        return kept
+    places = output_format.keeps
+    return with_resolution(kept, dpi, in_exif="EXIF data" in places and "resolution" not in places)
 
 
-def write(
+@contextmanager
+def output(
     task: Task,
     options: Outputs,
-    pixels: Pixels,
+    size: tuple[int, int],
     metadata: Metadata,
     *,
     alpha: NDArray[Any] | None = None,
-    scale: int = 1,
+    grey: bool = False,
+    bits: int = 8,
+    threads: int | None = None,
+    mtime_ns: int | None = None,
     commit: Callable[[os.stat_result], None] | None = None,
     check: Callable[[], None] | None = None,
-) -> tuple[str, ...]:
-    """Write an upscaled picture.
+) -> Iterator[PictureWriter]:
+    """Give a writer for an upscaled picture, which is there when the block ends well.
 
     Args:
         task: where to, and in which format.
         options: how.
-        pixels: (H, W, 3), RGB, uint8.
+        size: width and height in pixels.
         metadata: what to put beside them.
         alpha: that of the input, where it is kept.
-        scale: how many times larger the output is.
-        commit, check: see `edsr_cli.images.write_picture`; they are for files.
-
-    Returns:
-        Remarks on what the format cannot hold.
+        grey: whether to write it as greyscale.
+        bits: bits a channel, 8 or 16.
+        threads: how many compress; None for as many as compute.
+        mtime_ns: the time of change that the file is to have; None for now.
+        commit, check: see `edsr_cli.images.picture_file`; they are for files.
 
     Raises:
         PictureError: it cannot be written.
     """
-    large = None if alpha is None else enlarged(alpha, scale)
+    large = None if alpha is None else resized(alpha, *size, dtype_of(bits))
     del alpha
-    if task.destination is None:
-        with stdout() as file:
-            return images.encode(
-                pixels, task.output_format, metadata, file, options.compression, large
+    with ExitStack() as stack:
+        how: dict[str, Any] = {
+            "options": _output_options(options, threads),
+            "alpha": large,
+            "bits": bits,
+            "grey": grey,
+        }
+        opened: AbstractContextManager[PictureWriter]
+        if task.destination is None:
+            file = stack.enter_context(stdout())
+            opened = images.create_picture(file, task.output_format, size, metadata, **how)
+        else:
+            with _explained(output_name(task)):
+                task.destination.parent.mkdir(parents=True, exist_ok=True)
+            opened = images.picture_file(
+                task.destination,
+                task.output_format,
+                size,
+                metadata,
+                overwrite=options.overwrite,
+                commit=commit,
+                check=check,
+                mtime_ns=mtime_ns,
+                **how,
             )
-    with _explained(output_name(task)):
-        task.destination.parent.mkdir(parents=True, exist_ok=True)
-    return images.write_picture(
-        task.destination,
-        pixels,
-        task.output_format,
-        metadata,
-        overwrite=options.overwrite,
+        yield stack.enter_context(opened)
+
+
+def _output_options(options: Outputs, threads: int | None) -> OutputOptions:
+    """How pictures are written."""
+    return OutputOptions(
         compression=options.compression,
-        commit=commit,
-        check=check,
-        alpha=large,
+        quality=options.quality,
+        chroma=options.chroma,
+        tiff=options.tiff or TiffKind.STRIPS,
+        threads=threads or processors.asked() or processors.available(),
     )
 
 

@@ -44,7 +44,11 @@ class Limits:
 
 
 def choose_limits(
-    upscalers: Sequence[Upscaler], *, workers: int | None = None, queue_bytes: int | None = None
+    upscalers: Sequence[Upscaler],
+    *,
+    workers: int | None = None,
+    queue_bytes: int | None = None,
+    factor: float | None = None,
 ) -> Limits:
     """Limits for a machine.
 
@@ -54,13 +58,14 @@ def choose_limits(
             them beside a GPU, a quarter where they do the upscaling, too.
         queue_bytes: memory for pictures between the stages; None for an amount that suits the
             devices, and at most a quarter of what is free.
+        factor: how many times larger pictures become; None for the upscalers' scale.
     """
     types = [upscaler.device.type for upscaler in upscalers]
     if workers is None:
         cores = processors.available()
         workers = max(2, cores // 4) if all(kind == "cpu" for kind in types) else max(2, cores)
     # The same number of pictures is to fit on either side of the device.
-    growth = upscalers[0].scale ** 2
+    growth = max(1, round((factor or upscalers[0].scale) ** 2))
     if queue_bytes is None:
         wanted = sum(_DECODED_BYTES[kind] for kind in types) * (1 + growth)
         queue_bytes = min(wanted, memory.budget() // 2)
@@ -104,6 +109,7 @@ class Threaded:
         self._feeders = self._crew("feed", 1, self._feed, self._tasks)
         self._decoders = self._crew("decode", limits.workers, self._decode, self._ready)
         self._devices = self._crew("device", len(self.loops), self._upscale, self._upscaled)
+        self._writing_threads = max(1, processors.available() // limits.workers)
         self._encoders = self._crew("encode", limits.workers, self._encode, self._results)
 
     def run(self, tasks: Iterable[Any], done: Callable[[Any], None]) -> None:
@@ -230,10 +236,10 @@ class Threaded:
             if work.ended:
                 self._end(work)
                 continue
-            self._decoded_room.take(work.inspected.pixel_bytes)
+            self._decoded_room.take(work.waiting_bytes)
             self._worker.decode(work)
             if work.ended:
-                self._decoded_room.give(work.inspected.pixel_bytes)
+                self._decoded_room.give(work.waiting_bytes)
                 self._end(work)
             else:
                 self._ready.put(work)
@@ -266,15 +272,15 @@ class Threaded:
 
         begin = time.perf_counter()
         # The room is for those that wait; this one has been waited for.
-        self._decoded_room.give(work.inspected.pixel_bytes)
-        self._worker.upscale(work, upscaler, progress)
+        self._decoded_room.give(work.waiting_bytes)
+        self._worker.upscale(work, upscaler, progress, self._check)
         loop.load.busy += time.perf_counter() - begin
         loop.current = None
 
     def _encode(self, number: int) -> None:
         while (work := self._upscaled.get()) is not None:
             size = work.pixels.nbytes
-            self._worker.write(work, self._check)
+            self._worker.write(work, self._check, self._writing_threads)
             self._upscaled_room.give(size)
             self._end(work)
             del work

@@ -2,8 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -16,9 +16,11 @@ from edsr_cli.inference.planning import Plan
 from edsr_cli.jobs import steps
 from edsr_cli.jobs.ledger import NO_FILE, Verdict
 from edsr_cli.jobs.record import Record, Status
+from edsr_cli.jobs.target import Enlargement
 from edsr_cli.jobs.task import Task
 from edsr_cli.options.pictures import Outputs
 from edsr_cli.pixels.arrays import Pixels
+from edsr_cli.pixels.windows import Readable
 from edsr_cli.restoration.choice import Choice
 
 logger = logging.getLogger(__name__)
@@ -33,19 +35,27 @@ class Work:
         record: what is known of it so far.
         source: the state of the input before it was read.
         verdict: what the ledger has decided; known behind `Worker.examine`.
-        plan: how it is cut, if that is settled before it is upscaled.
+        plans: how it is cut for each network, if that is settled before it is upscaled.
         choice: how much to restore it; None where the upscaler leaves no choice.
-        metadata, alpha: of the input; known behind `Worker.decode`.
+        large: whether it goes from file to file by rows; known behind `Worker.examine`.
+        metadata, alpha, grey, linear: of the input; known behind `Worker.decode`.
+        bits: bits a channel of the output; known behind `Worker.decode`.
+        opened: the file of a large one, from `Worker.decode` on.
     """
 
     def __init__(self, task: Task, options: Outputs, record: Record) -> None:
         self.task, self.options, self.record = task, options, record
         self.source, self.verdict = NO_FILE, Verdict()
-        self.plan: Plan | None = None
+        self.plans: Sequence[Plan] | None = None
         self.choice: Choice | None = None
         self.metadata = Metadata()
         self.alpha: NDArray[Any] | None = None
+        self.large = self.grey = self.linear = False
+        self.bits = 8
+        self.opened = ExitStack()
         self._inspected: steps.Inspected | None = None
+        self._enlargement: Enlargement | None = None
+        self._window: Readable | None = None
         self._pixels: Pixels | None = None
 
     @property
@@ -63,9 +73,38 @@ class Work:
     def inspected(self, inspected: steps.Inspected) -> None:
         self._inspected = inspected
 
+    def output_bits(self, stored: int) -> int:
+        """Bits a channel of the output, if the pixels of the input have so many."""
+        return self.task.output_format.bits(stored, self.options.depth)
+
+    @property
+    def enlargement(self) -> Enlargement:
+        """How it becomes as large as it is to be; known behind `Worker.examine`."""
+        assert self._enlargement is not None
+        return self._enlargement
+
+    @enlargement.setter
+    def enlargement(self, enlargement: Enlargement) -> None:
+        self._enlargement = enlargement
+
+    @property
+    def window(self) -> Readable:
+        """The pixels of the input, (H, W, 3); known behind `Worker.decode`."""
+        assert self._window is not None
+        return self._window
+
+    @window.setter
+    def window(self, window: Readable | None) -> None:
+        self._window = window
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What its input takes in memory while it waits to be upscaled."""
+        return 0 if self.large else self.inspected.pixel_bytes
+
     @property
     def pixels(self) -> Pixels:
-        """The input, (H, W, 3), behind `Worker.decode`; the output behind `Worker.upscale`."""
+        """The output, (H, W, 3), behind `Worker.upscale`; not of what is large."""
         assert self._pixels is not None
         return self._pixels
 
@@ -79,7 +118,8 @@ class Work:
 
     def end(self, status: Status, **values: Any) -> None:
         """Make the record final, and let go of the pixels."""
-        self._pixels = self.alpha = None
+        self._window = self._pixels = self.alpha = None
+        self.opened.close()
         stages = self.record.stages
         self.note(status=status, seconds=sum(stages.values()), ended=time.time(), **values)
 

@@ -2,35 +2,34 @@
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from edsr_cli.checkpoints import store
-from edsr_cli.checkpoints.convention import Stated
-from edsr_cli.checkpoints.loader import LoadedNetwork, load_network
 from edsr_cli.errors import EdsrError, Kind, UsageError
 from edsr_cli.files.names import display_name
+from edsr_cli.images import PictureWriter
 from edsr_cli.images.provenance import provenance
 from edsr_cli.inference import Progress, Upscaler
 from edsr_cli.inference.planning import Plan
-from edsr_cli.inference.processors import use_threads
-from edsr_cli.jobs import steps
+from edsr_cli.jobs import enlarging, steps
+from edsr_cli.jobs.family import Family
 from edsr_cli.jobs.ledger import NO_FILE, FileState, Ledger, state_of
 from edsr_cli.jobs.record import Record, Status
+from edsr_cli.jobs.target import Target, target_of
 from edsr_cli.jobs.task import Task
 from edsr_cli.jobs.work import Work
 from edsr_cli.options.pictures import Outputs
-from edsr_cli.restoration.networks import (
-    Find,
-    Restoration,
-    RestoringUpscaler,
-    at_choice,
-    choice_for,
-    find_restoration,
-    make_upscaler,
-)
+from edsr_cli.pixels.arrays import empty_pixels
+from edsr_cli.pixels.behind import Behind
+from edsr_cli.pixels.depth import dtype_of
+from edsr_cli.pixels.windows import ArrayWindow, Readable, Region, Writable
+from edsr_cli.restoration.networks import Find, RestoringUpscaler, at_choice, choice_for
 
 _DEFAULTS, _NO_LEDGER = Outputs(), Ledger()
+
+_MILLISECOND = 10**6  # nanoseconds
 
 _SKIPPED = {
     Kind.COMPLETE: "it is up to date.",
@@ -51,17 +50,52 @@ class Worker:
         upscalers: one for each device; with the same network, scale and precision.
         options: for every picture; `overwrite` makes all outputs again, whatever they replace.
         ledger: what is known of outputs.
+        family: gives upscalers of other scales; None where there are none.
     """
 
     model: str
     upscalers: Sequence[Upscaler]
     options: Outputs = _DEFAULTS
     ledger: Ledger = _NO_LEDGER
+    family: Family | None = None
 
     @property
-    def scale(self) -> int:
-        """The upscaling factor."""
-        return self.upscalers[0].scale
+    def target(self) -> Target:
+        """The size of outputs."""
+        return target_of(self.options, self.upscalers[0].scale)
+
+    @property
+    def scales(self) -> tuple[int, ...]:
+        """Those of the model."""
+        return self.family.scales if self.family else (self.upscalers[0].scale,)
+
+    @property
+    def scale(self) -> int | None:
+        """The upscaling factor, if every picture goes through one network, and nothing else."""
+        factor = self.target.factor
+        return int(factor) if factor is not None and factor in self.scales else None
+
+    def networks(self, work: Work, upscaler: Upscaler | None = None) -> tuple[Upscaler, ...]:
+        """What a picture goes through, in the strength that was chosen.
+
+        Args:
+            work: the picture, behind `examine`.
+            upscaler: one of `upscalers`, for the device; None for the first.
+
+        Raises:
+            WeightsError, UsageError: a network is needed that cannot be had; see `Family`.
+        """
+        first = upscaler or self.upscalers[0]
+        found: list[Upscaler] = []
+        for scale in work.enlargement.scales:
+            # What the first has restored, and made larger, has no damage that a second would see.
+            plain = bool(found)
+            if self.family is None or (scale == first.scale and not plain):
+                found.append(first)
+            else:
+                device, precision = str(first.device), first.precision.value
+                found.append(self.family.upscaler(scale, device, precision, plain=plain))
+        return (*(at_choice(each, work.choice) for each in found[:1]), *found[1:])
 
     def refused(self, name: str, error: EdsrError) -> Record:
         """The record of an input that is refused before there is a task for it."""
@@ -100,12 +134,15 @@ class Worker:
         work = self.examine(task, touch=False, forgiving=forgiving)
         if not work.ended:
             self.lay_out(work, speed)
-        if not work.ended and isinstance(self.upscalers[0], RestoringUpscaler):
-            fixed = self.upscalers[0].restoration.fixed
-            if fixed is None:
-                self.decode(work)
-            else:
-                work.note(restore=fixed.strength, restore_reason=fixed.reason)
+        if not work.ended:
+            for network in self.networks(work)[:1]:
+                fixed = None
+                if isinstance(network, RestoringUpscaler):
+                    fixed = network.restoration.fixed
+                    if fixed is None:
+                        self.decode(work)
+                if fixed is not None:
+                    work.note(restore=fixed.strength, restore_reason=fixed.reason)
         if not work.ended:
             work.end(Status.PLANNED, notes=work.record.notes + _standing(work))
         return work.record
@@ -123,9 +160,13 @@ class Worker:
         def inspect() -> None:
             work.inspected = steps.inspect(task, work.options)
             width, height = work.inspected.input_size
-            large = (width * self.scale, height * self.scale)
-            work.note(input_size=(width, height), output_size=large)
-            task.output_format.check_size(*large)
+            work.note(input_size=(width, height))
+            work.enlargement = self.target.enlargement(width, height, self.scales)
+            work.note(output_size=work.enlargement.after)
+            task.output_format.check_size(*work.enlargement.after)
+            work.large = steps.is_large(work.inspected, self._output_bytes(work), work.options)
+            if work.enlargement.remark:
+                work.note(notes=(work.enlargement.remark,), model="")
 
         def check() -> None:
             with self.ledger.in_place(task):
@@ -161,85 +202,162 @@ class Worker:
 
     def lay_out(self, work: Work, speed: float | None = None) -> None:
         """Settle how the picture is cut before it is decoded: it may not fit at all."""
-        upscaler, options = self.upscalers[0], work.options
+        options = work.options
 
         def lay_out() -> None:
-            work.plan = plan = steps.make_plan(work.inspected, upscaler, options)
-            values = self._plan_values(work, plan, upscaler)
+            networks = self.networks(work)
+            work.plans = enlarging.make_plans(
+                work.enlargement, networks, options, by_rows=work.large
+            )
+            values = self._plan_values(work, work.plans, networks)
             if speed is not None:
-                values["seconds"] = round(upscaler.seconds(plan, speed, options.ensemble), 3)
+                pairs = zip(work.plans, networks, strict=True)
+                times = [network.seconds(plan, speed, options.ensemble) for plan, network in pairs]
+                values["seconds"] = round(sum(times), 3)
             work.note(plan=values)
 
         work.attempt("decode", lay_out, reading=True)
 
     def decode(self, work: Work) -> None:
-        """Read the pixels; they are kept until they are upscaled."""
+        """Read the pixels, which are kept until they are upscaled; of a large picture the first."""
 
         def decode() -> None:
-            picture = steps.decode(work.inspected, work.options)
-            work.choice = choice_for(self.upscalers[0], picture.pixels, picture.compression)
+            opened = work.opened if work.large else None
+            picture = steps.decode(work.inspected, work.options, work.task.output_format, opened)
             strength, reason = None, None
+            for network in self.networks(work)[:1]:
+                work.choice = choice_for(network, steps.sample(picture), picture.compression)
             if work.choice is not None:
                 strength, reason = work.choice.strength, work.choice.reason
-            software = provenance(self.model, self.scale, strength)
-            work.pixels, work.alpha = picture.pixels, picture.alpha
-            work.metadata = replace(picture.metadata, software=software)
-            work.note(notes=picture.notes, restore=strength, restore_reason=reason)
+            model = self.model if work.enlargement.scales else None
+            software = provenance(model, work.enlargement.ratio, strength)
+            work.window, work.alpha = picture.window, picture.alpha
+            work.grey, work.linear = picture.grey, picture.linear
+            work.bits = work.output_bits(8 * picture.window.dtype.itemsize)
+            work.metadata = steps.metadata(
+                picture.metadata, software, work.options, work.task.output_format
+            )
+            notes = work.record.notes + picture.notes
+            work.note(notes=notes, restore=strength, restore_reason=reason)
 
         work.attempt("decode", decode, reading=True)
 
-    def upscale(self, work: Work, upscaler: Upscaler, progress: Progress | None = None) -> None:
-        """Replace the pixels by upscaled ones.
+    def upscale(
+        self,
+        work: Work,
+        upscaler: Upscaler,
+        progress: Progress | None = None,
+        check: Callable[[], None] | None = None,
+    ) -> None:
+        """Make the pixels of the output; of a large picture the output itself, which ends the work.
 
         Args:
             work: the picture.
             upscaler: one of `upscalers`.
             progress: see `complete`.
+            check: see `write`.
         """
+        width, height = work.enlargement.after
 
         def upscale() -> None:
-            chosen = at_choice(upscaler, work.choice)
-            upscaled = steps.upscale(
-                work.pixels, chosen, work.options, plan=work.plan, progress=progress
-            )
-            work.pixels = upscaled.pixels
-            work.note(device=str(upscaler.device), precision=upscaled.precision.value)
-            if work.plan is not None:  # it may have become another on the way
-                work.note(plan=self._plan_values(work, upscaled.plan, upscaler))
+            pixels = empty_pixels(height, width, dtype_of(work.bits))
+            self._enlarge(work, upscaler, work.window, ArrayWindow(pixels), progress)
+            work.window, work.pixels = None, pixels
 
-        work.attempt("upscale", upscale, reading=True)
+        def upscale_and_write() -> None:
+            with self._output(work, check) as writer, Behind(writer) as target:
+                self._enlarge(work, upscaler, work.window, target, progress)
 
-    def write(self, work: Work, check: Callable[[], None] | None = None) -> None:
+        if not work.large:
+            work.attempt("upscale", upscale, reading=True)
+        elif work.attempt("upscale", upscale_and_write, reading=False):
+            work.end(Status.DONE)
+        else:
+            work.note(output_bytes=None)
+
+    def _enlarge(
+        self,
+        work: Work,
+        upscaler: Upscaler,
+        source: Readable,
+        target: Writable,
+        progress: Progress | None,
+    ) -> None:
+        networks = self.networks(work, upscaler)
+        outcomes = enlarging.enlarge(
+            source,
+            target,
+            work.enlargement,
+            networks,
+            work.options,
+            plans=work.plans,
+            progress=progress,
+            linear=work.linear,
+            room=enlarging.on_disk if work.large else empty_pixels,
+        )
+        work.note(device=str(upscaler.device))
+        for outcome in outcomes:
+            work.note(precision=outcome.precision.value)
+        if work.plans is not None:  # they may have become others on the way
+            plans = [outcome.plan for outcome in outcomes]
+            work.note(plan=self._plan_values(work, plans, networks))
+
+    def write(
+        self, work: Work, check: Callable[[], None] | None = None, threads: int | None = None
+    ) -> None:
         """Write the upscaled picture, and put it on record.
 
         Args:
             work: the picture.
+            threads: see `steps.output`.
             check: called now and then; what it raises, if it is no `Exception`, ends the work.
         """
+
+        def write() -> None:
+            width, height = work.enlargement.after
+            with self._output(work, check, threads) as writer:
+                writer.write(Region(0, height, 0, width), work.pixels)
+
+        if work.attempt("encode", write, reading=False):
+            work.end(Status.DONE)
+        else:
+            work.note(output_bytes=None)
+
+    @contextmanager
+    def _output(
+        self, work: Work, check: Callable[[], None] | None, threads: int | None = None
+    ) -> Iterator[PictureWriter]:
+        """Give a writer for the output, and put that on record when it is there."""
         task = work.task
 
         def commit(status: os.stat_result) -> None:
             self.ledger.promise(task, work.source, work.verdict, FileState.of(status))
             work.note(output_bytes=status.st_size)
 
-        def write() -> None:
-            with self.ledger.in_place(task):
-                remarks = steps.write(
-                    task,
-                    work.options,
-                    work.pixels,
-                    work.metadata,
-                    alpha=work.alpha,
-                    scale=self.scale,
-                    commit=commit,
-                    check=check,
-                )
-            work.note(notes=work.record.notes + remarks)
-
-        if work.attempt("encode", write, reading=False):
-            work.end(Status.DONE)
-        else:
-            work.note(output_bytes=None)
+        mtime_ns = None
+        if work.options.keep_times and task.source is not None:
+            mtime_ns, replaced = work.source.mtime_ns, work.verdict.replaces
+            if replaced is not None and replaced.mtime_ns == mtime_ns:
+                # Of two files of one size and time a ledger could not tell which one is there.
+                mtime_ns += _MILLISECOND
+        with (
+            self.ledger.in_place(task),
+            steps.output(
+                task,
+                work.options,
+                work.enlargement.after,
+                work.metadata,
+                alpha=work.alpha,
+                grey=work.grey,
+                bits=work.bits,
+                threads=threads,
+                mtime_ns=mtime_ns,
+                commit=commit,
+                check=check,
+            ) as writer,
+        ):
+            yield writer
+        work.note(notes=work.record.notes + writer.notes)
 
     def finish(self, work: Work) -> Record:
         """Tell the ledger what became of a file, and give its record."""
@@ -257,9 +375,28 @@ class Worker:
             precision=first.precision.value,
         )
 
-    def _plan_values(self, work: Work, plan: Plan, upscaler: Upscaler) -> dict[str, float]:
-        size = work.inspected.pixel_bytes
-        return steps.plan_values(plan, size, work.task, upscaler, work.options)
+    def _output_bytes(self, work: Work) -> int:
+        """Bytes of the pixels of the output, at most."""
+        width, height = work.enlargement.after
+        return 3 * width * height * work.output_bits(work.inspected.bits) // 8
+
+    def _plan_values(
+        self, work: Work, plans: Sequence[Plan], networks: Sequence[Upscaler]
+    ) -> dict[str, float]:
+        options, enlargement = work.options, work.enlargement
+        between = enlarging.between_bytes(plans, enlargement, networks)
+        values = enlarging.plan_values(plans, enlargement, networks, options)
+        width, height = enlargement.after
+        writing = {"encoder_bytes": work.task.output_format.encoder_bytes * width * height}
+        read, made = work.inspected.pixel_bytes, self._output_bytes(work)
+        if not work.large:
+            return values | writing | {"picture_bytes": read + made + between, "scratch_bytes": 0}
+        scratch, decoder = between, 0
+        if not work.inspected.streams:
+            scratch, decoder = between + read, work.inspected.decoder_bytes
+        if plans and not plans[-1].rows_only and not enlargement.reduces:
+            scratch += made
+        return values | writing | {"picture_bytes": decoder, "scratch_bytes": scratch}
 
 
 def _standing(work: Work) -> tuple[str, ...]:
@@ -271,9 +408,6 @@ def _standing(work: Work) -> tuple[str, ...]:
     if work.options.overwrite:
         return (f"{name} exists already, and would be replaced",)
     return (f"{name} exists already; to replace it, add --overwrite",)
-
-
-Networks = tuple[LoadedNetwork, Restoration | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -291,44 +425,26 @@ class WorkerSpec:
     options: Outputs = _DEFAULTS
     devices: tuple[str, ...] = ("auto",)
 
-    def load(self, find: Find = store.resolve) -> Networks:
-        """The networks, on the CPU.
+    def load(self, find: Find = store.resolve) -> Family:
+        """The model, on the CPU; see `Family`."""
+        return Family(self.options, find)
 
-        Args:
-            find: gives the file of a model that is not bundled; see `load_network`.
-
-        Raises:
-            WeightsError: the model is unknown, has no such scale, or its file cannot be used.
-            UsageError: the model cannot restore.
-        """
-        options = self.options
-        stated = Stated(
-            options.layout, options.value_range, options.mean_shift, options.residual_scale
-        )
-        use_threads(options.threads)
-        loaded = load_network(options.model, options.scale, stated, find)
-        return loaded, find_restoration(loaded, options.model, options.restore, find)
-
-    def open(self, networks: Networks | None = None) -> Worker:
+    def open(self, family: Family | None = None) -> Worker:
         """A worker with upscalers on its devices, and with no ledger.
 
         Args:
-            networks: what `load` has given; None to load them.
+            family: what `load` has given; None to load it.
 
         Raises:
             WeightsError, UsageError: see `load`.
             UsageError: there is no such device, it cannot use the precision, or several devices
                 would use different number formats.
         """
-        loaded, restoration = self.load() if networks is None else networks
-        options = self.options
-        upscalers = [
-            make_upscaler(loaded, restoration, name, options.precision, options.max_memory)
-            for name in self.devices
-        ]
+        family = family or self.load()
+        upscalers = [family.upscaler(family.first, name) for name in self.devices]
         if len({upscaler.precision for upscaler in upscalers}) > 1:
             raise UsageError(
                 "The devices would use different number formats, and so give different pictures.",
                 "Choose one with --precision.",
             )
-        return Worker(model=loaded.name, upscalers=upscalers, options=options)
+        return Worker(model=family.name, upscalers=upscalers, options=self.options, family=family)

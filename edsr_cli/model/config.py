@@ -94,6 +94,11 @@ class NetworkConfig:
         yield from _convolution(self.last_convolution, 3, features, 3)
 
     @property
+    def numbers(self) -> int:
+        """How many there are in all tensors."""
+        return sum(math.prod(shape) for _, shape in self.shapes())
+
+    @property
     def parameters(self) -> int:
         """Number of weights and biases, without the 24 of the mean shifts (paper, table 1)."""
         return sum(math.prod(shape) for key, shape in self.shapes() if "_mean." not in key)

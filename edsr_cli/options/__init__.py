@@ -2,6 +2,7 @@
 
     definition   what an option is, and how functions take groups of them
     values       kinds of values: read from text, and checked where Python gives them
+    template     names of outputs with fields in braces
     pictures     what `upscale`, `batch`, `evaluate` and `load` take
     training     what `train` takes
 

@@ -24,3 +24,41 @@ class Autocast(StrEnum):
 
     FP32 = "fp32"
     BF16 = "bf16"
+
+
+class Chroma(StrEnum):
+    """The resolution of colours in JPEG and AVIF: a quarter of that of luma, or the same."""
+
+    QUARTER = "420"
+    FULL = "444"
+
+
+class Depth(StrEnum):
+    """Bits a channel of outputs: as many as the input has, as far as the format has them."""
+
+    AUTO = "auto"
+    EIGHT = "8"
+    SIXTEEN = "16"
+
+
+class Grey(StrEnum):
+    """What becomes of greyscale: greyscale, where the format has that, or RGB."""
+
+    AUTO = "auto"
+    RGB = "rgb"
+
+
+class TiffKind(StrEnum):
+    """How pixels lie in a TIFF."""
+
+    STRIPS = "strips"
+    TILED = "tiled"
+    PYRAMID = "pyramid"
+
+
+class Strip(StrEnum):
+    """Which metadata are left out."""
+
+    NONE = "none"
+    GPS = "gps"
+    ALL = "all"

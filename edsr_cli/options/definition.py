@@ -14,12 +14,17 @@ from typing import Any, ParamSpec, TypeVar, dataclass_transform, get_args, get_o
 
 from edsr_cli.options.values import Given, Kind
 
-EVERYDAY, WHICH, OUTPUT = "Options", "Which pictures", "Details of the output"
+EVERYDAY, SIZE = "Options", "Size of the output (one of these)"
+WHICH, OUTPUT = "Which pictures", "Details of the output"
 RECIPE, RUN = "Recipe (default: the paper's)", "Details of the run"
 SOURCES, MACHINE = "Where from, where to", "Memory and speed"
+CLUSTER = "Many machines"
 WEIGHTS, MESSAGES = "Weights from elsewhere, given as a file with -m", "Messages"
-PANELS = (EVERYDAY, WHICH, OUTPUT, RECIPE, RUN, SOURCES, MACHINE, WEIGHTS, MESSAGES)
-"""The panels of help pages, in order. Only what is everyday is on the short page."""
+PANELS = (EVERYDAY, SIZE, WHICH, OUTPUT, RECIPE, RUN, SOURCES, MACHINE, CLUSTER, WEIGHTS, MESSAGES)
+"""The panels of help pages, in order."""
+
+SHORT = (EVERYDAY, SIZE)
+"""Those on the short page."""
 
 P = ParamSpec("P")
 Group = TypeVar("Group", bound="Options")

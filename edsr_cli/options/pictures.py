@@ -5,10 +5,13 @@ from typing import Any
 
 from edsr_cli.errors import UsageError
 from edsr_cli.options import values
+from edsr_cli.options.choices import Chroma, Depth, Grey, Strip, TiffKind
 from edsr_cli.options.definition import (
+    CLUSTER,
     MACHINE,
     MESSAGES,
     OUTPUT,
+    SIZE,
     WEIGHTS,
     WHICH,
     Options,
@@ -16,7 +19,17 @@ from edsr_cli.options.definition import (
     group,
     option,
 )
-from edsr_cli.options.values import Given, MaybePath, Number, Path, Paths, Setting, Texts, Tile
+from edsr_cli.options.values import (
+    Given,
+    MaybePath,
+    Number,
+    Path,
+    Paths,
+    Setting,
+    Sides,
+    Texts,
+    Tile,
+)
 
 _FORMATS = "png, jpeg, webp, tiff, avif or bmp"  # those of `images.formats`, which takes a while
 
@@ -130,7 +143,16 @@ class Network(Machine, Model):
         values.PRECISION,
         "--precision",
         "|".join(values.PrecisionName),
-        "Number format of the residual blocks; auto is bf16 where it is fast, else fp32.",
+        "Number format of the residual blocks; auto is bf16 where it is fastest, else fp32.",
+        panel=MACHINE,
+        default="auto",
+    )
+    engine: str = option(
+        values.ENGINE,
+        "--engine",
+        "|".join(values.EngineName),
+        "Library that computes; auto is ncnn on CPUs in fp32, where it is the fastest, else "
+        "PyTorch.",
         panel=MACHINE,
         default="auto",
     )
@@ -197,7 +219,76 @@ class Upscaling(Network):
 
 
 @group
-class Outputs(Upscaling, Scale):
+class Size(Options):
+    """How large outputs become."""
+
+    scale: int | float | None = option(
+        values.FACTOR,
+        "-s --scale",
+        "FACTOR",
+        "How many times to enlarge: 2, 3, 4, or any other factor to 16, such as 1.5; less than 1 "
+        "reduces. Default: 4, or what a model file is for.",
+        panel=SIZE,
+        default=None,
+    )
+    width: int | None = option(
+        values.WHOLE, "--width", "N", "N pixels wide.", panel=SIZE, least=1, default=None
+    )
+    height: int | None = option(
+        values.WHOLE, "--height", "N", "N pixels high.", panel=SIZE, least=1, default=None
+    )
+    max_side: int | None = option(
+        values.WHOLE,
+        "--max-side",
+        "N",
+        "The longer side of N pixels, such as 3840.",
+        panel=SIZE,
+        least=1,
+        default=None,
+    )
+    fit: Sides = option(
+        values.FIT,
+        "--fit",
+        "WxH",
+        "As large as fits into so many pixels, such as 3840x2160.",
+        panel=SIZE,
+        default=None,
+    )
+    megapixels: float | None = option(
+        values.POSITIVE, "--megapixels", "N", "N million pixels.", panel=SIZE, default=None
+    )
+    print: Sides = option(
+        values.PAPER,
+        "--print",
+        "WxHcm",
+        "As large as fits on a print, such as 30x20cm or 12x8in, lying as the picture does.",
+        panel=SIZE,
+        default=None,
+    )
+    dpi: float | None = option(
+        values.DPI,
+        "--dpi",
+        "N",
+        "Pixels per inch of a print, which outputs then state. Default: 300 for --print, or as "
+        "the input says.",
+        panel=SIZE,
+        default=None,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        given = [name for name in WAYS if getattr(self, name) is not None]
+        if len(given) > 1:
+            first, second = (f"--{name.replace('_', '-')}" for name in given[:2])
+            raise UsageError(f"{first} and {second} exclude each other.", "Give one size.")
+
+
+WAYS = ("scale", "width", "height", "max_side", "fit", "megapixels", "print")
+"""The options that say a size; one of them may be given."""
+
+
+@group
+class Outputs(Upscaling, Size):
     """What is written for every picture."""
 
     dry_run: bool = option(
@@ -227,6 +318,88 @@ class Outputs(Upscaling, Scale):
         most=9,
         default=None,
     )
+    quality: int | None = option(
+        values.WHOLE,
+        "--quality",
+        "1..100",
+        "Quality of JPEG, AVIF and WebP, which is lossy then. Default: 95 for JPEG, 90 for AVIF, "
+        "lossless for WebP.",
+        panel=OUTPUT,
+        least=1,
+        most=100,
+        default=None,
+    )
+    lossless: bool = option(
+        values.FLAG,
+        "--lossless",
+        "",
+        "Refuse formats with loss; WebP is lossless anyway.",
+        panel=OUTPUT,
+        default=False,
+    )
+    chroma: Chroma | None = option(
+        values.CHROMA,
+        "--chroma",
+        "420|444",
+        "Resolution of colours in JPEG and AVIF: a quarter of luma's, or the same. Default: 444.",
+        panel=OUTPUT,
+        default=None,
+    )
+    depth: Given[Depth | str | int, Depth] = option(
+        values.DEPTH,
+        "--depth",
+        "auto|8|16",
+        "Bits a channel; auto for those of the input, as far as the format has them. PNG and TIFF "
+        "have 16.",
+        panel=OUTPUT,
+        default=Depth.AUTO,
+    )
+    grey: Given[Grey | str, Grey] = option(
+        values.GREY,
+        "--grey",
+        "auto|rgb",
+        "What greyscale becomes: greyscale in PNG, JPEG and TIFF; or always RGB.",
+        panel=OUTPUT,
+        default=Grey.AUTO,
+    )
+    tiff: Given[TiffKind | str | None, TiffKind | None] = option(
+        values.TIFF,
+        "--tiff",
+        "strips|tiled|pyramid",
+        "How pixels lie in a TIFF: in strips; in tiles; or in tiles with smaller copies, for "
+        "viewers. Default: strips.",
+        panel=OUTPUT,
+        default=None,
+    )
+    strip: Strip = option(
+        values.STRIP,
+        "--strip",
+        "none|gps|all",
+        "Metadata to leave out: where the picture was taken; or all but what colours need.",
+        panel=OUTPUT,
+        default=Strip.NONE,
+    )
+    keep_times: bool = option(
+        values.FLAG,
+        "--keep-times",
+        "",
+        "Give outputs the time of change of their inputs.",
+        panel=OUTPUT,
+        default=False,
+    )
+    name: str | None = option(
+        values.TEMPLATE,
+        "--name",
+        "NAME",
+        "Names of outputs, such as '{stem}_{scale}x{ext}'; also with {width}, {height}, {model}.",
+        panel=OUTPUT,
+        default=None,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.quality is not None and self.lossless:
+            raise UsageError("--quality and --lossless exclude each other.")
 
 
 @group
@@ -238,7 +411,8 @@ class _Pictures(Options):
         values.PATH,
         "-o --output",
         "FILE|DIR|-",
-        "Where to write; - for standard output. Default: {stem}_x{scale}.png beside each input.",
+        "Where to write; - for standard output. Default: {stem}_x{scale}.png beside each input, or "
+        "{stem}_{width}x{height}.png.",
         default=None,
         kw_only=False,
     )
@@ -246,7 +420,7 @@ class _Pictures(Options):
         values.TEXT,
         "-f --format",
         "FORMAT",
-        f"{_FORMATS}. Default: by the output's suffix, or png.",
+        f"{_FORMATS}. With same, that of the input. Default: by the output's suffix, or png.",
         default=None,
     )
 
@@ -268,7 +442,7 @@ class _Folders(Options):
         "-o --output",
         "DIR",
         "Where to write; with several inputs, to a folder in it for each. Default: "
-        "INPUT_DIR_x{scale} beside each input.",
+        "INPUT_DIR_x{scale}, or such as INPUT_DIR_max3840, beside each input.",
         default=None,
         kw_only=False,
     )
@@ -276,7 +450,7 @@ class _Folders(Options):
         values.TEXT,
         "-f --format",
         "FORMAT",
-        f"{_FORMATS}.",
+        f"{_FORMATS}. With same, that of each input.",
         default="png",
     )
 
@@ -349,6 +523,40 @@ class BatchOptions(Outputs, _Folders):
         panel=WHICH,
         default=None,
     )
+    ray: str | None = option(
+        values.TEXT,
+        "--ray",
+        "ADDRESS",
+        "Work on a cluster of Ray whose machines see the same folders: the address of its head, "
+        "auto for the one that this machine belongs to, or local for this machine alone.",
+        panel=CLUSTER,
+        default=None,
+    )
+    ray_workers: int | None = option(
+        values.WHOLE,
+        "--ray-workers",
+        "N",
+        "Workers on the cluster. Default: as many as have room.",
+        panel=CLUSTER,
+        least=1,
+        default=None,
+    )
+    worker_cpus: float = option(
+        values.NUMBER,
+        "--worker-cpus",
+        "X",
+        "CPUs that each of them takes. Default: 1; see --threads for what it uses.",
+        panel=CLUSTER,
+        default=1.0,
+    )
+    worker_gpus: float = option(
+        values.NUMBER,
+        "--worker-gpus",
+        "X",
+        "GPUs that each of them takes. Default: 0.",
+        panel=CLUSTER,
+        default=0.0,
+    )
     status: bool = option(
         values.FLAG,
         "--status",
@@ -394,6 +602,8 @@ class BatchOptions(Outputs, _Folders):
             raise UsageError("--watch and --dry-run exclude each other.")
         if self.status and (self.watch or self.dry_run or self.shard):
             raise UsageError("--status goes with neither --watch, --dry-run nor --shard.")
+        if min(self.worker_cpus, self.worker_gpus) < 0:
+            raise UsageError("--worker-cpus and --worker-gpus are 0 at least.")
         if self.shard and self.report is not None:
             raise UsageError(
                 "With --shard, each part would replace the others' report.",

@@ -1,5 +1,6 @@
 """Kinds of values: how they are read from the command line, and what Python may give for them."""
 
+import math
 import operator
 import os
 import re
@@ -10,7 +11,17 @@ from fractions import Fraction
 from typing import Any, Literal, Protocol, SupportsIndex, TypeVar
 
 from edsr_cli import sizes
-from edsr_cli.options.choices import Autocast, Preset, Schedule
+from edsr_cli.options.choices import (
+    Autocast,
+    Chroma,
+    Depth,
+    Grey,
+    Preset,
+    Schedule,
+    Strip,
+    TiffKind,
+)
+from edsr_cli.options.template import read_template
 
 Setting = float | Literal["auto"]
 """How much to restore: 0 for the plain network to 1 for the restoring one, or "auto"."""
@@ -37,9 +48,21 @@ MaybePath = Given[PathLike | None, str | None]
 Paths = Given[PathLike | Sequence[PathLike], tuple[str, ...]]
 Texts = Given[str | Sequence[str], tuple[str, ...]]
 Number = Given[int | str | None, int | None]
+Pair = tuple[float, float]
+Sides = Given[str | Pair | None, Pair | None]
+
+MOST_DPI = 65535
+"""Pixels per inch that a JPEG can state."""
+
+LARGEST_FACTOR = 16
+"""How many times a picture can be enlarged: by two networks, four times each."""
 
 _COUNT = re.compile(sizes.NUMBER, re.IGNORECASE)
 _DECIMAL = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)"
+_FACTOR = re.compile(r"[0-9]{0,9}\.?[0-9]{1,9}")
+_FIT = re.compile(r"([0-9]{1,9})\s*[x×]\s*([0-9]{1,9})", re.IGNORECASE)
+_PAPER = re.compile(_DECIMAL + r"\s*[x×]\s*" + _DECIMAL + r"\s*(mm|cm|in)", re.IGNORECASE)
+_UNITS_PER_INCH = {"mm": 25.4, "cm": 2.54, "in": 1.0}
 _DURATION = re.compile(f"(?:{_DECIMAL}h)?(?:{_DECIMAL}m)?(?:{_DECIMAL}s?)?", re.IGNORECASE)
 
 
@@ -50,6 +73,14 @@ class PrecisionName(StrEnum):
     FP32 = "fp32"
     BF16 = "bf16"
     FP16 = "fp16"
+
+
+class EngineName(StrEnum):
+    """Values of --engine."""
+
+    AUTO = "auto"
+    TORCH = "torch"
+    NCNN = "ncnn"
 
 
 @dataclass(frozen=True)
@@ -79,15 +110,69 @@ def read_scale(text: str) -> int:
     if text in ("2", "3", "4"):
         return int(text)
     try:
-        factor = float(text)
+        float(text)
     except ValueError:
         raise ValueError(f"{text!r} is not 2, 3 or 4.") from None
-    advice = ""
-    if factor > 4:
-        advice = " For more, enlarge what comes out once more: by 2 and then by 4 is 8 times."
-    elif 1 < factor < 4:
-        advice = " For a size between, enlarge by more, and reduce what comes out in an editor."
-    raise ValueError(f"{text!r}: these networks enlarge 2, 3 or 4 times, and nothing else.{advice}")
+    raise ValueError(f"{text!r}: these networks enlarge 2, 3 or 4 times, and nothing else.")
+
+
+def read_factor(text: str) -> int | float:
+    """A factor to make pictures larger by, or smaller if it is less than 1.
+
+    Raises:
+        ValueError: it is no number, not more than 0 or more than `LARGEST_FACTOR`.
+    """
+    if _FACTOR.fullmatch(text) and 0 < float(text) <= LARGEST_FACTOR:
+        return _factor("", float(text))
+    raise ValueError(f"{text!r} is not a factor such as 2 or 1.5, at most {LARGEST_FACTOR}.")
+
+
+def read_positive(text: str) -> float:
+    """A number above 0, such as "12" or "0.5".
+
+    Raises:
+        ValueError: it is none.
+    """
+    if _FACTOR.fullmatch(text) and float(text) > 0:
+        return float(text)
+    raise ValueError(f"{text!r} is not a number above 0.")
+
+
+def read_dpi(text: str) -> float:
+    """Pixels per inch, such as "300".
+
+    Raises:
+        ValueError: it is no number, or one that files cannot state.
+    """
+    if _FACTOR.fullmatch(text) and 1 < float(text) <= MOST_DPI:
+        return float(text)
+    raise ValueError(f"{text!r} is not a number of pixels per inch such as 300.")
+
+
+def read_fit(text: str) -> Pair:
+    """Width and height in pixels, from "3840x2160".
+
+    Raises:
+        ValueError: the text is no size.
+    """
+    match = _FIT.fullmatch(text.strip())
+    if match is None or not (int(match[1]) and int(match[2])):
+        raise ValueError(f"{text!r} is not a size in pixels such as 3840x2160.")
+    return int(match[1]), int(match[2])
+
+
+def read_paper(text: str) -> Pair:
+    """Width and height in inches, from "30x20cm", "300x200mm" or "12x8in".
+
+    Raises:
+        ValueError: the text is no size.
+    """
+    match = _PAPER.fullmatch(text.strip())
+    unit = _UNITS_PER_INCH[match[3].lower()] if match else 1.0
+    sides = (float(match[1]) / unit, float(match[2]) / unit) if match else (0.0, 0.0)
+    if not (sides[0] and sides[1]):
+        raise ValueError(f"{text!r} is not the size of a print such as 30x20cm or 12x8in.")
+    return sides
 
 
 def read_restore(text: str) -> Setting:
@@ -256,6 +341,45 @@ def _at_least_one(name: str, value: object) -> int:
     return count
 
 
+def _factor(name: str, value: Any) -> int | float:
+    factor = float(_number(name, value))
+    if not 0 < factor <= LARGEST_FACTOR:
+        raise ValueError(f"{name} must be more than 0 and at most {LARGEST_FACTOR}, not {value}")
+    return int(factor) if factor.is_integer() else factor
+
+
+def _positive(name: str, value: Any) -> float:
+    number = float(_number(name, value))
+    if not 0 < number < math.inf:
+        raise ValueError(f"{name} must be more than 0, not {value}")
+    return number
+
+
+def _dpi(name: str, value: Any) -> float:
+    dpi = float(_number(name, value))
+    if not 1 < dpi <= MOST_DPI:
+        raise ValueError(f"{name} must be more than 1 and at most {MOST_DPI}, not {value}")
+    return dpi
+
+
+def _pair(check: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
+    """Checks both of two values."""
+
+    def checked(name: str, value: Any) -> Any:
+        if not isinstance(value, Sequence) or len(value) != 2:
+            raise _wrong(name, "text, or a width and a height", value)
+        return check(name, value[0]), check(name, value[1])
+
+    return checked
+
+
+def _template(name: str, value: Any) -> str:
+    try:
+        return read_template(_text(name, value))
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
 def _restore(name: str, value: Any) -> Setting:
     if value == "auto" or (_is_number(value) and 0 <= value <= 1):
         return value
@@ -309,13 +433,27 @@ def one_of(choices: type[StrEnum]) -> Kind:
     return Kind(check, choices)
 
 
+def _depth(name: str, value: Any) -> Depth:
+    number = _is_number(value) and not isinstance(value, float)
+    return one_of(Depth).check(name, str(value) if number else value)
+
+
 TEXT, FLAG, NUMBER, WHOLE = Kind(_text), Kind(_flag, bool), Kind(_number, float), Kind(_whole, int)
 PATH = Kind(_path)
 TEXTS, PATHS = Kind(_each(_text), several=True), Kind(_each(_path), several=True)
 SCALE = Kind(_whole, read=read_scale)
 SCALES = Kind(_each(_whole), read=read_scale, several=True)
+FACTOR = Kind(_factor, read=read_factor)
+POSITIVE = Kind(_positive, read=read_positive)
+DPI = Kind(_dpi, read=read_dpi)
+FIT = Kind(_text_or(_pair(_at_least_one), read_fit), read=read_fit)
+PAPER = Kind(_text_or(_pair(_positive), read_paper), read=read_paper)
+CHROMA, STRIP, GREY, TIFF = one_of(Chroma), one_of(Strip), one_of(Grey), one_of(TiffKind)
+DEPTH = Kind(_depth, Depth)
+TEMPLATE = Kind(_template, read=read_template)
 VALUE_RANGE = Kind(_number, int)
 PRECISION = Kind(_text, PrecisionName)
+ENGINE = Kind(_text, EngineName)
 PRESET, SCHEDULE, AUTOCAST = one_of(Preset), one_of(Schedule), one_of(Autocast)
 RESTORE = Kind(_restore, read=read_restore)
 ALPHA = Kind(_alpha, read=read_alpha)

@@ -35,6 +35,13 @@ def to_8_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
     return rounded
 
 
+def spread_over(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """uint8 or uint16 over the full range of the other type, rounded; as they are if of that."""
+    if dtype == np.uint8:
+        return to_8_bits(values)
+    return values if values.dtype == np.uint16 else np.multiply(values, 257, dtype=np.uint16)
+
+
 def to_uint8(pixels: Pixels) -> NDArray[np.uint8]:
     """Pixels of shape (H, W, 3) as `to_8_bits` gives them, C-contiguous.
 
@@ -51,12 +58,8 @@ def at_depth(pixels: Pixels, bits: int) -> Pixels:
     Raises:
         ValueError: the pixels have another shape or type.
     """
-    if dtype_of(bits) == np.uint8:
-        return to_uint8(pixels)
     _check(pixels)
-    if pixels.dtype == np.uint8:
-        return np.multiply(pixels, 257, dtype=np.uint16)
-    return np.ascontiguousarray(pixels, dtype=np.uint16)
+    return np.ascontiguousarray(spread_over(pixels, dtype_of(bits)))
 
 
 def _check(pixels: Pixels) -> None:

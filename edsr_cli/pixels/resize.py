@@ -10,6 +10,7 @@ made them repeated the outermost pixel instead.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,14 +60,33 @@ def upscale(pixels: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
     return _resample(pixels, [_kernel(centre, 1) for centre in centres], 1)
 
 
+def halved(values: NDArray[Any]) -> NDArray[Any]:
+    """Rounded means of squares of 2 x 2: (H, W, n), uint8 or uint16, to half of both, rounded up.
+
+    Beyond the border the last row and the last column are repeated.
+    """
+    height, width = values.shape[:2]
+    even = np.pad(values, ((0, height % 2), (0, width % 2), (0, 0)), "edge")
+    total = np.full((len(even) // 2, even.shape[1] // 2, values.shape[2]), 2, np.uint32)
+    for down in (0, 1):
+        for right in (0, 1):
+            total += even[down::2, right::2]
+    return (total >> 2).astype(values.dtype)
+
+
 def _kernel(centre: float, stretch: int) -> _Kernel:
-    """Keys' cubic (Keys 1981, a = -0.5) around a position in input rows, with a sum of 1."""
+    """The kernel around a position in input rows, with a sum of 1."""
     first = int(np.floor(centre - 2 * stretch)) + 1
-    x = np.abs(np.arange(first, first + 4 * stretch) - centre) / stretch
+    weights = cubic((np.arange(first, first + 4 * stretch) - centre) / stretch)
+    return _Kernel(first, weights / weights.sum())
+
+
+def cubic(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Keys' cubic with a = -0.5 (Keys 1981, doi 10.1109/TASSP.1981.1163711)."""
+    x = np.abs(x)
     near = 1.5 * x**3 - 2.5 * x**2 + 1
     far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
-    weights = np.where(x <= 1, near, np.where(x < 2, far, 0.0))
-    return _Kernel(first, weights / weights.sum())
+    return np.where(x <= 1, near, np.where(x < 2, far, 0.0))
 
 
 def _resample(

@@ -4,7 +4,8 @@ The upscaler knows no more of a picture than this. Whether a region lies in memo
 is mapped into it, or is decoded just now, is the business of who hands out the window.
 """
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal, Protocol
@@ -60,6 +61,8 @@ class Readable(Protocol):
     Attributes:
         shape: (H, W, 3).
         dtype: uint8 or uint16; samples take its full range.
+        order: "any" where every region costs about its size; "rows" where rows are best asked for
+            from the top, and to go back far costs all that is above.
     """
 
     @property
@@ -67,6 +70,9 @@ class Readable(Protocol):
 
     @property
     def dtype(self) -> np.dtype[Any]: ...
+
+    @property
+    def order(self) -> Literal["any", "rows"]: ...
 
     def read(self, region: Region) -> Pixels:
         """A region, (h, w, 3); nobody writes to what comes back."""
@@ -118,6 +124,69 @@ class ArrayWindow:
         self.pixels[region.top : region.bottom, region.left : region.right] = pixels
 
 
+class RowsWindow:
+    """A picture that is made from the top while it is read, as decoders do.
+
+    The rows of the last region stay, and some above it, since whoever has failed with one begins a
+    little higher. For what lies above these, all is made anew.
+
+    Args:
+        shape: (H, W, 3) of the picture.
+        dtype: its type.
+        begin: gives all its rows from the top in bands of any height, (h, W, 3) each.
+        kept: rows above the last region that stay.
+    """
+
+    order: Literal["rows"] = "rows"
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        dtype: np.dtype[Any],
+        begin: Callable[[], Iterator[Pixels]],
+        kept: int = 160,  # twice what the deepest network sees, and more
+    ) -> None:
+        self.shape, self.dtype = shape, dtype
+        self._begin, self._kept = begin, kept
+        self._bands: deque[tuple[int, Pixels]] = deque()  # first row, and pixels
+        self._coming: Iterator[Pixels] | None = None
+        self._made = 0  # rows
+
+    def read(self, region: Region) -> Pixels:
+        """A region; it raises what the decoder raises, and then begins anew.
+
+        Raises:
+            EOFError: there are fewer rows than there should be.
+        """
+        if self._coming is None or region.top < (self._bands[0][0] if self._bands else 0):
+            self._coming, self._made = self._begin(), 0
+            self._bands.clear()
+        try:
+            while self._made < region.bottom:
+                self._forget(region.top - self._kept)
+                band = next(self._coming, None)
+                if band is None:
+                    raise EOFError("the rows end too early")
+                self._bands.append((self._made, band))
+                self._made += len(band)
+        except BaseException:
+            self._coming = None
+            raise
+        if self._made == self.shape[0]:  # who made them may go
+            self._coming = iter(())
+        parts: list[Any] = [
+            band[max(region.top - top, 0) : region.bottom - top, region.left : region.right]
+            for top, band in self._bands
+            if top < region.bottom and top + len(band) > region.top
+        ]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _forget(self, top: int) -> None:
+        """Drop the bands above a row; the last one made stays."""
+        while len(self._bands) > 1 and self._bands[1][0] <= top:
+            self._bands.popleft()
+
+
 class Transposed:
     """A window on a picture with rows for columns, through which it is read and written.
 
@@ -127,10 +196,9 @@ class Transposed:
         window: a window on the picture; one that is read or one of any order that is written.
     """
 
-    order: Literal["any"] = "any"
-
     def __init__(self, window: Any) -> None:
         height, width, _ = window.shape
+        self.order: Literal["any", "rows"] = window.order
         self.window, self.shape, self.dtype = window, (width, height, 3), window.dtype
 
     def read(self, region: Region) -> Pixels:

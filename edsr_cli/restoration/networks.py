@@ -12,6 +12,8 @@ from edsr_cli.checkpoints.loader import LoadedNetwork, load_network
 from edsr_cli.errors import UsageError
 from edsr_cli.images.picture import Compression
 from edsr_cli.inference import Upscaler
+from edsr_cli.inference.engine import Engine
+from edsr_cli.inference.engines import engine_for
 from edsr_cli.options.values import Setting
 from edsr_cli.pixels.arrays import Pixels
 from edsr_cli.restoration.choice import Choice, choose, version
@@ -62,7 +64,7 @@ class RestoringUpscaler(Upscaler):
 
     Args:
         restoration: the networks, and how to choose.
-        scale, device, precision, max_memory: as for `Upscaler`.
+        scale, device, precision, max_memory, engine: as for `Upscaler`.
     """
 
     def __init__(
@@ -72,10 +74,11 @@ class RestoringUpscaler(Upscaler):
         device: str = "auto",
         precision: str = "auto",
         max_memory: int | None = None,
+        engine: Engine | None = None,
     ) -> None:
         fixed = restoration.fixed
         weights = restoration.weights(fixed.strength if fixed else 0.0)
-        super().__init__(weights, scale, device, precision, max_memory)
+        super().__init__(weights, scale, device, precision, max_memory, engine)
         self.restoration = restoration
         self._others: OrderedDict[float, Upscaler] = OrderedDict()
         self._lock = threading.Lock()
@@ -96,6 +99,7 @@ class RestoringUpscaler(Upscaler):
                     str(self.device),
                     self.precision.value,
                     self.max_memory,
+                    self.engine,
                 )
                 if len(self._others) > _KEPT:
                     self._others.popitem(last=False)
@@ -156,11 +160,17 @@ def make_upscaler(
     device: str = "auto",
     precision: str = "auto",
     max_memory: int | None = None,
+    engine: str = "auto",
 ) -> Upscaler:
-    """An upscaler for a network, in every strength if there is a restoration."""
+    """An upscaler for a network, in every strength if there is a restoration.
+
+    Raises:
+        UsageError: there is no such engine or device here, or it cannot use the precision.
+    """
+    options = device, precision, max_memory, engine_for(device, precision, engine)
     if restoration is None:
-        return Upscaler(loaded.checkpoint, loaded.scale, device, precision, max_memory)
-    return RestoringUpscaler(restoration, loaded.scale, device, precision, max_memory)
+        return Upscaler(loaded.checkpoint, loaded.scale, *options)
+    return RestoringUpscaler(restoration, loaded.scale, *options)
 
 
 def weights_of(upscaler: Upscaler) -> tuple[Checkpoint, ...]:

@@ -9,7 +9,7 @@ import typer
 from typer.testing import CliRunner
 
 from edsr_cli import __version__
-from edsr_cli.cli.app import app
+from edsr_cli.cli.app import application
 
 
 def test_version_and_help(edsr):
@@ -63,7 +63,9 @@ COMMANDS = ("upscale", "batch", "evaluate", "train", "models", "fetch-weights")
 def page(command, option="--help"):
     """A help page as a terminal of 80 columns shows it."""
     run = CliRunner().invoke(
-        app, [*command, option], env={"COLUMNS": "80", "TERMINAL_WIDTH": "80", "NO_COLOR": "1"}
+        application(),
+        [*command, option],
+        env={"COLUMNS": "80", "TERMINAL_WIDTH": "80", "NO_COLOR": "1"},
     )
     assert run.exit_code == 0
     return run.output
@@ -111,7 +113,7 @@ def test_every_option_is_on_the_page_with_its_default():
 
 
 def app_command(name):
-    return typer.main.get_command(app).commands[name]
+    return typer.main.get_command(application()).commands[name]
 
 
 def test_help_of_the_whole_is_in_words():

@@ -43,7 +43,8 @@ def test_models_and_list_are_the_same_table(repository, tmp_path):
 
 def test_models_are_listed_without_torch_and_without_the_hubs_client(repository):
     program = (
-        "import sys; from edsr_cli.cli.app import app; app(['models'], standalone_mode=False);"
+        "import sys; from edsr_cli.cli.app import application;"
+        "application()(['models'], standalone_mode=False);"
         "sys.exit(bool({'torch', 'huggingface_hub', 'PIL'} & set(sys.modules)))"
     )
     subprocess.run([sys.executable, "-c", program], cwd=repository, check=True, capture_output=True)

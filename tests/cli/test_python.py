@@ -14,7 +14,7 @@ from PIL import Image
 
 import edsr_cli
 from edsr_cli.checkpoints.checkpoint import read_canonical
-from edsr_cli.cli.app import app
+from edsr_cli.cli.app import application
 from edsr_cli.errors import PictureError, UsageError
 from tests.cli.conftest import listing, records
 from tests.jobs.nearest import repeated
@@ -26,7 +26,7 @@ IN_PYTHON_ONLY = {"progress", "each"}
 
 @pytest.mark.parametrize("name", ["upscale", "batch", "evaluate", "train"])
 def test_every_option_is_a_keyword(name):
-    params = typer.main.get_command(app).commands[name].params
+    params = typer.main.get_command(application()).commands[name].params
     options = {param.name for param in params} - ON_TERMINALS_ONLY
     keywords = set(inspect.signature(getattr(edsr_cli, name)).parameters) - IN_PYTHON_ONLY
     assert options == keywords

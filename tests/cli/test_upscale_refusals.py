@@ -18,12 +18,28 @@ from tests.jobs.nearest import read_back
     [
         ([], ["INPUT"]),
         (["photo.png", "--nonsense"], ["--nonsense"]),
-        (["photo.png", "-s", "5"], ["--scale"]),
-        (["photo.png", "-s", "1"], ["--scale"]),
-        (["photo.png", "-s", "2.5"], ["--scale", "2, 3 or 4 times", "reduce"]),
-        (["photo.png", "-s", "8"], ["--scale", "2, 3 or 4 times", "once more"]),
-        (["photo.png", "-s", "twice"], ["--scale", "'twice' is not 2, 3 or 4"]),
+        (["photo.png", "-s", "17"], ["--scale", "'17' is not a factor", "at most 16"]),
+        (["photo.png", "-s", "0"], ["--scale", "'0' is not a factor"]),
+        (["photo.png", "-s", "-2"], ["--scale", "'-2' is not a factor"]),
+        (["photo.png", "-s", "twice"], ["--scale", "'twice' is not a factor such as 2 or 1.5"]),
         (["photo.png", "-s", "nan"], ["--scale", "'nan'"]),
+        (["photo.png", "--width", "0"], ["--width", "equal to 1"]),
+        (["photo.png", "--width", "9", "-s", "2"], ["--scale and --width exclude each other"]),
+        (["photo.png", "--fit", "9"], ["--fit", "'9' is not a size in pixels"]),
+        (["photo.png", "--print", "9x9"], ["--print", "30x20cm"]),
+        (["photo.png", "--megapixels", "0"], ["--megapixels", "'0' is not a number above 0"]),
+        (["photo.png", "--dpi", "0"], ["--dpi", "such as 300"]),
+        (["photo.png", "--quality", "80"], ["--quality is for JPEG, WebP and AVIF", "PNG"]),
+        (["photo.png", "-f", "webp", "--chroma", "420"], ["--chroma is for JPEG and AVIF"]),
+        (["photo.png", "-f", "jpeg", "--lossless"], ["JPEG is written with loss", "PNG"]),
+        (["photo.png", "--lossless", "--quality", "9"], ["--quality and --lossless exclude"]),
+        (["photo.png", "--strip", "exif"], ["--strip", "gps"]),
+        (["photo.png", "--name", "a.png"], ["--name", "does not end in {ext}"]),
+        (["photo.png", "--name", "{size}{ext}"], ["--name", "another field", "{stem}"]),
+        (["photo.png", "--name", "../{stem}{ext}"], ["--name", "another folder"]),
+        (["photo.png", "--name", "a{ext}", "-o", "b.png"], ["--name", "Give a folder with -o"]),
+        (["photo.png", "b.png", "--name", "a{ext}"], ["photo.png and b.png", "a.png"]),
+        (["-", "-o", "-", "-f", "same"], ["--format same", "standard input has none"]),
         (["https://example.org/a.png"], ["https://example.org/a.png: this is an address", "curl"]),
         (["FTP://x", "."], ["FTP://x: this is an address"]),
         (["*.jpg"], ["*.jpg: no file matches this pattern"]),
@@ -86,8 +102,6 @@ def test_unknown_models_and_bad_weights(edsr, photo, model, tmp_path, no_work):
         run = edsr("upscale", photo, "-m", name)
         assert run.code == 3 and run.out == b"", run
         assert len(run.lines) == 1 and all(word in run.err for word in words), run.err
-    run = edsr("upscale", photo, "-m", model, "-s", 2)
-    assert run.code == 3 and "x4" in run.err and "x2" in run.err
     assert not Path("photo_x4.png").exists()
 
 

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from edsr_cli.checkpoints.layouts import LAYOUTS
 from edsr_cli.checkpoints.loader import load_network
-from edsr_cli.cli.app import app
+from edsr_cli.cli.app import application
 from edsr_cli.errors import UsageError, WeightsError
 from edsr_cli.model.config import NetworkConfig
 from edsr_cli.model.networks import build
@@ -25,7 +25,7 @@ def upscale(tmp_path, monkeypatch):
 
     def run(*options):
         arguments = ["upscale", "a.png", "-o", "b.png", "--overwrite", "-m", "weights.pt", *options]
-        result = CliRunner().invoke(app, arguments, env={"COLUMNS": "500"})
+        result = CliRunner().invoke(application(), arguments, env={"COLUMNS": "500"})
         if isinstance(result.exception, Exception) and not isinstance(result.exception, SystemExit):
             raise result.exception
         assert result.exit_code == 0, result.output
@@ -80,7 +80,7 @@ def test_nonsense_is_wrong_usage(upscale, untrained, options):
 
 
 def test_help_lists_every_layout():
-    shown = CliRunner().invoke(app, ["upscale", "--help"], env={"COLUMNS": "500"}).output
+    shown = CliRunner().invoke(application(), ["upscale", "--help"], env={"COLUMNS": "500"}).output
     described = re.search(r"--layout.*?--value-range", shown, re.DOTALL)
     assert described
     for layout in LAYOUTS:

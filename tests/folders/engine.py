@@ -80,7 +80,7 @@ class Engine:
         roots = assign_folders(
             [str(path) for path in inputs or [self.source]],
             None if output is None else str(output),
-            self.scale,
+            f"x{self.scale}",
             recursive,
         )
         output_format = format_for(None, form)
@@ -117,20 +117,25 @@ def statuses(run: Collect) -> list[tuple[str, str, str | None]]:
 
 def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make it an error to read or upscale a picture."""
-    monkeypatch.setattr(Upscaler, "upscale", None)
+    monkeypatch.setattr(Upscaler, "upscale_into", None)
     monkeypatch.setattr(Worker, "decode", None)
 
 
 def no_more_than_until_the_stop(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the network wait with all further pictures until the run is told to begin none."""
-    upscale, stop, begun, told = Upscaler.upscale, Threaded._begin_nothing, [], threading.Event()
+    upscale, stop, begun, told = (
+        Upscaler.upscale_into,
+        Threaded._begin_nothing,
+        [],
+        threading.Event(),
+    )
 
     def wait(*arguments, **options):
         begun.append(1)
         assert len(begun) <= count or told.wait(60)
         return upscale(*arguments, **options)
 
-    monkeypatch.setattr(Upscaler, "upscale", wait)
+    monkeypatch.setattr(Upscaler, "upscale_into", wait)
     monkeypatch.setattr(Threaded, "_begin_nothing", lambda self: (stop(self), told.set()))
 
 

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("threads_end")
 def test_several_devices_share_the_work(engine, pixels, output, monkeypatch):
     two = Engine(engine.source, devices=("cpu", "cpu"))
     meeting, used = threading.Barrier(2), set()
-    upscale = Upscaler.upscale
+    upscale = Upscaler.upscale_into
 
     def meet(upscaler, *arguments, **options):
         if len(used) < 2:
@@ -27,7 +27,7 @@ def test_several_devices_share_the_work(engine, pixels, output, monkeypatch):
             meeting.wait(60)  # both are at work at the same time
         return upscale(upscaler, *arguments, **options)
 
-    monkeypatch.setattr(Upscaler, "upscale", meet)
+    monkeypatch.setattr(Upscaler, "upscale_into", meet)
     run = two.run()
     assert run.summary.done == 8 and used == set(two.upscalers)
     assert len(whole(output, pixels)) == 8
@@ -42,12 +42,12 @@ def test_a_source_may_go_on_for_ever_and_give_a_file_twice(engine, pixels, outpu
     at_work, most, lock = [], [], threading.Lock()
     write = Worker.write
 
-    def slow(worker, work, check):
+    def slow(worker, work, *how):
         with lock:
             at_work.append(work.task.source)
             most.append(len(at_work) - len(set(at_work)))
         time.sleep(0.05)
-        write(worker, work, check)
+        write(worker, work, *how)
         with lock:
             at_work.remove(work.task.source)
 
@@ -78,9 +78,11 @@ def test_a_source_is_read_only_a_little_ahead(engine, output, monkeypatch):
     for name in names[1:]:
         os.link(engine.source / names[0], engine.source / name)
     go_on = threading.Event()
-    upscale = Upscaler.upscale
+    upscale = Upscaler.upscale_into
     monkeypatch.setattr(
-        Upscaler, "upscale", lambda *args, **options: (go_on.wait(60), upscale(*args, **options))[1]
+        Upscaler,
+        "upscale_into",
+        lambda *args, **options: (go_on.wait(60), upscale(*args, **options))[1],
     )
     fed = []
 
@@ -141,7 +143,7 @@ def test_memory_is_bounded_in_bytes(engine, output, monkeypatch, slow):
 def test_the_device_never_waits_while_a_picture_is_ready(engine, pixels, monkeypatch):
     """A picture that is slow to decode does not hold up those behind it."""
     go_on, seen = threading.Event(), []
-    decode, upscale = Worker.decode, Upscaler.upscale
+    decode, upscale = Worker.decode, Upscaler.upscale_into
 
     def slow(worker, work):
         if work.task.source.name == "0.png":
@@ -155,7 +157,7 @@ def test_the_device_never_waits_while_a_picture_is_ready(engine, pixels, monkeyp
         return upscale(*arguments, **options)
 
     monkeypatch.setattr(Worker, "decode", slow)
-    monkeypatch.setattr(Upscaler, "upscale", watch)
+    monkeypatch.setattr(Upscaler, "upscale_into", watch)
     assert engine.run().summary.done == 8
 
 
@@ -168,14 +170,14 @@ def test_how_it_is_going(engine, pixels, monkeypatch):
             label = current and current.label
             states.append((label, state.loops[0].progress, state.stopping))
 
-    upscale = Upscaler.upscale
+    upscale = Upscaler.upscale_into
 
     def slow(upscaler, *arguments, **options):
         result = upscale(upscaler, *arguments, **options)
         time.sleep(0.1)
         return result
 
-    monkeypatch.setattr(Upscaler, "upscale", slow)
+    monkeypatch.setattr(Upscaler, "upscale_into", slow)
     run = engine.run(Watch(), limits=LIMITS)
     assert run.states[-1][1:] == (8, 8, True)  # found, and counted by the other walk
     assert [ended for ended, *_ in run.states] == sorted(ended for ended, *_ in run.states)

@@ -45,9 +45,9 @@ def test_threads_that_cannot_be_started_are_the_reason(engine, pixels, output, m
 FAULTS = {
     "probe": (images, "probe"),
     "check_writable": (steps, "check_writable"),
-    "decode": (images, "decode"),
-    "upscale": (Upscaler, "upscale"),
-    "encode": (images, "write_picture"),
+    "decode": (images, "open_picture"),
+    "upscale": (Upscaler, "upscale_into"),
+    "encode": (images, "picture_file"),
     "look": (OutputFolder, "check"),
     "find": (Manifest, "find"),
 }

@@ -65,12 +65,14 @@ def test_broken_off_in_the_middle_of_a_stage(engine, pixels, output, monkeypatch
     """Nothing partial is left, and it takes no longer than a strip or a write."""
     reached, abandoned = threading.Event(), threading.Event()
     # Small strips and pieces, so that there is a middle.
-    monkeypatch.setattr("edsr_cli.inference.planning._GOOD_ROWS", 1)
-    monkeypatch.setattr("edsr_cli.inference.engines.torch.engine.STRIP_PIXELS", {"cpu": 1})
+    for engine_name, pixels_of_strip in (("torch", {"cpu": 1}), ("ncnn", 1)):
+        room = f"edsr_cli.inference.engines.{engine_name}"
+        monkeypatch.setattr(f"{room}.costs.GOOD_ROWS", 1)
+        monkeypatch.setattr(f"{room}.engine.STRIP_PIXELS", pixels_of_strip)
     owner, name = {
         "decode": (Worker, "decode"),
         "upscale": (_Work, "_put"),
-        "encode": (images, "write_picture"),
+        "encode": (images, "picture_file"),
     }[stage]
     original = getattr(owner, name)
 
@@ -112,14 +114,14 @@ def test_a_device_that_does_not_listen_is_left_behind(engine, pixels, output, mo
     """Its thread ends by itself; who broke off the run need not wait for that."""
     monkeypatch.setattr("edsr_cli.jobs.threads._PATIENCE", 0.05)
     reached, go_on = threading.Event(), threading.Event()
-    upscale = Upscaler.upscale
+    upscale = Upscaler.upscale_into
 
     def stuck(*arguments, **options):
         reached.set()
         assert go_on.wait(60)
         return upscale(*arguments, **options)
 
-    monkeypatch.setattr(Upscaler, "upscale", stuck)
+    monkeypatch.setattr(Upscaler, "upscale_into", stuck)
 
     class Breaker(Collect):
         def tick(self, state):

@@ -20,16 +20,31 @@ def test_everything_that_pixels_depend_on_counts():
         replace(RECIPE, restore="auto 1"),
         replace(RECIPE, alpha="keep"),
         replace(RECIPE, alpha="#ffffff"),
+        replace(RECIPE, scale=2.5),
+        *(replace(RECIPE, scale=None, **{side: 10}) for side in ("width", "height", "max_side")),
+        replace(RECIPE, scale=None, max_side=11),
+        replace(RECIPE, scale=None, fit=(10, 10)),
+        replace(RECIPE, scale=None, print=(10, 10)),
+        replace(RECIPE, scale=None, print=(10, 10), dpi=150),
+        replace(RECIPE, scale=None, megapixels=10),
+        replace(RECIPE, quality=90),
+        replace(RECIPE, lossless=True),
+        replace(RECIPE, chroma="420"),
+        replace(RECIPE, strip="gps"),
+        replace(RECIPE, depth="16"),
+        replace(RECIPE, grey="rgb"),
+        replace(RECIPE, tiff="tiled"),
     ]
     identities = {recipe.identity for recipe in (RECIPE, *others)}
-    assert len(identities) == 10 and all(len(text) == 16 for text in identities)
+    assert len(identities) == len(others) + 1 and all(len(text) == 16 for text in identities)
 
 
 SAME_PIXELS = {
     "inputs", "output", "include", "exclude", "recursive", "checksum", "shard", "status",  # which
     "download", "layout", "value_range", "mean_shift", "residual_scale",  # the weights count
     "dry_run", "overwrite", "watch", "fail_fast", "report", "each", "progress",
-    "device", "threads", "max_memory", "max_queue", "workers", "tile", "max_pixels", "compression",
+    "device", "engine", "threads", "max_memory", "max_queue", "workers", "tile", "max_pixels",
+    "compression", "name", "keep_times", "ray", "ray_workers", "worker_cpus", "worker_gpus",
 }  # fmt: skip
 """Options that what is in an output does not depend on."""
 

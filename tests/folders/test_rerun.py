@@ -136,13 +136,13 @@ def test_overwriting_makes_everything_again(engine, source, output):
 
 def test_a_file_that_appears_meanwhile_stays(engine, source, output, monkeypatch):
     paint(source / "a.png")
-    upscale = Upscaler.upscale
+    upscale = Upscaler.upscale_into
 
     def slow(*arguments, **options):
         (output / "a.png").write_bytes(b"theirs")
         return upscale(*arguments, **options)
 
-    monkeypatch.setattr(Upscaler, "upscale", slow)
+    monkeypatch.setattr(Upscaler, "upscale_into", slow)
     assert statuses(engine.run()) == [("a.png", "failed", "exists")]
     monkeypatch.undo()
     # A line was written about our own file by then, but this is not it.

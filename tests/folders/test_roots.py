@@ -18,13 +18,13 @@ def folder(tmp_path, monkeypatch):
 
 
 def assign(*inputs, output=None, recursive=True):
-    roots = assign_folders(inputs, output, 4, recursive)
+    roots = assign_folders(inputs, output, "x4", recursive)
     return [(root.path.as_posix(), root.folder.as_posix(), root.prefix) for root in roots]
 
 
 def refused(*inputs, output=None):
     with pytest.raises(UsageError) as caught:
-        assign_folders(inputs, output, 4)
+        assign_folders(inputs, output, "x4")
     return str(caught.value)
 
 

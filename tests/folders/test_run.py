@@ -207,14 +207,14 @@ def test_a_picture_that_vanishes(engine, source, monkeypatch):
 def test_an_output_folder_that_goes_away_is_not_made_again(engine, source, output, monkeypatch):
     """It may be a disk that was unplugged; what is below its place must not be filled."""
     paint_all(source, ["a.png", "b.png", "c.png"])
-    upscale = Upscaler.upscale
+    upscale = Upscaler.upscale_into
 
     def unplug(*arguments, **options):
         if output.exists():
             output.rename(output.with_name("away"))
         return upscale(*arguments, **options)
 
-    monkeypatch.setattr(Upscaler, "upscale", unplug)
+    monkeypatch.setattr(Upscaler, "upscale_into", unplug)
     run = engine.run()
     assert {record.kind for record in run.records} == {Kind.OUTPUT} and len(run.records) == 3
     assert all("the output folder has gone" in record.reason for record in run.records)
@@ -222,7 +222,7 @@ def test_an_output_folder_that_goes_away_is_not_made_again(engine, source, outpu
 
 
 @posix
-@pytest.mark.parametrize(("owner", "step"), [(steps, "check_writable"), (images, "write_picture")])
+@pytest.mark.parametrize(("owner", "step"), [(steps, "check_writable"), (images, "picture_file")])
 def test_an_output_folder_that_goes_away_under_our_hands(
     engine, source, output, monkeypatch, owner, step
 ):

@@ -39,7 +39,7 @@ def touch(*names):
 
 
 def walk(*inputs, output=None, include=(), exclude=(), form="png", recursive=True):
-    roots = assign_folders(inputs or ["in"], output, 4, recursive)
+    roots = assign_folders(inputs or ["in"], output, "x4", recursive)
     scanner = Scanner(roots, Choice(include, exclude), format_for(None, form), recursive=recursive)
     return list(scanner.walk())
 
@@ -101,7 +101,7 @@ def test_subfolders_can_be_left_out():
 
 
 def test_what_is_no_picture_is_counted():
-    touch("in/a.png", "in/b.txt", "in/c", "in/d.HEIC", "in/e.cr2", "in/.f.png", "in/.g/h.png")
+    touch("in/a.png", "in/b.txt", "in/c", "in/d.JXL", "in/e.cr2", "in/.f.png", "in/.g/h.png")
     touch("in/Thumbs.db", "in/.DS_Store", "in/._a.png")
     items = walk()
     assert list(outputs(items)) == ["in/a.png"]
@@ -109,7 +109,7 @@ def test_what_is_no_picture_is_counted():
         "in/b.txt": Ignored.OTHER,
         "in/c": Ignored.OTHER,
         "in/Thumbs.db": Ignored.OTHER,
-        "in/d.HEIC": Ignored.UNREAD,
+        "in/d.JXL": Ignored.UNREAD,
         "in/e.cr2": Ignored.UNREAD,
         "in/.f.png": Ignored.HIDDEN,
         "in/.g": Ignored.HIDDEN,
@@ -154,8 +154,8 @@ def test_one_inputs_output_in_another_input():
     touch("one/a.png", "two/b.png", "two/one_x4/c.png")
     Path("two/one").mkdir()
     touch("two/one/d.png")
-    roots = assign_folders(["two"], None, 4)
-    other = assign_folders(["one"], "two/one_x4", 4)
+    roots = assign_folders(["two"], None, "x4")
+    other = assign_folders(["one"], "two/one_x4", "x4")
     scanner = Scanner([*roots, *other], Choice(), format_for(None, "png"))
     items = list(scanner.walk())
     assert passed(items) == {"two/one_x4": Ignored.OUTPUTS}
@@ -235,7 +235,7 @@ def test_folders_that_cannot_be_listed(monkeypatch):
 @posix
 def test_a_folder_that_vanishes_while_it_is_its_turn():
     touch("in/a/x.png", "in/b/y.png")
-    roots = assign_folders(["in"], None, 4)
+    roots = assign_folders(["in"], None, "x4")
     items = []
     for item in Scanner(roots, Choice(), format_for(None, "png")).walk():
         if not items:
@@ -271,7 +271,7 @@ def test_deep_trees_need_no_deep_stack():
 def test_only_one_folder_is_held_at_a_time():
     """Items come before the rest of the tree has been looked at."""
     touch("in/a.png", "in/sub/b.png")
-    roots = assign_folders(["in"], None, 4)
+    roots = assign_folders(["in"], None, "x4")
     items = Scanner(roots, Choice(), format_for(None, "png")).walk()
     assert next(items).name == "a.png"
     touch("in/sub/new.png")
@@ -294,15 +294,19 @@ def test_only_one_folder_is_held_at_a_time():
     ],
 )
 def test_outputs_of_one_folder(files, folders, wanted):
-    assert list(name_outputs(files, folders, ".png").values()) == wanted
+    assert list(name_outputs(files, folders, with_ending(".png")).values()) == wanted
 
 
 def test_names_that_differ_in_case_or_accents_only():
     names = ["A.jpg", "a.jpg", "ä.jpg", unicodedata.normalize("NFD", "ä.jpg")]
-    found = name_outputs(names, [], ".png")
+    found = name_outputs(names, [], with_ending(".png"))
     folded = {unicodedata.normalize("NFC", name).casefold() for name in found.values()}
     assert len(folded) == 4
     assert all(output.startswith(name + ".") for name, output in found.items())
+
+
+def with_ending(suffix):
+    return lambda stem, file: stem + suffix
 
 
 STEMS = st.sampled_from(["a", "A", "ä", "a.jpg", "a.png", "b", "a.jpg.png", "not \udcff"])
@@ -318,10 +322,10 @@ FILES = st.builds(
     st.sampled_from([".png", ".jpg"]),
 )
 def test_no_two_outputs_are_the_same_and_order_does_not_matter(files, folders, shuffler, suffix):
-    found = name_outputs(files, folders, suffix)
+    found = name_outputs(files, folders, with_ending(suffix))
     assert list(found) == files
     shuffled = random.Random(shuffler.random()).sample(files, len(files))
-    assert name_outputs(shuffled, folders, suffix) == found
+    assert name_outputs(shuffled, folders, with_ending(suffix)) == found
     folded = Counter(unicodedata.normalize("NFC", name).casefold() for name in found.values())
     assert not [name for name, count in folded.items() if count > 1]
     assert not folded.keys() & {name.casefold() for name in folders}

@@ -37,7 +37,7 @@ class Watched:
 
     def __init__(self, folder, output=None, settle=SETTLE):
         self.folder, self.settle = folder, settle
-        roots = assign_folders([str(folder)], output, 4)
+        roots = assign_folders([str(folder)], output, "x4")
         self.output = roots[0].folder
         self.scanner = CountingScanner(roots, Choice(), format_for(None, "png"))
         self.source = Watcher(self.scanner, roots, settle).tasks()

@@ -9,7 +9,7 @@ from PIL import Image, ImageColor, features
 
 from edsr_cli.errors import PictureError, UsageError
 from edsr_cli.images import FORMATS, Metadata, decode, encode, formats, from_pil, to_pil
-from edsr_cli.images.alpha import DROPPED, UNCOVERED, alpha_setting, applied, check_format, enlarged
+from edsr_cli.images.alpha import DROPPED, UNCOVERED, alpha_setting, applied, check_format, resized
 from edsr_cli.pixels.alpha import lay_on, spread, uncovers
 from tests.images import builders
 from tests.images.codecs.test_psd import CMYK, COLOUR, GREYSCALE, planes, psd
@@ -58,13 +58,13 @@ LOW = np.tile([255, 255, 0, 255], (3, 2)).astype(np.uint8)
 FILES = {
     "PNG": (builders.saved(IMAGE, "PNG"), ALPHA),
     "PNG, grey": (builders.png(GREY_ALPHA, builders.GREY_ALPHA), ALPHA),
-    "PNG, 16 bits": (builders.png(DEEP, builders.RGBA), ALPHA),
+    "PNG, 16 bits": (builders.png(DEEP, builders.RGBA), DEEP[..., 3]),
     "PNG, palette": (of_palette(transparency=CODES.tobytes()), CODES[INDICES]),
     "PNG, palette, one colour": (of_palette(transparency=2), (INDICES != 2) * 255),
     "PNG, one colour": (with_colour(RGB, builders.RGB, *RGB[5, 5].tolist()), OTHERS * 255),
     "PNG, one colour of 16 bits": (
         with_colour(DEEP[..., :3], builders.RGB, *DEEP[5, 5, :3].tolist()),
-        OTHERS * 255,
+        OTHERS * 65535,
     ),
     "PNG, one grey": (with_colour(GREY[..., None], builders.GREY, int(GREY[4, 4])), GREYS * 255),
     "PNG, one grey of 2 bits": (low_grey(), LOW),
@@ -290,7 +290,7 @@ def test_what_is_seen_with_16_bits_only_has_no_say() -> None:
     pixels, alpha = np.zeros((20, 20, 3), np.uint16), np.full((20, 20), 128, np.uint16)
     pixels[5, 5], alpha[5, 5] = (65535, 60000, 9), 129
     spread(pixels, alpha)
-    assert (pixels == (65535, 60000, 9)).all() and enlarged(alpha, 2).max() == 1
+    assert (pixels == (65535, 60000, 9)).all() and resized(alpha, 40, 40).max() == 1
 
 
 def test_a_picture_of_nothing_and_one_of_everything_stay() -> None:
@@ -304,33 +304,37 @@ def test_a_picture_of_nothing_and_one_of_everything_stay() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("scale", [2, 3, 4, 8])
 def test_opaque_stays_opaque_and_clear_stays_clear(scale: int, dtype: type) -> None:
     white = np.iinfo(dtype).max
     mask = np.zeros((40, 60), bool)
     mask[10:30, 10:50] = True
-    big = enlarged(np.where(mask, white, 0).astype(dtype), scale)
+    big = resized(np.where(mask, white, 0).astype(dtype), 60 * scale, 40 * scale)
     assert big.shape == (40 * scale, 60 * scale) and big.dtype == np.uint8
     assert (big[11 * scale : 29 * scale, 11 * scale : 49 * scale] == 255).all()
     outside = np.ones(big.shape, bool)
     outside[9 * scale : 31 * scale, 9 * scale : 51 * scale] = False
     assert (big[outside] == 0).all()
     for value in (0, white):
-        assert (enlarged(np.full((3, 5), value, dtype), scale) == round(value / white * 255)).all()
+        assert (resized(np.full((3, 5), value, dtype), 7, 8) == round(value / white * 255)).all()
 
 
 def test_bands_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     alpha = np.random.default_rng(4).integers(0, 256, (300, 9), np.uint8)
     smooth = np.linspace(9, 240, 300 * 9).reshape(300, 9).astype(np.uint8)  # nothing to clip
     rows = Image.fromarray(smooth.astype(np.float32))
-    expected = np.asarray(rows.resize((27, 900), Image.Resampling.BICUBIC))
-    assert np.abs(enlarged(smooth, 3) - expected).max() <= 0.51
+    for width, height in ((27, 900), (23, 751), (9, 300), (9, 299), (4, 77)):
+        expected = np.asarray(rows.resize((width, height), Image.Resampling.BICUBIC))
+        assert np.abs(resized(smooth, width, height) - expected).max() <= 0.51
     monkeypatch.setattr("edsr_cli.images.alpha._BAND_PIXELS", 2**30)
     monkeypatch.setattr("edsr_cli.images.alpha._ROWS", 2**30)
-    whole = enlarged(alpha, 3)
-    for pixels in (1, 100, 2000):
-        monkeypatch.setattr("edsr_cli.images.alpha._BAND_PIXELS", pixels)
-        assert (enlarged(alpha, 3) == whole).all()
+    for width, height in ((27, 900), (23, 751), (4, 77)):
+        monkeypatch.setattr("edsr_cli.images.alpha._BAND_PIXELS", 2**30)
+        whole = resized(alpha, width, height).astype(int)
+        for pixels in (1, 100, 2000):
+            monkeypatch.setattr("edsr_cli.images.alpha._BAND_PIXELS", pixels)
+            # Positions are rounded to floats, which may turn a half.
+            assert np.abs(resized(alpha, width, height) - whole).max() <= (width != 27)
 
 
 # Writing.

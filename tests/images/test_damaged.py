@@ -88,7 +88,7 @@ REFUSED = {
     "text": (b"These are words, not a picture.", "not a picture"),
     "zeros": (bytes(500), "not a picture"),
     "one byte": (b"\x89", "not a picture"),
-    "HEIC": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC files cannot be read"),
+    "HEIC": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
     "JPEG XL": (b"\xff\x0a\xfa\x7f\x90\x05", "JPEG XL"),
     "JPEG XL in a box": (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
     "PDF": (b"%PDF-1.7\n", "PDF files cannot be read"),

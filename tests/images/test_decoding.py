@@ -13,7 +13,7 @@ from PIL import Image, ImageOps, PngImagePlugin, TiffImagePlugin
 from edsr_cli.errors import PictureError
 from edsr_cli.images import Metadata, PictureInfo, decode, from_pil, probe, to_pil
 from edsr_cli.images.alpha import UNCOVERED
-from edsr_cli.images.colour import icc
+from edsr_cli.images.colour import icc, spaces
 from edsr_cli.images.metadata import exif as exif_data
 from tests.images import builders
 
@@ -82,20 +82,11 @@ def test_an_orientation_in_the_xmp_alone_turns_nothing(form: str) -> None:
     assert picture.metadata.xmp == XMP
 
 
-@pytest.mark.parametrize(
-    ("data", "note"),
-    [
-        (builders.png(RGB.astype(np.uint16) * 257), "16-bit colours read as 8-bit"),
-        (b"P6 1 1 1023\n" + bytes(6), "10-bit colours read as 8-bit"),
-        (
-            builders.png(np.full((2, 2, 2), 65535, np.uint16), builders.GREY_ALPHA),
-            "16-bit colours read as 8-bit",
-        ),
-    ],
-)
-def test_depth_that_pillow_drops_is_remarked(data: bytes, note: str) -> None:
-    picture = decode(data)
-    assert picture.pixels.dtype == np.uint8 and picture.notes == (note,)
+def test_depth_that_pillow_drops_is_remarked() -> None:
+    header = struct.pack(">HBBHHHHLL", 474, 0, 2, 3, 3, 2, 3, 0, 255)
+    picture = decode(header.ljust(512, b"\0") + bytes(36))  # SGI
+    assert picture.pixels.dtype == np.uint8
+    assert picture.notes == ("16-bit colours read as 8-bit",)
 
 
 def test_grey_of_16_bits_needs_no_remark() -> None:
@@ -144,7 +135,16 @@ def test_a_profile_that_does_not_fit_is_not_kept() -> None:
 
 
 def test_probe() -> None:
-    assert probe(builders.png(RGB.astype(np.uint16))) == PictureInfo(20, 12, "RGB", "PNG", 16, 1)
+    assert probe(builders.png(RGB.astype(np.uint16))) == PictureInfo(
+        20, 12, "RGB", "PNG", 16, 1, streams=True
+    )
+    assert probe(builders.saved(PICTURE, "WEBP")) == PictureInfo(
+        20, 12, "RGB", "WEBP", 8, 1, decoder_bytes=4 * 20 * 12
+    )
+    whole = builders.saved(PICTURE, "TIFF", compression="tiff_lzw")  # in one strip
+    assert probe(whole) == PictureInfo(20, 12, "RGB", "TIFF", 8, 1, decoder_bytes=3 * 20 * 12)
+    rows = builders.saved(PICTURE, "TIFF", compression="tiff_lzw", tiffinfo={278: 3})
+    assert probe(rows) == PictureInfo(20, 12, "RGB", "TIFF", 8, 1, streams=True)
 
 
 def test_the_limit_is_checked_before_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,3 +257,38 @@ def test_a_directory_beyond_4_gib_is_found(tmp_path: Path) -> None:
         big.write(bytes(8))
     assert (probe(path).width, probe(path).height) == (20, 12)
     assert (decode(path).pixels == RGB).all()
+
+
+def test_linear_light_is_told_by_the_profile() -> None:
+    def gamma(value: int) -> bytes:
+        return builders.png(RGB, before=builders.chunk(b"gAMA", struct.pack(">L", value)))
+
+    linear = spaces.LINEAR_SRGB.profile()
+    photographic = builders.saved(Image.fromarray(RGB), "TIFF", icc_profile=linear)
+    assert [decode(gamma(value)).linear for value in (100_000, 80_000, 45_455)] == [
+        True,
+        True,
+        False,
+    ]
+    assert decode(photographic).linear
+    for profile in (icc.srgb_profile(), spaces.ADOBE_RGB.profile(), spaces.ROMM_RGB.profile()):
+        assert not decode(builders.saved(Image.fromarray(RGB), "PNG", icc_profile=profile)).linear
+    assert not decode(builders.png(RGB)).linear
+    hdr = builders.chunk(b"cICP", bytes([9, 16, 0, 1]))
+    hdr += builders.chunk(b"iCCP", b"a\0\0" + zlib.compress(linear))
+    assert not decode(builders.png(RGB, before=hdr)).linear
+
+
+@pytest.mark.parametrize("colour_type", [builders.RGB, builders.RGBA, builders.GREY_ALPHA])
+def test_all_bits_of_an_image_that_is_not_loaded(colour_type: int) -> None:
+    channels = {builders.RGB: 3, builders.RGBA: 4, builders.GREY_ALPHA: 2}[colour_type]
+    samples = np.arange(12 * 20 * channels, dtype=np.uint16).reshape(12, 20, channels) * 67
+    data = builders.png(samples, colour_type, after=builders.chunk(b"tEXt", b"Title\0late"))
+    with Image.open(io.BytesIO(data)) as image:
+        picture, expected = from_pil(image, keep_alpha=True), decode(data, keep_alpha=True)
+        assert (picture.pixels == expected.pixels).all() and picture.pixels.dtype == np.uint16
+        if channels != 3:
+            assert (picture.alpha == expected.alpha).all()
+        assert picture.metadata.texts == expected.metadata.texts
+        image.load()  # is possible still
+        assert from_pil(image).pixels.dtype == np.uint8

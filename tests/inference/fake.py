@@ -65,6 +65,9 @@ class FakeEngine:
     def precision(self, name: str, device: Device) -> Precision:
         return Precision("fp32" if name == "auto" else name)
 
+    def warm_up(self) -> None:
+        pass
+
     def describe(self, device: Device) -> str:
         return "an abacus"
 

@@ -70,11 +70,11 @@ FORK = """
 import os, signal, sys
 import numpy as np, torch
 from edsr_cli.checkpoints.checkpoint import Checkpoint
-from edsr_cli.inference import Upscaler
+from edsr_cli.inference import Upscaler, processors
 from edsr_cli.model.config import NetworkConfig
 from edsr_cli.model.networks import build, tensors_of
 torch.manual_seed(0)
-torch.set_num_threads(2)
+processors.use_threads(2)
 network = build(NetworkConfig("edsr", (2,), 2, 16))
 upscaler = Upscaler(Checkpoint(network.config, tensors_of(network)), 2, "cpu", "fp32")
 pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
@@ -84,13 +84,15 @@ if not child:
     signal.alarm(300)  # ends a child that hangs
     found = upscaler.upscale(pixels).pixels
     same = np.abs(found.astype(int) - wanted.astype(int)).max() <= 1
-    os._exit(0 if same and torch.get_num_threads() == 1 else 7)
-assert torch.get_num_threads() == 2
+    os._exit(0 if same and processors.asked() == 1 else 7)
+assert processors.asked() == 2
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
-def test_a_forked_child_computes_instead_of_hanging():
+@pytest.mark.parametrize("engine", ["torch", "ncnn"])
+def test_a_forked_child_computes_instead_of_hanging(monkeypatch, engine):
+    monkeypatch.setenv("EDSR_ENGINE", engine)
     done = subprocess.run([sys.executable, "-c", FORK], capture_output=True, timeout=600)
     assert done.returncode == 0, done.stderr

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from edsr_cli.errors import DeviceMemoryError, WeightsError
 from edsr_cli.inference import Precision, Upscaler
 from edsr_cli.inference.forms import KEPT, Forms
-from edsr_cli.pixels.windows import ArrayWindow, Region
+from edsr_cli.pixels.windows import ArrayWindow, Region, RowsWindow
 from tests.inference.fake import SCALE, WEIGHTS, FakeEngine, FakeStream, blurred
 
 
@@ -141,6 +141,22 @@ def test_no_more_is_read_than_needed():
     source, target = Watched(picture(70, 9)), np.empty((140, 18, 3), np.uint8)
     rows = make().upscale_into(source, ArrayWindow(target)).plan.strip_rows
     assert read == [Region(top, min(70, top + rows), 0, 9) for top in range(0, 70, rows)]
+
+
+@pytest.mark.parametrize(("height", "width"), [(70, 9), (9, 70)])
+def test_rows_that_are_decoded_while_they_are_read(height, width):
+    """From the top, and but once: so the picture is neither transposed nor split."""
+    pixels, begun = picture(height, width), []
+
+    def begin():
+        begun.append(None)
+        return iter(np.array_split(pixels, 4))
+
+    target = np.empty((2 * height, 2 * width, 3), np.uint8)
+    source = RowsWindow(pixels.shape, pixels.dtype, begin, kept=0)
+    plan = make().upscale_into(source, ArrayWindow(target)).plan
+    assert np.array_equal(target, blurred(pixels, 2, np.uint8)) and len(begun) == 1
+    assert not plan.transposed and len(plan.panels) == 1
 
 
 @pytest.mark.parametrize(("height", "width"), [(30, 11), (11, 30)])

@@ -17,7 +17,7 @@ from edsr_cli.jobs.record import Record, Status
 from edsr_cli.jobs.task import Task
 from edsr_cli.jobs.worker import Worker
 from edsr_cli.options.pictures import Outputs
-from tests.jobs.nearest import NAME, nearest_weights
+from tests.jobs.nearest import NAME, by_factor, nearest_weights
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 9, 3), np.uint8)
 """What is in the picture `photo`."""
@@ -69,7 +69,7 @@ def job(upscaler: Upscaler, photo: Path) -> Callable[..., Job]:
         **settings: Any,
     ) -> Job:
         output = None if destination is None else str(destination)
-        [task] = assign_outputs([str(source)], output, 4, form)
+        [task] = assign_outputs([str(source)], output, by_factor(), form)
         return Job(task, upscaler, **settings)
 
     return make

@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edsr_cli.checkpoints.checkpoint import Checkpoint, save_canonical
+from edsr_cli.jobs.namer import Namer
+from edsr_cli.jobs.target import target_of
 from edsr_cli.model.config import NetworkConfig
 from edsr_cli.model.networks import EDSR, tensors_of
+from edsr_cli.options.pictures import Outputs
 
 NAME = "nearest"
 
@@ -50,6 +53,11 @@ def save_nearest(path: Path, scale: int = 4) -> Path:
 def repeated(pixels: NDArray[np.uint8], scale: int = 4) -> NDArray[np.uint8]:
     """What the network makes of pixels of shape (H, W, 3)."""
     return pixels.repeat(scale, 0).repeat(scale, 1)
+
+
+def by_factor(scale: float = 4) -> Namer:
+    """Names of outputs that are so many times larger."""
+    return Namer(target_of(Outputs(scale=scale), 4))
 
 
 def read_back(source: Path | BinaryIO) -> Image.Image:

@@ -13,7 +13,7 @@ from edsr_cli.jobs.naming import assign_outputs
 from edsr_cli.jobs.record import Status
 from edsr_cli.jobs.steps import inspect
 from tests.jobs.conftest import Job
-from tests.jobs.nearest import read_back, repeated
+from tests.jobs.nearest import by_factor, read_back, repeated
 
 RING = np.hypot(*np.mgrid[-19:21, -20:24])
 SOFT = (np.clip(12.5 - RING, 0, 1) * 255).round().astype(np.uint8)
@@ -41,7 +41,7 @@ def test_no_fringe_by_a_real_network(scale, inside, tmp_path):
     """A white disc on transparent black stays white up to its edge, and a black one black."""
     source = draw(tmp_path / "disc.png", inside, 255 - inside)
     upscaler = Upscaler(load_network("edsr-free", scale).checkpoint, scale, "cpu", "fp32")
-    [task] = assign_outputs([str(source)], None, scale, None)
+    [task] = assign_outputs([str(source)], None, by_factor(scale), None)
     assert Job(task, upscaler, "free", alpha="keep").run().status is Status.DONE
     colours, alpha = visible(tmp_path / f"disc_x{scale}.png")
     assert np.abs(colours.astype(int) - inside).max() <= 2

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -244,3 +246,23 @@ def test_errors_come_as_they_are(cluster, job, tmp_path):
         connected(Cluster(address="127.0.0.1:1")),
     ):
         pass
+
+
+def test_the_command(cluster, job, tmp_path):
+    """As a user types it, in a process of its own."""
+    job.paint(16)
+    wanted, _ = job.alone()
+    model = job.spec.options.model
+    command = [sys.executable, "-m", "edsr_cli", "batch", str(job.source), "-o", str(job.output)]
+    options = ["-m", model, "--precision", "fp32", "--ray", cluster.address, "--json"]
+    report = ["--report", str(tmp_path / "r.json")]
+    run = subprocess.run([*command, *options, *report], capture_output=True, timeout=300)
+    assert run.returncode == 1, run.stderr.decode()  # two are bad
+    records = [json.loads(line) for line in run.stdout.splitlines()]
+    assert sorted(r["status"] for r in records) == ["done"] * 14 + ["failed"] * 2
+    assert contents(job.output) == wanted
+    assert len(json.loads((tmp_path / "r.json").read_text())["files"]) == 16
+    status = subprocess.run(
+        [*command[:4], "--status", str(job.output)], capture_output=True, timeout=300
+    )
+    assert b"done    14" in status.stderr and b"failed   2" in status.stderr

@@ -74,7 +74,7 @@ def test_another_process_makes_the_same_of_the_same_tasks(folder, tmp_path):
     assert pickle.loads(pickle.dumps(spec)) == spec
     worker, output = spec.open(), tmp_path / "out"
     form = format_for(None, "png")
-    roots = assign_folders([str(folder)], str(output), worker.scale)
+    roots = assign_folders([str(folder)], str(output), worker.target.label)
     tasks = [i for i in Scanner(roots, Choice(), form).walk() if isinstance(i, BatchTask)]
     recipe = recipe_of(worker, form)
     sent = pickle.dumps((spec, [output], recipe, tasks))

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from edsr_cli.errors import UsageError
 from edsr_cli.jobs.naming import STREAM, assign_outputs
+from tests.jobs.nearest import by_factor
 
 posix = pytest.mark.skipif(os.name == "nt", reason="about names and links of POSIX")
 
@@ -20,7 +21,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def outputs(inputs, output=None, scale=4, form=None):
-    tasks = assign_outputs(inputs, output, scale, form)
+    tasks = assign_outputs(inputs, output, by_factor(scale), form)
     assert [task.source_name for task in tasks] == [
         name if name == STREAM else str(Path(name)) for name in inputs
     ]
@@ -29,7 +30,7 @@ def outputs(inputs, output=None, scale=4, form=None):
 
 def refused(inputs, output=None, form=None):
     with pytest.raises(UsageError) as caught:
-        assign_outputs(inputs, output, 4, form)
+        assign_outputs(inputs, output, by_factor(), form)
     text = str(caught.value)
     assert text.endswith(".") or text.endswith(os.sep)
     return text
@@ -178,7 +179,7 @@ OUTPUTS = st.sampled_from([None, "a.png", "new", "new/", "x", "x/c.jpg", "c.webp
 def test_outputs_never_meet(folder, inputs, output, form):
     (folder / "x").mkdir(exist_ok=True)
     try:
-        tasks = assign_outputs(inputs, output, 2, form)
+        tasks = assign_outputs(inputs, output, by_factor(2), form)
     except UsageError as error:
         assert error.message
         return

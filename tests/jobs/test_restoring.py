@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edsr_cli.jobs import family
 from edsr_cli.jobs.naming import assign_outputs
 from edsr_cli.jobs.record import Status
-from edsr_cli.jobs.worker import Worker
+from edsr_cli.jobs.worker import Worker, WorkerSpec
+from edsr_cli.options.pictures import Outputs
 from tests.jobs.conftest import Job
-from tests.jobs.nearest import read_back, repeated
-from tests.restoration.brightening import ADDED, restoring_upscaler
+from tests.jobs.nearest import by_factor, read_back, repeated
+from tests.restoration.brightening import ADDED, loaded, restoring_upscaler
 from tests.restoration.pictures import saved, scene
 
 SCENE = scene(64, 80) // 2  # leaves room for what is added
@@ -20,7 +22,7 @@ def job(tmp_path):
     def make(content: bytes, name: str, setting="auto") -> Job:
         path = tmp_path / name
         path.write_bytes(content)
-        [task] = assign_outputs([str(path)], None, 4, None)
+        [task] = assign_outputs([str(path)], None, by_factor(), None)
         return Job(task, restoring_upscaler(setting))
 
     return make
@@ -41,6 +43,25 @@ def test_a_clean_picture_is_not(job, tmp_path):
     result = job(saved(SCENE, "PNG"), "photo.png").run()
     assert (result.restore, result.restore_reason) == (0.0, "no damage found")
     assert np.array_equal(np.asarray(read_back(tmp_path / "photo_x4.png")), repeated(SCENE))
+
+
+@pytest.mark.parametrize("setting", ["auto", 1.0, 0.5])
+def test_of_two_networks_the_first_alone_restores(setting, tmp_path, monkeypatch):
+    one = restoring_upscaler(setting).restoration
+    monkeypatch.setattr(family, "load_network", lambda *_, **__: loaded())
+    monkeypatch.setattr(family, "find_restoration", lambda *_: one)
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(saved(SCENE[:20, :20], "JPEG", quality=30))
+    options = Outputs(model=path, scale=16, device="cpu", precision="fp32")
+    worker = WorkerSpec(options=options, devices=("cpu",)).open()
+    [task] = assign_outputs([str(path)], None, by_factor(16), None)
+    result = worker.complete(task)
+    assert result.reason is None and result.restore == (1.0 if setting == "auto" else setting)
+    decoded = np.asarray(Image.open(path).convert("RGB"))
+    found = np.asarray(read_back(tmp_path / "photo_x16.png"))
+    assert np.array_equal(found, repeated(decoded, 16) + np.uint8(ADDED * result.restore))
+    planned = worker.plan(task, forgiving=True)
+    assert (planned.restore, planned.output_size) == (result.restore, (320, 320))
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG"])

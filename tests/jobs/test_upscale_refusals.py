@@ -19,7 +19,7 @@ from edsr_cli.jobs import steps
 from edsr_cli.jobs.naming import Task, assign_outputs
 from edsr_cli.jobs.record import Status
 from tests.jobs.conftest import Job, failed, listing
-from tests.jobs.nearest import nearest_weights
+from tests.jobs.nearest import by_factor, nearest_weights
 
 posix = pytest.mark.skipif(os.name == "nt", reason="about files of POSIX")
 
@@ -28,7 +28,7 @@ posix = pytest.mark.skipif(os.name == "nt", reason="about files of POSIX")
 def test_outputs_that_cannot_be_written_are_refused_before_any_work(
     job, tmp_path, monkeypatch, work, upscaler
 ):
-    monkeypatch.setattr(Upscaler, "upscale", None)
+    monkeypatch.setattr(Upscaler, "upscale_into", None)
     (tmp_path / "file").touch()
     (tmp_path / "folder.png").mkdir()
     before = listing(tmp_path)
@@ -50,7 +50,7 @@ def test_links_and_pipes_as_outputs_are_seen_before_any_work(job, tmp_path, monk
     result = job(destination=tmp_path / "dead.png", overwrite=overwrite).run()
     assert result.status is (Status.DONE if overwrite else Status.FAILED)
     assert (tmp_path / "missing.png").exists() == overwrite
-    monkeypatch.setattr(Upscaler, "upscale", None)
+    monkeypatch.setattr(Upscaler, "upscale_into", None)
     failed(job(destination=tmp_path / "pipe.png", overwrite=overwrite).run(), words)
 
 
@@ -58,7 +58,7 @@ def test_links_and_pipes_as_outputs_are_seen_before_any_work(job, tmp_path, monk
     ("form", "width"), [("jpeg", 16_400), ("webp", 4096), ("avif", 8193), ("jpg", 20_000)]
 )
 def test_sizes_beyond_a_format_are_refused_before_any_work(job, tmp_path, monkeypatch, form, width):
-    monkeypatch.setattr(Upscaler, "upscale", None)
+    monkeypatch.setattr(Upscaler, "upscale_into", None)
     Image.new("RGB", (width, 1)).save(tmp_path / "wide.png")
     result = job(tmp_path / "wide.png", form=form).run()
     failed(result, f"{tmp_path / 'wide.png'}: {4 * width} x 4 pixels do not fit into ")
@@ -72,7 +72,7 @@ def test_pixel_limits(job):
 
 
 def test_too_little_memory_has_its_own_code(photo):
-    [task] = assign_outputs([str(photo)], None, 4, None)
+    [task] = assign_outputs([str(photo)], None, by_factor(), None)
     result = Job(task, Upscaler(nearest_weights(), 4, "cpu", "fp32", max_memory=1)).run()
     failed(result, "photo.png: ", ExitCode.OUT_OF_MEMORY)
     assert "--max-memory" in result.reason
@@ -90,7 +90,7 @@ def test_too_little_memory_has_its_own_code(photo):
     ],
     ids=lambda value: type(value).__name__,
 )
-@pytest.mark.parametrize("place", ["probe", "decode", "write_picture"])
+@pytest.mark.parametrize("place", ["probe", "open_picture", "picture_file"])
 def test_whatever_goes_wrong_becomes_a_result(
     job, tmp_path, monkeypatch, error, words, code, place
 ):
@@ -109,7 +109,7 @@ def test_only_interruptions_come_through(job, monkeypatch, stop):
     def fail(*_, **__):
         raise stop
 
-    monkeypatch.setattr(images, "decode", fail)
+    monkeypatch.setattr(images, "open_picture", fail)
     with pytest.raises(stop):
         job().run()
 
@@ -140,13 +140,13 @@ def test_every_message_names_the_file_once(job, tmp_path, monkeypatch, name, sho
 
 def test_a_file_that_appears_while_we_work_is_not_touched(job, tmp_path, monkeypatch):
     output = tmp_path / "photo_x4.png"
-    upscale_picture = Upscaler.upscale
+    upscale_picture = Upscaler.upscale_into
 
     def slow(*arguments, **options):
         output.write_bytes(b"theirs")
         return upscale_picture(*arguments, **options)
 
-    monkeypatch.setattr(Upscaler, "upscale", slow)
+    monkeypatch.setattr(Upscaler, "upscale_into", slow)
     failed(job().run(), f"{output}: the file exists already")
     assert output.read_bytes() == b"theirs"
     assert listing(tmp_path) == ["photo.png", "photo_x4.png"]

@@ -101,7 +101,7 @@ def test_values_are_made_right():
 @pytest.mark.parametrize(
     ("given", "error", "words"),
     [
-        ({"scale": "2"}, TypeError, "scale must be a whole number or None, not str"),
+        ({"scale": "2"}, TypeError, "scale must be a number or None, not str"),
         ({"compression": 10}, ValueError, "compression must be from 0 to 9, not 10"),
         ({"workers": 0}, ValueError, "workers must be from 1, not 0"),
         ({"include": [1]}, TypeError, "include must be a string, not int"),

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edsr_cli.pixels.windows import ArrayWindow, Region, Transposed
+from edsr_cli.pixels.windows import ArrayWindow, Region, RowsWindow, Transposed
 
 
 @st.composite
@@ -67,3 +67,40 @@ def test_a_transposed_window_reads_and_writes_the_picture_beneath(region):
 def test_a_region_within_another(region):
     outer = region.grown(5, 40, 50)
     assert region.within(outer).within(Region(-outer.top, 0, -outer.left, 0)) == region
+
+
+@given(
+    st.lists(regions(), min_size=1, max_size=8), st.integers(0, 30), st.integers(1, 17), st.data()
+)
+def test_rows_that_are_made_while_they_are_read(asked, kept, most, data):
+    pixels = random_picture(np.uint8)
+    begun = []
+
+    def begin():
+        begun.append(top := 0)
+        while top < len(pixels):
+            count = data.draw(st.integers(1, most))
+            yield pixels[top : top + count]
+            top += count
+
+    window = RowsWindow(pixels.shape, pixels.dtype, begin, kept)
+    assert window.order == "rows" == Transposed(window).order and not begun
+    highest = 0
+    for region in asked:
+        part = pixels[region.top : region.bottom, region.left : region.right]
+        before = len(begun)
+        assert np.array_equal(window.read(region), part)
+        if region.top >= highest - kept:
+            assert len(begun) == max(before, 1)
+        highest = region.top if len(begun) > before else max(highest, region.top)
+
+
+def test_rows_that_fail_or_end_are_made_anew():
+    pixels = random_picture(np.uint16)
+    ways = [[pixels[:9]], [pixels[:9], None], [pixels[:9], pixels[9:]]]
+    window = RowsWindow(pixels.shape, pixels.dtype, lambda: map(np.positive, ways.pop(0)))
+    with pytest.raises(EOFError):
+        window.read(Region(5, 30, 0, 50))
+    with pytest.raises(TypeError):
+        window.read(Region(5, 30, 0, 50))
+    assert np.array_equal(window.read(Region(5, 30, 0, 50)), pixels[5:30]) and not ways

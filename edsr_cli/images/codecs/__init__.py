@@ -6,15 +6,17 @@ themselves where they do it better.
 """
 
 import struct
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from edsr_cli.images.colour import to_rgb
+from edsr_cli.images.bands import Wanted, put_together
+from edsr_cli.images.codecs.raw_rows import bands_of, raw_rows
+from edsr_cli.images.colour import Converted, Samples, samples_to_rgb, to_rgb
 from edsr_cli.images.colour.spaces import Stated, from_exif
 from edsr_cli.images.guard import check_pixels
 from edsr_cli.images.metadata import (
@@ -35,9 +37,9 @@ from edsr_cli.images.picture import (
     Picture,
     PictureInfo,
 )
-from edsr_cli.pixels.arrays import Pixels, empty_pixels, upright
-from edsr_cli.pixels.depth import dtype_of
-from edsr_cli.pixels.windows import ArrayWindow, Region, Writable
+from edsr_cli.pixels.arrays import Pixels, empty_pixels
+from edsr_cli.pixels.depth import dtype_of, to_8_bits
+from edsr_cli.pixels.windows import Region, Writable
 
 _HEADER_BYTES = 65536  # far more than the headers looked into ever take
 
@@ -48,8 +50,27 @@ class Opened(Protocol):
     def info(self) -> PictureInfo:
         """What the header says."""
 
-    def read(self, keep_alpha: bool) -> Picture:
+    def read(self, wanted: Wanted) -> Picture:
         """The picture; see `decoding.OpenPicture.read`."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """How a picture is decoded by rows.
+
+    Attributes:
+        begin: gives its rows as stored, from the top in bands of full width: images like the one
+            that Pillow has opened, or samples. It may be called more than once. It raises what it
+            likes where the file is damaged.
+        about: gives an image with all metadata of the file, like the one that Pillow has opened.
+        exact: whether it gives more bits than Pillow does, so that it is to be preferred.
+        at_once: whether all rows come in one band.
+    """
+
+    begin: Callable[[], Iterator[Image.Image | Samples]]
+    about: Callable[[], Image.Image]
+    exact: bool = False
+    at_once: bool = False
 
 
 class Encoder(Writable, Protocol):
@@ -57,6 +78,9 @@ class Encoder(Writable, Protocol):
 
     def finish(self) -> tuple[str, ...]:
         """Write what is left to be written; remarks on what was found out only now."""
+
+    def abandon(self) -> None:
+        """Give it up instead, and let go of all that is held."""
 
 
 class Codec:
@@ -77,7 +101,7 @@ class Codec:
     output: OutputFormat | None = None
     turned = False
 
-    def open(self, file: BinaryIO, name: str, max_pixels: int) -> Opened:
+    def open(self, file: BinaryIO, name: str, max_pixels: int, frame: int | None = None) -> Opened:
         """Read the header of a file; only for those that have `magic`. See `open_picture`."""
         raise NotImplementedError
 
@@ -166,6 +190,16 @@ class Codec:
         """Decode the pixels of an image."""
         image.load()
 
+    def rows(self, image: Image.Image, file: BinaryIO) -> Rows | None:
+        """How to decode a picture by rows; None where its decoder gives it only whole.
+
+        Args:
+            image: the picture as Pillow has opened it, not loaded.
+            file: its file, seekable; its position does not matter.
+        """
+        begin = raw_rows(image, file)
+        return Rows(begin, lambda: image) if begin else None
+
     def collect(
         self,
         image: Image.Image,
@@ -250,9 +284,9 @@ class Codec:
         image: Image.Image,
         orientation: int,
         bits: int,
-        name: str,
+        wanted: Wanted,
         file: BinaryIO | None = None,
-        keep_alpha: bool = False,
+        rows: Rows | None = None,
     ) -> Picture:
         """An image that Pillow has opened as an upright RGB picture.
 
@@ -260,30 +294,37 @@ class Codec:
             image: the image.
             orientation: as stored, 1 to 8; Pillow may have turned the image, see `turned`.
             bits: bits per channel in the file.
-            name: what to call it in messages.
+            wanted: how it is to be read.
             file: its file, if there is one.
-            keep_alpha: whether to give alpha, too, instead of a remark that it was dropped.
+            rows: how to decode it, as `rows` gives it; None to leave it to Pillow.
 
         Raises:
             PictureError: it has no pixels, or of a kind that cannot be converted.
             Exception: any, where the file is damaged.
         """
-        self.load(image)
+        name = wanted.name
+        if rows is not None:
+            about, begin = rows.about(), rows.begin
+        else:
+            self.load(image)
+            about, begin = image, lambda: bands_of(image) if wanted.streamed else iter([image])
         check_pixels(name, *image.size, image.width * image.height)
-        metadata, notes = self.collect(image, orientation, file)
-        pixels, profile, colour_notes, alpha = to_rgb(
-            image, metadata.icc_profile, bits, name, keep_alpha
-        )
-        notes = colour_notes + notes
-        if file is not None and bits > 8 and pixels.dtype == np.uint8:
-            notes.insert(0, f"{bits}-bit colours read as 8-bit")
-        if not self.turned:
-            pixels = upright(pixels, orientation)
-            alpha = None if alpha is None else upright(alpha, orientation)
-        height, width = pixels.shape[:2]
-        metadata = replace(metadata, icc_profile=profile, size=(width, height))
-        window = ArrayWindow(pixels)
-        return Picture(window, metadata, tuple(notes), image.format or "", alpha=alpha)
+        metadata, notes = self.collect(about, orientation, file, image.size)
+        profile = metadata.icc_profile
+
+        def converted() -> Iterator[Converted]:
+            for band in begin():
+                if isinstance(band, Samples):
+                    yield samples_to_rgb(
+                        band, profile, name, keep_alpha=True, keep_grey=wanted.grey
+                    )
+                else:
+                    yield to_rgb(band, profile, bits, name, keep_alpha=True, keep_grey=wanted.grey)
+
+        turn = 1 if self.turned else orientation
+        decoded = put_together(converted, image.size, turn, wanted, loaded=rows is None)
+        # Of what Pillow has made already, nobody knows what it was.
+        return decoded.picture(metadata, notes, image.format or "", bits if file else 8)
 
     def create(
         self,
@@ -291,12 +332,14 @@ class Codec:
         size: tuple[int, int],
         metadata: Metadata,
         options: OutputOptions,
-        alpha: NDArray[np.uint8] | None = None,
+        alpha: NDArray[Any] | None = None,
         bits: int = 8,
+        *,
+        grey: bool = False,
     ) -> Encoder:
         """Begin to write a picture to a file; see `encoding.create_picture`.
 
-        Here the picture is kept whole, in any order, and encoded at the end.
+        Here the picture, RGB of 8 bits, is kept whole, in any order, and encoded at the end.
 
         Args:
             file: where to write.
@@ -305,6 +348,7 @@ class Codec:
             options: see there.
             alpha: shape (H, W), which the pixels are not multiplied by; None for none.
             bits: bits a channel, one of the format's `depths`.
+            grey: whether the encoder is given pixels of shape (h, w, 1); only where the format can.
         """
         return WholeEncoder(self, file, size, metadata, options, alpha, bits)
 
@@ -366,12 +410,13 @@ class WholeEncoder:
         size: tuple[int, int],
         metadata: Metadata,
         options: OutputOptions,
-        alpha: NDArray[np.uint8] | None,
+        alpha: NDArray[Any] | None,
         bits: int,
     ) -> None:
         self.shape, self.dtype = (size[1], size[0], 3), dtype_of(bits)
         self._codec, self._file, self._metadata = codec, file, metadata
-        self._options, self._alpha = options, alpha
+        self._options = options
+        self._alpha = None if alpha is None else to_8_bits(alpha)
         self._pixels: Pixels | None = None
         self._owned = True  # whether nobody else holds them
 
@@ -392,8 +437,12 @@ class WholeEncoder:
         """Encode the picture."""
         assert self._pixels is not None, "nothing was written"
         pixels: Any = self._pixels
-        self._pixels = None
+        self.abandon()
         return self._codec.encode(pixels, self._metadata, self._file, self._options, self._alpha)
+
+    def abandon(self) -> None:
+        """Let go of the picture."""
+        self._pixels = None
 
 
 class Sink:

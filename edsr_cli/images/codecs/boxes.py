@@ -9,6 +9,7 @@ it is damaged, reads only what it gives, and keeps its position.
 
 import io
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
@@ -21,9 +22,9 @@ from PIL import (
 )
 
 from edsr_cli.errors import PictureError
-from edsr_cli.images.codecs import Codec, beginning, bits_in_header
+from edsr_cli.images.codecs import Codec, Rows, beginning, bits_in_header, vips
 from edsr_cli.images.codecs.av1 import base_q_index
-from edsr_cli.images.colour import spaces
+from edsr_cli.images.colour import Samples, spaces
 from edsr_cli.images.colour.spaces import CodePoints, Stated, made, stated_points
 from edsr_cli.images.metadata import C2PA, MASTERING, Found, iptc
 from edsr_cli.images.picture import (
@@ -35,6 +36,7 @@ from edsr_cli.images.picture import (
     Places,
 )
 from edsr_cli.images.source import kept_position
+from edsr_cli.pixels.depth import full_range
 
 MAX_PART_BYTES = 2**24
 """A larger part is no metadata that makes sense; it counts as absent."""
@@ -51,6 +53,8 @@ AVIF_OUTPUT = OutputFormat(
     max_pixels=2**28,
     keeps=ALL_KINDS - {"resolution"},
     encoder_bytes=42,
+    takes=frozenset(("quality", "chroma")),
+    lossy=True,
     places=Places(hdr="alone"),  # a profile would override what is exact
 )
 
@@ -166,6 +170,21 @@ class Avif(Codec):
         points = code_points(file)
         return replace(stated_points(points, None, "nclx"), explicit=True) if points else Stated()
 
+    def rows(self, image: Image.Image, file: BinaryIO) -> Rows | None:
+        """Of more than 8 bits libvips gives all; of what is turned only Pillow tells how."""
+        bits = self.bits(image, file)
+        turned = self.orientation(image, file) != 1
+        if bits == 8 or turned or image.mode not in ("RGB", "RGBA") or vips.library() is None:
+            return None
+
+        def begin() -> Iterator[Samples]:
+            for band in vips.decode_rows(file, image.height):  # it has all of them anyway
+                values = full_range(band >> (16 - bits), bits)
+                alpha = values[..., 3] if values.shape[2] == 4 else None
+                yield Samples("RGB", values[..., :3], alpha, bits)
+
+        return Rows(begin, lambda: image, exact=True, at_once=True)
+
     def compression(self, image: Image.Image, file: BinaryIO | None) -> Compression | None:
         index = base_q_index(beginning(file)) if file is not None else None
         return Compression("AVIF", avif_quality(index)) if index else None  # 0 is lossless
@@ -174,7 +193,8 @@ class Avif(Codec):
         self, metadata: Metadata, options: OutputOptions, alpha: bool
     ) -> dict[str, Any]:
         settings: dict[str, Any] = {"xmp": metadata.xmp} if metadata.xmp else {}
-        settings |= {"quality": AVIF_QUALITY, "speed": AVIF_SPEED, "subsampling": "4:4:4"}
+        quality = options.quality or AVIF_QUALITY
+        settings |= {"quality": quality, "speed": AVIF_SPEED, "subsampling": options.subsampling}
         if alpha:  # lossy, it would be neither opaque nor transparent anywhere
             settings |= {"codec": "aom", "advanced": {"alpha:lossless": "1"}}
         return settings

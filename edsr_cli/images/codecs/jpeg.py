@@ -8,9 +8,10 @@ rest is grey. It warns, but Pillow does not pass that on, so the data is read on
 eighth of its size, by a library that does.
 """
 
+import io
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -20,8 +21,10 @@ from PIL import (
     JpegImagePlugin,  # noqa: F401 - importing a plugin registers its format
 )
 
-from edsr_cli.images.codecs import Codec
+from edsr_cli.images.bands import band_rows
+from edsr_cli.images.codecs import Codec, Encoder, Rows, jpeg_rows, vips
 from edsr_cli.images.codecs.boxes import MAX_PART_BYTES
+from edsr_cli.images.codecs.jpeg_writing import JpegEncoder
 from edsr_cli.images.colour.spaces import Stated
 from edsr_cli.images.metadata import C2PA, Found, iptc, usable_dpi, xmp
 from edsr_cli.images.picture import Compression, Metadata, OutputFormat, OutputOptions, Places
@@ -37,7 +40,11 @@ OUTPUT = OutputFormat(
     "JPEG",
     (".jpg", ".jpeg"),
     max_side=65_500,  # libjpeg stops there, below the 65535 of the format
+    encoder_bytes=0,  # a strip for each thread, whatever the size
     alpha=False,
+    grey=True,
+    takes=frozenset(("quality", "chroma")),
+    lossy=True,
     places=Places(
         texts="comments",
         iptc="own",
@@ -116,6 +123,26 @@ class Jpeg(Codec):
         )
         return Compression("JPEG", table_quality(table), subsampled)
 
+    def rows(self, image: Image.Image, file: BinaryIO) -> Rows | None:
+        """By restart markers, or else by libvips; see `jpeg_rows` and `vips`.
+
+        Of a progressive picture libjpeg keeps more in memory than all its pixels take.
+        """
+        if image.mode not in ("L", "RGB", "CMYK") or "progressive" in image.info:
+            return None
+        step = band_rows(image.width, 8)
+        cut = jpeg_rows.read_intervals(file)
+        if cut is not None and (cut.width, cut.height) == image.size and cut.unit < cut.height:
+            return Rows(lambda: jpeg_rows.decode_rows(file, cut, step), lambda: image)
+        if vips.library() is None:
+            return None
+
+        def begin() -> Iterator[Image.Image]:
+            for band in vips.decode_rows(file, step):
+                yield Image.fromarray(band[..., 0] if band.shape[2] == 1 else band, image.mode)
+
+        return Rows(begin, lambda: image)
+
     def is_damaged(self, file: BinaryIO, pixels: int) -> bool:
         """Whether the data of the first picture in the file is damaged.
 
@@ -127,11 +154,32 @@ class Jpeg(Codec):
             # No picture takes more than this, and what follows it, such as a film, may be long.
             return is_damaged_data(file.read(_MOST_BYTES_A_PIXEL * pixels + _MOST_METADATA))
 
+    def create(
+        self,
+        file: BinaryIO,
+        size: tuple[int, int],
+        metadata: Metadata,
+        options: OutputOptions,
+        alpha: NDArray[Any] | None = None,
+        bits: int = 8,
+        *,
+        grey: bool = False,
+    ) -> Encoder:
+        def encode(pixels: NDArray[Any], first: bool) -> bytes:
+            content = io.BytesIO()
+            self.save(pixels, metadata if first else Metadata(), content, options, None)
+            return content.getvalue()
+
+        return JpegEncoder(file, (size[1], size[0], 1 if grey else 3), encode, options.threads)
+
     def pillow_options(
         self, metadata: Metadata, options: OutputOptions, alpha: bool
     ) -> dict[str, Any]:
         extra = _markers(metadata)
-        return {"quality": JPEG_QUALITY, "subsampling": "4:4:4", "extra": extra, "comment": b""}
+        quality = options.quality or JPEG_QUALITY
+        return {
+            "quality": quality, "subsampling": options.subsampling, "extra": extra, "comment": b"",
+        }  # fmt: skip
 
 
 CODEC = Jpeg()

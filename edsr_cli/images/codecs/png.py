@@ -4,16 +4,24 @@ What Pillow does not tell: the depth; chunks about colours and how they go toget
 EXIF in the way of ImageMagick; EXIF behind the pixels.
 """
 
+import io
 import struct
 import zlib
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any, BinaryIO
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
-from edsr_cli.images.codecs import Codec, bits_in_header
+from edsr_cli.images.bands import band_rows
+from edsr_cli.images.codecs import Codec, Encoder, Rows, bits_in_header, png_rows
 from edsr_cli.images.codecs.boxes import MAX_PART_BYTES, MAX_PARTS
-from edsr_cli.images.colour import icc, spaces
+from edsr_cli.images.codecs.png_writing import Chunk, PngEncoder
+from edsr_cli.images.codecs.raw_rows import band_of, tiles_of
+from edsr_cli.images.colour import Samples, icc, spaces
 from edsr_cli.images.colour.spaces import Stated, made, stated_points
 from edsr_cli.images.guard import MAX_PNG_CHUNK_BYTES
 from edsr_cli.images.metadata import (
@@ -26,21 +34,19 @@ from edsr_cli.images.metadata import (
     iptc,
     orientation_of,
 )
-from edsr_cli.images.picture import Metadata, OutputFormat, OutputOptions, Places, Text
+from edsr_cli.images.picture import Metadata, OutputFormat, OutputOptions, Places
 from edsr_cli.images.source import kept_position
 
 OUTPUT = OutputFormat(
     "PNG",
     (".png",),
     max_side=2**29 - 2,  # the widest image that Pillow can hold
+    encoder_bytes=0,  # a strip for each thread, whatever the size
+    depths=(8, 16),
+    grey=True,
+    takes=frozenset(("compression",)),
     places=Places(texts="all", iptc="text", hdr="beside"),
 )
-
-# zlib's strategy that looks for nothing but runs of equal bytes: the filters of PNG have already
-# taken out what a photograph repeats. On photographs enlarged x4 it makes files as small as level 7
-# in less time than level 1, and on text files 1 % larger; see benchmarks/encoding.py.
-PNG_STRATEGY = 3  # Z_RLE
-"""How PNG is compressed where no level is asked for."""
 
 _LONG_TEXT = 1024  # characters from which on a text in a PNG is compressed, as the format advises
 _MAX_TOTAL_BYTES = 2**27  # of chunks that are looked at
@@ -87,23 +93,80 @@ class Png(Codec):
     def colour(self, image: Image.Image, file: BinaryIO | None, own: bytes | None) -> Stated:
         return _stated(image, file, own)
 
-    def pillow_options(
-        self, metadata: Metadata, options: OutputOptions, alpha: bool
-    ) -> dict[str, Any]:
-        chunks = PngImagePlugin.PngInfo()
-        if metadata.hdr:
-            chunks.add(b"cICP", bytes(metadata.hdr))
-        if metadata.xmp:
-            chunks.add_itxt(XMP_KEYWORD, metadata.xmp.decode("utf-8", "replace"))
-        for text in metadata.texts:
-            _add_text(chunks, text)
+    def rows(self, image: Image.Image, file: BinaryIO) -> Rows | None:
+        header = png_rows.read_header(file)
+        if header is None or not tiles_of(image) or (header.interlaced and header.bits < 8):
+            return None
+        exact = header.bits == 16 and header.colour_type != png_rows.GREY
+        if header.interlaced and not exact:
+            return None
+        size = header.width, header.bits
+        place = tiles_of(image)[0].offset
+
+        def begin() -> Iterator[Image.Image | Samples]:
+            for rows in png_rows.decode_rows(file, place, header, band_rows(*size)):
+                yield _band(rows, header, image)
+
+        about = partial(_without_pixels, file, header)
+        return Rows(begin, about, exact, at_once=header.interlaced)
+
+    def create(
+        self,
+        file: BinaryIO,
+        size: tuple[int, int],
+        metadata: Metadata,
+        options: OutputOptions,
+        alpha: NDArray[Any] | None = None,
+        bits: int = 8,
+        *,
+        grey: bool = False,
+    ) -> Encoder:
         level = options.compression
-        if level is None:
-            return {"compress_level": 1, "compress_type": PNG_STRATEGY, "pnginfo": chunks}
-        return {"compress_level": level, "pnginfo": chunks}
+        # Without a level, zlib looks for nothing but runs of equal bytes: the filters of PNG have
+        # taken out already what a photograph repeats. On photographs enlarged x4 files become as
+        # small as with level 6, in less time than with level 1; see benchmarks/encoding.py.
+        return PngEncoder(
+            file,
+            (size[1], size[0], 1 if grey else 3),
+            bits,
+            alpha,
+            _chunks(metadata),
+            level=1 if level is None else level,
+            strategy=zlib.Z_RLE if level is None else zlib.Z_DEFAULT_STRATEGY,
+            threads=options.threads,
+        )
 
 
 CODEC = Png()
+
+
+def _band(
+    rows: NDArray[np.uint8], header: png_rows.Header, image: Image.Image
+) -> Image.Image | Samples:
+    """Rows of bytes as samples; those of a palette, or of fewer bits, as Pillow has them."""
+    if header.bits >= 8 and header.colour_type != png_rows.PALETTE:
+        clear = image.info.get("transparency")
+        if isinstance(clear, tuple) and header.bits == 8 and max(clear) > 255:
+            clear = tuple(value >> 8 for value in clear)
+        return png_rows.to_samples(rows, header, clear if header.channels in (1, 3) else None)
+    return band_of(image, rows.tobytes(), tiles_of(image)[0].args)
+
+
+def _without_pixels(file: BinaryIO, header: png_rows.Header) -> Image.Image:
+    """A PNG of one pixel with all other chunks of a file, some of which may follow the pixels."""
+    pixel = zlib.compress(bytes(1 + header.row_bytes(1)))
+    start = struct.pack(">LL5B", 1, 1, header.bits, header.colour_type, 0, 0, 0)
+    chunks = [(b"IHDR", start)]
+    chunks += [(name, data) for name, data in chunks_of(file) if name not in (b"IHDR", b"acTL")]
+    # Where the pixels are does not matter, but a palette has to come before them.
+    chunks += [(b"IDAT", pixel), (b"IEND", b"")]
+    content = b"".join(
+        struct.pack(">L", len(data)) + name + data + struct.pack(">L", zlib.crc32(name + data))
+        for name, data in chunks
+    )
+    image = PngImagePlugin.PngImageFile(io.BytesIO(b"\x89PNG\r\n\x1a\n" + content))
+    image.load()
+    return image
 
 
 def chunks_of(file: BinaryIO) -> list[tuple[bytes, bytes]]:
@@ -274,19 +337,43 @@ def _profile(data: bytes) -> bytes | None:
         return None
 
 
-def _add_text(chunks: PngImagePlugin.PngInfo, text: Text) -> None:
-    """Add a text in the oldest kind of chunk that holds it; long ones are compressed."""
-    keyword = " ".join(text.keyword.encode("latin-1", "replace").decode("latin-1").split())
+def _chunks(metadata: Metadata) -> list[Chunk]:
+    """What a PNG has in front of its pixels."""
+    chunks: list[Chunk] = []
+    if metadata.hdr:
+        chunks.append((b"cICP", bytes(metadata.hdr)))
+    if metadata.icc_profile:
+        profile = zlib.compress(metadata.icc_profile)
+        chunks.append((b"iCCP", b"ICC Profile\0\0" + profile))
+    if metadata.dpi:
+        a_metre = (round(value / 0.0254) for value in metadata.dpi)
+        chunks.append((b"pHYs", struct.pack(">2LB", *a_metre, 1)))
+    if metadata.exif:
+        chunks.append((b"eXIf", metadata.exif))
+    if metadata.xmp:
+        chunks.append(_text_chunk(XMP_KEYWORD, metadata.xmp.decode("utf-8", "replace"), xmp=True))
+    return chunks + [
+        _text_chunk(text.keyword, text.value, text.language) for text in metadata.texts
+    ]
+
+
+def _text_chunk(keyword: str, value: str, language: str = "", *, xmp: bool = False) -> Chunk:
+    """A text in the oldest kind of chunk that holds it; long ones are compressed, but for XMP."""
+    keyword = " ".join(keyword.encode("latin-1", "replace").decode("latin-1").split())
     keyword = "".join(c for c in keyword if c.isprintable())[:79].strip() or "Comment"
-    value = text.value.replace("\0", "")
-    long = len(value) > _LONG_TEXT
+    word = keyword.encode("latin-1") + b"\0"
+    value = value.replace("\0", "")
+    long = len(value) > _LONG_TEXT and not xmp
     try:
-        value.encode("latin-1")
+        data = value.encode("latin-1")
+        international = xmp or bool(language)
     except UnicodeEncodeError:
-        value = value.encode("utf-8", "replace").decode()
-        chunks.add_itxt(keyword, value, text.language, "", zip=long)
-        return
-    if text.language:
-        chunks.add_itxt(keyword, value, text.language, "", zip=long)
-    else:
-        chunks.add_text(keyword, value, zip=long)
+        international = True
+    if international:
+        data = value.encode("utf-8", "replace")
+        spoken = language.encode("latin-1", "replace") + b"\0"
+        data = zlib.compress(data) if long else data
+        return b"iTXt", word + bytes((long, 0)) + spoken + b"\0" + data
+    if long:
+        return b"zTXt", word + b"\0" + zlib.compress(data)
+    return b"tEXt", word + data

@@ -7,7 +7,7 @@ as the picture. So only the metadata is left to it.
 
 import io
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 from PIL import Image, PsdImagePlugin
 
 from edsr_cli.errors import PictureError
+from edsr_cli.images.bands import Wanted, put_together
 from edsr_cli.images.codecs import Codec, Opened
 from edsr_cli.images.codecs.boxes import MAX_PART_BYTES
 from edsr_cli.images.codecs.segments import PACKBITS, unpack_bytes
 from edsr_cli.images.colour import Samples, samples_to_rgb
-from edsr_cli.images.guard import check_pixels
+from edsr_cli.images.guard import check_frame, check_pixels
 from edsr_cli.images.metadata import Found, iptc
 from edsr_cli.images.picture import Picture, PictureInfo
 from edsr_cli.images.source import kept_position
 from edsr_cli.pixels.alpha import may_be_on_white
-from edsr_cli.pixels.windows import ArrayWindow
 
 _BITMAP, _GREY, _INDEXED, _RGB, _CMYK, _DUOTONE, _LAB = 0, 1, 2, 3, 4, 8, 9
 _COLOURS = {_BITMAP: 1, _GREY: 1, _INDEXED: 1, _RGB: 3, _CMYK: 4, _DUOTONE: 1, _LAB: 3}
@@ -62,7 +62,8 @@ class Psd(Codec):
     names = ("PSD",)
     magic = (b"8BPS",)
 
-    def open(self, file: BinaryIO, name: str, max_pixels: int) -> Opened:
+    def open(self, file: BinaryIO, name: str, max_pixels: int, frame: int | None = None) -> Opened:
+        check_frame(1 if frame is None else frame, 1, name)
         return _Opened(file, name, _read_document(file, name, max_pixels))
 
     def texts(self, image: Image.Image, file: BinaryIO | None, found: Found) -> None:
@@ -92,22 +93,18 @@ class _Opened:
         mode = "I;16" if about.mode == _GREY and about.bits == 16 else _MODES[about.mode]
         return PictureInfo(about.width, about.height, mode, "PSD", about.bits, 1)
 
-    def read(self, keep_alpha: bool) -> Picture:
+    def read(self, wanted: Wanted) -> Picture:
         about, name = self.about, self.name
         size = (about.width, about.height)
         image = _for_metadata(about)
         codec = CODEC if image.format in CODEC.names else Codec()
         metadata, notes = codec.collect(image, 1, self.file, size)
         samples = _to_samples(_read_channels(self.file, about, name), about, name)
-        pixels, profile, more, alpha = samples_to_rgb(
-            samples, metadata.icc_profile, name, keep_alpha
-        )
+        converted = samples_to_rgb(samples, metadata.icc_profile, name, wanted.alpha, wanted.grey)
+        decoded = put_together(lambda: iter([converted]), size, 1, wanted)
         if about.mode == _DUOTONE:
-            more.insert(0, "the inks of its duotone are not applied: read as greyscale")
-        if about.bits > 8 and pixels.dtype == np.uint8:
-            more.insert(0, f"{about.bits}-bit colours read as 8-bit")
-        metadata = replace(metadata, icc_profile=profile, size=size)
-        return Picture(ArrayWindow(pixels), metadata, tuple(more + notes), "PSD", alpha=alpha)
+            decoded.notes.insert(0, "the inks of its duotone are not applied: read as greyscale")
+        return decoded.picture(metadata, notes, "PSD", about.bits)
 
 
 def _read_document(file: BinaryIO, name: str, max_pixels: int) -> _Document:

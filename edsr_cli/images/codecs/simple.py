@@ -2,10 +2,11 @@
 
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import (
     BmpImagePlugin,  # noqa: F401 - importing a plugin registers its format
     GifImagePlugin,  # noqa: F401
@@ -17,9 +18,12 @@ from PIL import (
     TgaImagePlugin,  # noqa: F401
 )
 
-from edsr_cli.images.codecs import Codec, bits_in_header
+from edsr_cli.images.bands import band_rows
+from edsr_cli.images.codecs import Codec, Encoder, Rows, bits_in_header
+from edsr_cli.images.codecs.bmp_writing import BmpEncoder
 from edsr_cli.images.codecs.boxes import MAX_PART_BYTES, MAX_PARTS
-from edsr_cli.images.colour import icc, spaces
+from edsr_cli.images.codecs.raw_rows import tiles_of
+from edsr_cli.images.colour import Samples, icc, spaces
 from edsr_cli.images.colour.spaces import ColourSpace, Stated, made
 from edsr_cli.images.metadata import Found
 from edsr_cli.images.picture import Metadata, OutputFormat, OutputOptions
@@ -31,6 +35,7 @@ BMP_OUTPUT = OutputFormat(
     max_side=2**29 - 2,  # the widest image that Pillow can hold
     max_bytes=2**32 - 1 - 54,  # the header, of 54 bytes, counts the file's bytes in 32 bits
     keeps=frozenset(("resolution",)),
+    encoder_bytes=0,
     alpha=False,
 )
 
@@ -48,10 +53,18 @@ class Bmp(Codec):
     def colour(self, image: Image.Image, file: BinaryIO | None, own: bytes | None) -> Stated:
         return Stated(own) if file is None else _bmp_colour(file, own)
 
-    def pillow_options(
-        self, metadata: Metadata, options: OutputOptions, alpha: bool
-    ) -> dict[str, Any]:
-        return {"dpi": (0, 0)}  # for none, where Pillow would make up 96
+    def create(
+        self,
+        file: BinaryIO,
+        size: tuple[int, int],
+        metadata: Metadata,
+        options: OutputOptions,
+        alpha: NDArray[Any] | None = None,
+        bits: int = 8,
+        *,
+        grey: bool = False,
+    ) -> Encoder:
+        return BmpEncoder(file, (size[1], size[0], 3), metadata.dpi)
 
 
 class Gif(Codec):
@@ -133,6 +146,18 @@ class Pnm(Codec):
     def bits(self, image: Image.Image, file: BinaryIO) -> int:
         return bits_in_header(file, _pnm_bits)
 
+    def rows(self, image: Image.Image, file: BinaryIO) -> Rows | None:
+        """All that is not text; what has another white than 255 is not left to Pillow."""
+        tiles = tiles_of(image)
+        if len(tiles) != 1 or tiles[0].codec_name != "ppm" or image.mode not in ("L", "RGB", "I"):
+            return super().rows(image, file)
+        white = tiles[0].args[-1]
+
+        def begin() -> Iterator[Samples]:
+            return _pnm_rows(file, tiles[0].offset, image, white)
+
+        return Rows(begin, lambda: image, exact=True)
+
 
 class Sgi(Codec):
     """SGI."""
@@ -151,6 +176,25 @@ class Pcx(Codec):
 
 
 CODECS = (Bmp(), Gif(), Pnm(), Qoi(), Sgi(), Tga(), Pcx())
+
+
+def _pnm_rows(file: BinaryIO, place: int, image: Image.Image, white: int) -> Iterator[Samples]:
+    """Numbers from 0 to `white` as samples; larger ones count as white."""
+    dtype, full = (np.dtype(">u2"), 65535) if white > 255 else (np.dtype(np.uint8), 255)
+    levels = np.minimum(np.arange(full + 1, dtype=np.uint64), white)
+    table = ((levels * full + white // 2) // white).astype(dtype.newbyteorder("="))
+    channels = 3 if image.mode == "RGB" else 1
+    row = image.width * channels
+    step = band_rows(image.width, white.bit_length())
+    for top in range(0, image.height, step):
+        count = min(step, image.height - top)
+        file.seek(place + top * row * dtype.itemsize)
+        data = file.read(count * row * dtype.itemsize)
+        if len(data) < count * row * dtype.itemsize:
+            raise EOFError("the rows end too early")
+        colours = table[np.frombuffer(data, dtype)].reshape(count, image.width, channels)
+        bits = white.bit_length()
+        yield Samples("RGB" if channels == 3 else "GRAY", colours, None, bits)
 
 
 def _pnm_bits(header: bytes) -> int:

@@ -1,12 +1,11 @@
 """TIFF files as pictures: the page is chosen, its pixels decoded here, its metadata by Pillow.
 
 How a page is found and stored, and its pixels decoded, is in `tiff_pages`, `tiff_layout` and
-`tiff_pixels`; how one is written, in `tiff_writing`.
+`tiff_pixels`; how one is written, in `tiff_encoder` and `tiff_writing`.
 """
 
-import shutil
 import struct
-import tempfile
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, cast
@@ -15,13 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
-from edsr_cli.images.codecs import Codec, Opened, segments
+from edsr_cli.images.bands import Wanted, band_rows, put_together
+from edsr_cli.images.codecs import Codec, Encoder, Opened, segments
 from edsr_cli.images.codecs.boxes import MAX_PART_BYTES
+from edsr_cli.images.codecs.tiff_encoder import TiffEncoder
 from edsr_cli.images.codecs.tiff_layout import Layout, read_layout, refused
 from edsr_cli.images.codecs.tiff_pages import Directory, FromPage, Pages, classic_copy
-from edsr_cli.images.codecs.tiff_pixels import read_pixels
-from edsr_cli.images.codecs.tiff_writing import DESCRIPTIVE_TAGS, write_tiff
-from edsr_cli.images.colour import Converted, samples_to_rgb, spaces, to_rgb
+from edsr_cli.images.codecs.tiff_pixels import by_rows, is_damaged, read_rows
+from edsr_cli.images.codecs.tiff_writing import DESCRIPTIVE_TAGS
+from edsr_cli.images.colour import DAMAGED, Converted, samples_to_rgb, spaces, to_rgb
 from edsr_cli.images.colour.spaces import INTEROP_INDEX, Stated, made
 from edsr_cli.images.metadata import C2PA, Found, exif_writing, iptc
 from edsr_cli.images.metadata import exif as exif_data
@@ -34,15 +35,16 @@ from edsr_cli.images.picture import (
     Places,
 )
 from edsr_cli.images.source import kept_position, not_a_picture
-from edsr_cli.pixels.arrays import upright
-from edsr_cli.pixels.windows import ArrayWindow
 
 # Offsets grow to 64 bits (BigTIFF) where a file passes 4 GiB, so only the sizes have a limit.
 OUTPUT = OutputFormat(
     "TIFF",
     (".tif", ".tiff"),
     max_side=2**32 - 1,
-    encoder_bytes=1,
+    encoder_bytes=0,  # a strip for each thread, whatever the size
+    depths=(8, 16),
+    grey=True,
+    takes=frozenset(("tiff",)),
     places=Places(iptc="own"),
 )
 
@@ -67,9 +69,9 @@ class Tiff(Codec):
     output = OUTPUT
     turned = True
 
-    def open(self, file: BinaryIO, name: str, max_pixels: int) -> Opened:
-        pages, layout = _open(file, name, max_pixels)
-        return _Opened(file, name, pages, layout)
+    def open(self, file: BinaryIO, name: str, max_pixels: int, frame: int | None = None) -> Opened:
+        pages, layout = _open(file, name, max_pixels, 1 if frame is None else frame)
+        return _Opened(file, name, pages, layout, chosen=frame is not None)
 
     def orientation(self, image: Image.Image, file: BinaryIO | None = None) -> int:
         value = getattr(image, "tag_v2", {}).get(exif_data.ORIENTATION, 1)
@@ -106,21 +108,26 @@ class Tiff(Codec):
             if xmp is not None:
                 image.info["xmp"] = xmp
 
-    def encode(
+    def create(
         self,
-        pixels: NDArray[np.uint8],
-        metadata: Metadata,
         file: BinaryIO,
+        size: tuple[int, int],
+        metadata: Metadata,
         options: OutputOptions,
-        alpha: NDArray[np.uint8] | None = None,
-    ) -> tuple[str, ...]:
-        if file.seekable():
-            return write_tiff(pixels, metadata, file, alpha)
-        with tempfile.TemporaryFile() as buffer:
-            notes = write_tiff(pixels, metadata, buffer, alpha)
-            buffer.seek(0)
-            shutil.copyfileobj(buffer, file)
-        return notes
+        alpha: NDArray[Any] | None = None,
+        bits: int = 8,
+        *,
+        grey: bool = False,
+    ) -> Encoder:
+        return TiffEncoder(
+            file,
+            (size[1], size[0], 1 if grey else 3),
+            bits,
+            alpha,
+            metadata,
+            kind=options.tiff,
+            threads=options.threads,
+        )
 
 
 CODEC = Tiff()
@@ -132,33 +139,47 @@ class _Opened:
     name: str
     pages: Pages
     layout: Layout
+    chosen: bool
 
     def info(self) -> PictureInfo:
         layout = self.layout
         width, height = layout.width, layout.height
         if layout.orientation >= 5:
             width, height = height, width
-        return PictureInfo(width, height, layout.mode, "TIFF", layout.colour_bits, self.pages.count)
+        rows = by_rows(layout)
+        return PictureInfo(
+            width,
+            height,
+            layout.mode,
+            "TIFF",
+            layout.colour_bits,
+            self.pages.count,
+            streams=rows and layout.orientation == 1 and layout.alpha is None,
+            # What is unpacked is there twice, for a moment.
+            decoder_bytes=0
+            if rows
+            else layout.width * layout.height * layout.channels * -(-layout.bits // 8),
+        )
 
-    def read(self, keep_alpha: bool) -> Picture:
-        pages, layout, name = self.pages, self.layout, self.name
+    def read(self, wanted: Wanted) -> Picture:
+        pages, layout = self.pages, self.layout
         if layout.method == segments.OLD_JPEG and not pages.for_pillow:
-            raise refused(name, "it is compressed as JPEG of the old kind in a big-endian BigTIFF")
-        image = _Header(_for_pillow(self.file, pages))
-        picture = _to_picture(image, self.file, pages.page, layout, name, keep_alpha)
+            raise refused(
+                self.name, "it is compressed as JPEG of the old kind in a big-endian BigTIFF"
+            )
+        about = _for_pillow(self.file, pages)
+        picture = _to_picture(_Header(about), about, self.file, pages.page, layout, wanted)
         notes = list(picture.notes)
         if pages.only_reduced:
             notes.append("the file calls this picture a reduced one, and holds no other")
-        if pages.count > 1:
+        if pages.count > 1 and not self.chosen:
             notes.append(f"only the first of {pages.count} frames or pages is used")
         if pages.holds_more:
             notes.append("left out: further pictures (SubIFDs)")
         return replace(picture, notes=tuple(notes))
 
 
-def decode_frame(
-    image: TiffImagePlugin.TiffImageFile, name: str, max_pixels: int, keep_alpha: bool = False
-) -> Picture:
+def decode_frame(image: TiffImagePlugin.TiffImageFile, wanted: Wanted) -> Picture:
     """Decode the current frame of a TIFF that Pillow has opened but not loaded.
 
     Raises:
@@ -169,40 +190,44 @@ def decode_frame(
     order = "<" if image.tag_v2.prefix == b"II" else ">"
     file.seek(0)
     page = Directory(file, image.tag_v2.offset, order, big=file.read(4) in _MAGIC[2:])
-    layout = read_layout(page, name, max_pixels)
-    return _to_picture(image, file, page, layout, name, keep_alpha)
+    layout = read_layout(page, wanted.name, wanted.max_pixels)
+    return _to_picture(image, file, file, page, layout, wanted)
 
 
 def _to_picture(
     image: Image.Image,
+    about: BinaryIO,
     file: BinaryIO,
     page: Directory,
     layout: Layout,
-    name: str,
-    keep_alpha: bool,
+    wanted: Wanted,
 ) -> Picture:
-    size = (layout.width, layout.height)
-    metadata, notes = CODEC.collect(image, layout.orientation, file, size)
+    """A page as a picture; `about` is a file of which it is the first page, with its metadata."""
+    size, name = (layout.width, layout.height), wanted.name
+    metadata, notes = CODEC.collect(image, layout.orientation, about, size)
+    profile = metadata.icc_profile
+    damaged = False
     if layout.method == segments.OLD_JPEG:
-        pixels, profile, more, alpha = _by_libtiff(image, metadata.icc_profile, name, keep_alpha)
+        CODEC.load(image)  # libtiff knows all the ways to store it wrongly, and turns it
+        size = image.size
+        whole = to_rgb(image, profile, 8, name, keep_alpha=True, keep_grey=wanted.grey)
+        decoded = put_together(lambda: iter([whole]), size, 1, wanted)
     else:
-        samples = read_pixels(file, page, layout, name)
-        pixels, profile, more, alpha = samples_to_rgb(
-            samples, metadata.icc_profile, name, keep_alpha
-        )
-        pixels = upright(pixels, layout.orientation)
-        alpha = None if alpha is None else upright(alpha, layout.orientation)
-    if layout.colour_bits > 8 and pixels.dtype == np.uint8:
-        more.insert(0, f"{layout.colour_bits}-bit colours read as 8-bit")
-    height, width = pixels.shape[:2]
-    metadata = replace(metadata, icc_profile=profile, size=(width, height))
-    window = ArrayWindow(pixels)
-    return Picture(window, metadata, tuple(more + notes), "TIFF", alpha=alpha)
+        damaged = is_damaged(file, page, layout)
+        rows = band_rows(layout.width, layout.bits) if wanted.streamed else layout.height
+
+        def begin() -> Iterator[Converted]:
+            for samples in read_rows(file, page, layout, name, rows):
+                yield samples_to_rgb(samples, profile, name, keep_alpha=True, keep_grey=wanted.grey)
+
+        decoded = put_together(begin, size, layout.orientation, wanted)
+    picture = decoded.picture(metadata, notes, "TIFF", layout.colour_bits)
+    return replace(picture, notes=(DAMAGED, *picture.notes)) if damaged else picture
 
 
-def _open(file: BinaryIO, name: str, max_pixels: int) -> tuple[Pages, Layout]:
+def _open(file: BinaryIO, name: str, max_pixels: int, frame: int) -> tuple[Pages, Layout]:
     try:
-        pages = Pages(file, name)
+        pages = Pages(file, name, frame)
         return pages, read_layout(pages.page, name, max_pixels)
     except (ValueError, struct.error, OverflowError) as error:
         raise not_a_picture(file, name) from error
@@ -215,14 +240,6 @@ def _for_pillow(file: BinaryIO, pages: Pages) -> BinaryIO:
     start = file if pages.is_first else cast(BinaryIO, FromPage(file, pages.page))
     start.seek(0)
     return start
-
-
-def _by_libtiff(
-    image: Image.Image, profile: bytes | None, name: str, keep_alpha: bool
-) -> Converted:
-    """JPEG of the old kind, of which libtiff knows all the ways to store it wrongly."""
-    CODEC.load(image)
-    return to_rgb(image, profile, 8, name, keep_alpha)
 
 
 class _Header(TiffImagePlugin.TiffImageFile):

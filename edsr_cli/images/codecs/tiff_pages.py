@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from edsr_cli.errors import PictureError
+from edsr_cli.images.guard import check_frame
 from edsr_cli.images.source import camera_raw
 
 _WIDTH, _PHOTOMETRIC, _SUB_DIRECTORIES = 256, 262, 330
@@ -135,23 +136,24 @@ class Pages:
     """The pages of a TIFF file.
 
     Attributes:
-        page: the directory of the picture: the first that is neither a reduced-resolution image nor
-            a mask.
+        page: the directory of the picture: of those that are neither a reduced-resolution image nor
+            a mask, the one that is asked for.
         count: how many such there are.
         is_first: whether it is the first directory of the file.
         for_pillow: whether Pillow can read a file of such a kind.
         only_reduced: whether the file calls even this one a reduced-resolution image.
     """
 
-    def __init__(self, file: BinaryIO, name: str) -> None:
+    def __init__(self, file: BinaryIO, name: str, frame: int = 1) -> None:
         """Read the directories.
 
         Args:
             file: the file, seekable.
             name: what to call it in messages.
+            frame: the number of the picture, from 1.
 
         Raises:
-            PictureError: it is camera raw, or has no page that is a picture.
+            PictureError: it is camera raw, or has no page that is a picture, or no such one.
             ValueError: a directory is damaged.
         """
         self._file = file
@@ -174,9 +176,10 @@ class Pages:
         for directory in self._chain(first):
             if _is_picture(directory):
                 self.count += 1
-                chosen = chosen or directory
+                chosen = directory if self.count == frame else chosen
             elif len(others) < _SUB_DIRECTORIES_READ:
                 others.append(directory)
+        check_frame(frame, max(1, self.count), name)
         self.only_reduced = chosen is None
         self.page = chosen or self._hidden(others)
         self.is_first = self.page.place == first

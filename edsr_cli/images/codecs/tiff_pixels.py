@@ -7,7 +7,6 @@ YCbCr) is arithmetic on arrays. What is not understood is refused by `tiff_layou
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -38,34 +37,57 @@ class _Part(NamedTuple):
     size: int
 
 
-def read_pixels(file: BinaryIO, page: Directory, layout: Layout, name: str) -> Samples:
-    """Decode the pixels of a page, as stored: not turned, and not yet RGB.
+def read_rows(
+    file: BinaryIO, page: Directory, layout: Layout, name: str, rows: int
+) -> Iterator[Samples]:
+    """Decode the pixels of a page from the top, as stored: not turned, and not yet RGB.
 
     Args:
         file: the file, seekable.
         page: the directory of the page.
         layout: how it is stored; not as JPEG of the old kind.
         name: what to call the file in messages.
+        rows: about how many rows to give at a time; whole strips or tiles, if they are packed.
 
     Raises:
         PictureError: there are values that have no meaning.
         EOFError: the file is cut short.
         OSError, ValueError: it is damaged.
     """
-    try:
-        values, damaged = _read(file, page, layout)
-    except OSError as error:
-        method = packed.OPTIONAL_METHODS.get(layout.method)
-        if method is None or error.errno is not None:
-            raise
-        raise PictureError(
-            f"it is compressed as {method}, and is damaged or of a kind that this build of "
-            "Pillow cannot unpack.",
-            "Save it with LZW or Deflate compression instead.",
-            about=name,
-        ) from error
-    samples = _to_samples(values, page, layout, name)
-    return replace(samples, damaged=damaged)
+    parts = _Parts(page, layout)
+    step = _step(layout, rows)
+    for top in range(0, layout.height, step):
+        try:
+            values = _read(file, parts, top, min(top + step, layout.height), page)
+        except OSError as error:
+            method = packed.OPTIONAL_METHODS.get(layout.method)
+            if method is None or error.errno is not None:
+                raise
+            raise PictureError(
+                f"it is compressed as {method}, and is damaged or of a kind that this build of "
+                "Pillow cannot unpack.",
+                "Save it with LZW or Deflate compression instead.",
+                about=name,
+            ) from error
+        yield _to_samples(values, page, layout, name)
+
+
+def by_rows(layout: Layout) -> bool:
+    """Whether a page is stored in pieces, so that its rows need not be decoded all at once."""
+    return layout.method != packed.OLD_JPEG and _step(layout, 1) < layout.height
+
+
+def is_damaged(file: BinaryIO, page: Directory, layout: Layout) -> bool:
+    """Whether there is damage in a page that decoding passes over.
+
+    Raises:
+        EOFError: the file is cut short.
+    """
+    if layout.method != packed.JPEG:
+        return False
+    tables = page.raw(347)
+    parts = _Parts(page, layout).within(0, layout.height)
+    return any(is_damaged_data(_data(file, part, layout), tables) for part in parts)
 
 
 def _to_samples(values: NDArray[Any], page: Directory, layout: Layout, name: str) -> Samples:
@@ -109,25 +131,31 @@ def _converted_by_libjpeg(layout: Layout) -> bool:
     return layout.method == packed.JPEG and not layout.planar
 
 
-def _read(file: BinaryIO, page: Directory, layout: Layout) -> tuple[NDArray[Any], bool]:
-    """The channels of colour, and alpha behind them, as numbers of their own depth (H, W, n).
+def _wanted(layout: Layout) -> list[int]:
+    """The numbers of the channels of colour, and of alpha behind them."""
+    return [*range(layout.colours), *([] if layout.alpha is None else [layout.alpha])]
 
-    And whether there is damage that could be passed over.
-    """
-    wanted = list(range(layout.colours))
-    if layout.alpha is not None:
-        wanted.append(layout.alpha)
+
+def _step(layout: Layout, rows: int) -> int:
+    """So many rows, about, that no segment is unpacked twice."""
+    unit = 1 if _is_open(layout) else layout.segment[1]
+    return min(max(1, rows // unit) * unit, layout.height)
+
+
+def _is_open(layout: Layout) -> bool:
+    """Whether the rows of strips lie in the file as they are."""
+    return layout.method == packed.NONE and not layout.tiled and not _is_subsampled(layout)
+
+
+def _read(file: BinaryIO, parts: "_Parts", first: int, last: int, page: Directory) -> NDArray[Any]:
+    """Some rows, (last - first, W, n): channels of colour, then alpha, as stored."""
+    layout, wanted = parts.layout, _wanted(parts.layout)
     dtype = np.uint8 if layout.bits <= 8 else np.uint16 if layout.bits <= 16 else np.uint32
-    pixels = np.zeros((layout.height, layout.width, len(wanted)), dtype)
-    tables = page.raw(347) if layout.method == packed.JPEG else b""
-    damaged = False
+    pixels = np.zeros((last - first, layout.width, len(wanted)), dtype)
     # Segments are unpacked together, as one by one would take long where they are small.
-    for group in _groups(_parts(page, layout, wanted), _group_size(layout)):
+    for group in _groups(parts.within(first, last), _group_size(layout)):
         data = [_data(file, part, layout) for part in group]
-        rows = [part.rows for part in group]
-        values = _unpack(data, rows, page, layout)
-        if layout.method == packed.JPEG:
-            damaged = damaged or any(is_damaged_data(segment, tables) for segment in data)
+        values = _unpack(data, [part.rows for part in group], page, layout)
         top = 0
         for part in group:
             block = values[top : top + part.rows]
@@ -135,17 +163,16 @@ def _read(file: BinaryIO, page: Directory, layout: Layout) -> tuple[NDArray[Any]
             if not layout.planar:
                 block = block[:, :, wanted] if block.shape[2] > len(wanted) else block
             if block.shape == pixels.shape and block.flags.writeable:
-                return (
-                    block,
-                    damaged,
-                )  # one strip is the whole picture, which need not be there twice
-            bottom = min(part.top + part.rows, layout.height)
+                return block  # one strip is all of it, which need not be there twice
+            bottom = min(part.top + part.rows, last)
             right = min(part.left + layout.segment[0], layout.width)
-            first = wanted.index(part.channel) if layout.planar else 0
-            pixels[part.top : bottom, part.left : right, first : first + block.shape[2]] = block[
-                : bottom - part.top, : right - part.left
-            ]
-    return pixels, damaged
+            channel = wanted.index(part.channel) if layout.planar else 0
+            pixels[
+                part.top - first : bottom - first,
+                part.left : right,
+                channel : channel + block.shape[2],
+            ] = block[: bottom - part.top, : right - part.left]
+    return pixels
 
 
 def _groups(parts: Iterator[_Part], most: int) -> Iterator[list[_Part]]:
@@ -173,44 +200,53 @@ def _row_bytes(layout: Layout) -> int:
     return -(-width * layout.bits * (1 if layout.planar else layout.channels) // 8)
 
 
-def _parts(page: Directory, layout: Layout, wanted: list[int]) -> Iterator[_Part]:
-    width, rows = layout.segment
-    across, down = -(-layout.width // width), -(-layout.height // rows)
-    planes = layout.channels if layout.planar else 1
-    count = across * down * planes
-    # Some writers name tiles as strips.
-    tags = ((324, 325), (273, 279)) if layout.tiled and 324 in page else ((273, 279), (324, 325))
-    (offsets, sizes), _ = tags
-    places = page.integers(offsets, count)
-    if len(places) < count:
-        raise EOFError("there are fewer strips or tiles than the picture needs")
-    lengths = page.integers(sizes, count)
-    for plane in wanted if layout.planar else [0]:
-        for index in range(plane * across * down, (plane + 1) * across * down):
-            row, column = divmod(index - plane * across * down, across)
-            top, left = row * rows, column * width
-            here = rows if layout.tiled else min(rows, layout.height - top)
-            size = lengths[index] if index < len(lengths) else 0
-            yield from _pieces(_Part(plane, top, left, here, places[index], size), layout)
+class _Parts:
+    """Where the strips or tiles of a page are."""
+
+    def __init__(self, page: Directory, layout: Layout) -> None:
+        self.layout = layout
+        width, rows = layout.segment
+        self._across, self._down = -(-layout.width // width), -(-layout.height // rows)
+        count = self._across * self._down * (layout.channels if layout.planar else 1)
+        # Some writers name tiles as strips.
+        offsets, sizes = (324, 325) if layout.tiled and 324 in page else (273, 279)
+        self._places = page.integers(offsets, count)
+        if len(self._places) < count:
+            raise EOFError("there are fewer strips or tiles than the picture needs")
+        self._sizes = page.integers(sizes, count)
+
+    def within(self, first: int, last: int) -> Iterator[_Part]:
+        """The parts of some rows, plane by plane, each from the top."""
+        layout = self.layout
+        width, rows = layout.segment
+        for plane in _wanted(layout) if layout.planar else [0]:
+            for row in range(first // rows, -(-last // rows)):
+                for column in range(self._across):
+                    index = (plane * self._down + row) * self._across + column
+                    top = row * rows
+                    here = rows if layout.tiled else min(rows, layout.height - top)
+                    size = self._sizes[index] if index < len(self._sizes) else 0
+                    part = _Part(plane, top, column * width, here, self._places[index], size)
+                    yield from _pieces(part, layout, first, last)
 
 
-def _pieces(part: _Part, layout: Layout) -> Iterator[_Part]:
-    """A part; if it is a strip without compression, some rows at a time."""
+def _pieces(part: _Part, layout: Layout, first: int, last: int) -> Iterator[_Part]:
+    """A part; if it is a strip whose rows lie open, those that are asked for, some at a time."""
     row_bytes = _row_bytes(layout)
     if layout.method != packed.NONE:
         yield part
         return
-    if layout.tiled or _is_subsampled(layout):
+    if not _is_open(layout):
         units = -(-part.rows // layout.subsampling[1]) if _is_subsampled(layout) else part.rows
         yield part._replace(size=units * row_bytes)
         return
     step = max(1, _GROUP_BYTES // row_bytes)
-    for top in range(0, part.rows, step):
-        rows = min(step, part.rows - top)
+    for top in range(max(part.top, first), min(part.top + part.rows, last), step):
+        rows = min(step, part.top + part.rows - top, last - top)
         yield part._replace(
-            top=part.top + top,
+            top=top,
             rows=rows,
-            place=part.place + top * row_bytes,
+            place=part.place + (top - part.top) * row_bytes,
             size=rows * row_bytes,
         )
 

@@ -1,7 +1,4 @@
-"""A TIFF writer.
-
-Pillow's cannot both compress and keep EXIF data, cannot compress beyond 4 GiB, and holds a second
-copy of the picture. This one writes strip by strip.
+"""The directories of TIFF files, and the EXIF data in them.
 
 EXIF data is a TIFF structure itself. It is put at the beginning of the file as it is, with its byte
 order, and only its first directory is written anew: so all offsets in it stay right, also those in
@@ -9,22 +6,19 @@ maker notes, which nobody could move. A BigTIFF has wider directories, so that m
 out; its files are little-endian, because Pillow cannot read BigTIFF that is not.
 """
 
-import itertools
 import struct
-import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edsr_cli.images.metadata.exif import EXIF_IFD, GPS_IFD, LONG, SHORT, Field, byte_order, fields
 from edsr_cli.images.metadata.exif_writing import directory_of
 from edsr_cli.images.picture import Metadata
 
 CLASSIC_LIMIT = 2**32
-"""Files from this size on, in bytes, are written as BigTIFF, which older programs cannot read."""
+"""Files that may grow beyond this, in bytes, are BigTIFF, which old programs cannot read."""
 
 # The tags of a TIFF file that describe the picture rather than how it is stored: programs, names of
 # document and page, description, make, model, date, artist, computer, rating, copyright, print
@@ -34,8 +28,6 @@ DESCRIPTIVE_TAGS = frozenset(
      *range(0x9C9B, 0x9CA0))
 )  # fmt: skip
 
-_LEVEL = 4  # of deflate: with higher ones, time grows far faster than files shrink
-_STRIP_BYTES = 2**18
 _BYTE, _RATIONAL, _UNDEFINED, _LONG8 = 1, 5, 7, 16
 # Bytes of each number in the values of a TIFF type, where that is more than one.
 _NUMBER_BYTES = {3: 2, 8: 2, 4: 4, 9: 4, 13: 4, 5: 4, 10: 4, 11: 4, 12: 8, 16: 8}
@@ -44,120 +36,133 @@ _MAKER_NOTE = 0x927C
 # Directories, XMP and profiles, which are written on their own, and what describes other pixels.
 _ELSEWHERE = frozenset((EXIF_IFD, GPS_IFD, 0xA005, 33723, 34377, 34675, 37724, 50740, 50831, 50833))
 _NO_MAKER_NOTES = "BigTIFF cannot hold its maker notes: dropped"
-_DEFLATE, _RGB, _INTERLEAVED, _HORIZONTAL_DIFFERENCES, _INCH = 8, 2, 1, 2, 2
+_DEFLATE, _BLACK_IS_ZERO, _RGB, _INTERLEAVED, _HORIZONTAL_DIFFERENCES, _INCH = 8, 1, 2, 1, 2, 2
+_REDUCED = 1  # the kind of a smaller copy of another picture in the file
 _STRAIGHT_ALPHA = 2  # colours are not multiplied by it
 
 
-def write_tiff(
-    pixels: NDArray[np.uint8],
-    metadata: Metadata,
-    file: BinaryIO,
-    alpha: NDArray[np.uint8] | None = None,
-) -> tuple[str, ...]:
-    """Write a TIFF file of RGB strips, compressed with deflate after horizontal differencing.
+class Frame:
+    """The directories of a TIFF of one picture or several, and what lies around them.
+
+    They come first, where every reader finds them: their sizes are known before the pixels are,
+    for which only the offsets and the lengths are filled in at the end.
 
     Args:
-        pixels: shape (H, W, 3).
-        metadata: what to put beside them, as `fitting.fit` gives it.
-        file: where to write; seekable, and written from its current position.
-        alpha: shape (H, W), which the pixels are not multiplied by; None for none.
+        metadata: what to put beside the first picture, as `fitting.fit` gives it.
+        pictures: what describes each, the largest first.
+        most_bytes: all pixels take no more than these, compressed. Where they may take the file
+            beyond `CLASSIC_LIMIT`, it is a BigTIFF.
 
-    Returns:
-        Remarks on what could not be kept, one line each.
+    Attributes:
+        order: the byte order of the file, "<" or ">".
+        first: offset of what comes behind the directories.
+        notes: remarks on what could not be kept.
 
     Raises:
-        OSError: `file` does.
         ValueError: the EXIF data is damaged.
     """
-    start = file.tell()
-    height, width = pixels.shape[:2]
-    channels = 3 if alpha is None else 4
-    rows = max(1, min(height, _STRIP_BYTES // (channels * width)))
-    tops = range(0, height, rows)
-    exif = metadata.exif or b""
-    order = byte_order(exif) if exif else "<"
-    parts = fields(exif) if exif else ()
-    about = _metadata_fields(metadata)
-    small = about + _exif_fields(parts, exif)
-    wide = [_swapped(field, "<", order) for field in about] + _without_maker_notes(parts, order)
-    # The directory comes first, where every reader finds it, but the sizes of the strips, and so
-    # whether the file must be a BigTIFF, are known last: room is left for the larger kind.
-    place = max(8, len(exif) + len(exif) % 2)
-    empty = _picture_fields("<", width, height, rows, [0] * len(tops), 0, True, channels)
-    first = max(
-        _BIG_HEADER_BYTES + len(_directory(wide + empty, "<", True, _BIG_HEADER_BYTES)),
-        place + len(_directory(small + empty, order, False, place)),
-    )
-    first += first % 2
-    file.write(bytes(first))
-    sizes = [_write_strip(file, _strip(pixels, alpha, top, rows)) for top in tops]
-    big = first + sum(sizes) > CLASSIC_LIMIT
-    file.seek(start)
-    if big:
-        file.write(struct.pack("<2sHHHQ", b"II", 43, 8, 0, _BIG_HEADER_BYTES))
-        entries = wide + _picture_fields("<", width, height, rows, sizes, first, big, channels)
-        file.write(_directory(entries, "<", True, _BIG_HEADER_BYTES))
-    else:
-        file.write((b"II" if order == "<" else b"MM") + struct.pack(order + "HL", 42, place))
-        file.write(exif[8:].ljust(place - 8, b"\0"))
-        entries = small + _picture_fields(order, width, height, rows, sizes, first, big, channels)
-        file.write(_directory(entries, order, False, place))
-    file.seek(start + first + sum(sizes))
-    lost = big and any(_maker_notes(field) for field in parts)
-    return (_NO_MAKER_NOTES,) if lost else ()
+
+    def __init__(self, metadata: Metadata, pictures: Sequence["Layout"], most_bytes: int) -> None:
+        exif = metadata.exif or b""
+        order = byte_order(exif) if exif else "<"
+        parts = fields(exif) if exif else ()
+        about = _metadata_fields(metadata)
+        extra = sum(len(field.value) for field in about if isinstance(field.value, bytes))
+        pieces = sum(picture.pieces for picture in pictures)
+        self.big = most_bytes + 2 * len(exif) + extra + 16 * pieces + 4096 > CLASSIC_LIMIT
+        self._exif, self._pictures = exif, pictures
+        self.notes: tuple[str, ...] = ()
+        if self.big:
+            self.order, self._place = "<", _BIG_HEADER_BYTES
+            self._about = [_swapped(field, "<", order) for field in about]
+            self._about += _without_maker_notes(parts, order)
+            if any(_maker_notes(field) for field in parts):
+                self.notes = (_NO_MAKER_NOTES,)
+        else:
+            self.order, self._place = order, max(8, len(exif) + len(exif) % 2)
+            self._about = about + _exif_fields(parts, exif)
+        nothing = [([0] * picture.pieces,) * 2 for picture in pictures]
+        self.first = len(self.header(nothing))
+
+    def header(self, places: Sequence[tuple[Sequence[int], Sequence[int]]]) -> bytes:
+        """All up to `first`, given offsets and lengths of the pieces of each picture."""
+        if self.big:
+            data = struct.pack("<2sHHHQ", b"II", 43, 8, 0, self._place)
+        else:
+            data = b"II" if self.order == "<" else b"MM"
+            data += struct.pack(self.order + "HL", 42, self._place)
+            data += self._exif[8:].ljust(self._place - 8, b"\0")
+        for number, (picture, (offsets, lengths)) in enumerate(
+            zip(self._pictures, places, strict=True)
+        ):
+            entries = picture.fields(self.order, offsets, lengths, self.big)
+            entries += self._about if number == 0 else []
+            last = number == len(self._pictures) - 1
+            data += _directory(entries, self.order, self.big, len(data), more=not last)
+            data += bytes(len(data) % 2)
+        return data
 
 
-def _strip(
-    pixels: NDArray[np.uint8], alpha: NDArray[np.uint8] | None, top: int, rows: int
-) -> NDArray[np.uint8]:
-    """Rows of pixels, with alpha behind the colours."""
-    part = pixels[top : top + rows]
-    return part if alpha is None else np.dstack((part, alpha[top : top + rows]))
+@dataclass(frozen=True)
+class Layout:
+    """How the pixels of one picture lie in a TIFF.
 
+    Attributes:
+        width, height: in pixels.
+        channels: 1 or 3, and one more for alpha.
+        bits: bits a channel.
+        alpha: whether the last channel is alpha.
+        rows: of a strip, or of a tile.
+        columns: of a tile; None for strips.
+        reduced: whether it is a smaller copy of the first picture.
+    """
 
-def _write_strip(file: BinaryIO, rows: NDArray[np.uint8]) -> int:
-    differences = rows.copy()
-    differences[:, 1:] -= rows[:, :-1]  # modulo 256, as the format has it
-    data = zlib.compress(differences.tobytes(), _LEVEL)
-    file.write(data)
-    return len(data)
+    width: int
+    height: int
+    channels: int
+    bits: int
+    alpha: bool
+    rows: int
+    columns: int | None = None
+    reduced: bool = False
 
+    @property
+    def pieces(self) -> int:
+        """The number of strips or tiles."""
+        across = 1 if self.columns is None else -(-self.width // self.columns)
+        return across * -(-self.height // self.rows)
 
-def _picture_fields(
-    order: str,
-    width: int,
-    height: int,
-    rows: int,
-    sizes: Sequence[int],
-    first: int,
-    big: bool,
-    channels: int = 3,
-) -> list[Field]:
-    """What describes the strips, of `sizes` bytes one behind the other from the offset `first`."""
-    offsets = list(itertools.accumulate(sizes[:-1], initial=first))
+    def fields(
+        self, order: str, offsets: Sequence[int], lengths: Sequence[int], big: bool
+    ) -> list[Field]:
+        """What describes it, with offsets and lengths in bytes of its pieces, row by row."""
 
-    def short(tag: int, *values: int) -> Field:
-        return Field(tag, SHORT, struct.pack(f"{order}{len(values)}H", *values))
+        def short(tag: int, *values: int) -> Field:
+            return Field(tag, SHORT, struct.pack(f"{order}{len(values)}H", *values))
 
-    def long(tag: int, *values: int) -> Field:
-        kind, layout = (_LONG8, "Q") if big else (LONG, "L")
-        return Field(tag, kind, struct.pack(f"{order}{len(values)}{layout}", *values))
+        def long(tag: int, *values: int) -> Field:
+            kind, layout = (_LONG8, "Q") if big else (LONG, "L")
+            return Field(tag, kind, struct.pack(f"{order}{len(values)}{layout}", *values))
 
-    alpha = [short(338, _STRAIGHT_ALPHA)] if channels > 3 else []
-    return [
-        long(256, width),
-        long(257, height),
-        short(258, *[8] * channels),
-        short(259, _DEFLATE),
-        short(262, _RGB),
-        long(273, *offsets),
-        short(277, channels),
-        long(278, rows),
-        long(279, *sizes),
-        short(284, _INTERLEAVED),
-        short(317, _HORIZONTAL_DIFFERENCES),
-        *alpha,
-    ]
+        if self.columns is None:
+            pieces = [long(273, *offsets), long(278, self.rows), long(279, *lengths)]
+        else:
+            pieces = [long(322, self.columns), long(323, self.rows)]
+            pieces += [long(324, *offsets), long(325, *lengths)]
+        colours = self.channels - self.alpha
+        return [
+            *([long(254, _REDUCED)] if self.reduced else []),
+            long(256, self.width),
+            long(257, self.height),
+            short(258, *[self.bits] * self.channels),
+            short(259, _DEFLATE),
+            short(262, _RGB if colours == 3 else _BLACK_IS_ZERO),
+            short(277, self.channels),
+            short(284, _INTERLEAVED),
+            short(317, _HORIZONTAL_DIFFERENCES),
+            *pieces,
+            *([short(338, _STRAIGHT_ALPHA)] if self.alpha else []),
+        ]
 
 
 def _metadata_fields(metadata: Metadata) -> list[Field]:
@@ -230,8 +235,13 @@ def _swapped(field: Field, wanted: str, order: str) -> Field:
     return Field(field.tag, field.kind, numbers.astype(f"{wanted}u{unit}").tobytes())
 
 
-def _directory(entries: Sequence[Field], order: str, big: bool, place: int) -> bytes:
-    """A directory to be put at an offset, with the values and the directories it points to."""
+def _directory(
+    entries: Sequence[Field], order: str, big: bool, place: int, *, more: bool = False
+) -> bytes:
+    """A directory to be put at an offset, with the values and the directories it points to.
+
+    With `more`, it says that another follows at the next even offset.
+    """
     count, pointer, entry = (order + "Q", order + "Q", order + "HHQ") if big else (
         order + "H", order + "L", order + "HHL"
     )  # fmt: skip
@@ -251,4 +261,5 @@ def _directory(entries: Sequence[Field], order: str, big: bool, place: int) -> b
             behind += value
             value = struct.pack(pointer, offset)
         table += struct.pack(entry, field.tag, kind, field.count) + value.ljust(inline, b"\0")
-    return table + bytes(inline) + behind
+    behind += bytes((end + len(behind)) % 2 if more else 0)
+    return table + struct.pack(pointer, end + len(behind) if more else 0) + behind

@@ -20,7 +20,12 @@ from edsr_cli.images.picture import ALL_KINDS, Compression, Metadata, OutputForm
 from edsr_cli.images.source import kept_position
 
 OUTPUT = OutputFormat(
-    "WebP", (".webp",), max_side=16_383, keeps=ALL_KINDS - {"resolution"}, encoder_bytes=35
+    "WebP",
+    (".webp",),
+    max_side=16_383,
+    keeps=ALL_KINDS - {"resolution"},
+    encoder_bytes=35,
+    takes=frozenset(("quality",)),
 )
 
 # WebP is lossless because its lossy kind always halves the resolution of colour, which is what
@@ -28,6 +33,9 @@ OUTPUT = OutputFormat(
 # PNG; effort 80 with method 4 takes twice as long for nothing.
 WEBP_EFFORT, WEBP_METHOD = 20, 2
 """Effort (0 to 100) and method (0 to 6) for lossless WebP."""
+
+WEBP_LOSSY_METHOD = 4
+"""libwebp's own, for lossy WebP."""
 
 _KNOWN = (b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF", b"ICCP", b"EXIF", b"XMP ")
 _START_CODE = b"\x9d\x01\x2a"
@@ -62,7 +70,10 @@ class WebP(Codec):
         self, metadata: Metadata, options: OutputOptions, alpha: bool
     ) -> dict[str, Any]:
         settings: dict[str, Any] = {"xmp": metadata.xmp} if metadata.xmp else {}
-        settings |= {"lossless": True, "quality": WEBP_EFFORT, "method": WEBP_METHOD}
+        if options.quality is None:
+            settings |= {"lossless": True, "quality": WEBP_EFFORT, "method": WEBP_METHOD}
+        else:
+            settings |= {"quality": options.quality, "method": WEBP_LOSSY_METHOD}
         # Colours under alpha may be needed by whoever scales the picture next.
         return settings | {"exact": True} if alpha else settings
 

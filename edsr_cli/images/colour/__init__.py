@@ -36,7 +36,6 @@ class Samples:
             255, a* and b* from -128 to 127, with 128 added.
         alpha: shape (H, W), of the same type; None where there is none.
         bits: bits per channel in the file.
-        damaged: whether the file is known to be damaged, though it could be decoded.
         on_white: whether the colours, RGB, are those of the picture laid on white by its alpha.
     """
 
@@ -44,7 +43,6 @@ class Samples:
     colours: NDArray[Any]
     alpha: NDArray[Any] | None
     bits: int
-    damaged: bool = False
     on_white: bool = False
 
 
@@ -56,16 +54,23 @@ class Converted(NamedTuple):
         profile: the ICC profile that goes with them, or None.
         notes: remarks on what was lost.
         alpha: shape (H, W), of the pixels' type; None where there is none or it was dropped.
+        grey: whether the image is stored as shades of grey.
     """
 
     pixels: Pixels
     profile: bytes | None
     notes: list[str]
     alpha: NDArray[Any] | None
+    grey: bool = False
 
 
 def to_rgb(
-    image: Image.Image, profile: bytes | None, bits: int, name: str, keep_alpha: bool = False
+    image: Image.Image,
+    profile: bytes | None,
+    bits: int,
+    name: str,
+    keep_alpha: bool = False,
+    keep_grey: bool = False,
 ) -> Converted:
     """Convert a loaded image to RGB pixels.
 
@@ -79,6 +84,8 @@ def to_rgb(
         bits: bits per channel in the file.
         name: what to call it in messages.
         keep_alpha: whether to give alpha, too, instead of a remark that it was dropped.
+        keep_grey: whether greyscale is to keep its values and its profile, because it will be
+            greyscale again. Where the profile counts light, it is converted all the same.
 
     Raises:
         PictureError: such pixels cannot be converted.
@@ -89,13 +96,14 @@ def to_rgb(
             "Save it with 8 or 16 bits per channel first.",
             about=name,
         )
+    is_grey = _is_grey(image)
     image, alpha = _apart(image, bits)
-    pixels, profile, notes = _colours_to_rgb(image, profile, bits, name)
-    return _with_alpha(Converted(pixels, profile, notes, alpha), keep_alpha)
+    pixels, profile, notes = _colours_to_rgb(image, profile, bits, name, keep_grey)
+    return _with_alpha(Converted(pixels, profile, notes, alpha, is_grey), keep_alpha)
 
 
 def _colours_to_rgb(
-    image: Image.Image, profile: bytes | None, bits: int, name: str
+    image: Image.Image, profile: bytes | None, bits: int, name: str, keep_grey: bool
 ) -> tuple[Pixels, bytes | None, list[str]]:
     """`to_rgb` for an image without alpha."""
     notes: list[str] = []
@@ -103,7 +111,7 @@ def _colours_to_rgb(
     space = _checked_space(profile, base, notes)
     if base == "GRAY":
         grey = _grey16(image, bits, name) if image.mode in _GREY16 else np.asarray(image, np.uint8)
-        if profile is not None and space == "GRAY":
+        if profile is not None and space == "GRAY" and not (keep_grey and _is_encoded(profile)):
             grey, profile = _grey_through_profile(grey, profile, notes)
         return _replicate(grey), profile if space else None, notes
     if image.mode == "LAB":
@@ -122,7 +130,11 @@ def _colours_to_rgb(
 
 
 def samples_to_rgb(
-    samples: Samples, profile: bytes | None, name: str, keep_alpha: bool = False
+    samples: Samples,
+    profile: bytes | None,
+    name: str,
+    keep_alpha: bool = False,
+    keep_grey: bool = False,
 ) -> Converted:
     """Convert samples to RGB pixels, as `to_rgb` does an image.
 
@@ -132,28 +144,24 @@ def samples_to_rgb(
         samples: what a decoder of ours gave.
         profile: the ICC profile stored with them, or None.
         name: what to call the file in messages.
-        keep_alpha: see `to_rgb`.
+        keep_alpha, keep_grey: see `to_rgb`.
 
     Raises:
         PictureError: such pixels cannot be converted.
     """
-    pixels, profile, notes = _sampled_colours_to_rgb(samples, profile, name)
+    pixels, profile, notes = _sampled_colours_to_rgb(samples, profile, name, keep_grey)
     alpha = samples.alpha
     if alpha is not None and pixels.dtype == np.uint8:
         alpha = to_8_bits(alpha)
     if samples.on_white and alpha is not None and keep_alpha:
         pixels = pixels if pixels.flags.writeable else pixels.copy()
         take_off_white(pixels, alpha)
-    converted = _with_alpha(
-        Converted(pixels, profile, notes, alpha), keep_alpha, as_seen=samples.on_white
-    )
-    if samples.damaged:
-        notes.insert(0, DAMAGED)
-    return converted
+    converted = Converted(pixels, profile, notes, alpha, samples.space == "GRAY")
+    return _with_alpha(converted, keep_alpha, as_seen=samples.on_white)
 
 
 def _sampled_colours_to_rgb(
-    samples: Samples, profile: bytes | None, name: str
+    samples: Samples, profile: bytes | None, name: str, keep_grey: bool
 ) -> tuple[Pixels, bytes | None, list[str]]:
     notes: list[str] = []
     colours, space = samples.colours, samples.space
@@ -162,27 +170,38 @@ def _sampled_colours_to_rgb(
         if space == "LAB":
             colours = colours ^ np.array([0, 0x80, 0x80], np.uint8)  # Pillow unpacks signed values
         image = Image.frombytes(space, colours.shape[1::-1], colours.tobytes())
-        return _colours_to_rgb(image, profile, samples.bits, name)
+        return _colours_to_rgb(image, profile, samples.bits, name, keep_grey)
     kept = _checked_space(profile, space, notes)
     if space == "RGB":
         return np.ascontiguousarray(colours), profile if kept else None, notes
     grey: Pixels = colours[:, :, 0]
-    if profile is not None and kept == "GRAY":
+    if profile is not None and kept == "GRAY" and not (keep_grey and _is_encoded(profile)):
         grey, profile = _grey_through_profile(grey, profile, notes)
     return _replicate(grey), profile if kept else None, notes
 
 
-def _with_alpha(converted: Converted, keep_alpha: bool, as_seen: bool = False) -> Converted:
-    """The same with alpha, or else with a remark if that changes what is seen.
+def transparency_note(
+    pixels: Pixels, alpha: NDArray[Any] | None, as_seen: bool = False
+) -> str | None:
+    """The remark on pixels that lose their alpha; None where it says "opaque" everywhere.
 
-    `as_seen` says that the colours are as seen on white.
+    Args:
+        pixels: (H, W, 3).
+        alpha: (H, W), of their type; None for none.
+        as_seen: whether the colours are as seen on white.
     """
-    pixels, alpha = converted.pixels, converted.alpha
-    if alpha is None or keep_alpha:
+    if alpha is None or opaque(alpha):
+        return None
+    return UNCOVERED if not as_seen and uncovers(pixels, alpha) else DROPPED
+
+
+def _with_alpha(converted: Converted, keep_alpha: bool, as_seen: bool = False) -> Converted:
+    """The same with alpha, or else with a remark if that changes what is seen."""
+    if converted.alpha is None or keep_alpha:
         return converted
-    # An alpha channel that says "opaque" everywhere is no loss.
-    if not opaque(alpha):
-        converted.notes.insert(0, UNCOVERED if not as_seen and uncovers(pixels, alpha) else DROPPED)
+    note = transparency_note(converted.pixels, converted.alpha, as_seen)
+    if note:
+        converted.notes.insert(0, note)
     return converted._replace(alpha=None)
 
 
@@ -237,6 +256,19 @@ def _base(mode: str) -> str:
     if mode == "L" or mode in _GREY16:
         return "GRAY"
     return mode if mode in ("CMYK", "LAB") else "RGB"
+
+
+def _is_grey(image: Image.Image) -> bool:
+    """Whether an image is greyscale, or has a palette of greys alone."""
+    if image.mode in ("P", "PA") and image.palette is not None:
+        colours = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
+        return bool((colours == colours[:, :1]).all())
+    return image.mode in ("1", "LA", "La") or _base(image.mode) == "GRAY"
+
+
+def _is_encoded(profile: bytes) -> bool:
+    """Whether the numbers of greyscale are as eyes see, by its profile, and not as light adds."""
+    return not icc.is_linear(profile)
 
 
 def _checked_space(profile: bytes | None, base: str, notes: list[str]) -> str | None:

@@ -8,6 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+from edsr_cli.pixels.transfer import encode_srgb
+
+RGB_CURVES, _GREY_CURVE = (b"rTRC", b"gTRC", b"bTRC"), (b"kTRC",)
+"""Tags of a profile: curves from stored values to light."""
+
+_LINEAR_MIDDLE = 0.5**1.4  # no display has had so low a gamma
 _CIE_EPSILON, _CIE_KAPPA = 216 / 24389, 24389 / 27  # CIE 15: where L* stops being a cube root
 
 
@@ -85,7 +91,7 @@ def grey_to_srgb(profile: bytes, levels: int) -> NDArray[np.uint16]:
         ValueError: the profile has no simple tone curve.
     """
     try:
-        curve = _read_tag(profile, b"kTRC")
+        curve = read_tag(profile, b"kTRC")
         light = _evaluate(curve, np.linspace(0.0, 1.0, levels))
     except struct.error as error:
         raise ValueError("damaged ICC profile") from error
@@ -93,13 +99,32 @@ def grey_to_srgb(profile: bytes, levels: int) -> NDArray[np.uint16]:
         lightness = 100 * light
         cube = ((lightness + 16) / 116) ** 3
         light = np.where(cube > _CIE_EPSILON, cube, lightness / _CIE_KAPPA)
-    light = np.clip(np.nan_to_num(light), 0.0, 1.0)
-    srgb = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    srgb = encode_srgb(np.clip(np.nan_to_num(light), 0.0, 1.0))
     converted: NDArray[np.uint16] = np.rint(srgb * (levels - 1)).astype(np.uint16)
     return converted
 
 
-def _read_tag(profile: bytes, name: bytes) -> bytes:
+def is_linear(profile: bytes) -> bool:
+    """Whether the numbers of RGB or grey pixels count light, or nearly so, by their profile.
+
+    A profile without simple tone curves does not say so.
+    """
+    try:
+        names = _GREY_CURVE if profile[16:20] == b"GRAY" else RGB_CURVES
+        curves = [read_tag(profile, name) for name in names]
+        middle = [float(_evaluate(curve, np.array([0.5]))[0]) for curve in curves]
+    except (ValueError, struct.error):
+        return False
+    return all(_LINEAR_MIDDLE <= value < 1 for value in middle)
+
+
+def read_tag(profile: bytes, name: bytes) -> bytes:
+    """A value in a profile without tables.
+
+    Raises:
+        ValueError: it has a table, or has no such value.
+        struct.error: it is damaged.
+    """
     (count,) = struct.unpack_from(">L", profile, 128)
     for place in range(132, min(132 + 12 * count, len(profile)), 12):
         tag, offset, size = struct.unpack_from(">4sLL", profile, place)

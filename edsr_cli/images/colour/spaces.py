@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edsr_cli.images.colour import icc
 from edsr_cli.images.metadata import exif as exif_data
 
 Chromaticity = tuple[float, float]
@@ -372,7 +373,23 @@ def _text(text: str) -> bytes:
     return b"mluc\0\0\0\0" + struct.pack(">LL4sLL", 1, 12, b"enUS", len(data), 28) + data
 
 
-def _assemble(tags: dict[bytes, bytes]) -> bytes:
+def grey_profile(profile: bytes) -> bytes:
+    """A profile for greyscale that says of it what one for RGB says of equal channels.
+
+    Raises:
+        ValueError: there is none: the profile has tables, or curves that differ.
+    """
+    try:
+        curves = {icc.read_tag(profile, name) for name in icc.RGB_CURVES}
+    except struct.error as error:
+        raise ValueError("damaged ICC profile") from error
+    if len(curves) > 1:
+        raise ValueError("equal channels are no grey")
+    tags = {b"desc": _text("grey"), b"cprt": _text("No copyright, use freely")}
+    return _assemble(tags | {b"wtpt": _xyz(np.array(_D50)), b"kTRC": curves.pop()}, b"GRAY")
+
+
+def _assemble(tags: dict[bytes, bytes], kind: bytes = b"RGB ") -> bytes:
     """A display profile of version 4 (ICC.1:2022, 7); equal values are stored once."""
     offset = 128 + 4 + 12 * len(tags)
     table, body = struct.pack(">L", len(tags)), b""
@@ -383,7 +400,7 @@ def _assemble(tags: dict[bytes, bytes]) -> bytes:
             body += data + bytes(-len(data) % 4)
         table += name + struct.pack(">LL", places[data], len(data))
     header = struct.pack(
-        ">L4xL4s4s4s6H4s28x3L", offset + len(body), 0x04300000, b"mntr", b"RGB ", b"XYZ ",
+        ">L4xL4s4s4s6H4s28x3L", offset + len(body), 0x04300000, b"mntr", kind, b"XYZ ",
         2000, 1, 1, 0, 0, 0, b"acsp", *(round(value * _ONE) for value in _D50),
     ).ljust(128, b"\0")  # fmt: skip
     profile = header + table + body

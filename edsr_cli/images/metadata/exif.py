@@ -100,6 +100,29 @@ def clean(exif: bytes) -> bytes | None:
         raise ValueError("damaged EXIF data") from error
 
 
+def without_gps(exif: bytes) -> bytes:
+    """EXIF data that do not say where the picture was taken; what did is erased, not left behind.
+
+    Raises:
+        ValueError: the data is damaged.
+    """
+    try:
+        editor = _Editor(exif)
+        first = editor.first()
+        directories = [first]
+        directories += [
+            editor.number(entry) for entry in editor.entries(first) if editor.tag(entry) == EXIF_IFD
+        ]
+        for directory in directories:
+            for entry in list(editor.entries(directory)):
+                if editor.tag(entry) == GPS_IFD:
+                    editor.erase(editor.number(entry))
+            editor.remove(directory, GPS_IFD)
+        return bytes(editor.data)
+    except struct.error as error:
+        raise ValueError("damaged EXIF data") from error
+
+
 def with_size(exif: bytes, width: int, height: int) -> bytes:
     """Set every width and height that EXIF data states, in pixels; none are added.
 
@@ -203,6 +226,19 @@ class _Editor:
             12 * count + 4, b"\0"
         )
         self._write("H", directory, len(kept))
+
+    def erase(self, directory: int) -> None:
+        """Put zeros where a directory and its values are."""
+        if directory < 8:
+            raise ValueError("a directory lies in the header")
+        end = directory + 2
+        for entry in self.entries(directory):
+            size = _TYPE_BYTES.get(self._read("H", entry + 2), 0) * self._read("L", entry + 4)
+            place = self._read("L", entry + 8)
+            if size > 4 and place >= 8 and place + size <= len(self.data):
+                self.data[place : place + size] = bytes(size)
+            end = entry + 12
+        self.data[directory:end] = bytes(end - directory)
 
     def drop_thumbnail(self, directory: int) -> None:
         pointer = directory + 2 + 12 * self._read("H", directory)

@@ -9,8 +9,8 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from html import escape  # that of xml.sax imports urllib, for other things
 from xml.parsers import expat
-from xml.sax.saxutils import escape, quoteattr
 
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 TIFF, EXIF = "http://ns.adobe.com/tiff/1.0/", "http://ns.adobe.com/exif/1.0/"
@@ -32,6 +32,7 @@ _PREFIXES = {uri: prefix for prefix, uri in _USUAL.items()}
 _ATTRIBUTE = re.compile(rb"""\s+([^\s=/>"']+)\s*=\s*("[^"]*"|'[^']*')""")
 _NAME_BYTES = 300  # more than a property takes that names an extension
 _NOT_XML = re.compile("[^\\t\\n\\r\\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_WHITESPACE = str.maketrans({"\n": "&#10;", "\r": "&#13;", "\t": "&#9;"})
 # Beyond these, a packet is made to exhaust something.
 _MAX_BYTES, _MAX_DEPTH, _MAX_NODES, _MAX_NAMESPACES = 2**24, 64, 50_000, 300
 _MAX_DESCRIPTIONS = 1000  # that all prefixes are put into
@@ -95,7 +96,7 @@ class Packet:
     def set(self, node: Node, text: str) -> None:
         """Replace the text of a node that has one."""
         if node.inner and node.text != text:
-            self.edits.append((*node.inner, escape(text, {'"': "&quot;", "'": "&apos;"}).encode()))
+            self.edits.append((*node.inner, escape(text).encode()))
 
     def drop(self, node: Node) -> None:
         """Remove an attribute or an element with all that is in it."""
@@ -269,9 +270,11 @@ class Property:
         """The element, with prefixes that `with_properties` declares."""
         tag = f"{_PREFIXES[self.name[0]]}:{self.name[1]}"
         if self.kind == "text":
-            return f"<{tag}>{escape(self.values[0])}</{tag}>"
+            return f"<{tag}>{escape(self.values[0], quote=False)}</{tag}>"
         language = ' xml:lang="x-default"' if self.kind == "Alt" else ""
-        items = "".join(f"<rdf:li{language}>{escape(text)}</rdf:li>" for text in self.values)
+        items = "".join(
+            f"<rdf:li{language}>{escape(text, quote=False)}</rdf:li>" for text in self.values
+        )
         return f"<{tag}><rdf:{self.kind}>{items}</rdf:{self.kind}></{tag}>"
 
 
@@ -281,7 +284,7 @@ def description(properties: Iterable[Property], about: str = "") -> str:
     used = dict.fromkeys((RDF, *(item.name[0] for item in properties)))
     declared = "".join(f' xmlns:{_PREFIXES[uri]}="{uri}"' for uri in used)
     inner = "".join(item.xml() for item in properties)
-    return f"<rdf:Description rdf:about={quoteattr(about)}{declared}>{inner}</rdf:Description>"
+    return f"<rdf:Description rdf:about={_attribute(about)}{declared}>{inner}</rdf:Description>"
 
 
 def packet(*descriptions: str) -> bytes:
@@ -405,7 +408,7 @@ def split(data: bytes, limit: int) -> tuple[bytes, bytes] | None:
     declared = _declarations({"rdf": RDF} | parsed.namespaces)
     extension = (
         f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{RDF}"><rdf:Description '
-        f"rdf:about={quoteattr(about(data))}{declared}>"
+        f"rdf:about={_attribute(about(data))}{declared}>"
     ).encode() + inner + b"</rdf:Description></rdf:RDF></x:xmpmeta>"  # fmt: skip
     name = Property((XMP_NOTE, "HasExtendedXMP"), (digest(extension),))
     main = with_descriptions(parsed.result(), description([name], about(data)).encode())
@@ -434,6 +437,11 @@ def _descriptions(parsed: Packet) -> list[Node]:
 
 def _declarations(namespaces: dict[str, str]) -> str:
     return "".join(
-        f" xmlns{':' if prefix else ''}{prefix}={quoteattr(uri)}"
+        f" xmlns{':' if prefix else ''}{prefix}={_attribute(uri)}"
         for prefix, uri in namespaces.items()
     )
+
+
+def _attribute(text: str) -> str:
+    """A value of an attribute, in quotes."""
+    return f'"{escape(text).translate(_WHITESPACE)}"'

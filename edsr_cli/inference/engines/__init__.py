@@ -1,15 +1,70 @@
 """The engines that there are; `edsr_cli.inference.engine` says what they do."""
 
+import logging
+import os
+from functools import cache
+from importlib.util import find_spec
+
+from edsr_cli.errors import UsageError
 from edsr_cli.inference.engine import Engine
+from edsr_cli.inference.engines.ncnn.engine import NcnnEngine
+from edsr_cli.inference.engines.torch import hardware
 from edsr_cli.inference.engines.torch.engine import TorchEngine
 
+NAMES = ("auto", "torch", "ncnn")
+"""What a user may ask for."""
 
-def engine_for(device: str) -> Engine:
-    """The engine for a device that a user names; no engine is loaded by this.
+VARIABLE = "EDSR_ENGINE"
+"""Of the environment: what "auto" is to be instead."""
 
-    Another one comes in here: it says for which devices it is the better choice.
+logger = logging.getLogger(__name__)
+
+
+def engine_for(device: str, precision: str = "auto", name: str = "auto") -> Engine:
+    """The engine for a device and a number format that a user names.
+
+    "auto" is ncnn for CPUs in fp32, where it is faster than torch in bf16, too; torch for the rest,
+    and where ncnn is not installed or does not compute what it should.
 
     Args:
-        device: as for `Engine.device`.
+        device, precision: as for `Engine.device` and `Engine.precision`.
+        name: one of `NAMES`.
+
+    Raises:
+        UsageError: there is no such engine, or it cannot be used here; or there is no such device.
     """
+    if name == "auto":
+        name = os.environ.get(VARIABLE) or "auto"
+    if name not in NAMES:
+        raise UsageError(f"There is no engine {name!r}.", f"Use {', '.join(NAMES)}.")
+    if name == "torch" or (name == "auto" and not _for_ncnn(device, precision)):
+        return TorchEngine()
+    reason = _amiss()
+    if not reason:
+        return NcnnEngine()
+    if name == "ncnn":
+        raise UsageError(f"ncnn cannot be used: {reason}.", "Use --engine torch.")
     return TorchEngine()
+
+
+def _for_ncnn(device: str, precision: str) -> bool:
+    """Whether it is the better choice, if it can be used."""
+    if precision not in ("auto", "fp32") or find_spec("ncnn") is None:
+        return False
+    if device == "auto" and hardware.may_have_gpu():
+        return TorchEngine().device(device).type == "cpu"
+    return device in ("auto", "cpu")
+
+
+@cache
+def _amiss() -> str:
+    """Why ncnn cannot be used; empty if it can. It is tried once, which takes milliseconds."""
+    try:
+        from edsr_cli.inference.engines.ncnn import check
+    except ImportError as error:
+        reason = str(error).splitlines()[0]
+    else:
+        reason = check.amiss()
+    if reason and find_spec("ncnn"):
+        logger.warning("ncnn cannot be used: %s. PyTorch computes instead.", reason)
+    return reason

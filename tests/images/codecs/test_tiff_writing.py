@@ -1,14 +1,19 @@
 import io
 import struct
+from typing import BinaryIO
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
-from edsr_cli.images import Metadata
+from edsr_cli.images import Metadata, OutputOptions
 from edsr_cli.images.codecs import tiff_writing as tiff
+from edsr_cli.images.codecs.tiff import CODEC
 from edsr_cli.images.colour import icc
 from edsr_cli.images.metadata import exif as exif_data
+from edsr_cli.pixels.resize import halved
+from edsr_cli.pixels.windows import Region
 from tests.images import builders
 
 FULL = Metadata(
@@ -19,9 +24,16 @@ FULL = Metadata(
 )
 
 
+def write(pixels: np.ndarray, metadata: Metadata, file: BinaryIO) -> tuple[str, ...]:  # type: ignore[type-arg]
+    height, width = pixels.shape[:2]
+    encoder = CODEC.create(file, (width, height), metadata, OutputOptions())
+    encoder.write(Region(0, height, 0, width), pixels)
+    return encoder.finish()
+
+
 def written(pixels: np.ndarray, metadata: Metadata) -> bytes:  # type: ignore[type-arg]
     file = io.BytesIO()
-    tiff.write_tiff(pixels, metadata, file)
+    write(pixels, metadata, file)
     return file.getvalue()
 
 
@@ -43,7 +55,7 @@ def test_metadata(order: str, big: bool, monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setattr(tiff, "CLASSIC_LIMIT", 0)
     given = Metadata(FULL.icc_profile, exif_data.clean(builders.exif(order)), FULL.xmp, FULL.dpi)
     file = io.BytesIO()
-    notes = tiff.write_tiff(builders.gradient(), given, file)
+    notes = write(builders.gradient(), given, file)
     data = file.getvalue()
     mark = "<" if big else order
     assert struct.unpack(mark + "2sH", data[:4]) == (
@@ -73,17 +85,32 @@ def test_metadata(order: str, big: bool, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_the_limit_of_classic_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What may come beyond the limit is a BigTIFF: all is known but how well it compresses."""
     pixels = np.random.default_rng(5).integers(0, 256, (100, 100, 3), np.uint8)
     size = len(written(pixels, FULL))
-    for limit, version in ((size - 1, 43), (size, 42)):
+    for limit, version in ((size - 1, 43), (size + 10_000, 42)):
         monkeypatch.setattr(tiff, "CLASSIC_LIMIT", limit)
         assert written(pixels, FULL)[2] == version
+
+
+@pytest.mark.parametrize(("rows", "big"), [(2**16 - 200, False), (2**16, True)])
+def test_files_of_4_gib_are_big(rows: int, big: bool) -> None:
+    layout = tiff.Layout(2**14, rows, 4, 8, True, 4)
+    frame = tiff.Frame(FULL, [layout], rows * 2**16)
+    assert frame.big == big
+    # Offsets behind the limit fit into what is written.
+    places = [range(2**32 * big, 2**32 * big + layout.pieces), [2**16] * layout.pieces]
+    header = frame.header([places])
+    assert len(header) == frame.first
+    with tifffile.TiffFile(io.BytesIO(header)) as file:
+        assert file.is_bigtiff == big
+        assert list(file.pages[0].dataoffsets) == list(places[0])
 
 
 def test_a_file_that_has_begun_already() -> None:
     file = io.BytesIO()
     file.write(b"before")
-    tiff.write_tiff(builders.gradient(), FULL, file)
+    write(builders.gradient(), FULL, file)
     assert file.tell() == len(file.getvalue())
     image = Image.open(io.BytesIO(file.getvalue()[6:]))
     assert (np.asarray(image) == builders.gradient()).all()
@@ -102,8 +129,31 @@ def test_directories_and_values_begin_at_even_offsets() -> None:
     assert ends == {0, 1}
 
 
-def test_offsets_beyond_4_gib() -> None:
-    entries = tiff._picture_fields("<", 10, 10, 5, [2**33, 7], 16, big=True)
-    [offsets] = [field for field in entries if field.tag == 273]
-    assert isinstance(offsets.value, bytes) and offsets.count == 2
-    assert struct.unpack("<2Q", offsets.value) == (16, 16 + 2**33)
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("size", [(1, 1), (256, 256), (257, 700), (601, 300)])
+def test_tiles_and_smaller_copies(size: tuple[int, int], channels: int, bits: int) -> None:
+    """As libtiff (in tifffile's codecs, and Pillow) reads them; each copy is half the one above."""
+    dtype = np.uint8 if bits == 8 else np.uint16
+    pixels = np.random.default_rng(1).integers(0, 2**bits, (*size, channels), dtype)
+    colours = pixels[..., : channels - (channels + 1) % 2]
+    alpha = pixels[..., -1] if channels % 2 == 0 else None
+    encoder = CODEC.create(
+        file := io.BytesIO(), size[::-1], FULL, OutputOptions(tiff="pyramid", threads=2), alpha,
+        bits, grey=channels < 3,
+    )  # fmt: skip
+    for top in range(0, size[0], 77):
+        rows = colours[top : top + 77]
+        encoder.write(Region(top, top + len(rows), 0, size[1]), rows)
+    encoder.finish()
+    file.seek(0)
+    with tifffile.TiffFile(file) as read:
+        assert read.pages[0].tags[34675].value == FULL.icc_profile
+        expected = pixels
+        for page in read.pages:
+            assert page.is_tiled and page.tile[:2] == (256, 256)
+            assert (page.asarray().reshape(expected.shape) == expected).all()
+            assert page.is_reduced == (page.index > 0)
+            last = expected.shape
+            expected = halved(expected)
+        assert max(last[:2]) <= 256

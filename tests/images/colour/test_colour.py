@@ -18,7 +18,7 @@ def converted(
     image: Image.Image, profile: bytes | None = None, bits: int = 8
 ) -> tuple[np.ndarray, bytes | None, list[str]]:  # type: ignore[type-arg]
     image.load()
-    pixels, left, notes, alpha = to_rgb(image, profile, bits, "a.png")
+    pixels, left, notes, alpha, _ = to_rgb(image, profile, bits, "a.png")
     assert alpha is None
     assert pixels.shape == (image.height, image.width, 3) and pixels.flags.c_contiguous
     assert pixels.flags.writeable
@@ -150,7 +150,7 @@ def test_other_modes_go_through_pillow(mode: str) -> None:
 def test_samples_of_a_decoder_of_ours(dtype: type) -> None:
     factor = 1 if dtype is np.uint8 else 257
     rgb, alpha = RGB.astype(dtype) * dtype(factor), GREY.astype(dtype)
-    pixels, profile, notes, _ = samples_to_rgb(
+    pixels, profile, notes, *_ = samples_to_rgb(
         Samples("RGB", rgb, alpha, 8), icc.srgb_profile(), "a.tif"
     )
     assert (pixels == rgb).all() and pixels.dtype == dtype
@@ -158,12 +158,12 @@ def test_samples_of_a_decoder_of_ours(dtype: type) -> None:
     opaque = np.full_like(alpha, np.iinfo(dtype).max)
     assert samples_to_rgb(Samples("RGB", rgb, opaque, 8), None, "a.tif")[2] == []
     linear = builders.grey_icc(builders.gamma_curve(1.0))
-    pixels, profile, notes, _ = samples_to_rgb(
+    pixels, profile, notes, *_ = samples_to_rgb(
         Samples("GRAY", rgb[..., :1], None, 8), linear, "a.tif"
     )
     assert pixels.dtype == dtype and profile == icc.srgb_profile()
     assert (pixels == icc.grey_to_srgb(linear, np.iinfo(dtype).max + 1)[rgb[..., :1]]).all()
-    pixels, profile, notes, _ = samples_to_rgb(Samples("RGB", rgb, None, 8), linear, "a.tif")
+    pixels, profile, notes, *_ = samples_to_rgb(Samples("RGB", rgb, None, 8), linear, "a.tif")
     assert (pixels == rgb).all() and profile is None and "dropped" in notes[0]
 
 

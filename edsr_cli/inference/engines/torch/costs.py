@@ -12,6 +12,7 @@ from edsr_cli.inference.engine import Precision
 from edsr_cli.inference.planning import Footprint
 from edsr_cli.model.config import TAIL_RADIUS, NetworkConfig
 
+GOOD_ROWS = 32  # see `Footprint.good_rows`
 _VIEWS = 8  # of the self-ensemble
 _SINGLE = 4  # bytes of an fp32 number, in which everything but the residual blocks is
 
@@ -149,4 +150,7 @@ def footprint(config: NetworkConfig, scale: int, precision: Precision, ensemble:
         # Pixels of the output, in fp32: as they come, put together, and rounded; and summed up.
         output_bytes=(4 if ensemble else 3) * 3 * scale**2 * _SINGLE,
         multiply_adds=cost.multiply_adds,
+        # Those of the checkpoint, and the copies that are computed with.
+        weight_bytes=config.numbers * _SINGLE * (9 if ensemble else 2),
+        good_rows=GOOD_ROWS,
     )

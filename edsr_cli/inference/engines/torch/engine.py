@@ -57,6 +57,9 @@ class TorchEngine:
             )
         return precision
 
+    def warm_up(self) -> None:
+        import edsr_cli.inference.engines.torch.assembly  # noqa: F401
+
     def describe(self, device: Device) -> str:
         from edsr_cli.inference.engines.torch import devices
 

@@ -1,0 +1,60 @@
+"""A BMP writer: by rows, from the top; in the file, they lie from the bottom."""
+
+import struct
+from typing import BinaryIO
+
+import numpy as np
+
+from edsr_cli.images.codecs.rows import RowEncoder, Seekable, Strip
+
+_HEADERS_BYTES = 54
+_STRIP_BYTES = 2**19
+_INCH = 0.0254  # in metres
+
+
+class BmpEncoder(RowEncoder):
+    """A BMP of 24 bits a pixel that is being written.
+
+    Args:
+        file: where to write, from its current position; a pipe is written to at the end.
+        shape: (H, W, 3).
+        dpi: horizontal and vertical resolution in pixels per inch; None for none.
+    """
+
+    def __init__(
+        self, file: BinaryIO, shape: tuple[int, int, int], dpi: tuple[float, float] | None
+    ) -> None:
+        height, width, _ = shape
+        self._row_bytes = (3 * width + 3) // 4 * 4
+        super().__init__(shape, 8, None, strip_rows=_STRIP_BYTES // self._row_bytes, threads=1)
+        self._target = Seekable(file)
+        self._below = height  # rows that are to lie below those that are written
+        size = height * self._row_bytes
+        a_metre = (round(value / _INCH) for value in dpi or (0, 0))
+        self._headers = struct.pack(
+            "<2s3L3L2H6L", b"BM", _HEADERS_BYTES + size, 0, _HEADERS_BYTES,
+            40, width, height, 1, 24, 0, size, *a_metre, 0, 0,
+        )  # fmt: skip
+
+    def finish(self) -> tuple[str, ...]:
+        notes = super().finish()
+        self._target.file.seek(self._target.start)
+        self._target.file.write(self._headers)
+        self._target.close()
+        return notes
+
+    def abandon(self) -> None:
+        super().abandon()
+        self._target.abandon()
+
+    def _compressed(self, strip: Strip, above: Strip, top: int) -> Strip:
+        """Rows from the bottom, blue first, each filled up to a multiple of 4 bytes."""
+        rows = np.zeros((len(strip), self._row_bytes), np.uint8)
+        rows[:, : 3 * strip.shape[1]] = strip[::-1, :, ::-1].reshape(len(strip), -1)
+        return rows
+
+    def _put(self, compressed: Strip) -> None:
+        self._below -= len(compressed)
+        place = _HEADERS_BYTES + self._below * self._row_bytes
+        self._target.file.seek(self._target.start + place)
+        self._target.file.write(compressed.data)

@@ -1,0 +1,81 @@
+"""Whether ncnn computes what it should, on this machine.
+
+It chooses its algorithms by processor, shape and version, and there are many; a wrong one would not
+tell.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edsr_cli.checkpoints.checkpoint import Checkpoint
+from edsr_cli.inference.engine import NotFiniteError, OutOfMemoryError
+from edsr_cli.inference.engines.ncnn.engine import NcnnNetwork
+from edsr_cli.inference.engines.ncnn.graph import Graph
+from edsr_cli.inference.engines.ncnn.views import VIEWS
+from edsr_cli.model.config import NetworkConfig
+from edsr_cli.pixels.windows import Region
+
+MOST = 0.01
+"""Levels of 255 by which an output may differ from the exact one, before it is rounded."""
+
+_CONFIG = NetworkConfig("edsr", (2,), blocks=1, features=32)
+_HEIGHT, _WIDTH, _STRIP = 13, 9, 3  # the last strips are in the middle of the picture for all
+_LEVELS = 257  # of 16 bits, for one of 8
+
+
+def amiss() -> str:
+    """What is wrong; empty if nothing is.
+
+    A small network upscales a small picture in strips, and NumPy does the same at once.
+    """
+    random = np.random.default_rng(0)
+    tensors = {
+        key: random.normal(0, 1 / np.sqrt(np.prod(shape[1:])), shape).astype(np.float32)
+        for key, shape in _CONFIG.shapes()
+    }
+    tensors["tail.1.weight"] /= 4  # so that few pixels are clamped
+    tensors["add_mean.bias"] += 128
+    weights = Checkpoint(_CONFIG, tensors)
+    pixels = random.integers(0, 1 << 16, (_HEIGHT, _WIDTH, 3), np.uint16)
+    try:
+        made = _streamed(weights, pixels)
+    except (RuntimeError, OutOfMemoryError, NotFiniteError) as error:
+        return str(error) or "what it computes is not finite"
+    expected = _plain(weights, pixels).clip(0, 255)
+    largest = float(np.abs(made / _LEVELS - expected).max()) - 0.5 / _LEVELS
+    return f"a pixel is off by {largest:.2g} levels" if largest > MOST else ""
+
+
+def _streamed(weights: Checkpoint, pixels: NDArray[Any]) -> NDArray[Any]:
+    network = NcnnNetwork(lambda: [Graph(weights, 2, VIEWS[0], winograd=True)])
+    wanted = Region(0, _HEIGHT, 0, _WIDTH)
+    stream = network.stream(wanted, np.dtype(np.uint16), _STRIP, sideways=False)
+    try:
+        strips = range(0, _HEIGHT, _STRIP)
+        parts = [stream.push(pixels[top : top + _STRIP], top == strips[-1]) for top in strips]
+    finally:
+        stream.reset()
+    return np.concatenate(parts)
+
+
+def _plain(weights: Checkpoint, pixels: NDArray[Any]) -> NDArray[Any]:
+    """The network, layer by layer; (2 * h, 2 * w, 3)."""
+
+    def convolved(x: NDArray[Any], key: str) -> NDArray[Any]:
+        weight, height, width = weights.tensors[f"{key}.weight"], *x.shape[:2]
+        margin = weight.shape[2] // 2
+        x = np.pad(x, [(margin, margin), (margin, margin), (0, 0)])
+        result = np.tile(weights.tensors[f"{key}.bias"], (height, width, 1))
+        for dy, dx in np.ndindex(weight.shape[2:]):
+            result += x[dy : dy + height, dx : dx + width] @ weight[:, :, dy, dx].T
+        return result
+
+    x = pixels.astype(np.float32) / _LEVELS
+    features = convolved(x + weights.tensors["sub_mean.bias"], "head.0")
+    branch = convolved(convolved(features, "body.0.body.0").clip(0), "body.0.body.2")
+    features += convolved(features + branch, "body.1")
+    x = convolved(features, "tail.0.0").reshape(_HEIGHT, _WIDTH, -1, 2, 2)
+    x = x.transpose(0, 3, 1, 4, 2).reshape(2 * _HEIGHT, 2 * _WIDTH, -1)
+    return convolved(x, "tail.1") + weights.tensors["add_mean.bias"]

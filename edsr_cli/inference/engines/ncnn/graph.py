@@ -1,0 +1,154 @@
+"""A network as ncnn takes it: a graph as text, and the numbers in it.
+
+Convolution k gets its window, w: the rows that it holds of those before, h, and the rows that come,
+x. It pads left and right only. Two names for the window lead further: c, what is convolved, and n,
+from which the caller takes what is to be held, so that it can be given one thing and asked for the
+other.
+
+    h, x -> w -> n
+              -> c -> y            a convolution, with a ReLU where it is the first of a block
+    i, y of the second -> z        the end of a block; i is the window of the first, cut by the
+                                   caller to the rows that come out
+    s, y of the last -> z          the end of the long skip; s is what waited for it
+
+Whatever the caller gives by itself is not computed: so the same graph does a whole strip at once,
+and one convolution alone, where a picture begins or ends.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edsr_cli.checkpoints.checkpoint import Checkpoint
+from edsr_cli.inference.engines.ncnn import library
+from edsr_cli.inference.engines.ncnn.blocks import Block, blocks_of
+from edsr_cli.inference.engines.ncnn.views import View
+from edsr_cli.model.config import TAIL_RADIUS
+from edsr_cli.model.impulse import Borders, LinearTail, tail_layers
+
+
+class Graph:
+    """A network at a scale, seen one of eight ways; for any number of threads.
+
+    Args:
+        weights: the network.
+        scale: one of its scales.
+        view: how pictures are turned; the outcome is turned back.
+        winograd: see `library.load`.
+
+    Attributes:
+        net: everything before the tail, and the window of the tail, `t`.
+        blocks: its parts.
+        body: the number of the part that the body begins with.
+        before: what is added to pixels, (3, 1, 1).
+        finite: whether all weights are finite numbers. ncnn's ReLU makes zeros of NaNs, so that
+            outputs alone do not tell.
+        features: channels.
+    """
+
+    def __init__(self, weights: Checkpoint, scale: int, view: View, *, winograd: bool) -> None:
+        config, tensors = weights.config, weights.tensors
+        self.blocks, self.body = blocks_of(config, scale)
+        self.features, self.scale, self._view = config.features, scale, view
+        self.finite = all(bool(np.isfinite(tensor).all()) for tensor in tensors.values())
+        self.before = tensors["sub_mean.bias"].reshape(3, 1, 1)
+        self._after = np.repeat(tensors["add_mean.bias"].astype(np.float64), scale * scale)
+        self._tail = LinearTail(tail_layers(config, tensors, scale), scale)
+        self._tails: dict[Borders, Any] = {}
+        self._lock = threading.Lock()
+        text = "\n".join(_lines(self.blocks, self.features))
+        self.net = library.load(
+            text, _numbers(self.blocks, tensors, config.residual_scale, view), winograd=winograd
+        )
+
+    @cached_property
+    def delay(self) -> int:
+        """Rows that a row has to wait for, before the tail and in it."""
+        rows = sum(block.radius * len(block.keys) for block in self.blocks)
+        return rows + TAIL_RADIUS
+
+    def tail(self, borders: Borders) -> Any:
+        """The tail as one convolution, from `c` to `y`, for pixels with these borders.
+
+        Its kernel ends where the picture does; it pads neither above nor below, and left and right
+        only where there is no border.
+        """
+        with self._lock:
+            if borders not in self._tails:
+                self._tails[borders] = self._load_tail(borders)
+            return self._tails[borders]
+
+    def _load_tail(self, borders: Borders) -> Any:
+        kernel, bias = self._tail.kernel(self._view.borders(borders))
+        kernel = self._view.undo_subpixels(self._view.undo(kernel), self.scale)
+        bias = self._view.undo_subpixels(bias, self.scale) + self._after
+        top, left = TAIL_RADIUS * borders.top, TAIL_RADIUS * borders.left
+        kernel = kernel[
+            :, :, top : 5 - TAIL_RADIUS * borders.bottom, left : 5 - TAIL_RADIUS * borders.right
+        ]
+        pad = 0 if borders.left or borders.right else TAIL_RADIUS
+        text = f"Input c 0 1 c\n{_convolution('y', 'c', kernel.shape, pad)}"
+        return library.load(text, _stored(kernel, bias), winograd=False)
+
+
+def _lines(blocks: list[Block], features: int) -> Iterator[str]:
+    """The layers before the tail, one a line."""
+    x = "x"
+    yield "Input x 0 1 x"
+    for block in blocks:
+        for number in block.numbers:
+            yield f"Input h{number} 0 1 h{number}"
+            yield f"Concat w{number} 2 1 h{number} {x} w{number} 0=1"
+            yield f"Split n{number} 1 2 w{number} n{number} c{number}"
+            inputs = 3 if number == 0 else features
+            side = 2 * block.radius + 1
+            relu = " 9=1" if block.skip and number == block.first else ""
+            shape = features, inputs, side, side
+            yield _convolution(f"y{number}", f"c{number}", shape, block.radius) + relu
+            x = f"y{number}"
+        if block.skip or block is blocks[-1]:
+            first = block.first
+            yield f"Input i{first} 0 1 i{first}"
+            yield f"BinaryOp z{first} 2 1 i{first} {x} z{first} 0=0"
+            x = f"z{first}"
+    yield "Input ht 0 1 ht"
+    yield f"Concat t 2 1 ht {x} t 0=1"
+
+
+def _convolution(name: str, source: str, shape: tuple[int, ...], pad: int) -> str:
+    """A convolution that pads left and right."""
+    outputs, inputs, height, width = shape
+    return (
+        f"Convolution {name} 1 1 {source} {name} 0={outputs} 1={width} 11={height} 4={pad} 15={pad}"
+        f" 14=0 16=0 5=1 6={outputs * inputs * height * width}"
+    )
+
+
+def _numbers(
+    blocks: list[Block],
+    tensors: Mapping[str, NDArray[np.float32]],
+    residual_scale: float,
+    view: View,
+) -> Iterator[NDArray[Any]]:
+    """Weights and biases before the tail, the residual scale folded into them."""
+    for block in blocks:
+        for key in block.keys:
+            factor = residual_scale if block.skip and key == block.keys[-1] else 1.0
+            weight, bias = tensors[f"{key}.weight"], tensors[f"{key}.bias"]
+            if factor != 1:
+                yield from _stored(
+                    view.undo(weight * np.float64(factor)), bias * np.float64(factor)
+                )
+            else:
+                yield from _stored(view.undo(weight), bias)
+
+
+def _stored(weight: NDArray[Any], bias: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """As ncnn reads a convolution: what kind of numbers they are (0 for fp32), and the numbers."""
+    yield np.zeros(1, np.uint32)
+    yield weight.astype(np.float32)
+    yield bias.astype(np.float32)

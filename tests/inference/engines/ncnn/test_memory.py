@@ -1,0 +1,70 @@
+"""Peak memory of real processes, as for torch."""
+
+import subprocess
+import sys
+
+import pytest
+
+from edsr_cli.inference.engines import VARIABLE
+from tests.inference.engines.torch.test_memory import (
+    assert_only_the_pictures_grow,
+    limited,
+    peak_memory,
+)
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs the resource module")
+
+
+@pytest.fixture(autouse=True)
+def ncnn_computes(monkeypatch):
+    monkeypatch.setenv(VARIABLE, "ncnn")
+
+
+@pytest.mark.parametrize("ensemble", [False, True])
+def test_long_pictures_need_no_more_than_short_ones(ensemble):
+    small = peak_memory(256, 256, ensemble)
+    assert_only_the_pictures_grow(small, peak_memory(2560, 256, ensemble))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [(16384, 512), (512, 16384)], ids=["tall", "wide"])
+def test_with_the_bundled_network(size):
+    assert_only_the_pictures_grow(
+        peak_memory(512, 512, bundled=True), peak_memory(*size, bundled=True)
+    )
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
+@pytest.mark.parametrize(("megabytes", "scale"), [(12, 2), (30, 4)])
+def test_a_real_process_keeps_to_its_limit(megabytes, scale):
+    used, rows, samples = limited(megabytes, scale)
+    assert rows < 110 and samples > 20
+    assert 0.3 * megabytes < used / 1e6 <= megabytes
+
+
+LOW_ON_MEMORY = """
+import logging, resource
+import numpy as np
+from edsr_cli.checkpoints.loader import load_network
+from edsr_cli.inference import Upscaler, processors
+from edsr_cli.inference.engines.ncnn import engine
+logging.basicConfig(level=logging.WARNING, format="%(message)s")
+processors.use_threads(1)
+upscaler = Upscaler(load_network("edsr-free", 2).checkpoint, 2, "cpu", "fp32")
+pixels = np.random.default_rng(0).integers(0, 256, (240, 300, 3), dtype=np.uint8)
+wanted = upscaler.upscale(pixels, tile=100).pixels
+engine.STRIP_PIXELS = 1 << 30  # the whole picture at once
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 100_000_000, -1))
+found = upscaler.upscale(pixels)
+assert np.abs(found.pixels.astype(int) - wanted.astype(int)).max() <= 1
+print("rows", found.plan.strip_rows)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs RLIMIT_AS and /proc")
+def test_a_process_that_is_really_out_of_memory_goes_on():
+    done = subprocess.run([sys.executable, "-c", LOW_ON_MEMORY], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Memory ran out on cpu" in done.stderr
+    assert done.stdout.startswith("rows ") and done.stdout != "rows 300\n"
