@@ -299,12 +299,14 @@ def test_memory_does_not_grow_with_the_number_of_files(tmp_path, name):
 
     def peak_of(count):
         gc.collect()
+        gc.freeze()  # all that other tests have left need not be looked through again and again
         tracemalloc.start()
         try:
             written(count)
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
+            gc.unfreeze()
 
     written(10)  # so that nobody pays for what is loaded or kept once
     # Paths intern their parts, and now and then the interpreter's table of these takes several MB
