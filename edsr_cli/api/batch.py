@@ -25,7 +25,7 @@ from edsr_cli.jobs.threads import choose_limits
 from edsr_cli.options.definition import takes
 from edsr_cli.options.pictures import BatchOptions
 from edsr_cli.progress import Called, Progress, calling
-from edsr_cli.report import About, Report, check_path
+from edsr_cli.report import REPORT, About, Report
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ def prepare(options: BatchOptions, progress: Progress) -> Prepared:
     if options.report is not None and options.dry_run:
         logger.info("A dry run writes no report.")
     elif options.report is not None:
-        check_path(Path(options.report), overwrite=options.overwrite)
+        REPORT.check(Path(options.report), overwrite=options.overwrite)
     output_format = format_for(None, options.format)
     if options.compression is not None and output_format.name != "PNG":
         raise UsageError("--compression is for PNG.")
@@ -166,7 +166,7 @@ class Told:
             LedgerError: a manifest cannot be read.
         """
         if options.report is not None:
-            check_path(Path(options.report), overwrite=options.overwrite)
+            REPORT.check(Path(options.report), overwrite=options.overwrite)
         names = options.inputs if options.output is None else [options.output]
         return cls(options, [FolderStatus(Path(name)) for name in names])
 

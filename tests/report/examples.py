@@ -67,7 +67,7 @@ def write_report(path, records, about=ABOUT, **fields):
 class Page(HTMLParser):
     """What is in a page; fails if its tags are not balanced."""
 
-    VOID = ("meta", "img", "br", "link")
+    VOID = ("meta", "img", "br", "link", "input")
 
     def __init__(self, html):
         super().__init__()
