@@ -10,6 +10,7 @@ import typer
 from edsr_cli import __version__
 from edsr_cli.cli import interruption
 from edsr_cli.cli.batch import batch
+from edsr_cli.cli.compare import compare
 from edsr_cli.cli.evaluate import evaluate
 from edsr_cli.cli.fetch_weights import fetch_weights
 from edsr_cli.cli.forgiving import forgiving_stderr
@@ -59,6 +60,7 @@ app = typer.Typer(
 for _name, _function in (
     ("upscale", upscale),
     ("batch", batch),
+    ("compare", compare),
     ("evaluate", evaluate),
     ("train", train),
     ("models", models),
