@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 UNFOLDED = 50
 """Failures of a kind that are shown at once; the others are there too, but folded up."""
 
-LISTED = 1000
-"""Files in the list of all files; a browser would take long over a page with all of 22,000."""
+LISTED = 10_000
+"""Files in the list of all files: a page of some 3 MB, which a browser opens within a second."""
 
 STOPPED = {
     "interrupted": "It was stopped before the end.",
@@ -55,8 +55,8 @@ def page(
     names = ", ".join(path.name or str(path) for path in about.inputs)
     return render(
         "page.html.jinja",
-        styles=("page.css",),
-        scripts=(),
+        styles=("page.css", "viewer.css", "batch.css"),
+        scripts=("viewer.js", "batch.js"),
         more_scripts=False,
         title=f"edsr batch: {names}",
         badge=_badge(summary),
@@ -73,6 +73,7 @@ def page(
         settings={**about.settings, "version": about.version}.items(),
         others=_others(summary),
         listed=min(LISTED, summary.ended),
+        why=_why,
         first_files=islice(records, LISTED),
         version=about.version,
     )
@@ -133,6 +134,12 @@ def _failures(summary: Summary, records: RecordFile) -> Iterator[Mapping[str, An
 def _reason(record: Mapping[str, Any]) -> str:
     """Why a file failed, without its name, which stands before it already."""
     return _heading(one_line(record["reason"]).removeprefix(f"{one_line(record['input'])}: "))
+
+
+def _why(record: Mapping[str, Any]) -> str:
+    """What kind of reason there is for a file's state; "" for none."""
+    kind = record["kind"]
+    return (FAILED | SKIPPED).get(kind, kind) if kind else ""
 
 
 def _heading(words: str) -> str:

@@ -20,7 +20,7 @@ from PIL import Image
 PROGRAM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
 )
-DEADLINE = 120.0  # seconds; far more than anything takes on a busy machine
+DEADLINE = 60.0  # seconds; far more than anything takes on a busy machine
 
 _OPTIONS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync",
@@ -150,6 +150,7 @@ class Browser:
         """Press and release a key, such as "ArrowLeft", "a" or ("!", "Digit1")."""
         text = {"text": key} if len(key) == 1 else {}
         about = {"key": key, "code": code, "modifiers": 8 if shift else 0}
+        about["windowsVirtualKeyCode"] = {"Tab": 9, "Enter": 13, "Escape": 27}.get(key, 0)
         self.call("Input.dispatchKeyEvent", type="keyDown", **about, **text)
         self.call("Input.dispatchKeyEvent", type="keyUp", **about)
 

@@ -16,12 +16,6 @@ FIRST, SECOND, SMALL, REFERENCE = (each.pixels for each in comparison().versions
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    with Browser(tmp_path_factory.mktemp("profile")) as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
 def page(tmp_path_factory):
     """A page with a reference."""
     return write(tmp_path_factory.mktemp("page") / "page.html", comparison())
