@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edsr_cli.api.opening import open_network, put_on_device
+from edsr_cli.checkpoints import registry
 from edsr_cli.errors import UsageError
 from edsr_cli.evaluation.metrics import SSIM_WINDOW
 from edsr_cli.evaluation.scores import measure
@@ -53,13 +54,16 @@ def load_choices(
 ) -> list[Choice]:
     """Every model in every strength; all of one scale.
 
+    Of several models, one that cannot restore is there once, as it is.
+
     Raises:
         UsageError, WeightsError: see `edsr_cli.api.opening`.
     """
     choices: list[Choice] = []
     scale = options.scale
-    settings: Sequence[Setting | None] = options.restore or (None,)
     for model in models:
+        able = len(models) == 1 or _can_restore(model)
+        settings = (options.restore if able else ()) or (None,)
         for setting in settings:
             asked = options.part(Network, model=model, restore=setting)
             network = open_network(asked, scale, progress)
@@ -68,6 +72,11 @@ def load_choices(
             strength = f", restore {_number(setting)}" if len(settings) > 1 else ""
             choices.append(Choice(f"{_name(model)}{strength}", asked, network.name, upscaler))
     return choices
+
+
+def _can_restore(model: str) -> bool:
+    rows = [row for row in registry.rows() if row.name == model]
+    return any(row.restored_by for row in rows)
 
 
 @dataclass(frozen=True)

@@ -122,6 +122,14 @@ def test_models_of_one_name_are_told_apart(compare, model, tmp_path):
     assert labels == ["bicubic", model.name, f"{model.name} (2)"]
 
 
+def test_a_model_that_cannot_restore_is_there_once(photo, model):
+    [seen] = edsr_cli.compare(
+        photo, "p.html", model=["edsr-free", model], restore="0,1", device="cpu"
+    )
+    labels = [each.label for each in seen.versions]
+    assert labels == ["bicubic", "edsr-free, restore 0", "edsr-free, restore 1", model.name]
+
+
 def test_large_pictures_go_beside_the_page(compare, model):
     run = compare("-m", model, "-o", "p.html", "--max-embed", "1k")
     assert run.code == 0 and len(listing(Path("p_files"))) == 2
