@@ -22,7 +22,7 @@
   const choose = () => {
     const chosen = choice ? choice.selectedIndex : 0;
     sections.forEach((section, n) => (section.hidden = n !== chosen));
-    viewer.show(pictures[chosen], 0, 1);
+    viewer.show(pictures[chosen], 0, Number(sections[chosen].dataset.right));
   };
   choice?.addEventListener("change", choose);
   document.documentElement.classList.add("scripted");

@@ -159,6 +159,7 @@ class ComparisonPage:
             "input_size": (width // comparison.scale, height // comparison.scale),
             "scale": comparison.scale,
             "border": comparison.border,
+            "right": next((n for n, each in enumerate(group) if n and each.version.made), 1),
             "measured": group[-1].version.kind == "reference",
             "versions": [
                 {

@@ -155,29 +155,33 @@ class Viewer {
     return this.mode === "signed" || this.mode === "absolute";
   }
 
-  /** Parts of the canvas from left to right, each with the place of the middle of the picture. */
+  /** Parts of the canvas from left to right; in each, the picture lies within a view. */
   panes() {
     const { width } = this.canvas;
-    const half = Math.floor(width / 2);
     if (this.mode === "beside") {
+      const half = Math.floor(width / 2);
       return [
-        { side: 0, left: 0, right: half, middle: Math.floor(half / 2) },
-        { side: 1, left: half, right: width, middle: half + Math.floor((width - half) / 2) },
+        { side: 0, left: 0, right: half, view: [0, half] },
+        { side: 1, left: half, right: width, view: [half, width] },
       ];
     }
-    const edge = this.differs ? width : Math.round((this.alone === null ? this.split : 1 - this.alone) * width);
+    const share = this.alone === null ? this.split : 1 - this.alone;
+    const edge = this.differs ? width : Math.round(share * width);
     return [
-      { side: 0, left: 0, right: edge, middle: half },
-      { side: 1, left: edge, right: width, middle: half },
+      { side: 0, left: 0, right: edge, view: [0, width] },
+      { side: 1, left: edge, right: width, view: [0, width] },
     ];
   }
 
-  /** Where the upper left corner of the picture is, for a pane. */
+  /** Where the upper left corner of the picture is, for a pane: on a pixel of the screen. */
   corner(pane) {
-    return [
-      pane.middle - Math.round(this.x * this.zoom),
-      Math.floor(this.canvas.height / 2) - Math.round(this.y * this.zoom),
-    ];
+    const { width, height } = this.picture;
+    const place = (from, to, centre, length) => {
+      const least = Math.floor((from + to) / 2) - Math.round(centre * this.zoom);
+      const spare = Math.floor(to - from - length * this.zoom + 1e-6);
+      return this.fitting ? clamp(least, from, from + Math.max(0, spare)) : least;
+    };
+    return [place(...pane.view, this.x, width), place(0, this.canvas.height, this.y, height)];
   }
 
   /** The part of the picture that is seen in a pane: left, top, right, bottom. */
@@ -195,7 +199,7 @@ class Viewer {
   /** What is seen in all. */
   get view() {
     const [first] = this.panes();
-    return this.seen(this.mode === "beside" ? first : { ...first, left: 0, right: this.canvas.width });
+    return this.seen({ ...first, left: first.view[0], right: first.view[1] });
   }
 
   redraw() {

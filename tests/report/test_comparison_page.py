@@ -96,6 +96,17 @@ def test_the_table(tmp_path):
     assert not any("dB" in text for text in shown.texts)
 
 
+def test_a_network_is_seen_first(tmp_path):
+    first, second, third, reference = comparison().versions
+    for versions, right in (
+        ([second, third, first, reference], "2"),
+        ([first, second], "1"),
+        ([second, reference], "1"),
+    ):
+        html, _ = write(tmp_path / "p.html", comparison(versions=versions))
+        assert Page(html).all("section")[0]["data-right"] == right
+
+
 def unmeasured(folder):
     """A page without a reference."""
     versions = [Version(each.label, each.kind, each.pixels) for each in comparison().versions[:2]]

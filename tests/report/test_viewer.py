@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from edsr_cli.evaluation.metrics import Channels, psnr
+from edsr_cli.report.comparison import Version
 from edsr_cli.report.comparison_page import ComparisonPage
 from tests.report.browser import PROGRAM, Browser
-from tests.report.comparisons import HEIGHT, SCALE, WIDTH, comparison, swapped_profile
+from tests.report.comparisons import HEIGHT, SCALE, WIDTH, comparison, noise, swapped_profile
 
 pytestmark = pytest.mark.skipif(not PROGRAM, reason="needs Chromium (apt-get install chromium)")
 
@@ -132,6 +133,27 @@ def check_zooms(browser, page):
         view = seen(browser)
         assert np.array_equal(middle(view, zoom), enlarged(FIRST, zoom)), zoom
         browser.press("+"), settled(browser)
+
+
+def test_all_of_it_is_seen_first(browser, tmp_path):
+    """To the last pixel, whatever the sizes; also side by side, and after zooming."""
+    versions = [Version(name, "file", noise(0, 301, 199)) for name in "ab"]
+    page = write(tmp_path / "p.html", comparison(size=(301, 199), versions=versions))
+    show(browser, page)
+    words = "In view: 301 × 199 pixels at 0, 0."
+    whole = f"document.querySelector('.status').textContent.endsWith({words!r})"
+    for width in range(391, 431, 5):
+        browser.call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=600 - width // 7,
+            deviceScaleFactor=0, mobile=False,
+        )  # fmt: skip
+        browser.press("+"), browser.press("+"), settled(browser)
+        browser.until(f"!{whole}")
+        browser.press("0")
+        browser.until(whole)
+        browser.press("v"), settled(browser)
+        browser.until(f"{whole} && document.querySelector('.mode').value === 'beside'")
+        choose_mode(browser, "slider")
 
 
 def test_the_slider(browser, page):
