@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edsr_cli.files.names import display_name
 from edsr_cli.images import Metadata, to_pil, write_picture
 from edsr_cli.images.colour.icc import to_srgb
 from edsr_cli.images.formats import PNG
@@ -85,12 +84,14 @@ def sheet(rows: Sequence[tuple[Comparison, Region]], *, keep_profiles: bool) -> 
     ]
     width = max(cell.shape[1] for row in cells for cell in row)
     columns = len(cells[0])
+    named = len({comparison.input for comparison, _ in rows}) > 1
     lines: list[NDArray[np.uint8]] = []
-    above: Comparison | None = None
+    above: list[list[str]] = []
     for (comparison, _), row in zip(rows, cells, strict=True):
-        if comparison is not above:
-            lines += _heads(comparison, columns, width, named=len({id(c) for c, _ in rows}) > 1)
-            above = comparison
+        heads = _heads(comparison, named=named)
+        if heads != above:
+            lines += [_blank(_GAP, columns, width), *(_line(h, columns, width) for h in heads)]
+            above = heads
         height = max(cell.shape[0] for cell in row)
         line = _blank(height + _GAP, columns, width)
         for column, cell in enumerate(row):
@@ -100,24 +101,24 @@ def sheet(rows: Sequence[tuple[Comparison, Region]], *, keep_profiles: bool) -> 
     return np.concatenate(lines)
 
 
-def _heads(
-    comparison: Comparison, columns: int, width: int, *, named: bool
-) -> list[NDArray[np.uint8]]:
-    """Labels of the versions, with their figures; above them what the picture is called."""
-    texts = [[each.label for each in comparison.versions]]
+def _heads(comparison: Comparison, *, named: bool) -> list[list[str]]:
+    """What the picture is called, if it must be said; labels of the versions, and figures."""
+    heads = [[Path(comparison.input).name]] if named else []
+    heads.append([each.label for each in comparison.versions])
     if any(each.scores for each in comparison.versions):
-        texts.append([_figures(each) for each in comparison.versions])
-    lines = [_blank(_GAP, columns, width)]
-    if named:
-        line = _blank(_LINE, columns, width)
-        _write(line, display_name(Path(comparison.name)), _GAP, line.shape[1] - 2 * _GAP)
-        lines.append(line)
-    for row in texts:
-        line = _blank(_LINE, columns, width)
-        for column, text in enumerate(row):
-            _write(line, text, _GAP + column * (width + _GAP), width)
-        lines.append(line)
-    return lines
+        heads.append([_figures(each) for each in comparison.versions])
+    return heads
+
+
+def _line(texts: Sequence[str], columns: int, width: int) -> NDArray[np.uint8]:
+    """A line of text for each column, or one over all of them."""
+    line = _blank(_LINE, columns, width)
+    widest = width if len(texts) > 1 else line.shape[1] - 2 * _GAP
+    for column, text in enumerate(texts):
+        letters = lettering(text, _LINE, widest)
+        left = _GAP + column * (width + _GAP)
+        line[:, left : left + letters.shape[1]] = 255 - letters[..., None]
+    return line
 
 
 def _figures(version: Version) -> str:
@@ -129,11 +130,6 @@ def _figures(version: Version) -> str:
 
 def _blank(height: int, columns: int, width: int) -> NDArray[np.uint8]:
     return np.full((height, _GAP + columns * (width + _GAP), 3), 255, np.uint8)
-
-
-def _write(line: NDArray[np.uint8], text: str, left: int, widest: int) -> None:
-    letters = lettering(text, len(line), widest)
-    line[:, left : left + letters.shape[1]] = 255 - letters[..., None]
 
 
 def _cell(

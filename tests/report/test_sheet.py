@@ -64,8 +64,12 @@ def test_a_sheet(tmp_path):
     assert (pixels[GAP + LINE : GAP + 2 * LINE, 3 * (cell + GAP) :] == 255).all()  # the reference
     with pytest.raises(PictureError, match="exists already"):
         write_sheet(tmp_path / "s.png", [compared], overwrite=False)
-    write_sheet(tmp_path / "s.png", [compared, replace(compared, name="other")], overwrite=True)
+    write_sheet(
+        tmp_path / "s.png", [compared, replace(compared, input="other.png")], overwrite=True
+    )
     assert read_back(tmp_path / "s.png").height == 2 * (GAP + 3 * LINE + 160 + GAP)
+    write_sheet(tmp_path / "s.png", [compared, replace(compared, crop="9x9+0+0")], overwrite=True)
+    assert read_back(tmp_path / "s.png").height == GAP + 2 * LINE + 2 * (160 + GAP)
 
 
 def test_colours_of_a_sheet(tmp_path):
