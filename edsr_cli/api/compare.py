@@ -3,6 +3,7 @@
 import logging
 import shlex
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,6 +87,8 @@ def comparing(options: CompareOptions, progress: Progress) -> Iterator[Compariso
     """
     plan = _plan(options)
     page_path, sheet_path = outputs(options)
+    for written in (page_path, sheet_path):
+        _refuse_inputs(written, [*options.inputs, *plan.files, *options.reference])
     if page_path is not None:
         COMPARISON.check(page_path, options.overwrite)
     if sheet_path is not None:
@@ -171,6 +174,22 @@ def _plan(options: CompareOptions) -> _Plan:
     if versions < 2:
         raise UsageError("There is one version only.", "Give another one with -m or --with.")
     return _Plan(models, [each for each in asked if each in INTERPOLATIONS], files)
+
+
+def _refuse_inputs(path: Path | None, inputs: Sequence[str]) -> None:
+    """Refuse to write over what is read, also with --overwrite.
+
+    Raises:
+        UsageError: that is what is asked for.
+    """
+    for name in inputs:
+        with suppress(OSError, ValueError):
+            if path is not None and path.samefile(name):
+                raise UsageError(
+                    "this is one of the pictures to compare.",
+                    "Give what is written another name.",
+                    about=display_name(path),
+                )
 
 
 def _write_page(page: ComparisonPage, most: int, *, overwrite: bool) -> None:

@@ -44,6 +44,8 @@ class Version:
             (height, width, 3), uint8.
         """
         step = size[1] // len(self.pixels)
+        if step == 1:
+            return self.pixels[top : top + height, left : left + width]
         rows, columns = np.arange(top, top + height) // step, np.arange(left, left + width) // step
         return self.pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1][
             (rows - rows[0])[:, None], columns - columns[0]

@@ -85,6 +85,14 @@ COMPARISON = Written(
     (_PAGE_BEGINS + rb"edsr compare: ",),
     "Give -o another name, or replace it with --overwrite.",
 )
+EVALUATION = Written(
+    "a page of edsr evaluate",
+    "--html",
+    PAGE,
+    "HTML",
+    (_PAGE_BEGINS + rb"edsr evaluate: ",),
+    "Give --html another name, or replace it with --overwrite.",
+)
 SHEET = Written(
     "a sheet of edsr compare",
     "--sheet",

@@ -95,6 +95,7 @@ class Viewer {
     this.alone = null; // the side that is shown alone, 0 or 1
     this.fitting = true;
     this.pointers = new Map();
+    this.turned = 0; // of the wheel
     this.listen(scope, find);
   }
 
@@ -478,7 +479,11 @@ class Viewer {
     on(scope, "keydown", (event) => this.press(event));
     on(this.canvas, "wheel", (event) => {
       event.preventDefault();
-      this.step(event.deltaY < 0 ? 1 : -1, this.pointOf(event));
+      // A wheel tells of a notch at once, a touchpad of many small moves; Ctrl stands for a pinch.
+      this.turned += event.deltaY * (event.ctrlKey ? 8 : 1);
+      if (Math.abs(this.turned) < 50) return;
+      this.step(this.turned < 0 ? 1 : -1, this.pointOf(event));
+      this.turned = 0;
     }, { passive: false });
     on(this.handle, "pointerdown", (event) => this.handle.setPointerCapture(event.pointerId));
     on(this.handle, "pointermove", (event) => {

@@ -158,6 +158,7 @@ def test_it_is_shown(compare, model, monkeypatch):
         (["-o", "p.png"], ["p.png", ".html"]),
         (["-o", "mine.html"], ["mine.html: this file is not a page of edsr compare"]),
         (["--sheet", "small.png"], ["small.png: this file is not a sheet of edsr compare"]),
+        (["--sheet", "photo.png", "--overwrite"], ["photo.png: this is one of the pictures"]),
         (["--sheet", "s.png", "--open"], ["--open shows a page"]),
         (["small.png", "--with", "large.png"], ["--with takes files for one input"]),
         (["-"], ["Standard input cannot be compared"]),
