@@ -112,7 +112,13 @@ def check_pixels(browser, page):
     show(browser, page)
     view = seen(browser)
     zoom, half = zoom_of(view), round(view.shape[1] / 2)
-    assert zoom > 5
+    stage = browser.run(
+        "(stage => [stage.clientHeight, stage.clientWidth].map(each => each * devicePixelRatio))"
+        "(document.querySelector('.stage'))"
+    )
+    assert all(
+        0 <= all_of_it - used < 1 for all_of_it, used in zip(stage, view.shape, strict=False)
+    )
     shown = middle(view, zoom)
     edge = half - (view.shape[1] // 2 - WIDTH // 2 * zoom)
     assert np.array_equal(shown[:, :edge], enlarged(FIRST, zoom)[:, :edge])
@@ -231,12 +237,22 @@ def test_drag_wheel_and_pinch(browser, page):
         middle(seen(browser), zoom)[: -2 * zoom, :-zoom], before[2 * zoom :, zoom:]
     )
     browser.press("0"), settled(browser)
-    browser.call("Input.dispatchMouseEvent", type="mouseWheel", x=x, y=y, deltaX=0, deltaY=-100)
+    # The middle of a pixel of the picture, far from that of the picture.
+    column, row = 7, 9
+    left, top = browser.run(
+        "(box => [box.left, box.top])(document.querySelector('.picture').getBoundingClientRect())"
+    )
+    place_x = view.shape[1] // 2 + (column - WIDTH // 2) * zoom + zoom // 2
+    place_y = view.shape[0] // 2 + (row - HEIGHT // 2) * zoom + zoom // 2
+    wheel = {"type": "mouseWheel", "x": left + place_x, "y": top + place_y, "deltaX": 0}
+    browser.call("Input.dispatchMouseEvent", **wheel, deltaY=-100)
     settled(browser)
-    larger = text(browser, ".zoom output")
-    assert int(larger[1:]) > zoom
-    # What was under the pointer has stayed there.
-    assert "100%" not in larger
+    assert int(text(browser, ".zoom output")[1:]) > zoom
+    assert np.array_equal(seen(browser)[place_y, place_x], FIRST[row, column])  # it has stayed
+    for _ in range(6):  # a touchpad's small moves are a notch together
+        browser.call("Input.dispatchMouseEvent", **wheel, deltaY=9)
+    settled(browser)
+    assert int(text(browser, ".zoom output")[1:]) <= zoom
     browser.press("0"), settled(browser)
     browser.touch("touchStart", (x, y), (x + 100, y))
     browser.touch("touchMove", (x - 50, y), (x + 150, y))
