@@ -29,7 +29,7 @@ from edsr_cli.options.definition import takes
 from edsr_cli.options.pictures import BatchOptions
 from edsr_cli.options.template import fields_of
 from edsr_cli.progress import Called, Progress, calling
-from edsr_cli.report import About, Report, check_path
+from edsr_cli.report import REPORT, About, Report
 
 if TYPE_CHECKING:
     from edsr_cli.jobs.cluster import Site
@@ -126,7 +126,7 @@ def prepare(options: BatchOptions, progress: Progress) -> Prepared:
     if options.report is not None and options.dry_run:
         logger.info("A dry run writes no report.")
     elif options.report is not None:
-        check_path(Path(options.report), overwrite=options.overwrite)
+        REPORT.check(Path(options.report), overwrite=options.overwrite)
     same = options.format.lower() == SAME
     output_format = None if same else format_for(None, options.format)
     if output_format is not None:
@@ -235,7 +235,7 @@ class Told:
             LedgerError: a manifest cannot be read.
         """
         if options.report is not None:
-            check_path(Path(options.report), overwrite=options.overwrite)
+            REPORT.check(Path(options.report), overwrite=options.overwrite)
         names = options.inputs if options.output is None else [options.output]
         return cls(options, [FolderStatus(Path(name)) for name in names])
 

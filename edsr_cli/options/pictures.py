@@ -666,6 +666,14 @@ class EvaluateOptions(Upscaling, _Datasets):
         "for clean pictures and qualities from 95 to 30.",
         default=None,
     )
+    html: MaybePath = option(
+        values.PATH,
+        "--html",
+        "FILE",
+        "Write a page with the means beside bicubic and published figures, and with every picture, "
+        "the worst first. Replaces an older page.",
+        default=None,
+    )
     border: int | None = option(
         values.WHOLE,
         "--border",

@@ -68,7 +68,9 @@ def test_only_a_report_is_replaced(edsr, model, folder, name):
     for foreign in ("a page of mine", '{"version": 5}', "<!doctype html>\n<title>Mine</title>\n"):
         Path(name).write_text(foreign)
         refused = edsr(*run)
-        assert refused.code == 2 and f"{name}: this file is no report of edsr batch" in refused.err
+        assert (
+            refused.code == 2 and f"{name}: this file is not a report of edsr batch" in refused.err
+        )
         assert Path(name).read_text() == foreign and not Path("in_x4").exists()
     assert edsr(*run, "--overwrite").code == 1
     first = Path(name).read_bytes()
