@@ -94,13 +94,13 @@ def test_a_report_in_the_place_of_a_pipe_or_behind_a_link(edsr, model, folder):
 def test_a_file_that_appears_in_its_place_meanwhile_stays(edsr, model, folder, monkeypatch):
     from edsr_cli.inference import Upscaler
 
-    upscale = Upscaler.upscale
+    upscale = Upscaler.upscale_into
 
     def meanwhile(*arguments, **options):
         Path("r.html").write_text("mine")
         return upscale(*arguments, **options)
 
-    monkeypatch.setattr(Upscaler, "upscale", meanwhile)
+    monkeypatch.setattr(Upscaler, "upscale_into", meanwhile)
     run = edsr("batch", "in", "-m", model, "--report", "r.html")
     assert run.code == 1 and "r.html: the file exists already" in run.lines[-1]
     assert Path("r.html").read_text() == "mine" and Path("in_x4/good.png").exists()
