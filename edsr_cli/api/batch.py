@@ -215,7 +215,7 @@ def _about(
         "format": recipe.format,
         "alpha": recipe.alpha,
     }
-    for name in ("dpi", "quality", "chroma", "lossless"):
+    for name in ("frame", "dpi", "quality", "chroma", "lossless"):
         if getattr(recipe, name):
             settings[name] = str(getattr(recipe, name))
     if recipe.strip != "none":

@@ -297,6 +297,16 @@ class Outputs(Upscaling, Size):
         "Print the plan, with memory and time, and make nothing.",
         default=False,
     )
+    frame: int | None = option(
+        values.WHOLE,
+        "--frame",
+        "N",
+        "Which frame of an animation or page of a document to take, from 1. Default: the first, "
+        "with a remark where there are more.",
+        panel=WHICH,
+        least=1,
+        default=None,
+    )
     alpha: str = option(
         values.ALPHA,
         "--alpha",
