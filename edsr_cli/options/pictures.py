@@ -438,6 +438,14 @@ class _Pictures(Options):
 class UpscaleOptions(Outputs, _Pictures):
     """What `edsr upscale` takes."""
 
+    resume: bool = option(
+        values.FLAG,
+        "--resume",
+        "",
+        "Keep finished rows in a file beside the output until that is done, and go on behind those "
+        "of a run that was interrupted or killed.",
+        default=False,
+    )
     each: Callable[[Any], object] | None = option(
         values.CALLBACK, None, "", "Called with every result as it comes.", default=None
     )
