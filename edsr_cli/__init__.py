@@ -4,8 +4,8 @@
     upscaler = load("edsr-free", scale=4, device="cpu")
     sr = upscaler("photo.png")
 
-`load` is for pictures in memory. `upscale`, `batch`, `evaluate` and `train` do what the commands of
-these names do, with files and folders, and take the same options by name:
+`load` is for pictures in memory. `upscale`, `batch`, `compare`, `evaluate` and `train` do what the
+commands of these names do, with files and folders, and take the same options by name:
 
     from edsr_cli import batch
     summary = batch("photos", scale=2, include=["*.jpg"])
@@ -32,6 +32,7 @@ from edsr_cli.errors import (
 
 if TYPE_CHECKING:
     from edsr_cli.api.batch import batch
+    from edsr_cli.api.compare import compare
     from edsr_cli.api.evaluate import evaluate
     from edsr_cli.api.pictures import PictureUpscaler, load
     from edsr_cli.api.train import train
@@ -49,6 +50,7 @@ __all__ = [
     "WeightsError",
     "__version__",
     "batch",
+    "compare",
     "evaluate",
     "load",
     "train",
@@ -58,6 +60,7 @@ __all__ = [
 _PLACES = {
     "PictureUpscaler": "pictures",
     "batch": "batch",
+    "compare": "compare",
     "evaluate": "evaluate",
     "load": "pictures",
     "train": "train",

@@ -175,6 +175,9 @@ def folder(tmp_path: Path, edsr: str) -> Path:
         ]
     ):
         paint(tmp_path / name, (36, 24), number)
+    paint(tmp_path / "small.png", (36, 24), 0)
+    for number, name in enumerate(["large.png", "other-program.png"]):
+        paint(tmp_path / name, (144, 96), number)
     logo = np.zeros((16, 24, 4), np.uint8)
     logo[4:12, 4:20, 3] = 255
     Image.fromarray(logo).save(tmp_path / "logo.png")

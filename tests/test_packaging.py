@@ -100,7 +100,7 @@ def test_a_wheel_holds_the_package_and_nothing_else(wheel, wheel_names, reposito
     modules = {
         str(path.relative_to(repository)).replace(os.sep, "/")
         for path in (repository / "edsr_cli").rglob("*")
-        if path.suffix in (".css", ".jinja", ".py", ".toml")
+        if path.suffix in (".css", ".jinja", ".js", ".py", ".toml")
     }
     weights = {f"edsr_cli/weights/{path.name}" for path in (repository / "weights").iterdir()}
     information = {name for name in wheel_names if ".dist-info/" in name}

@@ -47,7 +47,7 @@ ROOMS = {
     ),
     "cli": (
         "errors", "text", "progress", "options", "checkpoints", "restoration", "evaluation",
-        "training", "jobs", "folders", "api",
+        "training", "jobs", "folders", "report", "api",
     ),
     "": ("errors", "api"),  # edsr_cli/__init__.py
     "__main__": ("cli",),

@@ -2,7 +2,8 @@
 
     opening    a model becomes an upscaler
     pictures   `load`, and what it gives
-    upscale, batch, evaluate, train
+    versions   versions of a picture, for `compare`
+    upscale, batch, compare, evaluate, train
                what the commands of these names do: a function for everybody, which takes the same
                options by the same names, and what it is made of, for the command line
 

@@ -3,9 +3,10 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edsr_cli.api.fetching import finder
 from edsr_cli.api.opening import worker_spec
@@ -15,19 +16,23 @@ from edsr_cli.folders.recipe import Recipe, recipe_of
 from edsr_cli.folders.roots import Root, assign_folders
 from edsr_cli.folders.run import Batch, Listener, State
 from edsr_cli.folders.scanning import Choice, Item, Scanner, Source
-from edsr_cli.folders.shards import parse_shard
+from edsr_cli.folders.shards import Shard, parse_shard
 from edsr_cli.folders.status import FolderStatus, run_line, tell
 from edsr_cli.folders.summary import Summary
-from edsr_cli.images import format_for
+from edsr_cli.images import OutputFormat, format_for
 from edsr_cli.inference import Upscaler
 from edsr_cli.jobs.namer import SAME, Namer
 from edsr_cli.jobs.record import Record
 from edsr_cli.jobs.threads import choose_limits
+from edsr_cli.jobs.worker import Worker
 from edsr_cli.options.definition import takes
 from edsr_cli.options.pictures import BatchOptions
 from edsr_cli.options.template import fields_of
 from edsr_cli.progress import Called, Progress, calling
-from edsr_cli.report import About, Report, check_path
+from edsr_cli.report import REPORT, About, Report
+
+if TYPE_CHECKING:
+    from edsr_cli.jobs.cluster import Site
 
 logger = logging.getLogger(__name__)
 
@@ -73,8 +78,10 @@ class Prepared:
         recipe: what outputs are made with.
         size: that of outputs, such as "x4".
         scale: the upscaling factor, where there is one network and nothing else.
+        devices: where it is done, in words.
         batch: the run.
         scanner: finds the pictures.
+        held: what is to be let go of at the end, such as the connection to a cluster.
     """
 
     options: BatchOptions
@@ -83,17 +90,19 @@ class Prepared:
     recipe: Recipe
     size: str
     scale: int | None
+    devices: str
     batch: Batch
     scanner: Scanner
+    held: ExitStack
 
     def go(self, listeners: Sequence[Listener]) -> Summary:
         """Do it, or plan it; see `Batch.run` for what is raised."""
         options = self.options
         if options.dry_run:
             return self.batch.plan(self.scanner.walk(), listeners)
-        with ExitStack() as stack:
+        with self.held, ExitStack() as stack:
             if options.report is not None:
-                about = _about(self.roots, self.recipe, self.size, self.upscalers, options.watch)
+                about = _about(self.roots, self.recipe, self.size, self.devices, options.watch)
                 report = Report(Path(options.report), about, options.overwrite)
                 listeners = [*listeners, stack.enter_context(report)]
             source, counting = self._sources()
@@ -117,7 +126,7 @@ def prepare(options: BatchOptions, progress: Progress) -> Prepared:
     if options.report is not None and options.dry_run:
         logger.info("A dry run writes no report.")
     elif options.report is not None:
-        check_path(Path(options.report), overwrite=options.overwrite)
+        REPORT.check(Path(options.report), overwrite=options.overwrite)
     same = options.format.lower() == SAME
     output_format = None if same else format_for(None, options.format)
     if output_format is not None:
@@ -127,10 +136,42 @@ def prepare(options: BatchOptions, progress: Progress) -> Prepared:
     choice = Choice(options.include, options.exclude)
     shard = parse_shard(options.shard)
     spec = worker_spec(options, [name.strip() for name in options.device.split(",")])
-    worker = spec.open(spec.load(finder(options.download, progress)))
+    find = finder(options.download, progress)
+    if options.ray is None or options.dry_run:
+        worker = spec.open(spec.load(find))
+        return _prepared(options, worker, output_format, choice, shard)
+    from edsr_cli.jobs.cluster import Cluster, Site, ask_a_worker, connected
+
+    # What this machine computes with says nothing about those that will.
+    worker = replace(spec, devices=("cpu",)).open(spec.load(find))
+    cluster = Cluster(
+        address=options.ray,
+        workers=options.ray_workers,
+        cpus=options.worker_cpus,
+        gpus=options.worker_gpus,
+    )
+    with ExitStack() as stack:
+        count = stack.enter_context(connected(cluster))
+        recipe = ask_a_worker(spec, cluster, partial(recipe_of, output_format=output_format))
+        site = Site(spec, cluster, count)
+        held = stack.pop_all()
+    return _prepared(options, worker, output_format, choice, shard, recipe, site, held)
+
+
+def _prepared(
+    options: BatchOptions,
+    worker: Worker,
+    output_format: OutputFormat | None,
+    choice: Choice,
+    shard: Shard,
+    recipe: Recipe | None = None,
+    site: "Site | None" = None,
+    held: ExitStack | None = None,
+) -> Prepared:
+    """Put together what was prepared; a recipe is that of a cluster's workers."""
     target = worker.target
     roots = assign_folders(options.inputs, options.output, target.label, options.recursive)
-    recipe = recipe_of(worker, output_format)
+    recipe = recipe_of(worker, output_format) if recipe is None else recipe
     settings = {
         "include": list(options.include),
         "exclude": list(options.exclude),
@@ -152,13 +193,24 @@ def prepare(options: BatchOptions, progress: Progress) -> Prepared:
         watching=options.watch,
         shard=shard,
         asked=lambda folder: run_line(roots, folder, shard=shard, settings=settings),
+        site=site,
     )
     namer = None if options.name is None else Namer(target, options.name, worker.model)
     scanner = Scanner(
         roots, choice, output_format, recursive=options.recursive, namer=namer, shard=shard
     )
+    names = [upscaler.engine.describe(upscaler.device) for upscaler in worker.upscalers]
     return Prepared(
-        options, worker.upscalers, roots, recipe, target.label, worker.scale, batch, scanner
+        options,
+        worker.upscalers,
+        roots,
+        recipe,
+        target.label,
+        worker.scale,
+        ", ".join(names) if site is None else f"{site.workers} workers on {site.cluster.address}",
+        batch,
+        scanner,
+        held or ExitStack(),
     )
 
 
@@ -183,7 +235,7 @@ class Told:
             LedgerError: a manifest cannot be read.
         """
         if options.report is not None:
-            check_path(Path(options.report), overwrite=options.overwrite)
+            REPORT.check(Path(options.report), overwrite=options.overwrite)
         names = options.inputs if options.output is None else [options.output]
         return cls(options, [FolderStatus(Path(name)) for name in names])
 
@@ -200,9 +252,7 @@ class Told:
             return tell(self.folders, listeners)
 
 
-def _about(
-    roots: Sequence[Root], recipe: Recipe, size: str, upscalers: Sequence[Upscaler], watch: bool
-) -> About:
+def _about(roots: Sequence[Root], recipe: Recipe, size: str, devices: str, watch: bool) -> About:
     """What a report says about the run."""
     settings = {
         "model": recipe.model,
@@ -210,7 +260,7 @@ def _about(
         "scale": size,
         "restoring": recipe.restore,
         "self-ensemble": "yes" if recipe.ensemble else "no",
-        "device": ", ".join(upscaler.engine.describe(upscaler.device) for upscaler in upscalers),
+        "device": devices,
         "precision": recipe.precision,
         "format": recipe.format,
         "alpha": recipe.alpha,

@@ -14,9 +14,12 @@ from edsr_cli.degradations.pictures import CLEAN, picture_degradation
 from edsr_cli.errors import UsageError
 from edsr_cli.evaluation.evaluate import Result, Settings
 from edsr_cli.evaluation.evaluate import evaluate as evaluate_set
+from edsr_cli.evaluation.metrics import Channels
 from edsr_cli.evaluation.plot import check_plot, default_degradations, plot_gain
 from edsr_cli.evaluation.saving import refuse_conflicts
+from edsr_cli.evaluation.scores import Scores
 from edsr_cli.evaluation.summary import Summary, summarise
+from edsr_cli.evaluation.table import published_name, title
 from edsr_cli.files.names import display_name
 from edsr_cli.images import DEFAULT_MAX_PIXELS
 from edsr_cli.inference import Upscaler
@@ -24,6 +27,8 @@ from edsr_cli.inference.processors import use_threads
 from edsr_cli.options.definition import takes
 from edsr_cli.options.pictures import EvaluateOptions
 from edsr_cli.progress import Progress, Report, calling
+from edsr_cli.report.evaluation_page import Mean, Measured, Section, write_evaluation
+from edsr_cli.report.places import EVALUATION
 from edsr_cli.restoration.networks import restore_label
 
 logger = logging.getLogger(__name__)
@@ -71,6 +76,8 @@ def evaluating(options: EvaluateOptions, progress: Progress) -> Iterator[Result 
     wanted = options.degrade or (default_degradations() if options.plot else [CLEAN.name])
     if options.plot:
         check_plot(wanted, Path(options.plot), options.overwrite)
+    if options.html is not None:
+        EVALUATION.check(Path(options.html), options.overwrite)
     if options.save is not None and len(wanted) > 1:
         raise UsageError("--save is for one degradation.", "Give --degrade once.")
     for dataset in options.datasets:
@@ -96,11 +103,46 @@ def evaluating(options: EvaluateOptions, progress: Progress) -> Iterator[Result 
                 summary = yield from _evaluating(benchmark, upscaler, mine, progress)
                 summaries.append(summary)
                 yield summary
+    if options.html is not None:
+        sections = [_section(summary) for summary in summaries]
+        write_evaluation(Path(options.html), sections, overwrite=options.overwrite)
+        logger.info("The page is in %s.", display_name(Path(options.html)))
     if options.plot:
         path = Path(options.plot)
         drawn = plot_gain(summaries, path, options.overwrite)
         where = f"The plot is in {display_name(path)}."
         logger.info("%s", where if drawn else "There is nothing to plot.")
+
+
+def _section(summary: Summary) -> Section:
+    """What a page shows of a data set: colours of DIV2K, luma of others, as is usual."""
+    channels = Channels.RGB if summary.benchmark.is_div2k else Channels.Y
+
+    def of(scores: Scores) -> tuple[float, float]:
+        if channels is Channels.Y:
+            return scores.psnr_y, scores.ssim_y
+        return scores.psnr_rgb, scores.ssim_rgb
+
+    means = [
+        Mean(name, kind, *of(scores))
+        for name, kind, scores in (
+            (summary.settings.model, "network", summary.scores),
+            ("bicubic", "bicubic", summary.bicubic),
+        )
+        if scores is not None
+    ]
+    means += [
+        Mean(published_name(figure), "published", figure.psnr, figure.ssim)
+        for figure in summary.published
+        if figure.channels is channels
+    ]
+    pictures = [
+        Measured(each.picture, *of(each.scores), of(each.bicubic)[0], each.seconds)
+        if each.scores and each.bicubic
+        else Measured(each.picture, error=each.error or "")
+        for each in summary.results
+    ]
+    return Section(title(summary), channels.name, means, pictures)
 
 
 def _networks(options: EvaluateOptions, progress: Progress) -> list[LoadedNetwork]:

@@ -22,7 +22,7 @@ def make_table(summary: Summary) -> Table:
         order.reverse()
     first = order[0].name
     table = Table(
-        title=_title(summary),
+        title=Text(title(summary)),
         title_justify="left",
         title_style="bold",
         box=SIMPLE,
@@ -54,12 +54,13 @@ def make_table(summary: Summary) -> Table:
         for figure in summary.published:
             if figure.own is own:
                 cells = _published_cells(figure, order)
-                table.add_row(_published_name(figure), *cells, style="dim")
+                table.add_row(Text(published_name(figure)), *cells, style="dim")
         table.add_section()
     return table
 
 
-def _title(summary: Summary) -> Text:
+def title(summary: Summary) -> str:
+    """What was measured, and how, in one line."""
     degradation = summary.results[0].degradation
     parts = [
         f"{summary.benchmark.name} x{summary.scale}",
@@ -69,12 +70,13 @@ def _title(summary: Summary) -> Text:
         f"{summary.precision} on {summary.results[0].device}",
         f"border of {summary.results[0].border} pixels",
     ]
-    return Text(one_line(", ".join(parts)))
+    return one_line(", ".join(parts))
 
 
-def _published_name(figure: Figure) -> Text:
+def published_name(figure: Figure) -> str:
+    """What is told of a published figure's origin."""
     note = f", {figure.note}" if figure.note else ""
-    return Text(f"{figure.label} ({figure.source}{note})")
+    return f"{figure.label} ({figure.source}{note})"
 
 
 def _published_cells(figure: Figure, order: list[Channels]) -> list[str]:

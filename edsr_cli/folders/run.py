@@ -5,8 +5,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from edsr_cli.errors import Kind
 from edsr_cli.files.names import display_name
@@ -16,12 +17,15 @@ from edsr_cli.folders.recipe import Recipe
 from edsr_cli.folders.scanning import BatchTask, Ignored, Item, Passed, Source, Unlisted
 from edsr_cli.folders.shards import WHOLE, Shard
 from edsr_cli.folders.summary import Summary
-from edsr_cli.jobs.executors import Executor, Serial
+from edsr_cli.jobs.executors import Executor, Loop, Serial
 from edsr_cli.jobs.flow import start_thread
 from edsr_cli.jobs.ledger import LedgerError
 from edsr_cli.jobs.record import ENDING, Record, Status
-from edsr_cli.jobs.threads import Limits, Loop, Threaded
+from edsr_cli.jobs.threads import Limits, Threaded
 from edsr_cli.jobs.worker import Worker
+
+if TYPE_CHECKING:
+    from edsr_cli.jobs.cluster import Distributed, RemoteLedger, Site
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,7 @@ class Batch:
         watching: whether pictures may come and go, so that it is no failure if one vanishes.
         shard: the part of all pictures that tasks will come of.
         asked: what was asked for, for the manifest of an output folder; see `status.run_line`.
+        site: a cluster to work on; None for this machine.
 
     Attributes:
         lingering: whether a thread is still at work on a device, although the run was broken off.
@@ -93,8 +98,9 @@ class Batch:
         watching: bool = False,
         shard: Shard = WHOLE,
         asked: Callable[[Path], dict[str, Any]] | None = None,
+        site: "Site | None" = None,
     ) -> None:
-        self._shard, self._wanted = shard, asked
+        self._shard, self._wanted, self._site = shard, asked, site
         self._worker, self._folders, self._recipe = worker, folders, recipe
         self._limits, self._checksum = limits, checksum
         self._fail_fast, self._watching = fail_fast, watching
@@ -136,7 +142,7 @@ class Batch:
         summary = Summary()
         begin = time.perf_counter()
         with ExitStack() as stack:
-            ledger = stack.enter_context(closing(self._open(writable=True)))
+            ledger = stack.enter_context(closing(self._ledger()))
             if self._wanted is not None:
                 ledger.remark("run", self._wanted)
             counter = stack.enter_context(_Counter(counting))
@@ -155,7 +161,7 @@ class Batch:
                 for listener in listeners:
                     listener.tick(state)
 
-            executor = Threaded(replace(self._worker, ledger=ledger), self._limits, tick=tick)
+            executor = self._crew(ledger, tick)
             try:
                 self._drive(executor, source, listeners, summary)
             finally:
@@ -192,6 +198,31 @@ class Batch:
             writable=writable,
             shard=self._shard,
         )
+
+    def _ledger(self) -> "FolderLedger | RemoteLedger":
+        if self._site is None:
+            return self._open(writable=True)
+        from edsr_cli.jobs.cluster import RemoteLedger
+
+        return RemoteLedger(
+            partial(
+                FolderLedger,
+                self._folders,
+                self._recipe,
+                checksum=self._checksum,
+                shard=self._shard,
+            )
+        )
+
+    def _crew(
+        self, ledger: "FolderLedger | RemoteLedger", tick: Callable[[], None]
+    ) -> "Threaded | Distributed":
+        if self._site is None:
+            return Threaded(replace(self._worker, ledger=ledger), self._limits, tick=tick)
+        from edsr_cli.jobs.cluster import Distributed, RemoteLedger
+
+        assert isinstance(ledger, RemoteLedger)
+        return Distributed(self._site, ledger, tick=tick)
 
     def _drive(
         self, executor: Executor, source: Source, listeners: Sequence[Listener], summary: Summary

@@ -1,7 +1,7 @@
 """How tasks become records: what all ways have in common, and the simplest of them."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from edsr_cli.jobs.record import Record
@@ -81,3 +81,18 @@ class Load:
         if self.busy >= self.starved + self.blocked:
             return "upscale"
         return "decode" if self.starved > self.blocked else "encode"
+
+
+@dataclass
+class Loop:
+    """What one device, or one worker, is doing.
+
+    Attributes:
+        load: how it has spent its time.
+        current: what is on it; None for nothing.
+        progress: LR pixels that are done of it, and that there are.
+    """
+
+    load: Load = field(default_factory=Load)
+    current: Task | None = None
+    progress: tuple[int, int] = (0, 0)

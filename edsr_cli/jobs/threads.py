@@ -9,11 +9,11 @@ Both bounds are in bytes. Whatever happens to a picture, it ends as one record.
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from edsr_cli.inference import Upscaler, memory, processors
-from edsr_cli.jobs.executors import Load
+from edsr_cli.jobs.executors import Load, Loop
 from edsr_cli.jobs.flow import AbandonedError, Channel, Crew, InFlight, Room
 from edsr_cli.jobs.task import Task
 from edsr_cli.jobs.work import Work
@@ -73,23 +73,6 @@ def choose_limits(
     return Limits(workers=workers, decoded_bytes=decoded, upscaled_bytes=queue_bytes - decoded)
 
 
-@dataclass
-class Loop:
-    """What one device is doing.
-
-    Attributes:
-        upscaler: it.
-        load: how it has spent its time.
-        current: what is on it; None for nothing.
-        progress: LR pixels that are done of it, and that there are.
-    """
-
-    upscaler: Upscaler
-    load: Load = field(default_factory=Load)
-    current: Task | None = None
-    progress: tuple[int, int] = (0, 0)
-
-
 class Threaded:
     """An `Executor` with threads for each stage. It is for one run.
 
@@ -109,7 +92,7 @@ class Threaded:
         self, worker: Worker, limits: Limits, *, tick: Callable[[], None] = lambda: None
     ) -> None:
         self._worker, self._tick = worker, tick
-        self.loops = [Loop(upscaler) for upscaler in worker.upscalers]
+        self.loops = [Loop() for _ in worker.upscalers]
         self.fed = 0
         self.lingering = False
         self._stopping = self._abandoned = False
@@ -270,7 +253,7 @@ class Threaded:
             loop.load.starved += time.perf_counter() - begin
             if work is None:
                 return
-            self._upscale_one(loop, work)
+            self._upscale_one(loop, self._worker.upscalers[number], work)
             begin = time.perf_counter()
             if work.ended:
                 self._end(work)
@@ -280,7 +263,7 @@ class Threaded:
             loop.load.blocked += time.perf_counter() - begin
             del work  # or the next turn would keep its pixels
 
-    def _upscale_one(self, loop: Loop, work: Work) -> None:
+    def _upscale_one(self, loop: Loop, upscaler: Upscaler, work: Work) -> None:
         loop.current, loop.progress = work.task, (0, 0)
 
         def progress(done: int, total: int) -> None:
@@ -290,7 +273,7 @@ class Threaded:
         begin = time.perf_counter()
         # The room is for those that wait; this one has been waited for.
         self._decoded_room.give(work.waiting_bytes)
-        self._worker.upscale(work, loop.upscaler, progress, self._check)
+        self._worker.upscale(work, upscaler, progress, self._check)
         loop.load.busy += time.perf_counter() - begin
         loop.current = None
 

@@ -18,6 +18,10 @@ Layers = Sequence[tuple[NDArray[Any], NDArray[Any]]]
 """Weights (outputs, inputs, 3, 3) and biases of convolutions, first to last."""
 
 
+Kernel = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Weights (outputs, inputs, 5, 5) and biases of one."""
+
+
 @dataclass(frozen=True)
 class Borders:
     """On which sides of a pixel the picture ends."""
@@ -49,9 +53,19 @@ class LinearTail:
     def __init__(self, layers: Layers, scale: int) -> None:
         self.scale = scale
         self._layers = [_Backwards(weight, bias) for weight, bias in layers]
+        self._kernels: dict[Borders, Kernel] = {}
 
-    def kernel(self, borders: Borders) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def kernel(self, borders: Borders) -> Kernel:
         """Kernel (3 * scale^2, F, 5, 5) and bias (3 * scale^2) of a pixel with these borders.
+
+        It is made once; nobody changes it.
+        """
+        if borders not in self._kernels:
+            self._kernels[borders] = self._response(borders)
+        return self._kernels[borders]
+
+    def _response(self, borders: Borders) -> Kernel:
+        """The tail's impulse response.
 
         Row i of the kernel is what output i of a pixel is made of: its unit vector carried
         backwards through the tail, on a grid that grows with what is within reach. Nothing comes

@@ -18,8 +18,9 @@ EVERYDAY, SIZE = "Options", "Size of the output (one of these)"
 WHICH, OUTPUT = "Which pictures", "Details of the output"
 RECIPE, RUN = "Recipe (default: the paper's)", "Details of the run"
 SOURCES, MACHINE = "Where from, where to", "Memory and speed"
+CLUSTER = "Many machines"
 WEIGHTS, MESSAGES = "Weights from elsewhere, given as a file with -m", "Messages"
-PANELS = (EVERYDAY, SIZE, WHICH, OUTPUT, RECIPE, RUN, SOURCES, MACHINE, WEIGHTS, MESSAGES)
+PANELS = (EVERYDAY, SIZE, WHICH, OUTPUT, RECIPE, RUN, SOURCES, MACHINE, CLUSTER, WEIGHTS, MESSAGES)
 """The panels of help pages, in order."""
 
 SHORT = (EVERYDAY, SIZE)

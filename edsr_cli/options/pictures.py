@@ -7,6 +7,7 @@ from edsr_cli.errors import UsageError
 from edsr_cli.options import values
 from edsr_cli.options.choices import Chroma, Depth, Grey, Strip, TiffKind
 from edsr_cli.options.definition import (
+    CLUSTER,
     MACHINE,
     MESSAGES,
     OUTPUT,
@@ -142,7 +143,8 @@ class Network(Machine, Model):
         values.PRECISION,
         "--precision",
         "|".join(values.PrecisionName),
-        "Number format of the residual blocks; auto is bf16 where it is fastest, else fp32.",
+        "Number format of the residual blocks; auto is bf16 where PyTorch computes and the device "
+        "multiplies it natively, else fp32.",
         panel=MACHINE,
         default="auto",
     )
@@ -150,8 +152,7 @@ class Network(Machine, Model):
         values.ENGINE,
         "--engine",
         "|".join(values.EngineName),
-        "Library that computes; auto is ncnn on CPUs in fp32, where it is the fastest, else "
-        "PyTorch.",
+        "Library that computes; auto is ncnn on CPUs in fp32, else PyTorch.",
         panel=MACHINE,
         default="auto",
     )
@@ -540,6 +541,40 @@ class BatchOptions(Outputs, _Folders):
         panel=WHICH,
         default=None,
     )
+    ray: str | None = option(
+        values.TEXT,
+        "--ray",
+        "ADDRESS",
+        "Work on a cluster of Ray whose machines see the same folders: the address of its head, "
+        "auto for the one that this machine belongs to, or local for this machine alone.",
+        panel=CLUSTER,
+        default=None,
+    )
+    ray_workers: int | None = option(
+        values.WHOLE,
+        "--ray-workers",
+        "N",
+        "Workers on the cluster. Default: as many as have room.",
+        panel=CLUSTER,
+        least=1,
+        default=None,
+    )
+    worker_cpus: float = option(
+        values.NUMBER,
+        "--worker-cpus",
+        "X",
+        "CPUs that each of them takes. Default: 1; see --threads for what it uses.",
+        panel=CLUSTER,
+        default=1.0,
+    )
+    worker_gpus: float = option(
+        values.NUMBER,
+        "--worker-gpus",
+        "X",
+        "GPUs that each of them takes. Default: 0.",
+        panel=CLUSTER,
+        default=0.0,
+    )
     status: bool = option(
         values.FLAG,
         "--status",
@@ -585,6 +620,8 @@ class BatchOptions(Outputs, _Folders):
             raise UsageError("--watch and --dry-run exclude each other.")
         if self.status and (self.watch or self.dry_run or self.shard):
             raise UsageError("--status goes with neither --watch, --dry-run nor --shard.")
+        if min(self.worker_cpus, self.worker_gpus) < 0:
+            raise UsageError("--worker-cpus and --worker-gpus are 0 at least.")
         if self.shard and self.report is not None:
             raise UsageError(
                 "With --shard, each part would replace the others' report.",
@@ -645,6 +682,14 @@ class EvaluateOptions(Upscaling, _Datasets):
         "FILE",
         "Draw the gain over bicubic interpolation against JPEG quality, as PNG; without --degrade "
         "for clean pictures and qualities from 95 to 30.",
+        default=None,
+    )
+    html: MaybePath = option(
+        values.PATH,
+        "--html",
+        "FILE",
+        "Write a page with the means beside bicubic and published figures, and with every picture, "
+        "the worst first. Replaces an older page.",
         default=None,
     )
     border: int | None = option(

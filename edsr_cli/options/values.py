@@ -47,6 +47,7 @@ Path = Given[PathLike, str]
 MaybePath = Given[PathLike | None, str | None]
 Paths = Given[PathLike | Sequence[PathLike], tuple[str, ...]]
 Texts = Given[str | Sequence[str], tuple[str, ...]]
+Settings = Given[Setting | str | Sequence[Setting | str], tuple[Setting, ...]]
 Number = Given[int | str | None, int | None]
 Pair = tuple[float, float]
 Sides = Given[str | Pair | None, Pair | None]
@@ -58,6 +59,7 @@ LARGEST_FACTOR = 16
 """How many times a picture can be enlarged: by two networks, four times each."""
 
 _COUNT = re.compile(sizes.NUMBER, re.IGNORECASE)
+_CROP = re.compile(r"[1-9][0-9]{0,8}x[1-9][0-9]{0,8}\+[0-9]{1,9}\+[0-9]{1,9}")
 _DECIMAL = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)"
 _FACTOR = re.compile(r"[0-9]{0,9}\.?[0-9]{1,9}")
 _FIT = re.compile(r"([0-9]{1,9})\s*[x×]\s*([0-9]{1,9})", re.IGNORECASE)
@@ -186,6 +188,32 @@ def read_restore(text: str) -> Setting:
     if re.fullmatch(r"[0-9]{0,15}\.?[0-9]{1,15}", text, re.ASCII) and float(text) <= 1:
         return float(text)
     raise ValueError(f"{text!r} is not auto or a number from 0 to 1.")
+
+
+def read_restores(text: str) -> tuple[Setting, ...]:
+    """Settings of --restore with commas between them, such as "0,0.5,1".
+
+    Raises:
+        ValueError: one is none.
+    """
+    return tuple(read_restore(each.strip()) for each in text.split(","))
+
+
+def read_crop(text: str) -> str:
+    """A part of a picture as "WxH+X+Y", in pixels; see `crop_numbers`.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not _CROP.fullmatch(text):
+        raise ValueError(f"{text!r} is not WxH+X+Y, such as 200x150+40+0.")
+    return text
+
+
+def crop_numbers(crop: str) -> tuple[int, int, int, int]:
+    """Width, height, left and top of what `read_crop` has read."""
+    width, height, left, top = map(int, re.split("[x+]", crop))
+    return width, height, left, top
 
 
 def read_alpha(text: str) -> str:
@@ -386,6 +414,20 @@ def _restore(name: str, value: Any) -> Setting:
     raise ValueError(f"{name} must be 'auto' or from 0 to 1, not {value!r}")
 
 
+def _restores(name: str, value: Any) -> tuple[Setting, ...]:
+    """One setting or several; texts as the command line would read them."""
+    several = isinstance(value, Iterable) and not isinstance(value, str)
+    found: list[Setting] = []
+    for each in value if several else [value]:
+        if isinstance(each, tuple):  # what the command line has read
+            found += each
+        elif isinstance(each, str):
+            found += _text_or(_restore, read_restores)(name, each)
+        else:
+            found.append(_restore(name, each))
+    return tuple(dict.fromkeys(found))
+
+
 def _alpha(name: str, value: object) -> str:
     try:
         return read_alpha(_text(name, value))
@@ -456,6 +498,8 @@ PRECISION = Kind(_text, PrecisionName)
 ENGINE = Kind(_text, EngineName)
 PRESET, SCHEDULE, AUTOCAST = one_of(Preset), one_of(Schedule), one_of(Autocast)
 RESTORE = Kind(_restore, read=read_restore)
+RESTORES = Kind(_restores, read=read_restores, several=True)
+CROPS = Kind(_each(_text_or(_text, read_crop)), read=read_crop, several=True)
 ALPHA = Kind(_alpha, read=read_alpha)
 TILE = Kind(_text_or(_at_least_one, read_tile), read=read_tile)
 SIZE = Kind(_text_or(_bytes, sizes.read_size), read=sizes.read_size)

@@ -1,22 +1,18 @@
 """The report as a page of HTML that needs nothing but itself; the markup is page.html.jinja."""
 
 import os
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.resources import files
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from jinja2 import Environment, StrictUndefined, Template
-from markupsafe import Markup
-
 from edsr_cli.folders.summary import Summary
 from edsr_cli.jobs.record import FAILED, SKIPPED, Status
 from edsr_cli.report.records import About, RecordFile
-from edsr_cli.text import duration, one_line, significant, size
+from edsr_cli.report.templates import render
+from edsr_cli.text import duration, one_line, significant
 
 if TYPE_CHECKING:
     from edsr_cli.jobs.record import Record
@@ -25,8 +21,8 @@ if TYPE_CHECKING:
 UNFOLDED = 50
 """Failures of a kind that are shown at once; the others are there too, but folded up."""
 
-LISTED = 1000
-"""Files in the list of all files; a browser would take long over a page with all of 22,000."""
+LISTED = 10_000
+"""Files in the list of all files: a page of some 3 MB, which a browser opens within a second."""
 
 STOPPED = {
     "interrupted": "It was stopped before the end.",
@@ -57,9 +53,12 @@ def page(
         folder: where the page is going to be, for links to the outputs.
     """
     names = ", ".join(path.name or str(path) for path in about.inputs)
-    return _template().generate(
+    return render(
+        "page.html.jinja",
+        styles=("page.css", "viewer.css", "batch.css"),
+        scripts=("viewer.js", "batch.js"),
+        more_scripts=False,
         title=f"edsr batch: {names}",
-        style=Markup(files(__package__).joinpath("page.css").read_text("utf-8")),
         badge=_badge(summary),
         ways=[(str(a), str(b)) for a, b in zip(about.inputs, about.outputs, strict=True)],
         summary=summary,
@@ -74,34 +73,10 @@ def page(
         settings={**about.settings, "version": about.version}.items(),
         others=_others(summary),
         listed=min(LISTED, summary.ended),
+        why=_why,
         first_files=islice(records, LISTED),
         version=about.version,
     )
-
-
-def _template() -> Template:
-    environment = Environment(
-        autoescape=True,
-        finalize=lambda value: value if isinstance(value, Markup) else one_line(str(value)),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {
-        "duration": duration,
-        "grouped": "{:,}".format,
-        "moment": _moment,
-        "significant": significant,
-        "size": size,
-    }
-    return environment.from_string(
-        files(__package__).joinpath("page.html.jinja").read_text("utf-8")
-    )
-
-
-def _moment(seconds: float) -> str:
-    """Seconds since 1970 as local date and time."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
 def _badge(summary: Summary) -> Mapping[str, str]:
@@ -159,6 +134,12 @@ def _failures(summary: Summary, records: RecordFile) -> Iterator[Mapping[str, An
 def _reason(record: Mapping[str, Any]) -> str:
     """Why a file failed, without its name, which stands before it already."""
     return _heading(one_line(record["reason"]).removeprefix(f"{one_line(record['input'])}: "))
+
+
+def _why(record: Mapping[str, Any]) -> str:
+    """What kind of reason there is for a file's state; "" for none."""
+    kind = record["kind"]
+    return (FAILED | SKIPPED).get(kind, kind) if kind else ""
 
 
 def _heading(words: str) -> str:

@@ -1,19 +1,17 @@
 """The report of a run: collected while it goes on, written when it is over."""
 
 import logging
-import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from edsr_cli.errors import EdsrError, UsageError
-from edsr_cli.files.atomic import atomic_write, check_writable
+from edsr_cli.errors import EdsrError
+from edsr_cli.files.atomic import atomic_write
 from edsr_cli.files.names import display_name
-from edsr_cli.files.own import beginning
 from edsr_cli.folders.summary import Summary
 from edsr_cli.jobs.record import Record
+from edsr_cli.report.places import PAGE, REPORT
 from edsr_cli.report.previews import Previews
 from edsr_cli.report.records import About, RecordFile, json_report
 
@@ -21,48 +19,6 @@ if TYPE_CHECKING:
     from edsr_cli.folders.run import State
 
 logger = logging.getLogger(__name__)
-
-_JSON, _PAGE = (".json",), (".html", ".htm")
-
-# How reports begin, all that this program has ever written.
-_MARKS = (
-    rb'\{\s*"version": "[^"]*",\s*"inputs": \[',
-    rb"<!doctype html>\n(<(?!title)[^>]*>\n){1,9}<title>edsr batch: ",
-)
-_HEAD_BYTES = 4096
-
-
-def check_path(path: Path, overwrite: bool = False) -> None:
-    """Find out, before a run, whether its report can be written.
-
-    Args:
-        path: the file: .json for JSON, .html or .htm for a page.
-        overwrite: whether it may replace a file that is no report.
-
-    Raises:
-        UsageError: its ending is another, it cannot be written, or it would replace somebody
-            else's file.
-    """
-    name = display_name(path)
-    if path.suffix.lower() not in _JSON + _PAGE:
-        raise UsageError(
-            "a report is JSON or a page.", "Let its name end in .json or .html.", about=name
-        )
-    if path.is_dir():
-        raise UsageError("this is a folder.", "Give --report a file.", about=name)
-    if os.path.lexists(path) and not overwrite and not is_report(path):
-        raise UsageError(
-            "this file is no report of edsr batch, and would be replaced.",
-            "Give --report another name, or replace it, and all pictures, with --overwrite.",
-            about=name,
-        )
-    check_writable(path.parent, UsageError)
-
-
-def is_report(path: Path) -> bool:
-    """Whether a file is a report, or empty."""
-    head = beginning(path, _HEAD_BYTES)
-    return head is not None and (not head or any(re.match(mark, head) for mark in _MARKS))
 
 
 class Report:
@@ -72,14 +28,14 @@ class Report:
     memory does not grow with the number of pictures.
 
     Args:
-        path: the file to write; `check_path` has found it good. An older report is replaced.
+        path: the file to write; `REPORT.check` has found it good. An older report is replaced.
         about: what the run is about.
         overwrite: whether any file may be replaced.
     """
 
     def __init__(self, path: Path, about: About, overwrite: bool = False) -> None:
         self._path, self._about, self._overwrite = path, about, overwrite
-        self._previews = Previews() if path.suffix.lower() in _PAGE else None
+        self._previews = Previews() if path.suffix.lower() in PAGE else None
         self._failure: OSError | None = None
         self._records = RecordFile()
 
@@ -132,7 +88,7 @@ class Report:
             ) from self._failure
 
     def _write(self, summary: Summary) -> None:
-        replace = self._overwrite or is_report(self._path)  # or what may be there since
+        replace = self._overwrite or REPORT.is_at(self._path)  # or what may be there since
         with atomic_write(self._path, overwrite=replace, error=EdsrError) as file:
             for piece in self._pieces(summary):
                 # Everything that is no Unicode character was escaped.

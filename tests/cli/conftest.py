@@ -160,7 +160,7 @@ def usage(run: Run, *words: str) -> None:
 @pytest.fixture
 def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make it an error to start any work."""
-    monkeypatch.setattr(Upscaler, "upscale", None)
+    monkeypatch.setattr(Upscaler, "upscale_into", None)
     monkeypatch.setattr(Upscaler, "upscale_into", None)
 
 

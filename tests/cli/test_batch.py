@@ -109,7 +109,7 @@ def test_quiet_and_verbose(batch):
 def test_a_dry_run(batch, monkeypatch):
     paint("in/a.png", "in/b.png")
     Path("in/bad.png").touch()
-    monkeypatch.setattr(Upscaler, "upscale", None)
+    monkeypatch.setattr(Upscaler, "upscale_into", None)
     monkeypatch.setattr("edsr_cli.jobs.estimate.speed_of", lambda *_: 10.0)
     run = batch("in", "-n", "--json")
     assert run.code == 1

@@ -68,7 +68,9 @@ def test_only_a_report_is_replaced(edsr, model, folder, name):
     for foreign in ("a page of mine", '{"version": 5}', "<!doctype html>\n<title>Mine</title>\n"):
         Path(name).write_text(foreign)
         refused = edsr(*run)
-        assert refused.code == 2 and f"{name}: this file is no report of edsr batch" in refused.err
+        assert (
+            refused.code == 2 and f"{name}: this file is not a report of edsr batch" in refused.err
+        )
         assert Path(name).read_text() == foreign and not Path("in_x4").exists()
     assert edsr(*run, "--overwrite").code == 1
     first = Path(name).read_bytes()
@@ -92,13 +94,13 @@ def test_a_report_in_the_place_of_a_pipe_or_behind_a_link(edsr, model, folder):
 def test_a_file_that_appears_in_its_place_meanwhile_stays(edsr, model, folder, monkeypatch):
     from edsr_cli.inference import Upscaler
 
-    upscale = Upscaler.upscale
+    upscale = Upscaler.upscale_into
 
     def meanwhile(*arguments, **options):
         Path("r.html").write_text("mine")
         return upscale(*arguments, **options)
 
-    monkeypatch.setattr(Upscaler, "upscale", meanwhile)
+    monkeypatch.setattr(Upscaler, "upscale_into", meanwhile)
     run = edsr("batch", "in", "-m", model, "--report", "r.html")
     assert run.code == 1 and "r.html: the file exists already" in run.lines[-1]
     assert Path("r.html").read_text() == "mine" and Path("in_x4/good.png").exists()

@@ -24,7 +24,7 @@ posix = pytest.mark.skipif(os.name == "nt", reason="about POSIX")
 @pytest.fixture
 def slow(monkeypatch):
     """Make the network take its time, and call something when it is at work on the third."""
-    upscale, calls, actions = Upscaler.upscale, [], []
+    upscale, calls, actions = Upscaler.upscale_into, [], []
 
     def take_time(*arguments, **options):
         calls.append(1)
@@ -34,7 +34,7 @@ def slow(monkeypatch):
         time.sleep(0.05)
         return upscale(*arguments, **options)
 
-    monkeypatch.setattr(Upscaler, "upscale", take_time)
+    monkeypatch.setattr(Upscaler, "upscale_into", take_time)
     return actions
 
 
@@ -76,9 +76,9 @@ def test_the_first_signal_lets_it_finish_what_is_at_work(
 def test_the_second_signal_stops_at_once(batch, monkeypatch):
     """In the middle of a picture, which is not written."""
     paint(*(f"in/{i}.png" for i in range(6)))
-    upscale, calls = Upscaler.upscale, []
+    upscale, calls = Upscaler.upscale_into, []
 
-    def endless(upscaler, pixels, ensemble, tile, dtype, progress, **options):
+    def endless(*arguments, progress, **options):
         calls.append(1)
         if len(calls) == 3:
             for _ in range(2):
@@ -87,9 +87,9 @@ def test_the_second_signal_stops_at_once(batch, monkeypatch):
             for _ in range(1000):  # strips
                 progress(0, 1)
                 time.sleep(0.01)
-        return upscale(upscaler, pixels, ensemble, tile, dtype, progress, **options)
+        return upscale(*arguments, progress=progress, **options)
 
-    monkeypatch.setattr(Upscaler, "upscale", endless)
+    monkeypatch.setattr(Upscaler, "upscale_into", endless)
     run = batch("in", "--json")
     assert run.code == 130
     assert run.lines[-1] == "error: Interrupted. No output was left half-written."

@@ -16,6 +16,7 @@ from edsr_cli.evaluation.scores import measure
 from edsr_cli.pixels import resize
 from tests.cli.conftest import finish, listing, records, start, usage
 from tests.jobs.nearest import NAME, read_back, repeated, save_nearest
+from tests.report.examples import Page
 
 HR = {
     name: np.random.default_rng(seed).integers(0, 256, (41, 47, 3), np.uint8)
@@ -427,3 +428,21 @@ def test_set5(edsr, shared, scale):
         if (each.dataset, each.scale, each.channel) == ("Set5", scale, "Y")
     ]
     assert mean["psnr_y"] == pytest.approx(listed, abs=0.001)
+
+
+def test_a_page(evaluate):
+    Path("Set5/HR/d.png").write_bytes(b"no picture")
+    run = evaluate("Set5", "-s", 4, "--html", "page.html")
+    assert run.code == 1 and run.lines[-1] == "The page is in page.html."
+    texts = Page(Path("page.html").read_text("utf-8")).texts
+    for name in HR:
+        ours, bicubic = (each.psnr_y for each in expected(name))
+        start = texts.index(name)
+        gain = f"{ours - bicubic:+.2f}"
+        assert texts[start + 1 : start + 4] == [f"{ours:.2f}", f"{bicubic:.2f}", gain]
+    figures = [float(texts[texts.index(name) + 1]) for name in HR]
+    places = [texts.index(name) for name in HR]
+    assert [f for _, f in sorted(zip(places, figures, strict=True))] == sorted(figures)
+    assert "EDSR (Lim et al. 2017)" in texts and "d" in texts
+    Path("page.html").write_text("mine")
+    usage(evaluate("Set5", "--html", "page.html"), "page.html: this file is not a page")

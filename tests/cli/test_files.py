@@ -85,9 +85,7 @@ ODD = {
         builders.png(deep_grey(), builders.GREY),
         pixels=(deep_grey() / 257).round().astype(np.uint8).repeat(3, 2),
     ),
-    "16-bit colours": Odd(
-        builders.png(DEEP), pixels=PIXELS, notes=("16-bit colours read as 8-bit",)
-    ),
+    "16-bit colours": Odd(builders.png(DEEP), pixels=(DEEP / 257).round().astype(np.uint8)),
     "CMYK JPEG": Odd(
         saved(PICTURE.convert("CMYK"), "JPEG"),
         "ink.jpg",

@@ -9,28 +9,28 @@ from pathlib import Path
 import pytest
 
 from edsr_cli.cli import interruption
-from edsr_cli.jobs import worker
+from edsr_cli.jobs import family
 from tests.cli.conftest import listing
 
 
 @pytest.mark.skipif(os.name == "nt", reason="about signals of POSIX")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_that_a_library_swallows_still_counts(upscale, photo, monkeypatch, number, code):
-    load_network = worker.load_network
+    load_network = family.load_network
 
-    def swallow(*arguments):
+    def swallow(*arguments, **options):
         with contextlib.suppress(BaseException):
             os.kill(os.getpid(), number)
             time.sleep(10)
-        return load_network(*arguments)
+        return load_network(*arguments, **options)
 
-    monkeypatch.setattr(worker, "load_network", swallow)
+    monkeypatch.setattr(family, "load_network", swallow)
     run = upscale(photo)
     assert run.code == code
     assert len(run.lines) == 1 and "No output was left half-written." in run.err
     assert listing(Path()) == ["photo.png"]
     # The next run of the same process knows nothing of it.
-    monkeypatch.setattr(worker, "load_network", load_network)
+    monkeypatch.setattr(family, "load_network", load_network)
     assert upscale(photo).code == 0
 
 

@@ -229,7 +229,7 @@ def test_a_full_disk(edsr, model, tmp_path, form):
 def test_a_read_only_folder(edsr, model, tmp_path, monkeypatch):
     from edsr_cli.inference import Upscaler
 
-    monkeypatch.setattr(Upscaler, "upscale", None)  # refused before any work
+    monkeypatch.setattr(Upscaler, "upscale_into", None)  # refused before any work
     Image.fromarray(PIXELS).save(tmp_path / "photo.png")
     with disk(tmp_path / "disk", "ro,size=16k") as folder:
         for output in (folder, folder / "a.png", folder / "new" / "a.png"):

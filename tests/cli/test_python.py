@@ -20,11 +20,11 @@ from tests.cli.conftest import listing, records
 from tests.jobs.nearest import repeated
 from tests.training.conftest import picture
 
-ON_TERMINALS_ONLY = {"json", "quiet", "verbose", "short"}
+ON_TERMINALS_ONLY = {"json", "open", "quiet", "verbose", "short"}
 IN_PYTHON_ONLY = {"progress", "each"}
 
 
-@pytest.mark.parametrize("name", ["upscale", "batch", "evaluate", "train"])
+@pytest.mark.parametrize("name", ["upscale", "batch", "compare", "evaluate", "train"])
 def test_every_option_is_a_keyword(name):
     params = typer.main.get_command(application()).commands[name].params
     options = {param.name for param in params} - ON_TERMINALS_ONLY

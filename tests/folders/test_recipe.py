@@ -45,7 +45,7 @@ SAME_PIXELS = {
     "download", "layout", "value_range", "mean_shift", "residual_scale",  # the weights count
     "dry_run", "overwrite", "watch", "fail_fast", "report", "each", "progress",
     "device", "engine", "threads", "max_memory", "max_queue", "workers", "tile", "max_pixels",
-    "compression", "name", "keep_times",
+    "compression", "name", "keep_times", "ray", "ray_workers", "worker_cpus", "worker_gpus",
 }  # fmt: skip
 """Options that what is in an output does not depend on."""
 

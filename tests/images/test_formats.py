@@ -33,7 +33,7 @@ def test_by_name(name: str) -> None:
 @pytest.mark.parametrize("group", [UpscaleOptions, BatchOptions])
 def test_the_help_names_every_format(group: type[Options]) -> None:
     text = options_of(group)["format"].text
-    assert text.startswith(f"{', '.join(NAMES[:-1])} or {NAMES[-1]};")
+    assert text.startswith(f"{', '.join(NAMES[:-1])} or {NAMES[-1]}")
 
 
 def test_every_format_has_its_name_and_suffixes() -> None:

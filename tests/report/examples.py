@@ -1,7 +1,9 @@
 """Records, summaries and readers for tests of reports."""
 
+from collections.abc import Iterable
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -14,9 +16,9 @@ from edsr_cli.report import About, Report
 ABOUT = About((Path("in"),), (Path("in_x4"),), {"model": "edsr-free", "scale": "x4"})
 
 
-def done(name, folder=Path(), **fields):
+def done(name: str, folder: Path = Path(), **fields: Any) -> Record:
     """The record of a picture that was done."""
-    values = {
+    values: dict[str, Any] = {
         "model": "edsr-free",
         "input_size": (60, 40),
         "output_size": (240, 160),
@@ -29,21 +31,24 @@ def done(name, folder=Path(), **fields):
     return Record(str(folder / "in" / name), output, Status.DONE, **(values | fields))
 
 
-def failed(name, kind=Kind.UNREADABLE, reason="it is broken. Mend it."):
+def failed(
+    name: str, kind: Kind = Kind.UNREADABLE, reason: str = "it is broken. Mend it."
+) -> Record:
     """The record of a picture that could not be done."""
     return Record(name, "", Status.FAILED, kind, f"{name}: {reason}")
 
 
-def skipped(name, kind=Kind.COMPLETE):
+def skipped(name: str, kind: Kind = Kind.COMPLETE) -> Record:
     """The record of a picture that was done before."""
     return Record(name, f"{name}.png", Status.SKIPPED, kind, f"{name}.png: it is up to date.")
 
 
-def make_pictures(record, scale=4):
+def make_pictures(record: Record, scale: int = 4) -> Record:
     """Write the two pictures that a record is about: blocks of colours, and the same enlarged.
 
     There is more and more contrast from top to bottom.
     """
+    assert record.input_size is not None
     width, height = record.input_size
     noise = np.random.default_rng(0).integers(0, 256, (height, width, 3))
     pixels = (noise // 8 * 8 * np.linspace(0.2, 1, height)[:, None, None]).astype(np.uint8)
@@ -53,7 +58,7 @@ def make_pictures(record, scale=4):
     return record
 
 
-def write_report(path, records, about=ABOUT, **fields):
+def write_report(path: Path, records: Iterable[Record], about: About = ABOUT, **fields: Any) -> str:
     """Have a report written as a run does it; returns what is in it."""
     summary = Summary(seconds=100.0, **fields)
     with Report(path, about) as report:
@@ -67,7 +72,7 @@ def write_report(path, records, about=ABOUT, **fields):
 class Page(HTMLParser):
     """What is in a page; fails if its tags are not balanced."""
 
-    VOID = ("meta", "img", "br", "link")
+    VOID = ("meta", "img", "br", "link", "input")
 
     def __init__(self, html):
         super().__init__()

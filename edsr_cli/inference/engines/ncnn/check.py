@@ -15,6 +15,7 @@ from edsr_cli.inference.engines.ncnn.engine import NcnnNetwork
 from edsr_cli.inference.engines.ncnn.graph import Graph
 from edsr_cli.inference.engines.ncnn.views import VIEWS
 from edsr_cli.model.config import NetworkConfig
+from edsr_cli.model.impulse import LinearTail, tail_layers
 from edsr_cli.pixels.windows import Region
 
 MOST = 0.01
@@ -49,7 +50,8 @@ def amiss() -> str:
 
 
 def _streamed(weights: Checkpoint, pixels: NDArray[Any]) -> NDArray[Any]:
-    network = NcnnNetwork(lambda: [Graph(weights, 2, VIEWS[0], winograd=True)])
+    tail = LinearTail(tail_layers(_CONFIG, weights.tensors, 2), 2)
+    network = NcnnNetwork(lambda: [Graph(weights, tail, VIEWS[0], winograd=True)])
     wanted = Region(0, _HEIGHT, 0, _WIDTH)
     stream = network.stream(wanted, np.dtype(np.uint16), _STRIP, sideways=False)
     try:

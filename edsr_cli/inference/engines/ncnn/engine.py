@@ -86,12 +86,14 @@ class NcnnEngine:
     ) -> "NcnnNetwork":
         from edsr_cli.inference.engines.ncnn.graph import Graph
         from edsr_cli.inference.engines.ncnn.views import TRANSPOSE, VIEWS
+        from edsr_cli.model.impulse import LinearTail, tail_layers
 
         views = VIEWS if ensemble else (TRANSPOSE if transposed else VIEWS[0],)
         needed = costs.weight_bytes(weights.config, scale, ensemble=ensemble)
         winograd = needed < memory.available() // 2
+        tail = LinearTail(tail_layers(weights.config, weights.tensors, scale), scale)
         return NcnnNetwork(
-            lambda: [Graph(weights, scale, view, winograd=winograd) for view in views]
+            lambda: [Graph(weights, tail, view, winograd=winograd) for view in views]
         )
 
     def release(self, device: Device) -> None:

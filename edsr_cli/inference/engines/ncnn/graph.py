@@ -28,7 +28,7 @@ from edsr_cli.inference.engines.ncnn import library
 from edsr_cli.inference.engines.ncnn.blocks import Block, blocks_of
 from edsr_cli.inference.engines.ncnn.views import View
 from edsr_cli.model.config import TAIL_RADIUS
-from edsr_cli.model.impulse import Borders, LinearTail, tail_layers
+from edsr_cli.model.impulse import Borders, LinearTail
 
 
 class Graph:
@@ -36,7 +36,7 @@ class Graph:
 
     Args:
         weights: the network.
-        scale: one of its scales.
+        tail: that of the network at one of its scales; views may share it.
         view: how pictures are turned; the outcome is turned back.
         winograd: see `library.load`.
 
@@ -50,14 +50,17 @@ class Graph:
         features: channels.
     """
 
-    def __init__(self, weights: Checkpoint, scale: int, view: View, *, winograd: bool) -> None:
+    def __init__(
+        self, weights: Checkpoint, tail: LinearTail, view: View, *, winograd: bool
+    ) -> None:
+        scale = tail.scale
         config, tensors = weights.config, weights.tensors
         self.blocks, self.body = blocks_of(config, scale)
         self.features, self.scale, self._view = config.features, scale, view
         self.finite = all(bool(np.isfinite(tensor).all()) for tensor in tensors.values())
         self.before = tensors["sub_mean.bias"].reshape(3, 1, 1)
         self._after = np.repeat(tensors["add_mean.bias"].astype(np.float64), scale * scale)
-        self._tail = LinearTail(tail_layers(config, tensors, scale), scale)
+        self._tail = tail
         self._tails: dict[Borders, Any] = {}
         self._lock = threading.Lock()
         text = "\n".join(_lines(self.blocks, self.features))
