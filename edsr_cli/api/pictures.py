@@ -86,6 +86,7 @@ class PictureUpscaler:
         progress: Progress | None = ...,
         *,
         alpha: str = ...,
+        frame: int | None = ...,
     ) -> Image: ...
 
     @overload
@@ -107,6 +108,7 @@ class PictureUpscaler:
         progress: Progress | None = None,
         *,
         alpha: str = "drop",
+        frame: int | None = None,
     ) -> Image | Pixels:
         """Upscale one picture.
 
@@ -120,6 +122,8 @@ class PictureUpscaler:
             progress: called with the number of LR pixels that are done, and that there are.
             alpha: what becomes of transparency: "drop"; "keep", enlarged beside the colours; or a
                 colour such as "white" or "#ff8000" to lay the picture on. Arrays have none.
+            frame: of a file, which frame or page to take, from 1; None for the first. Of a PIL
+                image it is always the current one.
 
         Returns:
             For an array, an array of the same type, (scale * H, scale * W, 3). Otherwise an RGB
@@ -128,7 +132,7 @@ class PictureUpscaler:
             model and scale.
 
         Raises:
-            PictureError: the file cannot be read as a picture.
+            PictureError: the file cannot be read as a picture, or has no such frame.
             ValueError, TypeError: it is none of these, `tile` is no width, or `alpha` no setting.
             DeviceMemoryError: the smallest piece of the work does not fit in memory.
         """
@@ -139,7 +143,7 @@ class PictureUpscaler:
             upscaler = at_choice(self.upscaler, self._choice(picture))
             return upscaler.upscale(picture, ensemble, tile, progress=progress).pixels
         if isinstance(picture, (str, os.PathLike)):
-            decoded = decode(Path(picture), keep_alpha=alpha != DROP)
+            decoded = decode(Path(picture), keep_alpha=alpha != DROP, frame=frame)
         elif isinstance(picture, Image):
             decoded = from_pil(picture, keep_alpha=alpha != DROP)
         else:

@@ -3,7 +3,7 @@
 import logging
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from edsr_cli.errors import EdsrError, UsageError
@@ -114,7 +114,7 @@ def upscale_files(
     namer = Namer(target_of(options, family.first), options.name, family.name)
     tasks = assign_outputs(selected.files, options.output, namer, options.format)
     _check(options, tasks)
-    worker = spec.open(family)
+    worker = replace(spec.open(family), resume=options.resume)
     speed = estimate.speed(worker.upscalers[0]) if options.dry_run else None
     begun, format_name = 0, tasks[0].output_format.name
 

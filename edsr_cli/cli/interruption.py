@@ -31,7 +31,7 @@ class StoppedError(BaseException):
 
     def __str__(self) -> str:
         how = _HOW.get(signal.Signals(self.number).name, "Terminated")
-        return f"{how}. Nothing half-written was left behind."
+        return f"{how}. No output was left half-written."
 
     @property
     def exit_code(self) -> int:

@@ -38,6 +38,7 @@ class Recipe:
             has 8 everywhere, but is not made again for the few inputs that have more.
         grey: what becomes of greyscale, where the format leaves a choice; the same holds.
         tiff: how pixels lie in a TIFF.
+        frame: which frame or page is taken; None for the first.
     """
 
     model: str
@@ -62,6 +63,7 @@ class Recipe:
     depth: str = "auto"
     grey: str = "auto"
     tiff: str | None = None
+    frame: int | None = None
 
     @property
     def identity(self) -> str:
@@ -110,6 +112,7 @@ def recipe_of(worker: Worker, output_format: OutputFormat | None) -> Recipe:
         depth=options.depth,
         grey=options.grey,
         tiff=options.tiff,
+        frame=options.frame,
     )
 
 

@@ -16,7 +16,7 @@ from edsr_cli.images.codecs.raw_rows import tiles_of
 from edsr_cli.images.codecs.tiff import decode_frame
 from edsr_cli.images.colour import DAMAGED
 from edsr_cli.images.formats import CODECS, NAME_BY_SUFFIX, READ_FORMATS, codec_of
-from edsr_cli.images.guard import check_frame, check_pixels, guarded
+from edsr_cli.images.guard import check_frame, check_pixels, guarded, only_the_first
 from edsr_cli.images.picture import DEFAULT_MAX_PIXELS, Picture, PictureInfo
 from edsr_cli.images.source import not_a_picture, open_source
 
@@ -91,10 +91,14 @@ def open_picture(
 
 
 def probe(
-    source: Path | bytes, max_pixels: int = DEFAULT_MAX_PIXELS, *, name: str | None = None
+    source: Path | bytes,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    *,
+    name: str | None = None,
+    frame: int | None = None,
 ) -> PictureInfo:
     """What the header of a picture says; see `open_picture`."""
-    with open_picture(source, max_pixels, name=name) as picture:
+    with open_picture(source, max_pixels, name=name, frame=frame) as picture:
         return picture.info
 
 
@@ -258,7 +262,7 @@ class _PillowPicture:
         self._counted = True
         frames = _count_frames(image)
         if frames > 1 and not self._chosen:
-            notes.append(f"only the first of {frames} frames or pages is used")
+            notes.append(only_the_first(frames))
         return replace(picture, notes=tuple(notes), compression=compression)
 
 

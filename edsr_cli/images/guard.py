@@ -140,9 +140,14 @@ def check_frame(frame: int, frames: int, name: str) -> None:
         there = "only one frame or page" if frames == 1 else f"only {frames} frames or pages"
         raise PictureError(
             f"there is no frame or page {frame}: it has {there}.",
-            f"Ask for one from 1 to {frames}." if frames > 1 else "Leave out its number.",
+            f"Ask for one from 1 to {frames}." if frames > 1 else "Leave out --frame.",
             about=name,
         )
+
+
+def only_the_first(frames: int) -> str:
+    """A remark on a picture that has more frames or pages, where none was chosen."""
+    return f"only the first of {frames} frames or pages is used; --frame takes another"
 
 
 def _too_large(name: str, size: str, max_pixels: int) -> PictureError:

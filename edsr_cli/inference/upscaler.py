@@ -32,6 +32,8 @@ SLOW = 2.5
 
 _REMEDIES = "Close other programs, leave out --ensemble, take a smaller model or another --device."
 
+_TILE_ROWS = 8  # of the largest transforms that convolutions are computed with
+
 Tile = int | Literal["auto", "none"]
 Progress = Callable[[int, int], None]
 """Called with the number of LR pixels that are done, and that there are."""
@@ -227,6 +229,7 @@ class Upscaler:
         tile: Tile = "auto",
         progress: Progress | None = None,
         plan: Plan | None = None,
+        first_row: int = 0,
     ) -> Outcome:
         """Upscale a picture from one window into another.
 
@@ -244,9 +247,13 @@ class Upscaler:
                 split only where memory demands it.
             progress: see `Progress`.
             plan: what `plan` gave for this size and these options; None to make it now.
+            first_row: LR row to begin with, where another call has done what is above it; the plan
+                must be for rows only. With the plan of that call, the rest is what it would have
+                made, bit for bit.
 
         Raises:
-            ValueError, TypeError: the sizes do not fit each other; or see `plan`.
+            ValueError, TypeError: the sizes do not fit each other, or the plan cuts what is to be
+                gone on with into panels; or see `plan`.
             DeviceMemoryError: one-row strips of the narrowest panel do not fit.
             WeightsError: the network's output is not finite even in fp32.
         """
@@ -259,7 +266,9 @@ class Upscaler:
         self._warn_if_slow(plan, tile)
         if plan.transposed:
             source, target = Transposed(source), Transposed(target)
-        work = _Work(self, source, target, plan, ensemble, progress)
+        if first_row and not (plan.rows_only and 0 < first_row <= height):
+            raise ValueError(f"{plan} cannot be gone on with from row {first_row}")
+        work = _Work(self, source, target, plan, ensemble, progress, first_row)
         work.run()
         return Outcome(work.plan, work.precision)
 
@@ -320,7 +329,7 @@ class _Work:
     Args:
         upscaler: whose picture it is.
         source, target: its windows, transposed if the plan is.
-        plan, ensemble, progress: see `Upscaler.upscale_into`.
+        plan, ensemble, progress, first_row: see `Upscaler.upscale_into`.
 
     Attributes:
         plan, precision: those of what comes next; they change when something fails.
@@ -334,16 +343,20 @@ class _Work:
         plan: Plan,
         ensemble: bool,
         progress: Progress | None,
+        first_row: int = 0,
     ) -> None:
         self._upscaler, self._source, self._target = upscaler, source, target
         self._ensemble, self._progress = ensemble, progress
         self.plan, self.precision = plan, upscaler.precision
-        self._done = 0  # pixels of regions that are left behind
+        self._first_row = first_row
+        self._done = first_row * plan.width  # pixels that are left behind
         self._reached = 0  # the row below those of the present region that are done
 
     def run(self) -> None:
         """Do all of it."""
-        todo = deque(self.plan.panels)
+        todo: deque[Region] = deque()
+        if self._first_row < self.plan.height:
+            todo += (replace(panel, top=self._first_row) for panel in self.plan.panels)
         while todo:
             region = todo.popleft()
             self._reached = region.top
@@ -363,6 +376,8 @@ class _Work:
         """Stream a region, and what it depends on, into the target."""
         upscaler, plan = self._upscaler, self.plan
         read = region.grown(plan.footprint.radius, plan.height, plan.width)
+        if region.top == self._first_row > 0:
+            read = replace(read, top=self._in_step(read.top))
         compiled = upscaler.compiled(self.precision, self._ensemble, plan.transposed)
         stream = compiled.stream(
             region.within(read), self._target.dtype, plan.strip_rows, sideways=plan.transposed
@@ -376,6 +391,19 @@ class _Work:
                     self._put(region, rows)
         finally:
             stream.reset()
+
+    def _in_step(self, top: int) -> int:
+        """A row above `top` from which on strips give what they would have from row 0 on.
+
+        Sums are rounded by where they lie in the rows that are computed at once, and by what lies
+        there beside them: transforms (Lavin and Gray 2016, arXiv 1509.09308) take tiles of up to
+        eight rows. So strips have to begin where they would have; the first of them, which are
+        lower in all layers until the receptive field is filled, do not count; and with each layer
+        it is a tile that a row depends on.
+        """
+        plan = self.plan
+        warming = (_TILE_ROWS - 1) * plan.footprint.radius + 2 * plan.strip_rows + _TILE_ROWS
+        return max(0, top - warming) // plan.strip_rows * plan.strip_rows
 
     def _put(self, region: Region, rows: Pixels) -> None:
         """Put the next finished rows of a region where they belong."""

@@ -1,6 +1,7 @@
 """From the pixels of an input to those of an output: networks in a row, and a reduction behind."""
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from edsr_cli.files.scratch import scratch
 from edsr_cli.inference import Progress, Upscaler
 from edsr_cli.inference.planning import Plan
 from edsr_cli.inference.upscaler import SLOW, Outcome
+from edsr_cli.jobs.partial import PartialRows
 from edsr_cli.jobs.target import Enlargement
 from edsr_cli.options.pictures import Outputs
 from edsr_cli.pixels.arrays import Pixels, empty_pixels
@@ -115,6 +117,7 @@ def enlarge(
     progress: Progress | None = None,
     linear: bool = False,
     room: Room = empty_pixels,
+    kept: PartialRows | None = None,
 ) -> tuple[Outcome, ...]:
     """Make a picture as large as it is to be.
 
@@ -130,6 +133,8 @@ def enlarge(
         linear: whether the numbers of source and target count light; networks see them as sRGB.
         room: where to keep what is between two networks, and what is not made in the order that
             the target wants.
+        kept: what the last network has made before, and where to keep what it makes now, if it
+            makes it by rows.
 
     Returns:
         How each network has done.
@@ -153,17 +158,25 @@ def enlarge(
         if into is None:
             dtype = final.dtype if number == len(networks) else _DEEP
             into = ArrayWindow(room(height, width, dtype))
-        outcomes.append(
-            network.upscale_into(
-                source,
-                into,
-                ensemble=options.ensemble,
-                tile=options.tile,
-                progress=parts[number - 1],
-                plan=plan,
+        straight = number == len(networks) and into is final
+        report, first_row = parts[number - 1], 0
+        with ExitStack() as stack:
+            if kept is not None and straight and plan.rows_only:
+                finished = kept.go_on(into, plan, network.scale, _in_pixels(report, plan, network))
+                into, plan = stack.enter_context(finished)
+                first_row = kept.count // network.scale
+            outcomes.append(
+                network.upscale_into(
+                    source,
+                    into,
+                    ensemble=options.ensemble,
+                    tile=options.tile,
+                    progress=report,
+                    plan=plan,
+                    first_row=first_row,
+                )
             )
-        )
-        if number == len(networks) and into is final:
+        if straight:
             return tuple(outcomes)
         source = into
     if not networks:
@@ -184,6 +197,16 @@ def _copy(source: Readable, target: Writable) -> None:
     for top in range(0, height, rows):
         region = Region(top, min(top + rows, height), 0, width)
         target.write(region, at_depth(source.read(region), 8 * target.dtype.itemsize))
+
+
+def _in_pixels(progress: Progress | None, plan: Plan, network: Upscaler) -> Callable[[int], None]:
+    """What to call with rows that a network has made, for progress in LR pixels."""
+
+    def report(rows: int) -> None:
+        if progress is not None:
+            progress(rows // network.scale * plan.width, plan.height * plan.width)
+
+    return report
 
 
 def _parts(progress: Progress | None, plans: Sequence[Plan]) -> list[Progress | None]:

@@ -32,6 +32,8 @@ def in_words(record: Record, output_format: str) -> str:
     text = "memory: " + ", ".join(f"{name} {_megabytes(count)}" for name, count in parts if count)
     if plan["scratch_bytes"]:
         text += f"; a scratch file of {_megabytes(plan['scratch_bytes'])} in {scratch_folder()}"
+    if "kept_bytes" in plan:
+        text += f"; up to {_megabytes(plan['kept_bytes'])} of finished rows beside the output"
     seconds = plan.get("seconds") if plan["panels"] else None
     return text if seconds is None else f"{text}; the network takes {about(seconds)}"
 

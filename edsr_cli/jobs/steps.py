@@ -66,7 +66,7 @@ def inspect(task: Task, options: Outputs) -> Inspected:
     """
     most = _max_pixels(options)
     source = read_stdin(most) if task.source is None else task.source
-    info = images.probe(source, most)
+    info = images.probe(source, most, frame=options.frame)
     channels = 4 if options.alpha == KEEP else 3
     bits = 16 if info.bits > 8 else 8
     pixel_bytes = info.width * info.height * channels * bits // 8
@@ -146,7 +146,7 @@ def decode(
     # A grey picture on a colour of its own is grey no more.
     keep_grey = options.grey is Grey.AUTO and output_format.grey and options.alpha in (DROP, KEEP)
     with ExitStack() as stack:
-        file = images.open_picture(inspected.source, _max_pixels(options))
+        file = images.open_picture(inspected.source, _max_pixels(options), frame=options.frame)
         picture = stack.enter_context(file).read(
             keep_alpha=options.alpha != DROP, keep_grey=keep_grey, streamed=opened is not None
         )

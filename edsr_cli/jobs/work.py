@@ -38,6 +38,7 @@ class Work:
         plans: how it is cut for each network, if that is settled before it is upscaled.
         choice: how much to restore it; None where the upscaler leaves no choice.
         large: whether it goes from file to file by rows; known behind `Worker.examine`.
+        resumable: whether finished rows are kept; known behind `Worker.lay_out`.
         metadata, alpha, grey, linear: of the input; known behind `Worker.decode`.
         bits: bits a channel of the output; known behind `Worker.decode`.
         opened: the file of a large one, from `Worker.decode` on.
@@ -50,7 +51,7 @@ class Work:
         self.choice: Choice | None = None
         self.metadata = Metadata()
         self.alpha: NDArray[Any] | None = None
-        self.large = self.grey = self.linear = False
+        self.large = self.resumable = self.grey = self.linear = False
         self.bits = 8
         self.opened = ExitStack()
         self._inspected: steps.Inspected | None = None

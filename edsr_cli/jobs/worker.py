@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 from edsr_cli.checkpoints import store
@@ -16,7 +16,9 @@ from edsr_cli.inference.planning import Plan
 from edsr_cli.jobs import enlarging, steps
 from edsr_cli.jobs.family import Family
 from edsr_cli.jobs.ledger import NO_FILE, FileState, Ledger, state_of
+from edsr_cli.jobs.partial import PartialRows, bytes_at_most
 from edsr_cli.jobs.record import Record, Status
+from edsr_cli.jobs.resuming import forget, is_resumable, kept, pass_over
 from edsr_cli.jobs.target import Target, target_of
 from edsr_cli.jobs.task import Task
 from edsr_cli.jobs.work import Work
@@ -51,6 +53,8 @@ class Worker:
         options: for every picture; `overwrite` makes all outputs again, whatever they replace.
         ledger: what is known of outputs.
         family: gives upscalers of other scales; None where there are none.
+        resume: whether finished rows are kept, and gone on with; see `resuming`. None to know
+            nothing of them.
     """
 
     model: str
@@ -58,6 +62,7 @@ class Worker:
     options: Outputs = _DEFAULTS
     ledger: Ledger = _NO_LEDGER
     family: Family | None = None
+    resume: bool | None = None
 
     @property
     def target(self) -> Target:
@@ -164,7 +169,9 @@ class Worker:
             work.enlargement = self.target.enlargement(width, height, self.scales)
             work.note(output_size=work.enlargement.after)
             task.output_format.check_size(*work.enlargement.after)
-            work.large = steps.is_large(work.inspected, self._output_bytes(work), work.options)
+            made = self._output_bytes(work)
+            work.resumable = bool(self.resume) and is_resumable(work)
+            work.large = work.resumable or steps.is_large(work.inspected, made, work.options)
             if work.enlargement.remark:
                 work.note(notes=(work.enlargement.remark,), model="")
 
@@ -209,6 +216,7 @@ class Worker:
             work.plans = enlarging.make_plans(
                 work.enlargement, networks, options, by_rows=work.large
             )
+            work.resumable = work.resumable and is_resumable(work)
             values = self._plan_values(work, work.plans, networks)
             if speed is not None:
                 pairs = zip(work.plans, networks, strict=True)
@@ -265,8 +273,16 @@ class Worker:
             work.window, work.pixels = None, pixels
 
         def upscale_and_write() -> None:
-            with self._output(work, check) as writer, Behind(writer) as target:
-                self._enlarge(work, upscaler, work.window, target, progress)
+            output = work.task.destination
+            if output is not None and self.resume is False:
+                pass_over(output)
+            with ExitStack() as stack:
+                rows = stack.enter_context(kept(work, self.networks(work, upscaler)))
+                writer = stack.enter_context(self._output(work, check))
+                target = stack.enter_context(Behind(writer))
+                self._enlarge(work, upscaler, work.window, target, progress, rows)
+            if output is not None and self.resume is False:
+                forget(output)
 
         if not work.large:
             work.attempt("upscale", upscale, reading=True)
@@ -282,6 +298,7 @@ class Worker:
         source: Readable,
         target: Writable,
         progress: Progress | None,
+        rows: PartialRows | None = None,
     ) -> None:
         networks = self.networks(work, upscaler)
         outcomes = enlarging.enlarge(
@@ -294,6 +311,7 @@ class Worker:
             progress=progress,
             linear=work.linear,
             room=enlarging.on_disk if work.large else empty_pixels,
+            kept=rows,
         )
         work.note(device=str(upscaler.device))
         for outcome in outcomes:
@@ -389,6 +407,9 @@ class Worker:
         width, height = enlargement.after
         writing = {"encoder_bytes": work.task.output_format.encoder_bytes * width * height}
         read, made = work.inspected.pixel_bytes, self._output_bytes(work)
+        if work.resumable:
+            depth = 2 if enlargement.reduces else work.output_bits(work.inspected.bits) // 8
+            values["kept_bytes"] = bytes_at_most(plans[-1], networks[-1].scale, depth)
         if not work.large:
             return values | writing | {"picture_bytes": read + made + between, "scratch_bytes": 0}
         scratch, decoder = between, 0

@@ -298,6 +298,16 @@ class Outputs(Upscaling, Size):
         "Print the plan, with memory and time, and make nothing.",
         default=False,
     )
+    frame: int | None = option(
+        values.WHOLE,
+        "--frame",
+        "N",
+        "Which frame of an animation or page of a document to take, from 1. Default: the first, "
+        "with a remark where there are more.",
+        panel=WHICH,
+        least=1,
+        default=None,
+    )
     alpha: str = option(
         values.ALPHA,
         "--alpha",
@@ -429,6 +439,14 @@ class _Pictures(Options):
 class UpscaleOptions(Outputs, _Pictures):
     """What `edsr upscale` takes."""
 
+    resume: bool = option(
+        values.FLAG,
+        "--resume",
+        "",
+        "Keep finished rows in a file beside the output until that is done, and go on behind those "
+        "of a run that was interrupted or killed.",
+        default=False,
+    )
     each: Callable[[Any], object] | None = option(
         values.CALLBACK, None, "", "Called with every result as it comes.", default=None
     )

@@ -64,7 +64,7 @@ def test_the_first_signal_lets_it_finish_what_is_at_work(
     assert sorted(done) == sorted(str(path) for path in Path("in_x4").glob("*.png"))
     assert "Finishing the pictures that are at work. Ctrl-C again stops at once." in run.lines
     assert "Some pictures are left. To do the rest, run the same command again." in run.lines
-    assert run.lines[-1] == f"error: {how}. Nothing half-written was left behind."
+    assert run.lines[-1] == f"error: {how}. No output was left half-written."
     slow.clear()
     again = batch("in")
     assert again.code == 0
@@ -92,7 +92,7 @@ def test_the_second_signal_stops_at_once(batch, monkeypatch):
     monkeypatch.setattr(Upscaler, "upscale_into", endless)
     run = batch("in", "--json")
     assert run.code == 130
-    assert run.lines[-1] == "error: Interrupted. Nothing half-written was left behind."
+    assert run.lines[-1] == "error: Interrupted. No output was left half-written."
     assert len(list(Path("in_x4").glob("*.png"))) == 2
     assert not list(Path("in_x4").glob("*.tmp"))
     assert "run the same command" not in run.err
@@ -112,7 +112,7 @@ def test_one_that_comes_with_the_last_words_changes_nothing(batch, slow, monkeyp
     monkeypatch.setattr(Terminal, "error", say_late)
     run = batch("in")
     assert run.code == code
-    assert "Nothing half-written was left behind." in run.lines[-1]
+    assert "No output was left half-written." in run.lines[-1]
 
 
 def test_signals_are_what_they_were_behind_it(batch):
@@ -210,7 +210,7 @@ def complete(case):
 def test_signals(stopped, name, code, how):
     case = stopped[name]
     assert case.run.code == code
-    assert case.run.lines[-1] == f"error: {how}. Nothing half-written was left behind."
+    assert case.run.lines[-1] == f"error: {how}. No output was left half-written."
     assert not [left for left in case.left if left.endswith(".tmp")]
     assert 1 <= complete(case) < COUNT
     if name == "once":

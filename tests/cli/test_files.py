@@ -100,19 +100,19 @@ ODD = {
         saved(FRAMES[0], "GIF", save_all=True, append_images=FRAMES[1:]),
         "film.gif",
         rgb(PALETTE),
-        notes=("only the first of 2 frames or pages is used",),
+        notes=("only the first of 2 frames or pages is used; --frame takes another",),
     ),
     "animated WebP": Odd(
         saved(PICTURE, "WEBP", save_all=True, lossless=True, append_images=[PICTURE.rotate(180)]),
         "film.webp",
         PIXELS,
-        notes=("only the first of 2 frames or pages is used",),
+        notes=("only the first of 2 frames or pages is used; --frame takes another",),
     ),
     "TIFF of two pages": Odd(
         saved(PICTURE, "TIFF", save_all=True, append_images=[GREY]),
         "pages.tiff",
         PIXELS,
-        notes=("only the first of 2 frames or pages is used",),
+        notes=("only the first of 2 frames or pages is used; --frame takes another",),
     ),
     "lying on its side": Odd(
         saved(PICTURE, "PNG", exif=builders.exif(orientation=6)),
@@ -133,7 +133,7 @@ ODD = {
     "multi-picture JPEG": Odd(
         saved(PICTURE, "MPO", save_all=True, append_images=[PICTURE]),
         "two.jpg",
-        notes=("only the first of 2 frames or pages is used",),
+        notes=("only the first of 2 frames or pages is used; --frame takes another",),
     ),
     "JPEG called PNG": Odd(saved(PICTURE, "JPEG"), "liar.png"),
     "PNG without an ending": Odd(WHOLE, "no ending", PIXELS),

@@ -27,7 +27,7 @@ def test_a_signal_that_a_library_swallows_still_counts(upscale, photo, monkeypat
     monkeypatch.setattr(family, "load_network", swallow)
     run = upscale(photo)
     assert run.code == code
-    assert len(run.lines) == 1 and "Nothing half-written was left behind." in run.err
+    assert len(run.lines) == 1 and "No output was left half-written." in run.err
     assert listing(Path()) == ["photo.png"]
     # The next run of the same process knows nothing of it.
     monkeypatch.setattr(family, "load_network", load_network)

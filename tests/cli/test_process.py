@@ -156,7 +156,7 @@ def test_signals_leave_nothing_behind(stopped, when, number, code, how):
     assert case.run.code == code
     # On a busy machine, it takes long enough for lines about its progress.
     told = [line for line in case.run.lines if not PROGRESS.fullmatch(line)]
-    assert told == [f"error: {how}. Nothing half-written was left behind."]
+    assert told == [f"error: {how}. No output was left half-written."]
     assert case.run.out == b""
     assert listing(case.folder) == []
 

@@ -34,6 +34,7 @@ def test_everything_that_pixels_depend_on_counts():
         replace(RECIPE, depth="16"),
         replace(RECIPE, grey="rgb"),
         replace(RECIPE, tiff="tiled"),
+        replace(RECIPE, frame=2),
     ]
     identities = {recipe.identity for recipe in (RECIPE, *others)}
     assert len(identities) == len(others) + 1 and all(len(text) == 16 for text in identities)

@@ -108,7 +108,7 @@ def test_of_several_frames_the_first_is_used(form: str) -> None:
     data = builders.saved(frames[0], form, save_all=True, append_images=frames[1:])
     picture = decode(data)
     assert picture.pixels.max() <= 4
-    assert "only the first of 3 frames or pages is used" in picture.notes
+    assert "only the first of 3 frames or pages is used; --frame takes another" in picture.notes
     assert probe(data).frames == 3
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 from edsr_cli.errors import PictureError
 from edsr_cli.images import decode, open_picture
+from edsr_cli.images.guard import only_the_first
 from edsr_cli.images.metadata import iptc
 from tests.images import builders
 
@@ -44,7 +45,7 @@ def test_each_frame(form: str, streamed: bool, small_bands: None) -> None:
             picture = opened.read(streamed=streamed)
             assert np.abs(picture.pixels.astype(int) - expected).max() <= tolerance
             assert picture.notes == ()
-    assert decode(FILES[form]).notes == ("only the first of 3 frames or pages is used",)
+    assert decode(FILES[form]).notes == (only_the_first(3),)
 
 
 @pytest.mark.parametrize("form", [*FILES, "PNG", "BMP", "PSD"])

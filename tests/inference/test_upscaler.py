@@ -68,6 +68,34 @@ def test_any_cut_gives_the_picture(height, width, tile, radius, late, max_memory
 @settings(max_examples=60, deadline=None)
 @given(
     height=st.integers(1, 40),
+    part=st.floats(0, 1),
+    late=st.integers(0, 3),
+    radius=st.integers(0, 3),
+    pixels=st.sampled_from([70, 400, 1 << 40]),
+)
+def test_it_can_begin_in_the_middle(height, part, late, radius, pixels):
+    """However often memory runs out; and what is above is left alone."""
+    engine = FakeEngine(radius=radius, late=late, pixels=pixels)
+    source, target = picture(height, 9), RowsOnly(height * SCALE, 9 * SCALE)
+    first_row = round(part * height)
+    target.below = first_row * SCALE
+    make(engine).upscale_into(ArrayWindow(source), target, first_row=first_row)
+    assert target.below == height * SCALE and engine.alive == 0
+    wanted = blurred(source, radius)
+    assert np.array_equal(target.pixels[first_row * SCALE :], wanted[first_row * SCALE :])
+
+
+def test_what_cannot_begin_in_the_middle():
+    source, target = picture(20, 30), ArrayWindow(picture(40, 60))
+    with pytest.raises(ValueError, match="row 5"):
+        make().upscale_into(ArrayWindow(source), target, tile=10, first_row=5)
+    with pytest.raises(ValueError, match="row 21"):
+        make().upscale_into(ArrayWindow(source), RowsOnly(40, 60), first_row=21)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    height=st.integers(1, 40),
     width=st.integers(1, 60),
     late=st.integers(0, 3),
     max_memory=st.sampled_from([None, 12_000]),

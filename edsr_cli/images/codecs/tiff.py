@@ -24,6 +24,7 @@ from edsr_cli.images.codecs.tiff_pixels import by_rows, is_damaged, read_rows
 from edsr_cli.images.codecs.tiff_writing import DESCRIPTIVE_TAGS
 from edsr_cli.images.colour import DAMAGED, Converted, samples_to_rgb, spaces, to_rgb
 from edsr_cli.images.colour.spaces import INTEROP_INDEX, Stated, made
+from edsr_cli.images.guard import only_the_first
 from edsr_cli.images.metadata import C2PA, Found, exif_writing, iptc
 from edsr_cli.images.metadata import exif as exif_data
 from edsr_cli.images.picture import (
@@ -173,7 +174,7 @@ class _Opened:
         if pages.only_reduced:
             notes.append("the file calls this picture a reduced one, and holds no other")
         if pages.count > 1 and not self.chosen:
-            notes.append(f"only the first of {pages.count} frames or pages is used")
+            notes.append(only_the_first(pages.count))
         if pages.holds_more:
             notes.append("left out: further pictures (SubIFDs)")
         return replace(picture, notes=tuple(notes))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from edsr_cli.errors import PictureError
 from edsr_cli.images import decode, probe
 from edsr_cli.images.colour import icc
+from edsr_cli.images.guard import only_the_first
 from tests.images import builders
 
 BIG, SMALL = builders.gradient(24, 40), builders.gradient(6, 10)
@@ -63,7 +64,7 @@ def test_a_thumbnail_in_front_is_passed_over(
 def test_reduced_pages_and_masks_are_not_counted() -> None:
     plain: dict[str, Any] = {}
     data = pages((SMALL, REDUCED), (BIG, plain), (SMALL, REDUCED), (BIG, {"subfiletype": 2}))
-    assert decode(data).notes == ("only the first of 2 frames or pages is used",)
+    assert decode(data).notes == (only_the_first(2),)
     assert probe(data).frames == 2
     mask = builders.entry("<", 262, 3, [4])
     with pytest.raises(PictureError, match=r"its colours are a mask"):
