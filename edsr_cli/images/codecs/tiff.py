@@ -4,6 +4,7 @@ How a page is found and stored, and its pixels decoded, is in `tiff_pages`, `tif
 `tiff_pixels`; how one is written, in `tiff_encoder` and `tiff_writing`.
 """
 
+import re
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
@@ -56,7 +57,13 @@ _MAKER_NOTE = 0x927C
 _MOVABLE_MAKER_NOTES = (
     b"Apple iOS\0", b"FUJIFILM", b"Nikon\0\2", b"OLYMPUS\0", b"OM SYSTEM\0", b"PENTAX \0",
 )  # fmt: skip
-_IPTC, _PHOTOSHOP = 33723, 34377
+# Beginnings of descriptions that programs write for programs: number and size of the old file's
+# pages, micrometres that a pixel had. Readers go by them, and would read an output wrongly.
+_OF_OLD_PIXELS = re.compile(
+    r"\{\"(?:shape|axes)\"|shape=\(|ImageJ=|Aperio "
+    r"|(?:<\?xml[^>]*>\s*)?(?:<!--[^>]*>\s*)?<OME\b"
+)
+_DESCRIPTION, _IPTC, _PHOTOSHOP = 270, 33723, 34377
 _KNOWN = {33432, 33550, 33723, 33922, 34264, 34377, 34665, 34675, 34735, 34736, 34737, 34853,
                37724, 40965, 42112, 50341, 52545, 32995, 32996, 32997, 32998,
                *range(40091, 40096)}  # fmt: skip
@@ -271,6 +278,9 @@ def _exif(image: Image.Image, notes: list[str]) -> bytes | None:
     for tag in DESCRIPTIVE_TAGS:
         if tag in source:
             exif[tag] = source[tag]
+    if _OF_OLD_PIXELS.match(str(exif.get(_DESCRIPTION, ""))):
+        del exif[_DESCRIPTION]
+        notes.append("left out: a description of the old file's pixels (tifffile, ImageJ, OME)")
     found = len(exif) > 0
     for group in (exif_data.EXIF_IFD, exif_data.GPS_IFD):
         values = dict(source.get_ifd(group))

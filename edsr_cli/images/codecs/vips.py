@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any, BinaryIO
 
-import numpy as np
 from numpy.typing import NDArray
 
 _BLOCK_ROWS = 16  # it decodes blocks of rows, and forgets each when it has been asked for
@@ -48,8 +47,10 @@ def decode_rows(file: BinaryIO, rows: int) -> Iterator[NDArray[Any]]:
     try:
         image = pyvips.Image.new_from_source(source, "", access="sequential", fail_on="truncated")
         for top in range(0, image.height, rows):
-            band = image.crop(0, top, image.width, min(rows, image.height - top)).numpy()
-            yield band if band.ndim == 3 else band[:, :, np.newaxis]
+            count = min(rows, image.height - top)
+            band = image.crop(0, top, image.width, count).numpy()
+            # Of one channel it has no third axis, and of one pixel none at all.
+            yield band.reshape(count, image.width, image.bands)
     except pyvips.Error as error:
         cut = "premature end" in str(error)
         raise (EOFError if cut else OSError)(str(error)) from error

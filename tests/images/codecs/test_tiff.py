@@ -5,6 +5,7 @@ import struct
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from edsr_cli.images import decode, probe
@@ -45,6 +46,27 @@ def test_metadata_do_not_depend_on_what_pillow_can_decode(
     # The profile is for greyscale: used, and replaced by that of what came out.
     assert picture.metadata.icc_profile == icc.srgb_profile()
     assert picture.notes == ("greyscale converted to sRGB by its ICC profile",)
+
+
+@pytest.mark.parametrize("kind", ["shaped", "imagej", "ome"])
+def test_descriptions_of_the_old_pixels_for_programs_are_left_out(kind: str) -> None:
+    file = io.BytesIO()
+    how = {"shaped": {}, "imagej": {"imagej": True}, "ome": {"ome": True}}[kind]
+    tifffile.imwrite(file, GREY, software="a program", **how)
+    picture = decode(file.getvalue())
+    assert any("left out: a description" in note for note in picture.notes)
+    exif = Image.Exif()
+    exif.load(picture.metadata.exif or b"")
+    assert 270 not in exif and exif[305] == "a program"
+
+
+@pytest.mark.parametrize("text", ["Aperio Image Library v11|MPP = 0.4990", "shape=(2, 3)"])
+def test_what_is_for_programs_is_known_by_how_it_begins(text: str) -> None:
+    for before, kept in (("", False), ("a picture of ", True)):
+        value = f"{before}{text}\0".encode()
+        data = builders.tiff(GREY, extra=[builders.entry("<", 270, 2, [], value)])
+        exif = decode(data).metadata.exif or b""
+        assert (text.encode() in exif) == kept
 
 
 @pytest.mark.parametrize(
