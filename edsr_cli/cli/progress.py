@@ -1,11 +1,12 @@
 """How work is going: a bar on a terminal, a line now and then elsewhere."""
 
 import time
+from collections import deque
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from edsr_cli.progress import Unit
-from edsr_cli.text import one_line
+from edsr_cli.text import duration, one_line
 
 # What of rich is for bars is imported when one is drawn.
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 PLAIN_INTERVAL = 10.0  # seconds between lines where there is no terminal to draw on
 _DRAWN = 0.1  # seconds between two drawings
+_LATELY = 60.0  # seconds over which speed is measured
 _WIDTH = 30  # columns of a bar
 
 
@@ -119,13 +121,12 @@ class Part:
 
     def __init__(self, bar: Bar, factor: int, unit: Unit) -> None:
         self._bar, self._factor, self._unit = bar, factor, unit
-        self._begin = time.monotonic()
+        self._seen = deque([(time.monotonic(), 0)])  # when, and how much was done
 
     def __call__(self, done: int, total: int | None) -> None:
         """Show it."""
-        elapsed = time.monotonic() - self._begin
-        speed = done / elapsed if elapsed else 0.0
-        left = f"{(total - done) / speed:.0f} s left" if total and speed else ""
+        speed = self._speed(done)
+        left = f"{_in_words((total - done) / speed)} left" if total and speed else ""
         if self._unit is Unit.BYTES:
             share = f" of {total / 1e6:.1f}" if total else ""
             aside = f", {speed / 1e6:.1f} MB/s" + (f", {left}" if left else "")
@@ -135,3 +136,21 @@ class Part:
             if self._unit is Unit.PIXELS:
                 parts.append(f"{speed * self._factor / 1e6:.2f} Mpixel/s")
             self._bar.show(done, total, ", ".join([*parts, left] if left else parts))
+
+    def _speed(self, done: int) -> float:
+        """How much is done in a second, of late: all before may have been of another kind.
+
+        What an earlier run has finished, for one, is soon there.
+        """
+        now, seen = time.monotonic(), self._seen
+        while len(seen) > 1 and seen[1][0] <= now - _LATELY:
+            seen.popleft()
+        begin, before = seen[0]
+        if now - seen[-1][0] >= _LATELY / 60:
+            seen.append((now, done))
+        return max(0.0, done - before) / (now - begin) if now > begin else 0.0
+
+
+def _in_words(seconds: float) -> str:
+    """A time that is left."""
+    return f"{seconds:.0f} s" if seconds < 60 else duration(seconds)

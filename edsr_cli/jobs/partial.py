@@ -85,8 +85,8 @@ def kept_rows(output: Path, facts: Facts) -> "Iterator[PartialRows]":
             try:
                 yield rows
             except BaseException:
-                stays = rows.count > 0
-                if stays:
+                stays = rows.count > 0 or not rows.fresh
+                if rows.count:
                     _say_kept(rows, path)
                 raise
             stays = False
@@ -114,12 +114,14 @@ class PartialRows:
     Attributes:
         count: rows that are finished.
         height: rows that there will be.
+        fresh: whether nothing of an earlier run is in the file.
     """
 
     def __init__(self, file: BinaryIO, name: str, facts: Facts) -> None:
         self.name, self.count, self.height = name, 0, 0
         self._file, self._facts = file, dict(facts)
         self._row_bytes = self._most_rows = 0
+        self.fresh = file.seek(0, os.SEEK_END) == 0
 
     @contextmanager
     def go_on(
@@ -177,6 +179,7 @@ class PartialRows:
 
     def _begin(self, header: Facts) -> None:
         with self._explained():
+            self.fresh = True
             self._file.seek(0)
             self._file.truncate()
             self._file.write(json.dumps(header).encode() + b"\n")

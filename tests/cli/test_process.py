@@ -66,7 +66,7 @@ STOPS = {signal.SIGINT: (130, "Interrupted"), signal.SIGTERM: (143, "Terminated"
 if hasattr(signal, "SIGHUP"):
     STOPS[signal.SIGHUP] = (129, "The terminal was closed")
 
-PROGRESS = re.compile(r"\S+: \d+ %, [0-9.]+ Mpixel/s, \d+ s left")
+PROGRESS = re.compile(r"\S+: \d+ %, [0-9.]+ Mpixel/s, (\d+ min )?\d+ s left")
 
 
 class Stopped:

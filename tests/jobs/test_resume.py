@@ -15,6 +15,8 @@ from edsr_cli.jobs import partial, steps
 from edsr_cli.jobs.naming import assign_outputs
 from edsr_cli.jobs.partial import partial_path
 from edsr_cli.jobs.record import Status
+from edsr_cli.options.definition import options_of
+from edsr_cli.options.pictures import UpscaleOptions
 from tests.jobs.conftest import Job, listing
 from tests.jobs.nearest import by_factor, nearest_weights
 
@@ -195,6 +197,18 @@ def test_nothing_is_left_of_a_run_that_has_finished_no_row(run, tmp_path, monkey
     assert listing(tmp_path) == ["a.png"]
 
 
+def test_what_ends_before_it_goes_on_leaves_the_rows(run, monkeypatch):
+    """In the first of two networks, and in the middle of what is taken over."""
+    options = {"factor": 4, "scale": 4, "upscaler": network(1_500_000)}
+    whole = run("whole.png", resume=False, **options).read_bytes()
+    path = partial_path(run(stop=0.9, **options))
+    before = path.read_bytes()
+    for stop in (0.01, 0.3):
+        run(stop=stop, **options)
+        assert path.read_bytes() == before
+    assert run(**options).read_bytes() == whole
+
+
 def test_one_at_a_time(twice, source, tmp_path, run):
     path = partial_path(run(stop=0.5))
     [task] = assign_outputs([str(source)], str(tmp_path / "b.png"), by_factor(2), None)
@@ -239,3 +253,21 @@ def test_the_header_is_one_line_of_json(run):
     path = partial_path(run(stop=0.5))
     header = json.loads(path.read_bytes().split(b"\n")[0])
     assert header["size"] == [2 * WIDTH, 2 * HEIGHT] and header["depth"] == 8
+
+
+COUNTS = {
+    "model", "layout", "value_range", "mean_shift", "residual_scale", "restore",  # the weights
+    "scale", "width", "height", "max_side", "fit", "megapixels", "print",  # the size
+    "precision", "ensemble", "frame", "alpha", "depth", "grey",
+}  # fmt: skip
+DOES_NOT = {
+    "inputs", "output", "name", "format", "overwrite", "dry_run", "resume", "each", "progress",
+    "device", "engine", "threads", "max_memory", "tile", "max_pixels", "download",
+    "compression", "quality", "lossless", "chroma", "tiff", "strip", "keep_times", "dpi",
+}  # fmt: skip
+"""Options that the rows of the last network do not depend on."""
+
+
+def test_every_option_counts_or_is_known_not_to():
+    """For what counts, rows of a run with another value must not be taken: see `facts_of`."""
+    assert set(options_of(UpscaleOptions)) == COUNTS | DOES_NOT
