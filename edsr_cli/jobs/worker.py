@@ -22,6 +22,7 @@ from edsr_cli.jobs.resuming import forget, is_resumable, kept, pass_over
 from edsr_cli.jobs.target import Target, target_of
 from edsr_cli.jobs.task import Task
 from edsr_cli.jobs.work import Work
+from edsr_cli.options.choices import Depth
 from edsr_cli.options.pictures import Outputs
 from edsr_cli.pixels.arrays import empty_pixels
 from edsr_cli.pixels.behind import Behind
@@ -241,11 +242,15 @@ class Worker:
             software = provenance(model, work.enlargement.ratio, strength)
             work.window, work.alpha = picture.window, picture.alpha
             work.grey, work.linear = picture.grey, picture.linear
-            work.bits = work.output_bits(8 * picture.window.dtype.itemsize)
+            stored = 8 * picture.window.dtype.itemsize
+            work.bits = work.output_bits(stored)
             work.metadata = steps.metadata(
                 picture.metadata, software, work.options, work.task.output_format
             )
             notes = work.record.notes + picture.notes
+            if work.bits < stored and work.options.depth is Depth.AUTO:
+                name = work.task.output_format.name
+                notes += (f"written with {work.bits} bits a channel, all that {name} has here",)
             work.note(notes=notes, restore=strength, restore_reason=reason)
 
         work.attempt("decode", decode, reading=True)

@@ -21,7 +21,7 @@ READERS = {".png": imagecodecs.png_decode, ".tif": lambda data: tifffile.imread(
 
 def write_tiff(path: Path, pixels: np.ndarray, profile: bytes | None = None) -> Path:  # type: ignore[type-arg]
     tags = [] if profile is None else [(34675, 7, len(profile), profile, True)]
-    tifffile.imwrite(path, pixels, extratags=tags)
+    tifffile.imwrite(path, pixels, extratags=tags, metadata=None)
     return path
 
 
@@ -52,6 +52,13 @@ def test_depth_of_a_deep_picture(job, tmp_path, depth, bits):
     out = tmp_path / "out.png"
     assert job(write_tiff(tmp_path / "a.tif", pixels), out, depth=depth).run().status is Status.DONE
     assert read(out).dtype == f"uint{bits}"
+
+
+def test_bits_that_a_format_has_not_are_not_lost_in_silence(job, tmp_path):
+    source = write_tiff(tmp_path / "a.tif", np.full((4, 4, 3), 4660, np.uint16))
+    for depth, remarks in (("auto", 1), ("8", 0)):
+        result = job(source, tmp_path / f"{depth}.jpg", depth=depth).run()
+        assert sum("8 bits a channel" in note for note in result.notes) == remarks
 
 
 def test_depth_of_a_picture_of_8_bits(job, photo, tmp_path):
