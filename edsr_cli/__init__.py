@@ -33,6 +33,7 @@ from edsr_cli.errors import (
 if TYPE_CHECKING:
     from edsr_cli.api.batch import batch
     from edsr_cli.api.compare import compare
+    from edsr_cli.api.devices import devices
     from edsr_cli.api.evaluate import evaluate
     from edsr_cli.api.pictures import PictureUpscaler, load
     from edsr_cli.api.train import train
@@ -51,6 +52,7 @@ __all__ = [
     "__version__",
     "batch",
     "compare",
+    "devices",
     "evaluate",
     "load",
     "train",
@@ -61,6 +63,7 @@ _PLACES = {
     "PictureUpscaler": "pictures",
     "batch": "batch",
     "compare": "compare",
+    "devices": "devices",
     "evaluate": "evaluate",
     "load": "pictures",
     "train": "train",

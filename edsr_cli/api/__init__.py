@@ -3,6 +3,7 @@
     opening    a model becomes an upscaler
     pictures   `load`, and what it gives
     versions   versions of a picture, for `compare`
+    devices    the devices that there are
     upscale, batch, compare, evaluate, train
                what the commands of these names do: a function for everybody, which takes the same
                options by the same names, and what it is made of, for the command line

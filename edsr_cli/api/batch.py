@@ -135,7 +135,12 @@ def prepare(options: BatchOptions, progress: Progress) -> Prepared:
         raise UsageError("--name without {stem} would be one name for all pictures.")
     choice = Choice(options.include, options.exclude)
     shard = parse_shard(options.shard)
-    spec = worker_spec(options, [name.strip() for name in options.device.split(",")])
+    names = [name.strip() for name in options.device.split(",")]
+    if names == ["all"]:
+        from edsr_cli.inference.engines.listing import usable
+
+        names = usable()
+    spec = worker_spec(options, names)
     find = finder(options.download, progress)
     if options.ray is None or options.dry_run:
         worker = spec.open(spec.load(find))

@@ -45,7 +45,16 @@ def _meant(word: str, commands: list[str]) -> str:
     return f"{did_you_mean(word, commands)} Commands: {', '.join(commands)}.".lstrip()
 
 
-COMMANDS = ("upscale", "batch", "compare", "evaluate", "train", "models", "fetch-weights")
+COMMANDS = (
+    "upscale",
+    "batch",
+    "compare",
+    "evaluate",
+    "train",
+    "models",
+    "devices",
+    "fetch-weights",
+)
 """Each is a function of its name, in a module of its name."""
 
 

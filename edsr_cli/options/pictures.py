@@ -481,7 +481,8 @@ class BatchOptions(Outputs, _Folders):
         Machine,
         "device",
         metavar="DEVICE,...",
-        text="auto, cpu, cuda, cuda:N or mps; several at once, such as cuda:0,cuda:1.",
+        text="auto, cpu, cuda, cuda:N or mps; several at once, such as cuda:0,cuda:1; or all GPUs "
+        "that work, by the word all (see edsr devices).",
         default=...,
     )
     overwrite: bool = again(

@@ -26,14 +26,14 @@ def pick_device(name: str = "auto") -> torch.device:
         UsageError: there is no such device here, or it does not work.
     """
     if name == "auto":
-        for device in _accelerators():
-            reason = _trial(device)
+        for device in accelerators():
+            reason = trial(device)
             if not reason:
                 return device
             logger.warning("%s cannot be used: %s.", describe(device), reason)
         return torch.device("cpu")
     device = _named(name)
-    reason = "" if device.type == "cpu" else _trial(device)
+    reason = "" if device.type == "cpu" else trial(device)
     if reason:
         raise UsageError(
             f"{describe(device)} cannot be used: {reason}.",
@@ -42,7 +42,7 @@ def pick_device(name: str = "auto") -> torch.device:
     return device
 
 
-def _accelerators() -> Iterator[torch.device]:
+def accelerators() -> Iterator[torch.device]:
     """The devices that are faster than the CPU, best first."""
     if torch.cuda.is_available():
         current = torch.cuda.current_device()
@@ -76,7 +76,7 @@ def _named(name: str) -> torch.device:
     return torch.device(device.type)
 
 
-def _trial(device: torch.device) -> str:
+def trial(device: torch.device) -> str:
     """Why a GPU cannot do a convolution, without a full stop; empty if it can.
 
     Builds of torch hold kernels for some generations of GPUs only. An older one is listed as
@@ -125,6 +125,13 @@ def memory_budget(device: torch.device) -> int:
         return (free + unused) * 8 // 10
     spare = torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
     return min(spare, memory.available()) * 8 // 10
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that are free on a GPU; on Apple's, of the memory that it may take of the machine's."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return min(torch.mps.recommended_max_memory(), memory.available())
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -1,0 +1,66 @@
+"""The devices of a machine, for people who choose one."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from edsr_cli.inference import memory
+from edsr_cli.inference.engine import Device
+from edsr_cli.inference.engines import engine_for
+from edsr_cli.inference.engines.ncnn.engine import NcnnEngine
+from edsr_cli.inference.engines.torch import hardware
+
+CPU = "cpu"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A device.
+
+    Attributes:
+        name: what `--device` calls it.
+        what: what it is, for people.
+        engine: what computes on it by itself, "ncnn" or "torch".
+        free_bytes: memory that is free on it now; None if nobody can tell.
+        trouble: why it cannot be used; empty if it can.
+    """
+
+    name: str
+    what: str
+    engine: str
+    free_bytes: int | None
+    trouble: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready values."""
+        return asdict(self)
+
+
+def devices() -> list[Found]:
+    """All devices that networks can run on, the best first, which "auto" takes; the CPU last.
+
+    GPUs are tried, since not every one that is listed by its driver works. PyTorch is imported
+    only where there is a driver of one.
+    """
+    engine = engine_for(CPU)
+    name = "ncnn" if isinstance(engine, NcnnEngine) else "torch"
+    cpu = Found(CPU, engine.describe(Device(CPU)), name, memory.available())
+    return [*(_gpus() if hardware.may_have_gpu() else ()), cpu]
+
+
+def usable() -> list[str]:
+    """Names of all devices that work, without the CPU if there is another."""
+    names = [found.name for found in devices() if not found.trouble]
+    return names[:-1] or names
+
+
+def _gpus() -> list[Found]:
+    try:
+        from edsr_cli.inference.engines.torch import devices as torch_devices
+    except ImportError:
+        return []
+    found = []
+    for device in torch_devices.accelerators():
+        trouble = torch_devices.trial(device)
+        free = None if trouble else torch_devices.free_memory(device)
+        found.append(Found(str(device), torch_devices.describe(device), "torch", free, trouble))
+    return found
