@@ -30,7 +30,7 @@ def is_resumable(work: Work) -> bool:
     if task.source is None or task.destination is None:
         why = "it does not go from file to file"
     elif plans and not plans[-1].rows_only:
-        why = "it is not made by rows of full width"
+        why = "it is not made by rows of full width; a larger --max-memory, or no --tile, helps"
     else:
         return bool(work.enlargement.scales)
     logger.warning("%s: no rows are kept for --resume: %s.", steps.output_name(task), why)
