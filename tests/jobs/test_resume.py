@@ -84,12 +84,15 @@ def run(twice, source, tmp_path):
         ("b.jpg", {}),
         ("b.webp", {}),
         ("b.png", {"factor": 1.5, "scale": 1.5}),
-        ("b.png", {"factor": 4, "scale": 4, "upscaler": network(1_500_000)}),
-        ("b.tif", {"depth": "16", "ensemble": True, "upscaler": network(2_500_000)}),
+        ("b.png", {"factor": 4, "scale": 4, "memory": 1_500_000}),
+        ("b.tif", {"depth": "16", "ensemble": True, "memory": 2_500_000}),
     ],
     ids=str,
 )
 def test_the_same_file_comes_out(run, tmp_path, caplog, name, options):
+    options = dict(options)
+    if "memory" in options:
+        options["upscaler"] = network(options.pop("memory"))
     whole = run(f"whole.{name}", resume=False, **options).read_bytes()
     for stop in (0.5, 0.9):
         output = run(name, stop=stop, **options)
@@ -199,7 +202,7 @@ def test_nothing_is_left_of_a_run_that_has_finished_no_row(run, tmp_path, monkey
 
 def test_what_ends_before_it_goes_on_leaves_the_rows(run, monkeypatch):
     """In the first of two networks, and in the middle of what is taken over."""
-    options = {"factor": 4, "scale": 4, "upscaler": network(1_500_000)}
+    options = {"factor": 4, "scale": 4, "memory": 1_500_000}
     whole = run("whole.png", resume=False, **options).read_bytes()
     path = partial_path(run(stop=0.9, **options))
     before = path.read_bytes()
