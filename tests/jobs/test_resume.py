@@ -202,7 +202,7 @@ def test_nothing_is_left_of_a_run_that_has_finished_no_row(run, tmp_path, monkey
 
 def test_what_ends_before_it_goes_on_leaves_the_rows(run, monkeypatch):
     """In the first of two networks, and in the middle of what is taken over."""
-    options = {"factor": 4, "scale": 4, "memory": 1_500_000}
+    options = {"factor": 4, "scale": 4, "upscaler": network(1_500_000)}
     whole = run("whole.png", resume=False, **options).read_bytes()
     path = partial_path(run(stop=0.9, **options))
     before = path.read_bytes()
