@@ -40,6 +40,10 @@ def keep_none_that_is_freed() -> None:
     global _keeps_none
     _keeps_none = True
     _tell_malloc(_M_MMAP_THRESHOLD, 1 << 17)
+    _tell_malloc(_M_TRIM_THRESHOLD, 1 << 17)
+    if sys.platform.startswith("linux"):
+        with suppress(AttributeError, OSError):
+            ctypes.CDLL(None).malloc_trim(0)  # what was kept until now
 
 
 def keep_what_is_freed() -> None:

@@ -442,6 +442,8 @@ class _Work:
         """
         engine, device = self._upscaler.engine, self._upscaler.device
         engine.release(device)
+        if device.type == "cpu":
+            memory.keep_none_that_is_freed()  # or holes between blocks would take the rest
         plan = self.plan.smaller()
         if plan is None:
             raise DeviceMemoryError(
