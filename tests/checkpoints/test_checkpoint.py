@@ -99,7 +99,7 @@ def test_the_digest_of_bundled_weights_is_that_in_manifests_of_before():
         "7212aa4c9212a88de65f2f46902e0f4df2111cb2927e997275299b8e283c6816"
     )
     assert weights_digest(plain, restoring) == (
-        "853b85bb06a8c4dbfaccd433df1e6b4c4adf5f71511438f31ea4e783939a255d"
+        "6435377e85e5d3993e739a989ab022048b0ede2c4c371762a3f7a578a2a7ae18"
     )
     assert weights_digest(load_network("mdsr-free", 3).checkpoint) == (
         "1e8504fa41357c1dd3eac4350fe2a9aaf98fe6f5feda1acebf35a991c939975a"

@@ -49,9 +49,9 @@ def test_the_weights_are_those_that_torch_gives(strength):
 @pytest.mark.parametrize(
     ("strength", "digest"),
     [
-        (0.25, "d41615e38044e70e5a1cd0ee708cd6b1e7ba52b0a37306bad32a2b9aecb639b1"),
-        (0.5, "caa7bf56a7bde84af764ed88fd52a3792458f4fe1fad7ba464bb2516bf8cc2fb"),
-        (0.9, "3bd0b2943354eb7d6806532dfbd8576787fdf92050447a350d10e8e301342538"),
+        (0.25, "910444bd7a2e25d0095d6758538a5f4dc661c79db05cb2fe568e7615b40def85"),
+        (0.5, "faac557d749477de981b8fdceb29c4fa602d112201f7e3829d2e2c22433ec59a"),
+        (0.9, "43897afd273ccda1921b0dde44dcd9058e13265cb3e1d063c2aaacea8f61724c"),
     ],
 )
 def test_the_digest_of_mixed_weights_is_that_in_manifests_of_before(strength, digest):
