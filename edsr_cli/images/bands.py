@@ -210,7 +210,8 @@ def _guarded(
 
 def _ahead(bands: Iterator[Pixels]) -> Iterator[Pixels]:
     """The same, each decoded while the one before is worked on."""
-    with ThreadPoolExecutor(1, "edsr-decode") as decoder:
+    decoder = ThreadPoolExecutor(1, "edsr-decode")
+    try:
         try:
             coming = decoder.submit(next, bands, None)
         except RuntimeError:  # the system has no thread for us
@@ -219,3 +220,7 @@ def _ahead(bands: Iterator[Pixels]) -> Iterator[Pixels]:
         while (band := coming.result()) is not None:
             coming = decoder.submit(next, bands, None)
             yield band
+    finally:
+        # Nobody waits for the thread: who lets go of this unread may be the garbage collector, in
+        # the middle of the start of another thread, whose locks the end of ours would want.
+        decoder.shutdown(wait=False, cancel_futures=True)

@@ -212,8 +212,10 @@ def test_the_next_band_is_decoded_meanwhile() -> None:
     window = RowsWindow((83, 61, 3), WIDE.dtype, lambda: bands._ahead(slow()))
     assert (window.read(Region(0, 7, 0, 61)) == WIDE[:7]).all() and asked.wait(60)
     assert (window.read(Region(30, 83, 0, 61)) == WIDE[30:]).all()
-    names = {thread.name for thread in threading.enumerate()}
-    assert not any(name.startswith("edsr-decode") for name in names)
+    for thread in threading.enumerate():
+        if thread.name.startswith("edsr-decode"):
+            thread.join(60)  # it ends by itself
+            assert not thread.is_alive()
 
 
 def test_without_a_thread_it_is_decoded_all_the_same(
@@ -297,3 +299,22 @@ def test_damaged_files_are_the_same_streamed(name: str, small_bands: None) -> No
     for _ in range(8):
         data = mutated((STREAMED | SPOOLED)[name], rng)
         assert attempt(data, streamed=False) == attempt(data, streamed=True)
+
+
+def test_rows_that_nobody_reads_any_more_are_let_go_of_without_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The garbage collector may do it while it holds what the end of a thread waits for."""
+    go_on = threading.Event()
+
+    def slow() -> Iterator[NDArray[Any]]:
+        yield WIDE[:10]
+        go_on.wait(60)
+        yield WIDE[10:]
+
+    rows = bands._ahead(slow())
+    next(rows)
+    monkeypatch.setattr(threading.Thread, "join", None)
+    rows.close()  # type: ignore[attr-defined]  # as it does
+    monkeypatch.undo()
+    go_on.set()
