@@ -55,7 +55,8 @@ class Browser:
              f"--force-device-scale-factor={ratio}", f"--user-data-dir={folder}", "about:blank"],
             pass_fds=(to_read, to_write), stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        os.close(to_read), os.close(to_write)
+        os.close(to_read)
+        os.close(to_write)
         self._session = ""
         pages = self.call("Target.getTargets")["targetInfos"]
         target = next(each["targetId"] for each in pages if each["type"] == "page")
@@ -120,7 +121,8 @@ class Browser:
             width, height: of the window, in CSS pixels.
             features: media features with values, such as prefers_color_scheme="dark".
         """
-        self.requests.clear(), self.complaints.clear()
+        self.requests.clear()
+        self.complaints.clear()
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width, height=height, deviceScaleFactor=0, mobile=False,
