@@ -25,7 +25,7 @@ from edsr_cli.images import DEFAULT_MAX_PIXELS
 from edsr_cli.inference import Upscaler
 from edsr_cli.inference.processors import use_threads
 from edsr_cli.options.definition import takes
-from edsr_cli.options.pictures import EvaluateOptions
+from edsr_cli.options.evaluating import EvaluateOptions
 from edsr_cli.progress import Progress, Report, calling
 from edsr_cli.report.evaluation_page import Mean, Measured, Section, write_evaluation
 from edsr_cli.report.places import EVALUATION

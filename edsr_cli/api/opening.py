@@ -12,7 +12,8 @@ from edsr_cli.inference import Upscaler
 from edsr_cli.inference.engines import engine_for
 from edsr_cli.inference.processors import use_threads
 from edsr_cli.jobs.worker import WorkerSpec
-from edsr_cli.options.pictures import Network, Outputs
+from edsr_cli.options.network import Network
+from edsr_cli.options.pictures import Outputs
 from edsr_cli.progress import Progress
 from edsr_cli.restoration.networks import find_restoration, make_upscaler
 

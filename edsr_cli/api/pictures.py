@@ -18,7 +18,7 @@ from edsr_cli.images.provenance import provenance
 from edsr_cli.inference import Progress, Tile, Upscaler
 from edsr_cli.inference.upscaler import check_tile
 from edsr_cli.options.definition import takes
-from edsr_cli.options.pictures import LoadOptions
+from edsr_cli.options.network import LoadOptions
 from edsr_cli.options.values import ALPHA
 from edsr_cli.pixels.arrays import Pixels, check_pixels, empty_pixels
 from edsr_cli.pixels.transfer import FromLight, ToLight

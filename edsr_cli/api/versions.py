@@ -19,8 +19,8 @@ from edsr_cli.files.names import display_name
 from edsr_cli.images import DEFAULT_MAX_PIXELS, Picture, decode
 from edsr_cli.inference import Upscaler
 from edsr_cli.options.comparing import CompareOptions
-from edsr_cli.options.pictures import Network
-from edsr_cli.options.values import Setting, crop_numbers
+from edsr_cli.options.network import Network
+from edsr_cli.options.reading import Setting, crop_numbers
 from edsr_cli.pixels import resize
 from edsr_cli.pixels.arrays import Pixels
 from edsr_cli.pixels.depth import to_uint8

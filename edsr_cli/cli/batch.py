@@ -15,7 +15,7 @@ from edsr_cli.cli.json_lines import JsonLines
 from edsr_cli.cli.options import Results, command
 from edsr_cli.cli.terminal import Terminal
 from edsr_cli.errors import ExitCode
-from edsr_cli.options.pictures import BatchOptions
+from edsr_cli.options.folders import BatchOptions
 
 if TYPE_CHECKING:
     from edsr_cli.api.batch import Prepared

@@ -9,7 +9,7 @@ from edsr_cli.cli.options import Messages, Results, command
 from edsr_cli.cli.terminal import Terminal
 from edsr_cli.errors import ExitCode
 from edsr_cli.options.definition import again, group
-from edsr_cli.options.pictures import EvaluateOptions
+from edsr_cli.options.evaluating import EvaluateOptions
 
 if TYPE_CHECKING:
     from edsr_cli.evaluation.evaluate import Result

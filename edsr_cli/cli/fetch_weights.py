@@ -11,7 +11,7 @@ from edsr_cli.cli.terminal import Terminal
 from edsr_cli.errors import ExitCode, UsageError, WeightsError
 from edsr_cli.options import values
 from edsr_cli.options.definition import SOURCES, again, group, option
-from edsr_cli.options.pictures import Scale
+from edsr_cli.options.network import Scale
 
 if TYPE_CHECKING:
     from pathlib import Path

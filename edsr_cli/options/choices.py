@@ -62,3 +62,7 @@ class Strip(StrEnum):
     NONE = "none"
     GPS = "gps"
     ALL = "all"
+
+
+FORMATS = "png, jpeg, webp, tiff, avif or bmp"
+"""Those of `images.formats`, for helps: that module takes a while to import."""

@@ -6,7 +6,8 @@ from typing import Any
 from edsr_cli.errors import UsageError
 from edsr_cli.options import values
 from edsr_cli.options.definition import OUTPUT, Options, again, group, option
-from edsr_cli.options.pictures import Scale, UpscaleOptions, Upscaling
+from edsr_cli.options.network import Scale
+from edsr_cli.options.pictures import UpscaleOptions, Upscaling
 from edsr_cli.options.values import MaybePath, Number, Paths, Settings, Texts
 
 

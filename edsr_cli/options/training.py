@@ -6,7 +6,8 @@ from edsr_cli.errors import UsageError
 from edsr_cli.options import values
 from edsr_cli.options.choices import Autocast, Preset, Schedule
 from edsr_cli.options.definition import RECIPE, RUN, Options, again, group, option
-from edsr_cli.options.pictures import Machine, Upscaling
+from edsr_cli.options.network import Machine
+from edsr_cli.options.pictures import Upscaling
 from edsr_cli.options.values import Given, MaybePath, Path, Paths
 
 

@@ -3,12 +3,10 @@
 import math
 import operator
 import os
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from fractions import Fraction
-from typing import Any, Literal, Protocol, SupportsIndex, TypeVar
+from typing import Any, Protocol, SupportsIndex, TypeVar
 
 from edsr_cli import sizes
 from edsr_cli.options.choices import (
@@ -21,13 +19,27 @@ from edsr_cli.options.choices import (
     Strip,
     TiffKind,
 )
+from edsr_cli.options.reading import (
+    LARGEST_FACTOR,
+    MOST_DPI,
+    Pair,
+    Setting,
+    read_alpha,
+    read_betas,
+    read_count,
+    read_crop,
+    read_dpi,
+    read_duration,
+    read_factor,
+    read_fit,
+    read_paper,
+    read_positive,
+    read_restore,
+    read_restores,
+    read_scale,
+    read_tile,
+)
 from edsr_cli.options.template import read_template
-
-Setting = float | Literal["auto"]
-"""How much to restore: 0 for the plain network to 1 for the restoring one, or "auto"."""
-
-Tile = int | Literal["auto", "none"]
-"""Columns of a panel in LR pixels, "none" for one, "auto" to split where memory demands it."""
 
 PathLike = str | os.PathLike[str]
 
@@ -49,23 +61,7 @@ Paths = Given[PathLike | Sequence[PathLike], tuple[str, ...]]
 Texts = Given[str | Sequence[str], tuple[str, ...]]
 Settings = Given[Setting | str | Sequence[Setting | str], tuple[Setting, ...]]
 Number = Given[int | str | None, int | None]
-Pair = tuple[float, float]
 Sides = Given[str | Pair | None, Pair | None]
-
-MOST_DPI = 65535
-"""Pixels per inch that a JPEG can state."""
-
-LARGEST_FACTOR = 16
-"""How many times a picture can be enlarged: by two networks, four times each."""
-
-_COUNT = re.compile(sizes.NUMBER, re.IGNORECASE)
-_CROP = re.compile(r"[1-9][0-9]{0,8}x[1-9][0-9]{0,8}\+[0-9]{1,9}\+[0-9]{1,9}")
-_DECIMAL = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)"
-_FACTOR = re.compile(r"[0-9]{0,9}\.?[0-9]{1,9}")
-_FIT = re.compile(r"([0-9]{1,9})\s*[x×]\s*([0-9]{1,9})", re.IGNORECASE)
-_PAPER = re.compile(_DECIMAL + r"\s*[x×]\s*" + _DECIMAL + r"\s*(mm|cm|in)", re.IGNORECASE)
-_UNITS_PER_INCH = {"mm": 25.4, "cm": 2.54, "in": 1.0}
-_DURATION = re.compile(f"(?:{_DECIMAL}h)?(?:{_DECIMAL}m)?(?:{_DECIMAL}s?)?", re.IGNORECASE)
 
 
 class PrecisionName(StrEnum):
@@ -101,191 +97,6 @@ class Kind:
     type: Any = str
     read: Callable[[str], Any] | None = None
     several: bool = False
-
-
-def read_scale(text: str) -> int:
-    """A factor to enlarge by: "2", "3" or "4".
-
-    Raises:
-        ValueError: it is another one; the message says how to come near it.
-    """
-    if text in ("2", "3", "4"):
-        return int(text)
-    try:
-        float(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is not 2, 3 or 4.") from None
-    raise ValueError(f"{text!r}: these networks enlarge 2, 3 or 4 times, and nothing else.")
-
-
-def read_factor(text: str) -> int | float:
-    """A factor to make pictures larger by, or smaller if it is less than 1.
-
-    Raises:
-        ValueError: it is no number, not more than 0 or more than `LARGEST_FACTOR`.
-    """
-    if _FACTOR.fullmatch(text) and 0 < float(text) <= LARGEST_FACTOR:
-        return _factor("", float(text))
-    raise ValueError(f"{text!r} is not a factor such as 2 or 1.5, at most {LARGEST_FACTOR}.")
-
-
-def read_positive(text: str) -> float:
-    """A number above 0, such as "12" or "0.5".
-
-    Raises:
-        ValueError: it is none.
-    """
-    if _FACTOR.fullmatch(text) and float(text) > 0:
-        return float(text)
-    raise ValueError(f"{text!r} is not a number above 0.")
-
-
-def read_dpi(text: str) -> float:
-    """Pixels per inch, such as "300".
-
-    Raises:
-        ValueError: it is no number, or one that files cannot state.
-    """
-    if _FACTOR.fullmatch(text) and 1 < float(text) <= MOST_DPI:
-        return float(text)
-    raise ValueError(f"{text!r} is not a number of pixels per inch such as 300.")
-
-
-def read_fit(text: str) -> Pair:
-    """Width and height in pixels, from "3840x2160".
-
-    Raises:
-        ValueError: the text is no size.
-    """
-    match = _FIT.fullmatch(text.strip())
-    if match is None or not (int(match[1]) and int(match[2])):
-        raise ValueError(f"{text!r} is not a size in pixels such as 3840x2160.")
-    return int(match[1]), int(match[2])
-
-
-def read_paper(text: str) -> Pair:
-    """Width and height in inches, from "30x20cm", "300x200mm" or "12x8in".
-
-    Raises:
-        ValueError: the text is no size.
-    """
-    match = _PAPER.fullmatch(text.strip())
-    unit = _UNITS_PER_INCH[match[3].lower()] if match else 1.0
-    sides = (float(match[1]) / unit, float(match[2]) / unit) if match else (0.0, 0.0)
-    if not (sides[0] and sides[1]):
-        raise ValueError(f"{text!r} is not the size of a print such as 30x20cm or 12x8in.")
-    return sides
-
-
-def read_restore(text: str) -> Setting:
-    """A setting of --restore: "auto" or a number from 0 to 1.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    if text == "auto":
-        return "auto"
-    if re.fullmatch(r"[0-9]{0,15}\.?[0-9]{1,15}", text, re.ASCII) and float(text) <= 1:
-        return float(text)
-    raise ValueError(f"{text!r} is not auto or a number from 0 to 1.")
-
-
-def read_restores(text: str) -> tuple[Setting, ...]:
-    """Settings of --restore with commas between them, such as "0,0.5,1".
-
-    Raises:
-        ValueError: one is none.
-    """
-    return tuple(read_restore(each.strip()) for each in text.split(","))
-
-
-def read_crop(text: str) -> str:
-    """A part of a picture as "WxH+X+Y", in pixels; see `crop_numbers`.
-
-    Raises:
-        ValueError: it is none.
-    """
-    if not _CROP.fullmatch(text):
-        raise ValueError(f"{text!r} is not WxH+X+Y, such as 200x150+40+0.")
-    return text
-
-
-def crop_numbers(crop: str) -> tuple[int, int, int, int]:
-    """Width, height, left and top of what `read_crop` has read."""
-    width, height, left, top = map(int, re.split("[x+]", crop))
-    return width, height, left, top
-
-
-def read_alpha(text: str) -> str:
-    """A setting of --alpha: "drop", "keep" or a colour, which becomes "#rrggbb".
-
-    Raises:
-        ValueError: it is none of these.
-    """
-    if text in ("drop", "keep"):
-        return text
-    from edsr_cli.images.alpha import alpha_setting  # takes a while
-
-    try:
-        return alpha_setting(text)
-    except ValueError as error:
-        raise ValueError(f"{error}.") from None
-
-
-def read_tile(text: str) -> Tile:
-    """A panel width: "auto", "none" or a number of columns from 1.
-
-    Raises:
-        ValueError: it is none of these.
-    """
-    if text == "auto":
-        return "auto"
-    if text == "none":
-        return "none"
-    if re.fullmatch("[0-9]{1,15}", text) and int(text) > 0:
-        return int(text)
-    raise ValueError(f"{text!r} is not auto, none or a number of pixels from 1.")
-
-
-def read_count(text: str) -> int:
-    """A number of pixels such as "500M" or "1000000".
-
-    Raises:
-        ValueError: it is not a number, or less than one.
-    """
-    match = _COUNT.fullmatch(text.strip())
-    if match is None or (count := int(Fraction(match[1]) * sizes.UNITS[match[2].upper()])) < 1:
-        raise ValueError(f"{text!r} is not a number of pixels such as 500M.")
-    return count
-
-
-def read_duration(text: str) -> float:
-    """Seconds from "90s", "25m", "1.5h", "1h30m" or "90".
-
-    Raises:
-        ValueError: the text is not a duration, or not more than nothing.
-    """
-    match = _DURATION.fullmatch(text.strip())
-    parts = (match[1], match[2], match[3]) if match else (None, None, None)
-    seconds = sum(float(part or 0) * unit for part, unit in zip(parts, (3600, 60, 1), strict=True))
-    if not seconds:
-        raise ValueError(f"{text!r} is not a duration such as 90s, 25m or 1h30m.")
-    return seconds
-
-
-def read_betas(text: str) -> tuple[float, float]:
-    """The two decay rates of Adam, from "0.9,0.999".
-
-    Raises:
-        ValueError: the text is not two numbers from 0 to below 1.
-    """
-    try:
-        first, second = (float(part) for part in text.split(","))
-    except ValueError:
-        first = second = -1.0
-    if not (0 <= first < 1 and 0 <= second < 1):
-        raise ValueError(f"{text!r} is not two numbers below 1, such as 0.9,0.999.")
-    return first, second
 
 
 def _wrong(name: str, wanted: str, value: object) -> TypeError:

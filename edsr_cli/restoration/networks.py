@@ -14,7 +14,7 @@ from edsr_cli.images.picture import Compression
 from edsr_cli.inference import Upscaler
 from edsr_cli.inference.engine import Engine
 from edsr_cli.inference.engines import engine_for
-from edsr_cli.options.values import Setting
+from edsr_cli.options.reading import Setting
 from edsr_cli.pixels.arrays import Pixels
 from edsr_cli.restoration.choice import Choice, choose, version
 from edsr_cli.restoration.words import ASKED

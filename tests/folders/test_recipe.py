@@ -2,7 +2,7 @@ from dataclasses import replace
 
 from edsr_cli.folders.recipe import Recipe
 from edsr_cli.options.definition import options_of
-from edsr_cli.options.pictures import BatchOptions
+from edsr_cli.options.folders import BatchOptions
 
 RECIPE = Recipe(
     model="m", weights="ab" * 32, scale=4, ensemble=False, precision="fp32", format="PNG"

@@ -8,7 +8,8 @@ from edsr_cli.errors import PictureError, UsageError
 from edsr_cli.images import FORMATS, OutputFormat, format_for
 from edsr_cli.images.formats import AVIF, BMP, JPEG, PNG, TIFF, WEBP
 from edsr_cli.options.definition import Options, options_of
-from edsr_cli.options.pictures import BatchOptions, UpscaleOptions
+from edsr_cli.options.folders import BatchOptions
+from edsr_cli.options.pictures import UpscaleOptions
 
 NAMES = [each.name.lower() for each in FORMATS]
 

@@ -12,13 +12,10 @@ from edsr_cli.cli.options import command
 from edsr_cli.errors import UsageError
 from edsr_cli.options import values
 from edsr_cli.options.definition import MACHINE, PANELS, again, group, option, options_of, takes
-from edsr_cli.options.pictures import (
-    BatchOptions,
-    EvaluateOptions,
-    LoadOptions,
-    Outputs,
-    UpscaleOptions,
-)
+from edsr_cli.options.evaluating import EvaluateOptions
+from edsr_cli.options.folders import BatchOptions
+from edsr_cli.options.network import LoadOptions
+from edsr_cli.options.pictures import Outputs, UpscaleOptions
 from edsr_cli.options.training import TrainOptions
 
 GROUPS = [UpscaleOptions, BatchOptions, EvaluateOptions, LoadOptions, TrainOptions]

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edsr_cli.options.pictures import BatchOptions, Outputs
+from edsr_cli.options.folders import BatchOptions
+from edsr_cli.options.pictures import Outputs
 from edsr_cli.options.template import FIELDS, fields_of, read_template
 
 

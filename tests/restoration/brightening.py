@@ -5,7 +5,7 @@ from pathlib import Path
 from edsr_cli.checkpoints.checkpoint import Checkpoint
 from edsr_cli.checkpoints.loader import LoadedNetwork
 from edsr_cli.model.networks import EDSR, tensors_of
-from edsr_cli.options.values import Setting
+from edsr_cli.options.reading import Setting
 from edsr_cli.restoration.networks import Restoration, RestoringUpscaler
 from tests.jobs.nearest import NAME, nearest_network
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edsr_cli.options.values import read_betas, read_count, read_duration, read_tile
+from edsr_cli.options.reading import read_betas, read_count, read_duration, read_tile
 from edsr_cli.sizes import read_size
 
 DECIMAL = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
