@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edsr_cli.checkpoints.checkpoint import save_canonical
-from edsr_cli.images import Metadata, create_picture, format_for
+from edsr_cli.images import OutputRequest, create_picture, format_for
 from edsr_cli.model.config import NetworkConfig
 from edsr_cli.model.networks import EDSR, tensors_of
 from edsr_cli.pixels.depth import dtype_of
@@ -64,7 +64,7 @@ def synthetic(path: Path, size: tuple[int, int], bits: int = 8) -> None:
     across = np.linspace(0.1, 0.9, width)[None, :, None] * np.array([1.0, 0.8, 0.6])
     with (
         path.open("wb") as file,
-        create_picture(file, format_for(path, None), size, Metadata(), bits=bits) as writer,
+        create_picture(file, format_for(path, None), OutputRequest(size, bits=bits)) as writer,
     ):
         for top in range(0, height, BAND):
             rows = min(BAND, height - top)

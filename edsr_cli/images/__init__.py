@@ -25,6 +25,7 @@ from edsr_cli.images.picture import (
     Metadata,
     OutputFormat,
     OutputOptions,
+    OutputRequest,
     Picture,
     PictureInfo,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "OpenPicture",
     "OutputFormat",
     "OutputOptions",
+    "OutputRequest",
     "Picture",
     "PictureInfo",
     "PictureWriter",

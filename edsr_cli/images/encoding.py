@@ -20,7 +20,13 @@ from edsr_cli.images.colour.spaces import grey_profile
 from edsr_cli.images.formats import codec_for
 from edsr_cli.images.guard import limits
 from edsr_cli.images.metadata.fitting import MEMORY, fit
-from edsr_cli.images.picture import DEFAULT_MAX_PIXELS, Metadata, OutputFormat, OutputOptions
+from edsr_cli.images.picture import (
+    DEFAULT_MAX_PIXELS,
+    Metadata,
+    OutputFormat,
+    OutputOptions,
+    OutputRequest,
+)
 from edsr_cli.pixels.arrays import Pixels
 from edsr_cli.pixels.depth import at_depth
 from edsr_cli.pixels.grey import joined
@@ -113,13 +119,7 @@ class PictureWriter:
 def create_picture(
     file: BinaryIO,
     output_format: OutputFormat,
-    size: tuple[int, int],
-    metadata: Metadata = Metadata(),  # noqa: B008 - frozen
-    *,
-    options: OutputOptions = OutputOptions(),  # noqa: B008 - frozen
-    alpha: NDArray[Any] | None = None,
-    bits: int = 8,
-    grey: bool = False,
+    request: OutputRequest,
 ) -> PictureWriter:
     """Begin to write a picture to a binary file.
 
@@ -128,29 +128,26 @@ def create_picture(
     Args:
         file: where to write; a pipe will do. It is neither flushed nor closed.
         output_format: the format to write.
-        size: width and height in pixels.
-        metadata: what to put beside the pixels, colours included.
-        options: see `OutputOptions`.
-        alpha: shape (H, W), uint8 or uint16, which the pixels are not multiplied by; None for none.
-        bits: bits a channel that the picture has; the format decides what becomes of them, see
-            `OutputFormat.bits` and the writer's `dtype`.
-        grey: whether its three channels are to become one, where the format has greyscale.
+        request: what is wanted. The bits are those that the picture has: the format decides what
+            becomes of them, see `OutputFormat.bits` and the writer's `dtype`. Where it is to be
+            grey and the format has that, the three channels that the writer is given become one.
 
     Raises:
         PictureError: the format cannot hold a picture of that size, or alpha.
     """
-    output_format.check_size(*size)
-    if alpha is not None and not output_format.alpha:
+    output_format.check_size(*request.size)
+    if request.alpha is not None and not output_format.alpha:
         raise PictureError(
             f"{output_format.name} cannot hold an alpha channel.", "Write it as PNG instead."
         )
-    metadata, notes = fit(metadata, output_format, *size)
-    codec = codec_for(output_format)
-    depth, grey = output_format.bits(bits), grey and output_format.grey
+    metadata, notes = fit(request.metadata, output_format, *request.size)
+    grey = request.grey and output_format.grey
     if grey:
         metadata, grey, more = _in_grey(metadata)
         notes += more
-    encoder = codec.create(file, size, metadata, options, alpha, depth, grey=grey)
+    bits = output_format.bits(request.bits)
+    request = replace(request, metadata=metadata, bits=bits, grey=grey)
+    encoder = codec_for(output_format).create(file, request)
     return PictureWriter(encoder, output_format, notes)
 
 
@@ -179,7 +176,8 @@ def encode(
     Args:
         pixels: RGB, shape (H, W, 3), uint8 in 0..255 or uint16 in 0..65535, rounded to the depth
             that the format gets.
-        output_format, metadata, file, options, alpha, grey: see `create_picture`.
+        output_format, file: see `create_picture`.
+        metadata, options, alpha, grey: see `OutputRequest`.
 
     Returns:
         Remarks for the user on what the format cannot hold, one line each.
@@ -188,20 +186,9 @@ def encode(
         PictureError: the format cannot hold a picture of that size, or alpha, or encoding fails.
         OSError: `file` cannot be written to.
     """
-    stored = 8 * pixels.dtype.itemsize
-    pixels = at_depth(pixels, output_format.bits(stored))
-    height, width = pixels.shape[:2]
-    with create_picture(
-        file,
-        output_format,
-        (width, height),
-        metadata,
-        options=options,
-        alpha=alpha,
-        bits=stored,
-        grey=grey,
-    ) as writer:
-        writer.write(Region(0, height, 0, width), pixels)
+    pixels, request = _asked(pixels, output_format, metadata, options, alpha, grey)
+    with create_picture(file, output_format, request) as writer:
+        writer.write(Region(0, len(pixels), 0, pixels.shape[1]), pixels)
     return writer.notes
 
 
@@ -226,7 +213,7 @@ def write_picture(
         output_format: the format to write, whatever the ending of `path`.
         metadata: what to put beside the pixels.
         overwrite: whether a file of that name may be replaced.
-        options, alpha, grey: see `create_picture`.
+        options, alpha, grey: see `OutputRequest`.
         commit, mtime_ns: see `atomic_write`.
         check: called before each piece is written. What it raises ends the work, and passes
             unchanged if it is no `Exception`.
@@ -238,39 +225,42 @@ def write_picture(
         PictureError: the file exists and may not be replaced, cannot be written, or the picture
             does not fit into the format. Nothing is left behind.
     """
-    stored = 8 * pixels.dtype.itemsize
-    pixels = at_depth(pixels, output_format.bits(stored))
-    height, width = pixels.shape[:2]
+    pixels, request = _asked(pixels, output_format, metadata, options, alpha, grey)
     with picture_file(
         path,
         output_format,
-        (width, height),
-        metadata,
+        request,
         overwrite=overwrite,
-        options=options,
-        alpha=alpha,
-        bits=stored,
-        grey=grey,
         commit=commit,
         check=check,
         mtime_ns=mtime_ns,
     ) as writer:
-        writer.write(Region(0, height, 0, width), pixels)
+        writer.write(Region(0, len(pixels), 0, pixels.shape[1]), pixels)
     return writer.notes
+
+
+def _asked(
+    pixels: Pixels,
+    output_format: OutputFormat,
+    metadata: Metadata,
+    options: OutputOptions,
+    alpha: NDArray[Any] | None,
+    grey: bool,
+) -> tuple[Pixels, OutputRequest]:
+    """A whole picture with the depth that its file will have, and what is asked of that."""
+    stored = 8 * pixels.dtype.itemsize
+    pixels = at_depth(pixels, output_format.bits(stored))
+    height, width = pixels.shape[:2]
+    return pixels, OutputRequest((width, height), metadata, options, alpha, stored, grey)
 
 
 @contextmanager
 def picture_file(
     path: Path,
     output_format: OutputFormat,
-    size: tuple[int, int],
-    metadata: Metadata = Metadata(),  # noqa: B008 - frozen
+    request: OutputRequest,
     *,
     overwrite: bool = False,
-    options: OutputOptions = OutputOptions(),  # noqa: B008 - frozen
-    alpha: NDArray[Any] | None = None,
-    bits: int = 8,
-    grey: bool = False,
     commit: Callable[[os.stat_result], None] | None = None,
     check: Callable[[], None] | None = None,
     mtime_ns: int | None = None,
@@ -280,7 +270,7 @@ def picture_file(
     Args:
         path: the file to write.
         output_format: the format to write, whatever the ending of `path`.
-        size, metadata, options, alpha, bits, grey: see `create_picture`.
+        request: what is wanted; see `create_picture`.
         overwrite: whether a file of that name may be replaced.
         commit, mtime_ns: see `atomic_write`.
         check: called before each piece is written. What it raises ends the work, and passes
@@ -294,16 +284,7 @@ def picture_file(
     with atomic_write(path, overwrite, PictureError, commit, mtime_ns) as file:
         target = file if check is None else cast(BinaryIO, _Checked(file, check))
         try:
-            with create_picture(
-                target,
-                output_format,
-                size,
-                metadata,
-                options=options,
-                alpha=alpha,
-                bits=bits,
-                grey=grey,
-            ) as writer:
+            with create_picture(target, output_format, request) as writer:
                 yield writer
         except PictureError as error:
             if error.about:  # of another file

@@ -3,10 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
 from numpy.typing import NDArray
 
 from edsr_cli.images.guard import TooLargeError
 from edsr_cli.pixels.arrays import Pixels
+from edsr_cli.pixels.depth import dtype_of
 from edsr_cli.pixels.windows import Readable, whole
 
 DEFAULT_MAX_PIXELS = 2**28
@@ -193,6 +195,38 @@ class OutputOptions:
     def subsampling(self) -> str:
         """`chroma` as Pillow calls it."""
         return "4:2:0" if self.chroma == "420" else "4:4:4"
+
+
+@dataclass(frozen=True, eq=False)
+class OutputRequest:
+    """What is asked of a picture that is to be written, but for its pixels.
+
+    Attributes:
+        size: width and height in pixels.
+        metadata: what to put beside the pixels, colours included.
+        options: see `OutputOptions`.
+        alpha: shape (H, W), uint8 or uint16, which the pixels are not multiplied by; None for none.
+        bits: bits a channel, 1 to 16.
+        grey: whether there is one channel, not three.
+    """
+
+    size: tuple[int, int]
+    metadata: Metadata = Metadata()
+    options: OutputOptions = OutputOptions()
+    alpha: NDArray[Any] | None = None
+    bits: int = 8
+    grey: bool = False
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(H, W, 3), or (H, W, 1) for greyscale; alpha is not among the channels."""
+        width, height = self.size
+        return height, width, 1 if self.grey else 3
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the pixels, uint8 or uint16."""
+        return dtype_of(self.bits)
 
 
 ALL_KINDS = frozenset(("ICC profile", "EXIF data", "XMP data", "resolution", "texts", "IPTC data"))

@@ -15,7 +15,14 @@ from edsr_cli.errors import FileError, Kind, PictureError
 from edsr_cli.files.atomic import check_writable
 from edsr_cli.files.names import display_name
 from edsr_cli.files.reasons import kind_of_system_error
-from edsr_cli.images import Metadata, OutputFormat, OutputOptions, Picture, PictureWriter
+from edsr_cli.images import (
+    Metadata,
+    OutputFormat,
+    OutputOptions,
+    OutputRequest,
+    Picture,
+    PictureWriter,
+)
 from edsr_cli.images.alpha import DROP, KEEP, UNCOVERED, WAYS_OUT, applied, resized
 from edsr_cli.images.metadata.stripping import stripped, with_resolution
 from edsr_cli.inference import memory, processors
@@ -220,30 +227,23 @@ def output(
     """
     large = None if alpha is None else resized(alpha, *size, dtype_of(bits))
     del alpha
+    request = OutputRequest(size, metadata, _output_options(options, threads), large, bits, grey)
     with ExitStack() as stack:
-        how: dict[str, Any] = {
-            "options": _output_options(options, threads),
-            "alpha": large,
-            "bits": bits,
-            "grey": grey,
-        }
         opened: AbstractContextManager[PictureWriter]
         if task.destination is None:
             file = stack.enter_context(stdout())
-            opened = images.create_picture(file, task.output_format, size, metadata, **how)
+            opened = images.create_picture(file, task.output_format, request)
         else:
             with _explained(output_name(task)):
                 task.destination.parent.mkdir(parents=True, exist_ok=True)
             opened = images.picture_file(
                 task.destination,
                 task.output_format,
-                size,
-                metadata,
+                request,
                 overwrite=options.overwrite,
                 commit=commit,
                 check=check,
                 mtime_ns=mtime_ns,
-                **how,
             )
         yield stack.enter_context(opened)
 

@@ -13,6 +13,7 @@ from edsr_cli.images import (
     Metadata,
     OutputFormat,
     OutputOptions,
+    OutputRequest,
     create_picture,
     decode,
     encode,
@@ -24,6 +25,7 @@ from edsr_cli.pixels.windows import Region
 from tests.images import builders
 
 RGB = builders.gradient(30, 41)
+SIZE = (41, 30)
 ALPHA = (np.arange(30 * 41) % 256).astype(np.uint8).reshape(30, 41)
 METADATA = Metadata(dpi=(300.0, 300.0), xmp=b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>")
 every_format = pytest.mark.parametrize("output", FORMATS, ids=lambda output: output.name)
@@ -53,7 +55,7 @@ def test_pieces_in_any_order_make_the_same_file(
     if alpha is not None and not output.alpha:
         return
     file = io.BytesIO()
-    with create_picture(file, output, (41, 30), METADATA, alpha=alpha) as writer:
+    with create_picture(file, output, OutputRequest(SIZE, METADATA, alpha=alpha)) as writer:
         assert (writer.shape, writer.dtype) == ((30, 41, 3), np.uint8)
         pieces = regions(7, 10)
         for piece in pieces[::-1] if writer.order == "any" else regions(7, 41):
@@ -64,7 +66,7 @@ def test_pieces_in_any_order_make_the_same_file(
 def test_nobody_elses_pixels_are_written_to() -> None:
     given = RGB.copy()
     file = io.BytesIO()
-    with create_picture(file, WEBP, (41, 30)) as writer:
+    with create_picture(file, WEBP, OutputRequest(SIZE)) as writer:
         writer.write(Region(0, 30, 0, 41), given)
         writer.write(Region(0, 2, 0, 41), np.zeros((2, 41, 3), np.uint8))
     assert (given == RGB).all()
@@ -73,7 +75,7 @@ def test_nobody_elses_pixels_are_written_to() -> None:
 
 def test_remarks_are_complete_when_it_is_closed() -> None:
     file = io.BytesIO()
-    with create_picture(file, BMP, (41, 30), METADATA) as writer:
+    with create_picture(file, BMP, OutputRequest(SIZE, METADATA)) as writer:
         assert writer.notes == ("BMP cannot hold the XMP data: dropped",)
         assert not file.getvalue()
         writer.write(Region(0, 30, 0, 41), RGB)
@@ -82,7 +84,7 @@ def test_remarks_are_complete_when_it_is_closed() -> None:
 
 def test_what_a_block_raises_ends_the_writing() -> None:
     file = io.BytesIO()
-    with pytest.raises(KeyError), create_picture(file, TIFF, (41, 30)) as writer:
+    with pytest.raises(KeyError), create_picture(file, TIFF, OutputRequest(SIZE)) as writer:
         writer.write(Region(0, 30, 0, 41), RGB)
         raise KeyError
     with pytest.raises(PictureError):
@@ -91,9 +93,9 @@ def test_what_a_block_raises_ends_the_writing() -> None:
 
 def test_sizes_and_alpha_are_refused_at_once() -> None:
     with pytest.raises(PictureError, match="do not fit into WebP"):
-        create_picture(io.BytesIO(), WEBP, (16_384, 1))
+        create_picture(io.BytesIO(), WEBP, OutputRequest((16_384, 1)))
     with pytest.raises(PictureError, match="JPEG cannot hold an alpha channel"):
-        create_picture(io.BytesIO(), JPEG, (41, 30), alpha=ALPHA)
+        create_picture(io.BytesIO(), JPEG, OutputRequest(SIZE, alpha=ALPHA))
 
 
 def test_options() -> None:
@@ -101,7 +103,7 @@ def test_options() -> None:
     for level in (0, 9):
         file = io.BytesIO()
         options = OutputOptions(compression=level)
-        with create_picture(file, PNG, (41, 30), options=options) as writer:
+        with create_picture(file, PNG, OutputRequest(SIZE, options=options)) as writer:
             writer.write(Region(0, 30, 0, 41), RGB)
         sizes.append(len(file.getvalue()))
     assert sizes[0] > sizes[1]
@@ -114,7 +116,7 @@ def test_the_depth_is_the_formats(output: OutputFormat) -> None:
         bits = 16 if deep and stored > 8 else 8
         assert output.bits(stored) == bits
         assert output.bits(stored, "8") == 8 and output.bits(stored, "16") == (16 if deep else 8)
-        writer = create_picture(io.BytesIO(), output, (41, 30), bits=stored)
+        writer = create_picture(io.BytesIO(), output, OutputRequest(SIZE, bits=stored))
         assert writer.dtype == (np.uint16 if bits == 16 else np.uint8)
     assert codec_for(output).output is output
 

@@ -6,6 +6,7 @@ from typing import BinaryIO
 import numpy as np
 
 from edsr_cli.images.codecs.rows import RowEncoder, Seekable, Strip
+from edsr_cli.images.picture import OutputRequest
 
 _HEADERS_BYTES = 54
 _STRIP_BYTES = 2**19
@@ -17,20 +18,17 @@ class BmpEncoder(RowEncoder):
 
     Args:
         file: where to write, from its current position; a pipe is written to at the end.
-        shape: (H, W, 3).
-        dpi: horizontal and vertical resolution in pixels per inch; None for none.
+        request: see `RowEncoder`.
     """
 
-    def __init__(
-        self, file: BinaryIO, shape: tuple[int, int, int], dpi: tuple[float, float] | None
-    ) -> None:
-        height, width, _ = shape
+    def __init__(self, file: BinaryIO, request: OutputRequest) -> None:
+        width, height = request.size
         self._row_bytes = (3 * width + 3) // 4 * 4
-        super().__init__(shape, 8, None, strip_rows=_STRIP_BYTES // self._row_bytes, threads=1)
+        super().__init__(request, strip_rows=_STRIP_BYTES // self._row_bytes)
         self._target = Seekable(file)
         self._below = height  # rows that are to lie below those that are written
         size = height * self._row_bytes
-        a_metre = (round(value / _INCH) for value in dpi or (0, 0))
+        a_metre = (round(value / _INCH) for value in request.metadata.dpi or (0, 0))
         self._headers = struct.pack(
             "<2s3L3L2H6L", b"BM", _HEADERS_BYTES + size, 0, _HEADERS_BYTES,
             40, width, height, 1, 24, 0, size, *a_metre, 0, 0,

@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import (
     AvifImagePlugin,  # noqa: F401 - importing a plugin registers its format
     Image,
@@ -27,15 +25,9 @@ from edsr_cli.images.codecs.av1 import base_q_index
 from edsr_cli.images.colour import Samples, spaces
 from edsr_cli.images.colour.spaces import CodePoints, Stated, made, stated_points
 from edsr_cli.images.metadata import C2PA, MASTERING, Found, iptc
-from edsr_cli.images.picture import (
-    ALL_KINDS,
-    Compression,
-    Metadata,
-    OutputFormat,
-    OutputOptions,
-    Places,
-)
+from edsr_cli.images.picture import ALL_KINDS, Compression, OutputFormat, OutputRequest, Places
 from edsr_cli.images.source import kept_position
+from edsr_cli.pixels.arrays import Pixels
 from edsr_cli.pixels.depth import full_range
 
 MAX_PART_BYTES = 2**24
@@ -189,29 +181,22 @@ class Avif(Codec):
         index = base_q_index(beginning(file)) if file is not None else None
         return Compression("AVIF", avif_quality(index)) if index else None  # 0 is lossless
 
-    def pillow_options(
-        self, metadata: Metadata, options: OutputOptions, alpha: bool
-    ) -> dict[str, Any]:
-        settings: dict[str, Any] = {"xmp": metadata.xmp} if metadata.xmp else {}
+    def pillow_options(self, request: OutputRequest) -> dict[str, Any]:
+        xmp, options = request.metadata.xmp, request.options
+        settings: dict[str, Any] = {"xmp": xmp} if xmp else {}
         quality = options.quality or AVIF_QUALITY
         settings |= {"quality": quality, "speed": AVIF_SPEED, "subsampling": options.subsampling}
-        if alpha:  # lossy, it would be neither opaque nor transparent anywhere
+        if request.alpha is not None:  # lossy, it would be neither opaque nor transparent anywhere
             settings |= {"codec": "aom", "advanced": {"alpha:lossless": "1"}}
         return settings
 
-    def encode(
-        self,
-        pixels: NDArray[np.uint8],
-        metadata: Metadata,
-        file: BinaryIO,
-        options: OutputOptions,
-        alpha: NDArray[np.uint8] | None = None,
-    ) -> tuple[str, ...]:
-        if not metadata.hdr:
-            return super().encode(pixels, metadata, file, options, alpha)
+    def encode(self, pixels: Pixels, file: BinaryIO, request: OutputRequest) -> tuple[str, ...]:
+        points = request.metadata.hdr
+        if not points:
+            return super().encode(pixels, file, request)
         content = io.BytesIO()
-        self.save(pixels, metadata, content, options, alpha)
-        file.write(_with_code_points(content.getvalue(), metadata.hdr))
+        self.save(pixels, content, request)
+        file.write(_with_code_points(content.getvalue(), points))
         return ()
 
 

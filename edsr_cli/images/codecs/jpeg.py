@@ -12,6 +12,7 @@ import io
 import re
 import struct
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -27,8 +28,9 @@ from edsr_cli.images.codecs.boxes import MAX_PART_BYTES
 from edsr_cli.images.codecs.jpeg_writing import JpegEncoder
 from edsr_cli.images.colour.spaces import Stated
 from edsr_cli.images.metadata import C2PA, Found, iptc, usable_dpi, xmp
-from edsr_cli.images.picture import Compression, Metadata, OutputFormat, OutputOptions, Places
+from edsr_cli.images.picture import Compression, Metadata, OutputFormat, OutputRequest, Places
 from edsr_cli.images.source import kept_position
+from edsr_cli.pixels.arrays import Pixels
 
 MARKER_BYTES = 65533
 """Most bytes that a marker of a JPEG can hold."""
@@ -154,32 +156,23 @@ class Jpeg(Codec):
             # No picture takes more than this, and what follows it, such as a film, may be long.
             return is_damaged_data(file.read(_MOST_BYTES_A_PIXEL * pixels + _MOST_METADATA))
 
-    def create(
-        self,
-        file: BinaryIO,
-        size: tuple[int, int],
-        metadata: Metadata,
-        options: OutputOptions,
-        alpha: NDArray[Any] | None = None,
-        bits: int = 8,
-        *,
-        grey: bool = False,
-    ) -> Encoder:
-        def encode(pixels: NDArray[Any], first: bool) -> bytes:
+    def create(self, file: BinaryIO, request: OutputRequest) -> Encoder:
+        bare = replace(request, metadata=Metadata())
+
+        def encode(pixels: Pixels, first: bool) -> bytes:
             content = io.BytesIO()
-            self.save(pixels, metadata if first else Metadata(), content, options, None)
+            self.save(pixels, content, request if first else bare)
             return content.getvalue()
 
-        return JpegEncoder(file, (size[1], size[0], 1 if grey else 3), encode, options.threads)
+        return JpegEncoder(file, request, encode)
 
-    def pillow_options(
-        self, metadata: Metadata, options: OutputOptions, alpha: bool
-    ) -> dict[str, Any]:
-        extra = _markers(metadata)
-        quality = options.quality or JPEG_QUALITY
+    def pillow_options(self, request: OutputRequest) -> dict[str, Any]:
         return {
-            "quality": quality, "subsampling": options.subsampling, "extra": extra, "comment": b"",
-        }  # fmt: skip
+            "quality": request.options.quality or JPEG_QUALITY,
+            "subsampling": request.options.subsampling,
+            "extra": _markers(request.metadata),
+            "comment": b"",
+        }
 
 
 CODEC = Jpeg()

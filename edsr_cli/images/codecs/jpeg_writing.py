@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 from numpy.typing import NDArray
 
 from edsr_cli.images.codecs.rows import RowEncoder, Strip
+from edsr_cli.images.picture import OutputRequest
 
 _STRIP_PIXELS = 2**19
 _MOST_UNITS = 65535  # blocks of all channels between two restart markers
@@ -28,18 +29,16 @@ class JpegEncoder(RowEncoder):
 
     Args:
         file: where to write, from its current position; a pipe will do.
-        shape, threads: see `RowEncoder`.
+        request: see `RowEncoder`.
         encode: encodes a strip, all with the same tables.
     """
 
-    def __init__(
-        self, file: BinaryIO, shape: tuple[int, int, int], encode: Encode, threads: int
-    ) -> None:
-        width = shape[1]
+    def __init__(self, file: BinaryIO, request: OutputRequest, encode: Encode) -> None:
+        width = request.size[0]
         across = -(-width // _UNIT)
         rows = min(_STRIP_PIXELS // width, _MOST_UNITS // across * _UNIT)
         rows = max(_STRIP_MULTIPLE, rows // _STRIP_MULTIPLE * _STRIP_MULTIPLE)
-        super().__init__(shape, 8, None, strip_rows=rows, threads=threads)
+        super().__init__(request, strip_rows=rows)
         self._file, self._encode, self._strips = file, encode, 0
 
     def finish(self) -> tuple[str, ...]:

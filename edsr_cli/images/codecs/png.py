@@ -34,7 +34,7 @@ from edsr_cli.images.metadata import (
     iptc,
     orientation_of,
 )
-from edsr_cli.images.picture import Metadata, OutputFormat, OutputOptions, Places
+from edsr_cli.images.picture import Metadata, OutputFormat, OutputRequest, Places
 from edsr_cli.images.source import kept_position
 
 OUTPUT = OutputFormat(
@@ -110,30 +110,17 @@ class Png(Codec):
         about = partial(_without_pixels, file, header)
         return Rows(begin, about, exact, at_once=header.interlaced)
 
-    def create(
-        self,
-        file: BinaryIO,
-        size: tuple[int, int],
-        metadata: Metadata,
-        options: OutputOptions,
-        alpha: NDArray[Any] | None = None,
-        bits: int = 8,
-        *,
-        grey: bool = False,
-    ) -> Encoder:
-        level = options.compression
+    def create(self, file: BinaryIO, request: OutputRequest) -> Encoder:
+        level = request.options.compression
         # Without a level, zlib looks for nothing but runs of equal bytes: the filters of PNG have
         # taken out already what a photograph repeats. On photographs enlarged x4 files become as
         # small as with level 6, in less time than with level 1; see benchmarks/encoding.py.
         return PngEncoder(
             file,
-            (size[1], size[0], 1 if grey else 3),
-            bits,
-            alpha,
-            _chunks(metadata),
+            request,
+            _chunks(request.metadata),
             level=1 if level is None else level,
             strategy=zlib.Z_RLE if level is None else zlib.Z_DEFAULT_STRATEGY,
-            threads=options.threads,
         )
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edsr_cli.images.codecs.rows import RowEncoder, Strip
+from edsr_cli.images.picture import OutputRequest
 
 Bytes = NDArray[np.uint8]
 Chunk = tuple[bytes, bytes]
@@ -34,7 +35,7 @@ class PngEncoder(RowEncoder):
 
     Args:
         file: where to write, from its current position; a pipe will do.
-        shape, bits, alpha, threads: see `RowEncoder`.
+        request: see `RowEncoder`.
         chunks: what to put in front of the pixels.
         level: deflate level, 0 to 9.
         strategy: one of zlib's.
@@ -43,27 +44,21 @@ class PngEncoder(RowEncoder):
     def __init__(
         self,
         file: BinaryIO,
-        shape: tuple[int, int, int],
-        bits: int,
-        alpha: NDArray[Any] | None,
+        request: OutputRequest,
         chunks: list[Chunk],
         *,
         level: int,
         strategy: int,
-        threads: int,
     ) -> None:
-        height, width, colours = shape
-        channels = colours + (alpha is not None)
+        height, width, colours = request.shape
+        channels, bits = colours + (request.alpha is not None), request.bits
         self._pixel_bytes = channels * bits // 8
         row_bytes = width * self._pixel_bytes
         # What looks for runs alone never looks back.
         self._window = 0 if strategy in (zlib.Z_RLE, zlib.Z_HUFFMAN_ONLY) or not level else _WINDOW
         super().__init__(
-            shape,
-            bits,
-            alpha,
+            request,
             strip_rows=_STRIP_BYTES // row_bytes,
-            threads=threads,
             above=1 + -(-self._window // row_bytes),  # a row is filtered by the one above it
             stored=f">u{bits // 8}",
         )

@@ -18,8 +18,9 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from edsr_cli.images.picture import OutputRequest
 from edsr_cli.pixels.arrays import Pixels
-from edsr_cli.pixels.depth import dtype_of, spread_over
+from edsr_cli.pixels.depth import spread_over
 from edsr_cli.pixels.windows import Region
 
 Strip = NDArray[Any]
@@ -32,11 +33,8 @@ class RowEncoder(ABC):
     What a strip becomes in a file is said by `_compressed`; where that goes, by `_put`.
 
     Args:
-        shape: (H, W, 3), or (H, W, 1) for greyscale.
-        bits: bits a channel, 8 or 16.
-        alpha: shape (H, W), uint8 or uint16; None for none.
+        request: what is asked of the picture; see `Codec.create`.
         strip_rows: rows in a strip; the last may have fewer.
-        threads: how many compress.
         above: rows above a strip that `_compressed` is to see; at the top there are none.
         stored: the type of samples in the file, such as ">u2"; None for that of the pixels.
     """
@@ -45,24 +43,21 @@ class RowEncoder(ABC):
 
     def __init__(
         self,
-        shape: tuple[int, int, int],
-        bits: int,
-        alpha: NDArray[Any] | None,
+        request: OutputRequest,
         *,
         strip_rows: int,
-        threads: int,
         above: int = 0,
         stored: DTypeLike | None = None,
     ) -> None:
-        self.shape, self.dtype = shape, dtype_of(bits)
-        self.channels = shape[2] + (alpha is not None)
-        self.strip_rows = max(1, min(strip_rows, shape[0]))
+        self.shape, self.dtype, alpha = request.shape, request.dtype, request.alpha
+        self.channels = self.shape[2] + (alpha is not None)
+        self.strip_rows = max(1, min(strip_rows, self.shape[0]))
         self._alpha, self._most_above = alpha, above
         self._stored = np.dtype(stored or self.dtype)
         self._reached = 0  # the row below those that have come
         self._above: Strip = self._empty(0)
         self._strip = self._empty(self.strip_rows)
-        self._work = InOrder(threads, self._put)
+        self._work = InOrder(request.options.threads, self._put)
 
     def write(self, region: Region, pixels: Pixels) -> None:
         """Take the next rows, which are copied."""

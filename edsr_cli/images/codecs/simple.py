@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import (
     BmpImagePlugin,  # noqa: F401 - importing a plugin registers its format
     GifImagePlugin,  # noqa: F401
@@ -26,7 +25,7 @@ from edsr_cli.images.codecs.raw_rows import tiles_of
 from edsr_cli.images.colour import Samples, icc, spaces
 from edsr_cli.images.colour.spaces import ColourSpace, Stated, made
 from edsr_cli.images.metadata import Found
-from edsr_cli.images.picture import Metadata, OutputFormat, OutputOptions
+from edsr_cli.images.picture import OutputFormat, OutputRequest
 from edsr_cli.images.source import kept_position
 
 BMP_OUTPUT = OutputFormat(
@@ -53,18 +52,8 @@ class Bmp(Codec):
     def colour(self, image: Image.Image, file: BinaryIO | None, own: bytes | None) -> Stated:
         return Stated(own) if file is None else _bmp_colour(file, own)
 
-    def create(
-        self,
-        file: BinaryIO,
-        size: tuple[int, int],
-        metadata: Metadata,
-        options: OutputOptions,
-        alpha: NDArray[Any] | None = None,
-        bits: int = 8,
-        *,
-        grey: bool = False,
-    ) -> Encoder:
-        return BmpEncoder(file, (size[1], size[0], 3), metadata.dpi)
+    def create(self, file: BinaryIO, request: OutputRequest) -> Encoder:
+        return BmpEncoder(file, request)
 
 
 class Gif(Codec):

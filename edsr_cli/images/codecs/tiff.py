@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, cast
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
 from edsr_cli.images.bands import Wanted, band_rows, put_together
@@ -28,14 +27,7 @@ from edsr_cli.images.colour.spaces import INTEROP_INDEX, Stated, made
 from edsr_cli.images.guard import only_the_first
 from edsr_cli.images.metadata import C2PA, Found, exif_writing, iptc
 from edsr_cli.images.metadata import exif as exif_data
-from edsr_cli.images.picture import (
-    Metadata,
-    OutputFormat,
-    OutputOptions,
-    Picture,
-    PictureInfo,
-    Places,
-)
+from edsr_cli.images.picture import OutputFormat, OutputRequest, Picture, PictureInfo, Places
 from edsr_cli.images.source import kept_position, not_a_picture
 
 # Offsets grow to 64 bits (BigTIFF) where a file passes 4 GiB, so only the sizes have a limit.
@@ -116,26 +108,8 @@ class Tiff(Codec):
             if xmp is not None:
                 image.info["xmp"] = xmp
 
-    def create(
-        self,
-        file: BinaryIO,
-        size: tuple[int, int],
-        metadata: Metadata,
-        options: OutputOptions,
-        alpha: NDArray[Any] | None = None,
-        bits: int = 8,
-        *,
-        grey: bool = False,
-    ) -> Encoder:
-        return TiffEncoder(
-            file,
-            (size[1], size[0], 1 if grey else 3),
-            bits,
-            alpha,
-            metadata,
-            kind=options.tiff,
-            threads=options.threads,
-        )
+    def create(self, file: BinaryIO, request: OutputRequest) -> Encoder:
+        return TiffEncoder(file, request)
 
 
 CODEC = Tiff()

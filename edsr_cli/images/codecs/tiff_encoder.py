@@ -11,11 +11,10 @@ from functools import partial
 from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edsr_cli.images.codecs.rows import RowEncoder, Seekable, Strip
 from edsr_cli.images.codecs.tiff_writing import Frame, Layout
-from edsr_cli.images.picture import Metadata
+from edsr_cli.images.picture import OutputRequest
 from edsr_cli.pixels.resize import halved
 
 TILE = 256
@@ -33,35 +32,20 @@ class TiffEncoder(RowEncoder):
 
     Args:
         file: where to write, from its current position; a pipe is written to at the end.
-        shape, bits, alpha, threads: see `RowEncoder`.
-        metadata: what to put beside the pixels, as `fitting.fit` gives it.
-        kind: see `OutputOptions.tiff`.
+        request: see `RowEncoder`.
 
     Raises:
         ValueError: the EXIF data is damaged.
     """
 
-    def __init__(
-        self,
-        file: BinaryIO,
-        shape: tuple[int, int, int],
-        bits: int,
-        alpha: NDArray[Any] | None,
-        metadata: Metadata,
-        *,
-        kind: str,
-        threads: int,
-    ) -> None:
-        height, width, colours = shape
-        channels = colours + (alpha is not None)
-        row_bytes = width * channels * bits // 8
+    def __init__(self, file: BinaryIO, request: OutputRequest) -> None:
+        height, width, colours = request.shape
+        channels, bits = colours + (request.alpha is not None), request.bits
+        row_bytes, kind = width * channels * bits // 8, request.options.tiff
         rows = TILE if kind != "strips" else max(1, min(height, _STRIP_BYTES // row_bytes))
-        self._layouts = _layouts(shape, channels, bits, rows, kind)
-        self._frame = Frame(metadata, self._layouts, _most_bytes(self._layouts))
-        super().__init__(
-            shape, bits, alpha, strip_rows=rows, threads=threads,
-            stored=f"{self._frame.order}u{bits // 8}",
-        )  # fmt: skip
+        self._layouts = _layouts(request.shape, channels, bits, rows, kind)
+        self._frame = Frame(request.metadata, self._layouts, _most_bytes(self._layouts))
+        super().__init__(request, strip_rows=rows, stored=f"{self._frame.order}u{bits // 8}")
         self._bits, self._level = bits, _LEVELS[bits]
         self._target = Seekable(file)
         self._end = 0  # offset of what comes next; 0 before anything is written

@@ -16,7 +16,7 @@ from PIL import (
 from edsr_cli.images.codecs import Codec, beginning
 from edsr_cli.images.codecs.boxes import MAX_PARTS
 from edsr_cli.images.metadata import C2PA, Found
-from edsr_cli.images.picture import ALL_KINDS, Compression, Metadata, OutputFormat, OutputOptions
+from edsr_cli.images.picture import ALL_KINDS, Compression, OutputFormat, OutputRequest
 from edsr_cli.images.source import kept_position
 
 OUTPUT = OutputFormat(
@@ -66,16 +66,15 @@ class WebP(Codec):
         indices = quantiser_indices(beginning(file)) if file is not None else []
         return Compression("WebP", webp_quality(indices), True) if indices else None
 
-    def pillow_options(
-        self, metadata: Metadata, options: OutputOptions, alpha: bool
-    ) -> dict[str, Any]:
-        settings: dict[str, Any] = {"xmp": metadata.xmp} if metadata.xmp else {}
-        if options.quality is None:
+    def pillow_options(self, request: OutputRequest) -> dict[str, Any]:
+        xmp, quality = request.metadata.xmp, request.options.quality
+        settings: dict[str, Any] = {"xmp": xmp} if xmp else {}
+        if quality is None:
             settings |= {"lossless": True, "quality": WEBP_EFFORT, "method": WEBP_METHOD}
         else:
-            settings |= {"quality": options.quality, "method": WEBP_LOSSY_METHOD}
+            settings |= {"quality": quality, "method": WEBP_LOSSY_METHOD}
         # Colours under alpha may be needed by whoever scales the picture next.
-        return settings | {"exact": True} if alpha else settings
+        return settings if request.alpha is None else settings | {"exact": True}
 
 
 CODEC = WebP()

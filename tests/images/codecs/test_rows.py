@@ -16,7 +16,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from edsr_cli.images import Metadata, OutputFormat, OutputOptions, create_picture, write_picture
+from edsr_cli.images import (
+    Metadata,
+    OutputFormat,
+    OutputOptions,
+    OutputRequest,
+    create_picture,
+    write_picture,
+)
 from edsr_cli.images.codecs import png_writing, rows
 from edsr_cli.images.formats import BMP, JPEG, PNG, TIFF
 from edsr_cli.pixels.grey import joined
@@ -40,7 +47,8 @@ def write(output: OutputFormat, pixels: Array, heights: Iterator[int], **options
     file = io.BytesIO()
     height, width = pixels.shape[:2]
     bits = 8 * pixels.dtype.itemsize
-    with create_picture(file, output, (width, height), METADATA, bits=bits, **options) as writer:
+    request = OutputRequest((width, height), METADATA, bits=bits, **options)
+    with create_picture(file, output, request) as writer:
         assert writer.order == "rows" and writer.dtype == pixels.dtype
         top = 0
         while top < height:
@@ -164,7 +172,8 @@ def test_memory_does_not_follow_the_height(output: OutputFormat, threads: int) -
         rows = drawn(1, (50, 2000), 8)
         tracemalloc.start()
         options = OutputOptions(threads=threads)
-        with create_picture(Nowhere(), output, (2000, height), options=options) as writer:  # type: ignore[arg-type]
+        request = OutputRequest((2000, height), options=options)
+        with create_picture(Nowhere(), output, request) as writer:  # type: ignore[arg-type]
             for top in range(0, height, 50):
                 writer.write(Region(top, top + 50, 0, 2000), rows)
         most = tracemalloc.get_traced_memory()[1]
@@ -179,12 +188,12 @@ def test_rows_that_are_out_of_order_or_missing(output: OutputFormat) -> None:
     pixels = drawn(1, (9, 5), 8)
     for regions in ([Region(3, 9, 0, 5)], [Region(0, 5, 0, 5), Region(4, 9, 0, 5)]):
         with pytest.raises(Exception, match="rows"), create_picture(
-            io.BytesIO(), output, (5, 9)
+            io.BytesIO(), output, OutputRequest((5, 9))
         ) as writer:  # fmt: skip
             for region in regions:
                 writer.write(region, pixels[region.top : region.bottom])
     with pytest.raises(Exception, match="only 3 of 9 rows"), create_picture(
-        io.BytesIO(), output, (5, 9)
+        io.BytesIO(), output, OutputRequest((5, 9))
     ) as writer:  # fmt: skip
         writer.write(Region(0, 3, 0, 5), pixels[:3])
 
@@ -195,7 +204,8 @@ def test_a_failure_half_way_leaves_nothing(
 ) -> None:
     """Neither a file nor a thread."""
     path = tmp_path / "out"
-    real = type(create_picture(io.BytesIO(), output, (1, 1))._encoder)._compressed
+    encoder = type(create_picture(io.BytesIO(), output, OutputRequest((1, 1)))._encoder)
+    real = encoder._compressed
     calls = []
 
     def fail(self: Any, *strip: Any) -> Any:
@@ -204,9 +214,7 @@ def test_a_failure_half_way_leaves_nothing(
             raise ValueError("no")
         return real(self, *strip)
 
-    monkeypatch.setattr(
-        type(create_picture(io.BytesIO(), output, (1, 1))._encoder), "_compressed", fail
-    )
+    monkeypatch.setattr(encoder, "_compressed", fail)
     pixels = drawn(1, (2500, 1000), 8)
     with pytest.raises(Exception, match=f"out: it cannot be written as {output.name}"):
         write_picture(path, pixels, output, Metadata(), options=OutputOptions(threads=2))

@@ -7,7 +7,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from edsr_cli.images import Metadata, OutputOptions
+from edsr_cli.images import Metadata, OutputOptions, OutputRequest
 from edsr_cli.images.codecs import tiff_writing as tiff
 from edsr_cli.images.codecs.tiff import CODEC
 from edsr_cli.images.colour import icc
@@ -26,7 +26,7 @@ FULL = Metadata(
 
 def write(pixels: np.ndarray, metadata: Metadata, file: BinaryIO) -> tuple[str, ...]:  # type: ignore[type-arg]
     height, width = pixels.shape[:2]
-    encoder = CODEC.create(file, (width, height), metadata, OutputOptions())
+    encoder = CODEC.create(file, OutputRequest((width, height), metadata))
     encoder.write(Region(0, height, 0, width), pixels)
     return encoder.finish()
 
@@ -138,10 +138,9 @@ def test_tiles_and_smaller_copies(size: tuple[int, int], channels: int, bits: in
     pixels = np.random.default_rng(1).integers(0, 2**bits, (*size, channels), dtype)
     colours = pixels[..., : channels - (channels + 1) % 2]
     alpha = pixels[..., -1] if channels % 2 == 0 else None
-    encoder = CODEC.create(
-        file := io.BytesIO(), size[::-1], FULL, OutputOptions(tiff="pyramid", threads=2), alpha,
-        bits, grey=channels < 3,
-    )  # fmt: skip
+    options = OutputOptions(tiff="pyramid", threads=2)
+    request = OutputRequest(size[::-1], FULL, options, alpha, bits, grey=channels < 3)
+    encoder = CODEC.create(file := io.BytesIO(), request)
     for top in range(0, size[0], 77):
         rows = colours[top : top + 77]
         encoder.write(Region(top, top + len(rows), 0, size[1]), rows)
