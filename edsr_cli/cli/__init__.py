@@ -5,6 +5,7 @@ Modules here import torch and Pillow only inside the commands that need them, so
 """
 
 import gc
+import os
 from typing import NoReturn
 
 _GARBAGE = 20_000  # objects
@@ -15,6 +16,9 @@ def main() -> NoReturn:
     # What is imported stays, so looking for garbage in it every 700 objects is for nothing, and so
     # is looking through all of it at the end; both together took a quarter of a short run.
     gc.set_threshold(_GARBAGE)
+    # NumPy's matrix products are small here; threads for them would wait for each other by
+    # spinning: half of a short run on a busy machine.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from edsr_cli.cli import app
 
     try:

@@ -43,7 +43,9 @@ def footprint(config: NetworkConfig, scale: int, ensemble: bool) -> Footprint:
 
 def weight_bytes(config: NetworkConfig, scale: int, *, ensemble: bool) -> int:
     """What weights take in Winograd's convolution, which makes 4 x 4 pixels of 6 x 6."""
-    numbers = 3 * scale**2 * config.features * (2 * TAIL_RADIUS + 1) ** 2
+    # The tail has blocks of 2 x 2 pixels for pixels, and kernels apart for where a picture ends.
+    tail = 6**2 * 2**4 + 4 * (2 * TAIL_RADIUS + 1) ** 2
+    numbers = 3 * scale**2 * config.features * tail
     for block in blocks_of(config, scale)[0]:
         size = 6**2 if block.radius == 1 else (2 * block.radius + 1) ** 2
         numbers += size * config.features**2 * len(block.keys)

@@ -30,6 +30,9 @@ from edsr_cli.inference.engines.ncnn.views import View
 from edsr_cli.model.config import TAIL_RADIUS
 from edsr_cli.model.impulse import Borders, LinearTail
 
+BLOCK = 2
+"""Side of a block of pixels."""
+
 
 class Graph:
     """A network at a scale, seen one of eight ways; for any number of threads.
@@ -60,7 +63,7 @@ class Graph:
         self.finite = all(bool(np.isfinite(tensor).all()) for tensor in tensors.values())
         self.before = tensors["sub_mean.bias"].reshape(3, 1, 1)
         self._after = np.repeat(tensors["add_mean.bias"].astype(np.float64), scale * scale)
-        self._tail = tail
+        self._tail, self._winograd = tail, winograd
         self._tails: dict[Borders, Any] = {}
         self._lock = threading.Lock()
         text = "\n".join(_lines(self.blocks, self.features))
@@ -78,7 +81,8 @@ class Graph:
         """The tail as one convolution, from `c` to `y`, for pixels with these borders.
 
         Its kernel ends where the picture does; it pads neither above nor below, and left and right
-        only where there is no border.
+        only where there is no border. Without borders, where nearly all pixels are, it takes and
+        gives blocks of 2 x 2 pixels, see `in_blocks`.
         """
         with self._lock:
             if borders not in self._tails:
@@ -94,8 +98,27 @@ class Graph:
             :, :, top : 5 - TAIL_RADIUS * borders.bottom, left : 5 - TAIL_RADIUS * borders.right
         ]
         pad = 0 if borders.left or borders.right else TAIL_RADIUS
+        if borders == Borders():
+            kernel, bias, pad = in_blocks(kernel), bias.repeat(BLOCK * BLOCK), 1
         text = f"Input c 0 1 c\n{_convolution('y', 'c', kernel.shape, pad)}"
-        return library.load(text, _stored(kernel, bias), winograd=False)
+        return library.load(text, _stored(kernel, bias), winograd=self._winograd)
+
+
+def in_blocks(kernel: NDArray[Any]) -> NDArray[Any]:
+    """A kernel of 5 x 5 for blocks of 2 x 2 pixels as channels: one of 3 x 3, for Winograd.
+
+    Returns:
+        (outputs * 4, 4 * inputs, 3, 3): of an output pixel (its place in the block is the faster
+        index) from one place in blocks after the other.
+    """
+    outputs, inputs, _, _ = kernel.shape
+    result = np.zeros((outputs, BLOCK, BLOCK, BLOCK, BLOCK, inputs, 3, 3))
+    for to_y, to_x, y, x in np.ndindex(BLOCK, BLOCK, 5, 5):
+        # Where an input lies, from the upper left corner of the block before the output's.
+        down, from_y = divmod(to_y + y - TAIL_RADIUS + BLOCK, BLOCK)
+        right, from_x = divmod(to_x + x - TAIL_RADIUS + BLOCK, BLOCK)
+        result[:, to_y, to_x, from_y, from_x, :, down, right] = kernel[:, :, y, x]
+    return result.reshape(outputs * BLOCK**2, BLOCK**2 * inputs, 3, 3)
 
 
 def _lines(blocks: list[Block], features: int) -> Iterator[str]:

@@ -15,13 +15,10 @@ from numpy.typing import NDArray
 
 from edsr_cli.inference.engine import OutOfMemoryError
 from edsr_cli.inference.engines.ncnn import library
-from edsr_cli.inference.engines.ncnn.graph import Graph
+from edsr_cli.inference.engines.ncnn.graph import BLOCK, Graph
 from edsr_cli.inference.engines.ncnn.library import Features, empty_mat, features_of
 from edsr_cli.model.config import TAIL_RADIUS
 from edsr_cli.model.impulse import Borders
-
-TAIL_NUMBERS = 1 << 16
-"""Features for which the tail is computed at once: it works with 25 copies of each of them."""
 
 _NEEDED = TAIL_RADIUS + 1  # columns that the outermost one depends on
 
@@ -249,14 +246,25 @@ class Tail:
             window: those rows, and `TAIL_RADIUS` above and below.
             last: whether those below lie outside the picture.
         """
-        count, width = window.shape[1] - 2 * TAIL_RADIUS, window.shape[2]
-        planes = np.empty((3 * self._graph.scale**2, count, width), np.float32)
-        step = max(1, TAIL_NUMBERS // (self._graph.features * width))
-        for top in range(0, count, step):
-            piece = window[:, top : top + step + 2 * TAIL_RADIUS]
-            planes[:, top : top + step] = self._convolution(Borders(), piece)
+        planes = self._in_blocks(window)
         self._mend_border(planes, window, last)
         return planes
+
+    def _in_blocks(self, window: Features) -> Planes:
+        """What the tail makes of a window where no border is near."""
+        groups, height, width, pack = window.shape
+        down, right = -(-height // BLOCK), -(-width // BLOCK)
+        mat = self._memory.empty(BLOCK * BLOCK * groups, down, right, pack)
+        blocks = features_of(mat).reshape(BLOCK, BLOCK, groups, down, right, pack)
+        for y, x in np.ndindex(BLOCK, BLOCK):
+            part = window[:, y::BLOCK, x::BLOCK]
+            blocks[y, x, :, part.shape[1] :] = blocks[y, x, :, :, part.shape[2] :] = 0
+            blocks[y, x, :, : part.shape[1], : part.shape[2]] = part
+        made = self._made(Borders(), mat)
+        _, down, right = made.shape
+        parts = made.reshape(-1, BLOCK, BLOCK, down, right).transpose(0, 3, 1, 4, 2)
+        planes = parts.reshape(-1, down * BLOCK, right * BLOCK)
+        return planes[:, : height - 2 * TAIL_RADIUS, :width]
 
     def _mend_border(self, planes: Planes, window: Features, last: bool) -> None:
         """Compute the pixels on the picture's outermost ring with kernels of their own."""
@@ -296,6 +304,9 @@ class Tail:
         """What the tail makes of a window, all of whose pixels have these borders."""
         mat = self._memory.empty(*window.shape)
         features_of(mat)[...] = window
+        return self._made(borders, mat)
+
+    def _made(self, borders: Borders, mat: Any) -> Planes:
         extractor = self._memory.extractor(self._graph.tail(borders))
         given(extractor, "c", mat)
         made = extracted(extractor, "y", packed=False)
