@@ -31,10 +31,10 @@ import torch
 from torch import nn
 
 from edsr_cli.inference.engines.torch import devices
+from edsr_cli.inference.engines.torch.graphs import Recorder, settings
 from edsr_cli.model.config import NetworkConfig, edsr_baseline, mdsr_baseline
 from edsr_cli.model.networks import EDSR, MDSR
 from edsr_cli.options.choices import Autocast
-from edsr_cli.training.graphs import Recorder, settings
 from edsr_cli.training.initial import random_network
 from edsr_cli.training.patches import Sampler, home
 from edsr_cli.training.photos import Photo, Photos
@@ -187,7 +187,7 @@ class Variant:
             self.sampler.make(draw.scale, tables)
 
         with settings(self.device):
-            return Recorder(self.device)(make, []) if recorded else make
+            return Recorder(self.device, "batches")(make, []) if recorded else make
 
     def _time(self, work: Callable[[], object], least: int, seconds: float) -> float:
         """Seconds that some work takes on average, after once for nothing."""

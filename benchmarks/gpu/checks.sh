@@ -9,7 +9,7 @@ gpu=$(cd -- "$(dirname -- "$0")" && pwd); . "$gpu/setup.sh"
 for part; do
   echo "== $part"
   case $part in
-    tests) timeout 150 "$python" -m pytest -q -p no:cacheprovider -rs tests/training/test_updater.py tests/training/test_graphs.py tests/training/test_feed.py ;;
+    tests) timeout 150 "$python" -m pytest -q -p no:cacheprovider -rs tests/training/test_updater.py tests/inference/engines/torch/test_graphs.py tests/training/test_feed.py ;;
     training)
       for batch in ${BATCHES:-16 32}; do
         timeout 120 "$python" benchmarks/training.py --formats bf16 --seconds "${SECONDS_EACH:-2}" --rounds 1 --batch "$batch" --patch "${PATCH:-48}"

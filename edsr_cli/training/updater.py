@@ -2,7 +2,8 @@
 
 All that an update reads and writes lies in tensors that stay where they are, the learning rate too,
 and nothing in it waits for the device. So the same code runs step by step on a CPU, and is recorded
-once for each scale as a graph on an NVIDIA GPU (see `edsr_cli.training.graphs`).
+once for each scale as a graph on an NVIDIA GPU
+(`edsr_cli.inference.engines.torch.graphs`).
 """
 
 from collections.abc import Callable, Sequence
@@ -13,10 +14,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from edsr_cli.inference.engines.torch.graphs import Recorder, Work, settings
 from edsr_cli.model.networks import EDSR, MDSR, linear_tail
 from edsr_cli.options.choices import Autocast
 from edsr_cli.training.feed import Feed, Slot
-from edsr_cli.training.graphs import Recorder, Work, settings
 from edsr_cli.training.patches import Batch, Sampler
 from edsr_cli.training.recipe import Recipe
 from edsr_cli.training.tail import run_tail
@@ -72,7 +73,7 @@ class Updater:
         self._begin_moments()
         self.recorder: _Record | None = None
         if graph and device.type == "cuda":
-            self.recorder = Recorder(device)
+            self.recorder = Recorder(device, "updates")
         self._works: dict[int, Work] = {}
 
     def __call__(self, slot: Slot, rate: float, decay: float) -> None:

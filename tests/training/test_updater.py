@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from edsr_cli.inference.engines.torch.devices import exact_convolutions
+from edsr_cli.inference.engines.torch.graphs import Work, warm_up
 from edsr_cli.model.config import SCALES, NetworkConfig
 from edsr_cli.options.choices import Autocast, Schedule
-from edsr_cli.training.graphs import Work, warm_up
 from edsr_cli.training.initial import random_network
 from edsr_cli.training.patches import Sampler
 from edsr_cli.training.photos import Photos

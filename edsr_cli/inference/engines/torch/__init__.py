@@ -8,6 +8,8 @@
     streaming   its nodes
     tail        the node behind the body
     ensemble    the eight views, folded into the weights
+    steady      strips from the middle of pictures, prepared once for their shape
+    graphs      work that a GPU does as a whole; for training, too
     transfer    arrays to tensors and back
 
 Nothing outside of it, of `edsr_cli.model.networks` and of training imports torch.

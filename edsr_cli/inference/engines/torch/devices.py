@@ -4,7 +4,7 @@ import logging
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch.nn import functional as F
@@ -172,6 +172,11 @@ def release_memory(device: torch.device) -> None:
         torch.cuda.empty_cache()
     elif device.type == "mps":
         torch.mps.empty_cache()
+
+
+def present(device: torch.device) -> AbstractContextManager[object]:
+    """Make a GPU the present one, so that what is said of streams and graphs is said of its own."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 class _ExactConvolutions:

@@ -4,6 +4,7 @@ Nothing here imports torch before it has to: a plan for a CPU needs none.
 """
 
 import os
+from collections import deque
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from edsr_cli.checkpoints.checkpoint import Checkpoint
 from edsr_cli.errors import UsageError
 from edsr_cli.inference import memory, processors
-from edsr_cli.inference.engine import Device, NotFiniteError, Precision
+from edsr_cli.inference.engine import Device, OutOfMemoryError, Precision
 from edsr_cli.inference.engines.torch import costs, hardware
 from edsr_cli.inference.planning import Footprint
 from edsr_cli.model.config import NetworkConfig
@@ -21,17 +22,45 @@ from edsr_cli.pixels.windows import Region
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
 
+    from edsr_cli.inference.engines.torch.steady import Preparations, Steps
     from edsr_cli.inference.engines.torch.streaming import Node
+    from edsr_cli.inference.engines.torch.transfer import Rows
 
 STRIP_PIXELS = {"cpu": 1 << 15, "mps": 1 << 18, "cuda": 1 << 19}
 """Pixels in a strip: on a CPU as many as its caches like, on a GPU enough to keep it busy."""
+
+STRIPS = ("auto", "eager", "steps", "graphs", "fused")
+"""How strips from the middle of a picture may be computed: as all the others; in windows that are
+written to in place; so, as one CUDA graph; so, with cuDNN's fused convolutions, too. "auto" is the
+last that there is on an NVIDIA GPU, and the first everywhere else."""
+
+VARIABLE = "EDSR_STRIPS"
+"""Of the environment: what "auto" is to be instead, for comparison and for trouble."""
 
 _CPU = Device("cpu")
 
 
 class TorchEngine:
-    """The engine; it has no state of its own."""
+    """The engine; it has no state of its own.
+
+    Args:
+        strips: one of `STRIPS`.
+
+    Raises:
+        UsageError: it is none of them, or the environment's is not.
+    """
+
+    def __init__(self, strips: str = "auto") -> None:
+        if strips == "auto":
+            strips = os.environ.get(VARIABLE) or "auto"
+        if strips not in STRIPS:
+            raise UsageError(
+                f"There is no way {strips!r} to compute strips.",
+                f"Set {VARIABLE} to {', '.join(STRIPS)}.",
+            )
+        self._strips = strips
 
     def device(self, name: str) -> Device:
         if name == "cpu" or (name == "auto" and not hardware.may_have_gpu()):
@@ -82,12 +111,18 @@ class TorchEngine:
             return memory.budget()
         from edsr_cli.inference.engines.torch import devices
 
-        return devices.memory_budget(_torch_device(device))
+        return self._share(devices.memory_budget(_torch_device(device)), device)
 
     def memory_of(self, limit: int, device: Device) -> int:
         # On a CPU the code that oneDNN generates for each shape of strip, and the reordered weights
         # that it works with, take some 4 MB (measured with networks of 64 and 256 features).
-        return limit - min(limit // 3, 4 << 20) if device.type == "cpu" else limit
+        if device.type == "cpu":
+            return limit - min(limit // 3, 4 << 20)
+        return self._share(limit, device)
+
+    def _share(self, budget: int, device: Device) -> int:
+        """What is left for a picture's rows beside those of a graph for its strips."""
+        return budget // 2 if device.type == "cuda" and self._strips != "eager" else budget
 
     def footprint(
         self, config: NetworkConfig, scale: int, precision: Precision, ensemble: bool
@@ -104,7 +139,7 @@ class TorchEngine:
         ensemble: bool,
         transposed: bool,
     ) -> "TorchNetwork":
-        from edsr_cli.inference.engines.torch import assembly, devices
+        from edsr_cli.inference.engines.torch import assembly, devices, steady
         from edsr_cli.model.networks import network_of
 
         target = _torch_device(device)
@@ -113,7 +148,8 @@ class TorchEngine:
             node = assembly.on_device(
                 network, scale, target, precision, ensemble=ensemble, transposed=transposed
             )
-        return TorchNetwork(node, target, scale)
+        ways = steady.ways(self._strips, target, precision)
+        return TorchNetwork(node, target, scale, steady.Preparations(node, ways, precision))
 
     def release(self, device: Device) -> None:
         from edsr_cli.inference.engines.torch import devices
@@ -128,26 +164,7 @@ class TorchNetwork:
         node: the network, which holds no rows: pictures are pushed through a `fresh` one.
         device: where it is.
         scale: of its output.
-    """
-
-    def __init__(self, node: "Node", device: "torch.device", scale: int) -> None:
-        self.node, self.device, self.scale = node, device, scale
-
-    def stream(
-        self, wanted: Region, dtype: np.dtype[Any], most_rows: int, *, sideways: bool
-    ) -> "TorchStream":
-        node = self.node.fresh()
-        node.limit_rows(most_rows)
-        return TorchStream(node, self.device, self.scale, wanted, dtype, sideways)
-
-
-class TorchStream:
-    """A picture on its way through a network.
-
-    Args:
-        node: the network; nobody else pushes anything through it.
-        device, scale: as for `TorchNetwork`.
-        wanted, dtype, sideways: see `edsr_cli.inference.engine.Compiled.stream`.
+        prepared: what it has for the middle of pictures; None to push every strip.
     """
 
     def __init__(
@@ -155,36 +172,104 @@ class TorchStream:
         node: "Node",
         device: "torch.device",
         scale: int,
+        prepared: "Preparations | None" = None,
+    ) -> None:
+        self.node, self.device, self.scale = node, device, scale
+        self.prepared = prepared
+
+    def stream(
+        self, wanted: Region, dtype: np.dtype[Any], most_rows: int, *, sideways: bool
+    ) -> "TorchStream":
+        return TorchStream(self, wanted, dtype, most_rows, sideways)
+
+
+class TorchStream:
+    """A picture on its way through a network.
+
+    Args:
+        network: which.
+        wanted, dtype, most_rows, sideways: see `edsr_cli.inference.engine.Compiled.stream`.
+    """
+
+    def __init__(
+        self,
+        network: TorchNetwork,
         wanted: Region,
         dtype: np.dtype[Any],
+        most_rows: int,
         sideways: bool,
     ) -> None:
-        self._node, self._device = node, device
-        self._dtype, self._sideways = dtype, sideways
+        from edsr_cli.inference.engines.torch import transfer
+
+        scale = network.scale
+        self._network, self._node = network, network.node.fresh()
+        self._node.limit_rows(most_rows)
+        self._ferry = transfer.Ferry(network.device, dtype, sideways)
         self._columns = slice(wanted.left * scale, wanted.right * scale)
         # Rows that are still to come before, and up to the end of, those that are wanted.
         self._before, self._left = wanted.top * scale, wanted.bottom * scale
+        self._nothing = np.empty((0, (wanted.right - wanted.left) * scale, 3), dtype)
+        self._coming: deque[Rows] = deque()
+        self._pushed = 0  # rows
+        self._steps: tuple[torch.Size, Steps] | None = None
 
     def push(self, rows: Pixels, last: bool) -> Pixels:
         import torch
 
-        from edsr_cli.inference.engines.torch import devices, transfer
+        from edsr_cli.inference.engines.torch import devices
 
-        with devices.own_errors(), devices.exact_convolutions(), torch.inference_mode():
-            strip = transfer.upload(rows, self._device, self._sideways)
-            made = self._node.push(strip, last)
-            begin, end = min(made.shape[2], self._before), min(made.shape[2], self._left)
-            self._before -= begin
-            self._left -= end
-            made = made[:, :, begin:end, self._columns]
-            if made.shape[2] == 0:  # nothing to wait for
-                return np.empty((0, made.shape[3], 3), self._dtype)
-            if not bool(torch.isfinite(made).all()):
-                raise NotFiniteError
-            return transfer.download(made, self._dtype, self._sideways)
+        try:
+            with (
+                devices.own_errors(),
+                devices.present(self._network.device),
+                devices.exact_convolutions(),
+                torch.inference_mode(),
+            ):
+                self._send(self._made(self._ferry.upload(rows), last))
+                behind = 0 if last else self._ferry.ahead
+                count = max(0, len(self._coming) - behind)
+                parts = [self._coming.popleft().pixels() for _ in range(count)]
+        except OutOfMemoryError:
+            self._steps = None
+            if self._network.prepared is not None:
+                self._network.prepared.forget()
+            raise
+        return parts[0] if len(parts) == 1 else np.concatenate([self._nothing, *parts])
 
     def reset(self) -> None:
+        self._end_steps()
         self._node.reset()
+        self._coming.clear()
+
+    def _made(self, strip: "Tensor", last: bool) -> "Tensor":
+        """The next finished rows: (1, 3, h, w), h >= 0; only until the next call."""
+        shape, prepared = strip.shape, self._network.prepared
+        settled = self._pushed >= 2 * self._node.cost.delay
+        self._pushed += shape[2]
+        if self._steps is not None and (last or self._steps[0] != shape):
+            self._steps[1].give(self._node)
+            self._end_steps()
+        if prepared is not None and settled and not last and self._steps is None:
+            steps = prepared.lend(strip)
+            if steps is not None:
+                steps.take(list(self._node.held()))
+                self._steps = shape, steps
+        return self._node.push(strip, last) if self._steps is None else self._steps[1](strip)
+
+    def _end_steps(self) -> None:
+        if self._steps is not None and self._network.prepared is not None:
+            shape, steps = self._steps
+            self._network.prepared.take_back(steps, shape)
+        self._steps = None
+
+    def _send(self, made: "Tensor") -> None:
+        """Send home what is wanted of the next rows."""
+        begin, end = min(made.shape[2], self._before), min(made.shape[2], self._left)
+        self._before -= begin
+        self._left -= end
+        made = made[:, :, begin:end, self._columns]
+        if made.shape[2]:
+            self._coming.append(self._ferry.download(made))
 
 
 def _has_fast_bf16(device: Device) -> bool:

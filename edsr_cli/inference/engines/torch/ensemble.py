@@ -12,6 +12,7 @@ stream side by side over the same strips, and the average is finished strip by s
 """
 
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Self, TypeVar
@@ -100,6 +101,17 @@ class Average(Node):
         for network in self.networks[1:]:
             total += network.push(rows, last)
         return total / len(self.networks)
+
+    def held(self) -> Iterator[Tensor]:
+        for network in self.networks:
+            yield from network.held()
+
+    def step(self, window: Tensor, into: Tensor | None = None, *, fused: bool = False) -> Tensor:
+        total = torch.zeros(())
+        for network in self.networks:
+            made = network.step(network.enter(window), fused=fused)
+            total = made if network is self.networks[0] else total.add_(made)
+        return torch.div(total, len(self.networks), out=into)
 
     def reset(self) -> None:
         for network in self.networks:

@@ -14,13 +14,20 @@ that can be finished, (N, C', h', W'). The call that brings the picture's last r
 picture. A node that must not be disturbed by another picture at the same time is a `fresh` one:
 weights are shared, rows are not.
 
+In the middle of a picture every node gives as many rows as it gets, so where in the picture a strip
+is does not matter any more. There `step` does what `push` does with less: a node writes its rows to
+where the next one wants them, below the rows that it holds, and asks the host for no decision, so
+that steps can be recorded as CUDA graphs (see `edsr_cli.inference.engines.torch.steady`).
+
 Tensors are kept in the channels-last memory format, in which convolutions are faster on CPUs and
 on tensor cores.
 """
 
 import copy
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Self
 
 import torch
@@ -36,9 +43,11 @@ class Node(ABC):
 
     Attributes:
         cost: what it costs.
+        lead: rows above the new ones in the windows that `step` takes.
     """
 
     cost: Cost
+    lead = 0
 
     @abstractmethod
     def push(self, rows: Tensor, last: bool) -> Tensor:
@@ -54,6 +63,39 @@ class Node(ABC):
 
     def limit_rows(self, limit: int) -> None:  # noqa: B027 - only chains have strips to cut
         """Let no node inside this one get more than `limit` rows at once."""
+
+    def held(self) -> Iterator[Tensor]:
+        """The rows that are kept between strips; steps leave them where they are."""
+        return iter(())
+
+    def inlet(self, height: int) -> Tensor | None:
+        """A window whose last `height` rows are to be written, for `step`; None if any tensor will
+        do.
+        """
+        return None
+
+    def step(self, window: Tensor, into: Tensor | None = None, *, fused: bool = False) -> Tensor:
+        """Do what `push` does in the middle of a picture, when 2 * delay rows have been pushed.
+
+        Args:
+            window: (N, C, lead + h, W), from `inlet` or `enter`.
+            into: (N, C', h', W'), where the finished rows are to be written; None for a new tensor.
+            fused: convolve and rectify in one call of cuDNN, where the two follow each other.
+
+        Returns:
+            The finished rows.
+        """
+        rows = self.push(window, False)  # right for what keeps no rows
+        return rows if into is None else into.copy_(rows)
+
+    def enter(self, rows: Tensor) -> Tensor:
+        """A window for `step` with rows that are somewhere else."""
+        height = rows.shape[2]
+        window = self.inlet(height)
+        if window is None:
+            return rows
+        window[:, :, -height:] = rows
+        return window
 
 
 class RowBuffer:
@@ -90,11 +132,34 @@ class RowBuffer:
         self._start_of_next += window.shape[2] - keep
         return window
 
+    @property
+    def held(self) -> Tensor:
+        """In the middle of a picture: (N, C, 2 * halo, W), the rows to put in front of new ones."""
+        assert self._held is not None
+        return self._held
+
+    def inlet(self, height: int, above: int = 0) -> Tensor:
+        """A window for steps: `above` zeros, held rows, and `height` rows to be written."""
+        window = _empty(self.held, above + self.held.shape[2] + height)
+        if above:
+            window[:, :, :above].zero_()
+        window[:, :, above : above + self.held.shape[2]] = self.held
+        return window
+
+    def keep(self, window: Tensor) -> None:
+        """Hold a window's last rows."""
+        self.held.copy_(window[:, :, -self.held.shape[2] :])
+
     def _zeros(self, like: Tensor) -> Tensor:
-        size = (like.shape[0], like.shape[1], self.halo, like.shape[3])
-        return torch.empty(
-            size, dtype=like.dtype, device=like.device, memory_format=torch.channels_last
-        ).zero_()
+        return _empty(like, self.halo).zero_()
+
+
+def _empty(like: Tensor, height: int) -> Tensor:
+    """A tensor of another height."""
+    size = (like.shape[0], like.shape[1], height, like.shape[3])
+    return torch.empty(
+        size, dtype=like.dtype, device=like.device, memory_format=torch.channels_last
+    )
 
 
 def _kept(rows: Tensor, place: Tensor | None) -> Tensor:
@@ -121,6 +186,7 @@ class Convolution(Node):
         self.bias = bias
         outputs, inputs, kernel, _ = weight.shape
         self.cost = costs.convolution(inputs, outputs, kernel, weight.element_size())
+        self.lead = 2 * self.cost.delay
         self.buffer = RowBuffer(self.cost.delay)
 
     def push(self, rows: Tensor, last: bool) -> Tensor:
@@ -144,6 +210,26 @@ class Convolution(Node):
             return window.new_empty(window.shape[0], len(self.bias), 0, window.shape[3])
         return F.conv2d(window, self.weight, self.bias, padding=(0, self.cost.delay))
 
+    def apply_and_rectify(self, window: Tensor, fused: bool) -> Tensor:
+        """`apply` and a ReLU; `fused`: in one call, which only NVIDIA's GPUs know."""
+        if not fused:
+            return self.apply(window).relu_()
+        padding = (0, self.cost.delay)
+        return torch.cudnn_convolution_relu(
+            window, self.weight, self.bias, (1, 1), padding, (1, 1), 1
+        )
+
+    def held(self) -> Iterator[Tensor]:
+        yield self.buffer.held
+
+    def inlet(self, height: int) -> Tensor:
+        return self.buffer.inlet(height)
+
+    def step(self, window: Tensor, into: Tensor | None = None, *, fused: bool = False) -> Tensor:
+        self.buffer.keep(window)
+        rows = self.apply(window)
+        return rows if into is None else into.copy_(rows)
+
 
 class StreamedBlock(Node):
     """x + convolution(relu(convolution(x))).
@@ -164,6 +250,7 @@ class StreamedBlock(Node):
         inputs, element = first.weight.shape[1], first.weight.element_size()
         larger = inputs * ((precision or first.weight.dtype).itemsize - element)
         self.cost = costs.residual_block(first.cost, second.cost, larger)
+        self.lead = 2 * self.cost.delay
         self._finished = 0  # rows of the picture given so far
 
     def push(self, rows: Tensor, last: bool) -> Tensor:
@@ -176,6 +263,23 @@ class StreamedBlock(Node):
         if branch.dtype == identity.dtype:
             return branch.add_(identity)
         return identity + branch
+
+    def held(self) -> Iterator[Tensor]:
+        yield from self.first.held()
+        yield from self.second.held()
+
+    def inlet(self, height: int) -> Tensor:
+        # The zeros make the branch higher by the rows that the second convolution holds, so that
+        # these only have to be put there.
+        return self.first.buffer.inlet(height, above=self.second.lead)
+
+    def step(self, window: Tensor, into: Tensor | None = None, *, fused: bool = False) -> Tensor:
+        self.first.buffer.keep(window)
+        branch = self.first.apply_and_rectify(window.to(self.first.weight.dtype), fused)
+        branch[:, :, : self.second.lead] = self.second.buffer.held
+        branch = self.second.step(branch)
+        identity = window[:, :, self.cost.delay :][:, :, : branch.shape[2]]
+        return torch.add(identity, branch, out=into)
 
     def reset(self) -> None:
         self.first.reset()
@@ -201,6 +305,7 @@ class LongSkip(Node):
     def __init__(self, body: "Chain", features: int, precision: torch.dtype) -> None:
         self.body, self.precision = body, precision
         self.cost = costs.long_skip(body.cost, features)
+        self.lead = self.cost.delay
         self._waiting: Tensor | None = None
 
     def push(self, rows: Tensor, last: bool) -> Tensor:
@@ -209,6 +314,23 @@ class LongSkip(Node):
         ready = branch.shape[2]
         self._waiting = _kept(waiting[:, :, ready:], self._waiting)
         return waiting[:, :, :ready] + branch
+
+    def held(self) -> Iterator[Tensor]:
+        assert self._waiting is not None
+        yield self._waiting
+        yield from self.body.held()
+
+    def inlet(self, height: int) -> Tensor:
+        assert self._waiting is not None
+        window = _empty(self._waiting, self.lead + height)
+        window[:, :, : self.lead] = self._waiting
+        return window
+
+    def step(self, window: Tensor, into: Tensor | None = None, *, fused: bool = False) -> Tensor:
+        assert self._waiting is not None
+        branch = self.body.step(self.body.enter(window[:, :, self.lead :]), fused=fused)
+        self._waiting.copy_(window[:, :, -self.lead :])
+        return torch.add(window[:, :, : branch.shape[2]], branch, out=into)
 
     def reset(self) -> None:
         self.body.reset()
@@ -232,6 +354,9 @@ class Shift(Node):
 
     def push(self, rows: Tensor, last: bool) -> Tensor:
         return rows + self.shift
+
+    def step(self, window: Tensor, into: Tensor | None = None, *, fused: bool = False) -> Tensor:
+        return torch.add(window, self.shift, out=into)
 
     def reset(self) -> None:
         pass
@@ -265,6 +390,7 @@ class Chain(Node):
     def __init__(self, nodes: Iterable[Node]) -> None:
         self.nodes: Sequence[Node] = tuple(nodes)
         self.cost = costs.chain([node.cost for node in self.nodes])
+        self.lead = self.nodes[0].lead
         self._limit: int | None = None
 
     def limit_rows(self, limit: int) -> None:
@@ -285,6 +411,25 @@ class Chain(Node):
                 del pieces, end
             rows = self.nodes[position].push(rows, last)
         return torch.cat([*outputs, rows], dim=2) if outputs else rows
+
+    def held(self) -> Iterator[Tensor]:
+        for node in self.nodes:
+            yield from node.held()
+
+    def inlet(self, height: int) -> Tensor | None:
+        return self.nodes[0].inlet(height)
+
+    def step(self, window: Tensor, into: Tensor | None = None, *, fused: bool = False) -> Tensor:
+        height = window.shape[2] - self.lead
+        for node, following in pairwise(self.nodes):
+            height *= math.isqrt(node.cost.growth)
+            inlet = following.inlet(height)
+            if inlet is None:
+                window = node.step(window, fused=fused)
+            else:
+                node.step(window, inlet[:, :, -height:], fused=fused)
+                window = inlet
+        return self.nodes[-1].step(window, into, fused=fused)
 
     def reset(self) -> None:
         for node in self.nodes:

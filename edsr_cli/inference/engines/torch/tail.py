@@ -1,6 +1,7 @@
 """The collapsed tail of EDSR and MDSR in a streamed network; see `edsr_cli.model.tail`."""
 
 import copy
+from collections.abc import Iterator
 from typing import Self
 
 import torch
@@ -29,6 +30,7 @@ class CollapsedTail(Node):
         self.tail, self.scale = tail, shuffle.upscale_factor
         self.weight = convolution.weight.contiguous(memory_format=torch.channels_last)
         self.bias = convolution.bias
+        self.lead = 2 * RADIUS
         self.buffer = RowBuffer(RADIUS)
         features, element = self.weight.shape[1], self.weight.element_size()
         self.cost = costs.collapsed_tail(features, self.scale, element)
@@ -37,9 +39,24 @@ class CollapsedTail(Node):
         window = self.buffer.window(rows, last)
         if window.shape[2] <= 2 * RADIUS:
             return window.new_empty(len(window), 3, 0, self.scale * window.shape[3])
+        return self._apply(window, max(0, -self.buffer.start), RADIUS if last else 0)
+
+    def held(self) -> Iterator[Tensor]:
+        yield self.buffer.held
+
+    def inlet(self, height: int) -> Tensor:
+        return self.buffer.inlet(height)
+
+    def step(self, window: Tensor, into: Tensor | None = None, *, fused: bool = False) -> Tensor:
+        self.buffer.keep(window)
+        rows = self._apply(window, 0, 0)
+        return rows if into is None else into.copy_(rows)
+
+    def _apply(self, window: Tensor, above: int, below: int) -> Tensor:
+        """The finished rows; arguments as for `_mend_border`."""
         output = F.conv2d(window, self.weight, self.bias, padding=(0, RADIUS))
         output = F.pixel_shuffle(output, self.scale)
-        self._mend_border(output, window, last)
+        self._mend_border(output, window, above, below)
         return output
 
     def reset(self) -> None:
@@ -50,28 +67,26 @@ class CollapsedTail(Node):
         node.buffer = RowBuffer(RADIUS)
         return node
 
-    def _mend_border(self, output: Tensor, window: Tensor, last: bool) -> None:
+    def _mend_border(self, output: Tensor, window: Tensor, above: int, below: int) -> None:
         """Put the plain tail's pixels on the picture's outermost ring, as far as it is in sight.
 
         Args:
             output: the rows that the window gives, changed in place.
             window: those rows and `RADIUS` rows above and below.
-            last: whether the rows below lie outside the picture.
+            above, below: how many of its rows are outside the picture.
         """
         scale = self.scale
-        outside_above = max(0, -self.buffer.start)
-        outside_below = RADIUS if last else 0
-        inside = window[:, :, outside_above : window.shape[2] - outside_below]
+        inside = window[:, :, above : window.shape[2] - below]
         # Left and right: the rows of context that lie inside the picture are computed and dropped.
         columns = min(_NEEDED, window.shape[3])
         sides = self._plain(torch.cat([inside[..., :columns], inside[..., -columns:]]))
-        begin = (RADIUS - outside_above) * scale
+        begin = (RADIUS - above) * scale
         left, right = sides[:, :, begin : begin + output.shape[2]].chunk(2)
         output[..., :scale] = left[..., :scale]
         output[..., -scale:] = right[..., -scale:]
-        if outside_above == RADIUS:
+        if above == RADIUS:
             output[:, :, :scale] = self._plain(inside[:, :, :_NEEDED])[:, :, :scale]
-        if last:
+        if below:
             output[:, :, -scale:] = self._plain(inside[:, :, -_NEEDED:])[:, :, -scale:]
 
     def _plain(self, rows: Tensor) -> Tensor:

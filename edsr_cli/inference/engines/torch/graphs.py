@@ -1,7 +1,8 @@
 """CUDA graphs: work that is recorded once and then started as a whole.
 
-An update is some hundreds of small kernels. Started one by one they take the host longer than the
-device; as a graph they are started together, on the tensors that they were recorded with.
+An update of a training, or a strip of a picture, is some hundreds of small kernels. Started one by
+one they take the host longer than the device; as a graph they are started together, on the tensors
+that they were recorded with.
 
 Nothing in here could be run where it was written, for want of a GPU.
 """
@@ -28,9 +29,11 @@ class Recorder:
 
     Args:
         device: where.
+        what: what is recorded, for a warning.
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, what: str) -> None:
+        self._what = what
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._pool = torch.cuda.graph_pool_handle()
 
@@ -58,7 +61,8 @@ class Recorder:
                     raise
                 reason = str(error).partition("\n")[0]
                 logger.warning(
-                    "No CUDA graph could be made of the updates (%s); they run without, slower.",
+                    "No CUDA graph could be made of the %s (%s); they run without, slower.",
+                    self._what,
                     reason,
                 )
                 return work
@@ -79,7 +83,7 @@ def warm_up(work: Work, state: Sequence[Tensor]) -> None:
 
 @contextmanager
 def settings(device: torch.device) -> Iterator[None]:
-    """What updates run under: the device's own streams, and cuDNN's fastest kernels.
+    """What updates of a training run under: the device's own streams, and cuDNN's fastest kernels.
 
     All batches have the same shapes, so it pays to try kernels out once.
     """
@@ -89,7 +93,7 @@ def settings(device: torch.device) -> Iterator[None]:
     before = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = True
     try:
-        with torch.cuda.device(device):
+        with devices.present(device):
             yield
     finally:
         torch.backends.cudnn.benchmark = before

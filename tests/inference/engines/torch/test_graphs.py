@@ -1,4 +1,4 @@
-"""What can be said of recordings without a GPU; test_updater.py has what needs one."""
+"""What can be said of recordings without a GPU; training/test_updater.py has what needs one."""
 
 import logging
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from edsr_cli.training import graphs
+from edsr_cli.inference.engines.torch import graphs
 
 
 class Stream:
@@ -60,7 +60,7 @@ def record() -> tuple[Any, Any, torch.Tensor]:
     def work() -> None:
         counter.add_(1)
 
-    recorder = graphs.Recorder(torch.device("cuda", 0))
+    recorder = graphs.Recorder(torch.device("cuda", 0), "updates")
     return work, recorder(work, [counter]), counter
 
 
@@ -79,7 +79,10 @@ def test_without_a_graph_it_runs_as_it_is(
     with caplog.at_level(logging.WARNING):
         work, made, _ = record()
     assert made is work
-    assert "No CUDA graph" in caplog.text and "operation not permitted" in caplog.text
+    assert (
+        "No CUDA graph could be made of the updates" in caplog.text
+        and "operation not permitted" in caplog.text
+    )
 
 
 def test_too_little_memory_is_not_hidden(failure: list[RuntimeError]) -> None:
