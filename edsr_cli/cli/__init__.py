@@ -13,6 +13,10 @@ _GARBAGE = 20_000  # objects
 
 def main() -> NoReturn:
     """Run the command line; see `edsr_cli.cli.app.main`."""
+    from edsr_cli.cli import interruption
+
+    # Loading the rest takes a while, and only what is loaded can say that it was interrupted.
+    interruption.watch()
     # What is imported stays, so looking for garbage in it every 700 objects is for nothing, and so
     # is looking through all of it at the end; both together took a quarter of a short run.
     gc.set_threshold(_GARBAGE)

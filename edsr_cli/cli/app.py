@@ -100,14 +100,17 @@ def app() -> None:
 
 
 def main() -> NoReturn:
-    """Run the command line and exit with a code of `ExitCode`, or 128 and more for a signal."""
+    """Run the command line and exit with a code of `ExitCode`, or 128 and more for a signal.
+
+    Whoever calls it watches for signals, and holds them.
+    """
     with forgiving_stderr():
         _main()
 
 
 def _main() -> NoReturn:
-    interruption.watch()
     try:
+        interruption.let_go()
         try:
             app()
         except RuntimeError as error:

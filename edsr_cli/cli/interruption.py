@@ -48,8 +48,8 @@ class _Watch:
 
 
 def watch() -> None:
-    """Raise `StoppedError` wherever we are when one of `SIGNALS` comes."""
-    _Watch.arrived = None
+    """Take note when one of `SIGNALS` comes, and after `let_go` raise `StoppedError` at once."""
+    _Watch.arrived, _Watch.held = None, True
     for number in SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:  # whoever started us may not want it
             signal.signal(number, _stop)
@@ -105,6 +105,12 @@ def held() -> Iterator[None]:
         yield
     finally:
         _Watch.held = False
+    check()
+
+
+def let_go() -> None:
+    """Let signals wait no longer; see `check`."""
+    _Watch.held = False
     check()
 
 

@@ -57,13 +57,21 @@ def create(folder: Path) -> tuple[Path, int]:
     raise FileNotFoundError(f"{folder}: what is written there is removed at once")
 
 
-def remove_abandoned(folder: Path) -> None:
-    """Remove the temporary files in a folder that no living process has; failures do not matter."""
+def remove_abandoned(folder: Path) -> list[Path]:
+    """Remove the temporary files in a folder that no living process has; failures do not matter.
+
+    Returns:
+        The others, which somebody has, or may have.
+    """
+    left = []
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if _NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
                 with suppress(OSError):
                     _remove_if_abandoned(Path(entry.path))
+                if os.path.lexists(entry.path):
+                    left.append(Path(entry.path))
+    return left
 
 
 def _remove_if_abandoned(path: Path) -> None:

@@ -91,8 +91,12 @@ class FolderLedger(Ledger):
         path = task.source
         digest = cache(lambda: _sha256(path)) if self._checksum else None
         wanted = Wanted(task.name, source, self._recipe, digest)
-        found = state_of(task.destination)
-        made = latest(found, folder.find(task.output_name))
+        promised, found = folder.find(task.output_name), state_of(task.destination)
+        for line in promised:
+            if line.result != found:
+                folder.revoke(line)
+                found = state_of(task.destination)
+        made = latest(found, promised)
         verdict = judge(wanted, found, made, overwrite=overwrite)
         if digest is None or verdict.skip is not None:
             return verdict

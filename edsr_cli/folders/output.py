@@ -4,7 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from edsr_cli.errors import EdsrError, PictureError, UsageError
@@ -15,6 +15,7 @@ from edsr_cli.files.reasons import kind_of_system_error
 from edsr_cli.files.temporary import remove_abandoned
 from edsr_cli.folders.manifest import Made, Manifest
 from edsr_cli.folders.shards import WHOLE, Shard, lock_shard, manifest_shard
+from edsr_cli.jobs.ledger import state_of
 
 _PATIENCE, _POLL = 2.0, 0.1
 """Seconds for which a lock of another part may be held by somebody who only looks whether it is."""
@@ -39,8 +40,8 @@ class OutputFolder:
 
     def __init__(self, path: Path, *, writable: bool = True, shard: Shard = WHOLE) -> None:
         self.path, self._shard = path, shard
-        self._tidied: set[Path] = set()
-        self._lock = threading.Lock()
+        self._unfinished: dict[Path, list[Path]] = {}  # temporary files of others, by folder
+        self._lock = threading.RLock()
         with ExitStack() as stack:
             if writable:
                 self._make()
@@ -103,12 +104,27 @@ class OutputFolder:
                 a folder is missing, the one above it is tried for permission to write.
         """
         with self._lock:
-            if folder in self._tidied:
+            if folder in self._unfinished:
                 return
-            self._tidied.add(folder)
-        if folder != self.path and folder.is_relative_to(self.path):
-            self.tidy(folder.parent)
-        remove_abandoned(folder)
+            self._unfinished[folder] = []
+            if folder != self.path and folder.is_relative_to(self.path):
+                self.tidy(folder.parent)
+            self._unfinished[folder] = remove_abandoned(folder)
+
+    def revoke(self, made: Made) -> None:
+        """Keep whoever promised an output in an earlier run from giving it its name still.
+
+        A worker on another machine may outlive its run, stopped for as long as anybody likes right
+        behind its promise. Nothing takes a name whose temporary file has gone, so when this
+        returns, either the output is there, or it will not come. The folder has been tidied.
+
+        Args:
+            made: the promise, by a run that has ended.
+        """
+        for path in self._unfinished.get((self.path / made.output).parent, ()):
+            if state_of(path) == made.result:
+                with suppress(OSError):
+                    path.unlink()
 
     def _find(self) -> tuple[int, int]:
         status = self.path.stat()

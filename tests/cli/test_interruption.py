@@ -10,7 +10,8 @@ import pytest
 
 from edsr_cli.cli import interruption
 from edsr_cli.jobs import family
-from tests.cli.conftest import listing
+from tests.cli.conftest import finish, listing, start
+from tests.conftest import REPOSITORY
 
 
 @pytest.mark.skipif(os.name == "nt", reason="about signals of POSIX")
@@ -92,3 +93,30 @@ def test_signals_that_are_ignored_stay_so(edsr, monkeypatch):
         signal.signal(signal.SIGINT, before)
     edsr()
     assert seen[0] is signal.SIG_IGN and callable(seen[1])
+
+
+HOOK = """
+import os, signal, sys
+
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == os.environ["INTERRUPT_AT"]:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+sys.meta_path.insert(0, Finder())
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="about signals of POSIX")
+@pytest.mark.parametrize("module", ["edsr_cli.cli.app", "rich.console", "edsr_cli.cli.upscale"])
+def test_a_signal_while_modules_are_loaded(photo, module):
+    """In a process of its own, which gets it when it is about to import the module."""
+    Path("hook").mkdir()
+    Path("hook/sitecustomize.py").write_text(HOOK)
+    path = os.pathsep.join(["hook", str(REPOSITORY)])
+    run = finish(start("upscale", photo, env={"PYTHONPATH": path, "INTERRUPT_AT": module}))
+    assert run.code == 130
+    assert run.lines == ["error: Interrupted. No output was left half-written."]
+    assert sorted(path.name for path in Path().iterdir()) == ["hook", "photo.png"]

@@ -1,0 +1,64 @@
+"""The ledger, asked directly."""
+
+import os
+
+import pytest
+
+from edsr_cli.errors import FileError, Kind
+from edsr_cli.files.atomic import atomic_write
+from edsr_cli.folders.ledger import FolderLedger
+from edsr_cli.folders.recipe import Recipe
+from edsr_cli.folders.scanning import BatchTask
+from edsr_cli.images import format_for
+from edsr_cli.jobs.ledger import FileState, state_of
+
+RECIPE = Recipe(
+    model="model", weights="weights", scale=2, ensemble=False, precision="fp32", format="png"
+)
+
+# A worker that outlives its run, as those of a cluster may: it has promised its output when the
+# run is killed, and is stopped before that takes its name.
+
+
+@pytest.mark.skipif(os.name == "nt", reason="an open file cannot be removed there")
+@pytest.mark.parametrize("there", [False, True], ids=["new", "replacing"])
+def test_a_worker_of_an_earlier_run_comes_too_late(tmp_path, there):
+    task = BatchTask(
+        tmp_path / "a.gif", tmp_path / "out" / "a.png", format_for(None, "png"), "a.gif",
+        tmp_path / "out",
+    )  # fmt: skip
+    task.source.write_bytes(b"picture")
+
+    def begin():
+        ledger = FolderLedger([task.folder], RECIPE)
+        ledger.arrive(task)
+        return ledger, ledger.judge(task, state_of(task.source), overwrite=there)
+
+    def make(ledger, verdict, content, between=lambda: None):
+        def commit(status):
+            ledger.promise(task, state_of(task.source), verdict, FileState.of(status))
+            between()
+
+        with atomic_write(task.destination, verdict.overwrite, commit=commit) as file:
+            file.write(content)
+
+    def second_run():
+        first.close()
+        second, verdict = begin()
+        assert verdict.skip is None
+        make(second, verdict, b"of the second run")
+        second.close()
+
+    if there:
+        ledger, verdict = begin()
+        make(ledger, verdict, b"of a run before both")
+        ledger.close()
+    first, verdict = begin()
+    with pytest.raises(FileError, match="its temporary file has been removed"):
+        make(first, verdict, b"of the first run", second_run)
+    assert task.destination.read_bytes() == b"of the second run"
+    third = FolderLedger([task.folder], RECIPE)
+    third.arrive(task)
+    assert third.judge(task, state_of(task.source), overwrite=False).skip is Kind.COMPLETE
+    third.close()
+    assert not list(task.folder.glob("*.tmp"))
