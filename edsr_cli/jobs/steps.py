@@ -24,11 +24,7 @@ from edsr_cli.jobs.target import PRINT_DPI
 from edsr_cli.jobs.task import Task
 from edsr_cli.options.choices import Grey, Strip, TiffKind
 from edsr_cli.options.pictures import Outputs
-from edsr_cli.pixels.arrays import Pixels
 from edsr_cli.pixels.depth import dtype_of
-from edsr_cli.pixels.windows import Region
-
-_SAMPLE_PIXELS = 2**22  # of a large picture
 
 
 class OutputExistsError(PictureError):
@@ -155,14 +151,6 @@ def decode(
     notes = tuple(f"{note}; {WAYS_OUT}" if note == UNCOVERED else note for note in picture.notes)
     grey = picture.grey and keep_grey
     return replace(applied(picture, options.alpha), notes=notes, grey=grey)
-
-
-def sample(picture: Picture) -> Pixels:
-    """What to judge a picture by: all of it, or of a large one the rows at the top."""
-    height, width = picture.window.shape[:2]
-    if picture.window.order == "any":
-        return picture.pixels
-    return picture.window.read(Region(0, min(height, max(64, _SAMPLE_PIXELS // width)), 0, width))
 
 
 def metadata(

@@ -152,7 +152,9 @@ class Work:
 
     def _fail(self, error: Exception, reading: bool) -> None:
         name = steps.input_name(self.task)
-        kind = kind_of(error, reading)
+        # Rows of an input may be decoded while the output is written.
+        about_input = isinstance(error, EdsrError) and error.about == name
+        kind = kind_of(error, reading or about_input)
         if isinstance(error, EdsrError):
             named = error.about in (name, steps.output_name(self.task))
             reason, code = str(error) if named else f"{name}: {error}", error.exit_code

@@ -14,10 +14,9 @@ from edsr_cli.errors import Kind
 from edsr_cli.files import atomic
 from edsr_cli.images import bands, decode
 from edsr_cli.inference import Upscaler
-from edsr_cli.jobs import steps
 from edsr_cli.jobs.naming import assign_outputs
 from edsr_cli.jobs.record import Status
-from tests.jobs.conftest import Job, listing
+from tests.jobs.conftest import Job, by_rows, listing
 from tests.jobs.nearest import by_factor, nearest_weights
 
 HEIGHT, WIDTH = 70, 45
@@ -25,10 +24,7 @@ HEIGHT, WIDTH = 70, 45
 
 @pytest.fixture
 def large(monkeypatch):
-    """Treat every picture as large, and decode a few rows of it at a time."""
-    monkeypatch.setattr(steps, "is_large", lambda *arguments: True)
-    monkeypatch.setattr(bands, "_BAND_BYTES", 1024)
-    monkeypatch.setattr(bands, "_SMALL", 0)
+    by_rows(monkeypatch)
 
 
 def scene(dtype=np.uint8):
