@@ -168,7 +168,7 @@ class PictureUpscaler:
             progress=progress,
         )
         record = provenance(self.model, self.scale, choice.strength if choice else None)
-        kept = None if decoded.alpha is None else resized(decoded.alpha, width, height)
+        kept = None if decoded.alpha is None else resized(decoded.alpha, width, height)[:]
         return to_pil(pixels, replace(decoded.metadata, software=record), kept)
 
     def _choice(self, picture: Readable, stated: Compression | None = None) -> Choice | None:

@@ -24,6 +24,7 @@ from edsr_cli.images.picture import DEFAULT_MAX_PIXELS, Metadata, OutputFormat, 
 from edsr_cli.pixels.arrays import Pixels
 from edsr_cli.pixels.depth import at_depth
 from edsr_cli.pixels.grey import joined
+from edsr_cli.pixels.planes import Plane
 from edsr_cli.pixels.windows import Region
 
 _GREY_ROWS = 64  # joined at a time, to hold no second copy of the picture
@@ -117,7 +118,7 @@ def create_picture(
     metadata: Metadata = Metadata(),  # noqa: B008 - frozen
     *,
     options: OutputOptions = OutputOptions(),  # noqa: B008 - frozen
-    alpha: NDArray[Any] | None = None,
+    alpha: Plane | None = None,
     bits: int = 8,
     grey: bool = False,
 ) -> PictureWriter:
@@ -171,7 +172,7 @@ def encode(
     metadata: Metadata,
     file: BinaryIO,
     options: OutputOptions = OutputOptions(),  # noqa: B008 - frozen
-    alpha: NDArray[Any] | None = None,
+    alpha: Plane | None = None,
     grey: bool = False,
 ) -> tuple[str, ...]:
     """Write a whole picture to a binary file; see `create_picture`.
@@ -214,7 +215,7 @@ def write_picture(
     options: OutputOptions = OutputOptions(),  # noqa: B008 - frozen
     commit: Callable[[os.stat_result], None] | None = None,
     check: Callable[[], None] | None = None,
-    alpha: NDArray[Any] | None = None,
+    alpha: Plane | None = None,
     grey: bool = False,
     mtime_ns: int | None = None,
 ) -> tuple[str, ...]:
@@ -268,7 +269,7 @@ def picture_file(
     *,
     overwrite: bool = False,
     options: OutputOptions = OutputOptions(),  # noqa: B008 - frozen
-    alpha: NDArray[Any] | None = None,
+    alpha: Plane | None = None,
     bits: int = 8,
     grey: bool = False,
     commit: Callable[[os.stat_result], None] | None = None,

@@ -1,12 +1,11 @@
 """What passes between decoding, upscaling and encoding: pixels, metadata, remarks, and formats."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
-
-from numpy.typing import NDArray
+from typing import Literal
 
 from edsr_cli.images.guard import TooLargeError
 from edsr_cli.pixels.arrays import Pixels
+from edsr_cli.pixels.planes import Plane
 from edsr_cli.pixels.windows import Readable, whole
 
 DEFAULT_MAX_PIXELS = 2**28
@@ -97,7 +96,8 @@ class Picture:
             picture that never was a file.
         compression: what the file says about what its pixels lost; None for nothing.
         alpha: shape (H, W), of the pixels' type, 0 where nothing is to be seen; the pixels are not
-            multiplied by it. None where there is none, or where it was not asked for.
+            multiplied by it. An array, or `Beside` of pixels that come by rows; None where there is
+            none, or where it was not asked for.
         grey: whether the file holds shades of grey only, because of how it stores its pixels.
         linear: whether the pixels count light, by their profile: then a network should see them
             through `edsr_cli.pixels.transfer`.
@@ -108,7 +108,7 @@ class Picture:
     notes: tuple[str, ...] = ()
     source_format: str = ""
     compression: Compression | None = None
-    alpha: NDArray[Any] | None = None
+    alpha: Plane | None = None
     grey: bool = False
     linear: bool = False
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from numpy.typing import NDArray
-
 from edsr_cli import images
 from edsr_cli.errors import FileError, Kind, PictureError
 from edsr_cli.files.atomic import check_writable
@@ -25,6 +23,7 @@ from edsr_cli.jobs.task import Task
 from edsr_cli.options.choices import Grey, Strip, TiffKind
 from edsr_cli.options.pictures import Outputs
 from edsr_cli.pixels.depth import dtype_of
+from edsr_cli.pixels.planes import Plane
 
 
 class OutputExistsError(PictureError):
@@ -181,7 +180,7 @@ def output(
     size: tuple[int, int],
     metadata: Metadata,
     *,
-    alpha: NDArray[Any] | None = None,
+    alpha: Plane | None = None,
     grey: bool = False,
     bits: int = 8,
     threads: int | None = None,
@@ -207,7 +206,6 @@ def output(
         PictureError: it cannot be written.
     """
     large = None if alpha is None else resized(alpha, *size, dtype_of(bits))
-    del alpha
     with ExitStack() as stack:
         how: dict[str, Any] = {
             "options": _output_options(options, threads),

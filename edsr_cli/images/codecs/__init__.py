@@ -39,6 +39,7 @@ from edsr_cli.images.picture import (
 )
 from edsr_cli.pixels.arrays import Pixels, empty_pixels
 from edsr_cli.pixels.depth import dtype_of, to_8_bits
+from edsr_cli.pixels.planes import Plane
 from edsr_cli.pixels.windows import Region, Writable
 
 _HEADER_BYTES = 65536  # far more than the headers looked into ever take
@@ -332,7 +333,7 @@ class Codec:
         size: tuple[int, int],
         metadata: Metadata,
         options: OutputOptions,
-        alpha: NDArray[Any] | None = None,
+        alpha: Plane | None = None,
         bits: int = 8,
         *,
         grey: bool = False,
@@ -410,13 +411,13 @@ class WholeEncoder:
         size: tuple[int, int],
         metadata: Metadata,
         options: OutputOptions,
-        alpha: NDArray[Any] | None,
+        alpha: Plane | None,
         bits: int,
     ) -> None:
         self.shape, self.dtype = (size[1], size[0], 3), dtype_of(bits)
         self._codec, self._file, self._metadata = codec, file, metadata
         self._options = options
-        self._alpha = None if alpha is None else to_8_bits(alpha)
+        self._alpha = None if alpha is None else to_8_bits(alpha[:])
         self._pixels: Pixels | None = None
         self._owned = True  # whether nobody else holds them
 

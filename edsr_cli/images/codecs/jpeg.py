@@ -29,6 +29,7 @@ from edsr_cli.images.colour.spaces import Stated
 from edsr_cli.images.metadata import C2PA, Found, iptc, usable_dpi, xmp
 from edsr_cli.images.picture import Compression, Metadata, OutputFormat, OutputOptions, Places
 from edsr_cli.images.source import kept_position
+from edsr_cli.pixels.planes import Plane
 
 MARKER_BYTES = 65533
 """Most bytes that a marker of a JPEG can hold."""
@@ -160,7 +161,7 @@ class Jpeg(Codec):
         size: tuple[int, int],
         metadata: Metadata,
         options: OutputOptions,
-        alpha: NDArray[Any] | None = None,
+        alpha: Plane | None = None,
         bits: int = 8,
         *,
         grey: bool = False,

@@ -36,6 +36,7 @@ from edsr_cli.images.metadata import (
 )
 from edsr_cli.images.picture import Metadata, OutputFormat, OutputOptions, Places
 from edsr_cli.images.source import kept_position
+from edsr_cli.pixels.planes import Plane
 
 OUTPUT = OutputFormat(
     "PNG",
@@ -116,7 +117,7 @@ class Png(Codec):
         size: tuple[int, int],
         metadata: Metadata,
         options: OutputOptions,
-        alpha: NDArray[Any] | None = None,
+        alpha: Plane | None = None,
         bits: int = 8,
         *,
         grey: bool = False,

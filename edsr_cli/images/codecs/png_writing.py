@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edsr_cli.images.codecs.rows import RowEncoder, Strip
+from edsr_cli.pixels.planes import Plane
 
 Bytes = NDArray[np.uint8]
 Chunk = tuple[bytes, bytes]
@@ -45,7 +46,7 @@ class PngEncoder(RowEncoder):
         file: BinaryIO,
         shape: tuple[int, int, int],
         bits: int,
-        alpha: NDArray[Any] | None,
+        alpha: Plane | None,
         chunks: list[Chunk],
         *,
         level: int,

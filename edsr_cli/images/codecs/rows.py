@@ -20,6 +20,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from edsr_cli.pixels.arrays import Pixels
 from edsr_cli.pixels.depth import dtype_of, spread_over
+from edsr_cli.pixels.planes import Plane
 from edsr_cli.pixels.windows import Region
 
 Strip = NDArray[Any]
@@ -47,7 +48,7 @@ class RowEncoder(ABC):
         self,
         shape: tuple[int, int, int],
         bits: int,
-        alpha: NDArray[Any] | None,
+        alpha: Plane | None,
         *,
         strip_rows: int,
         threads: int,

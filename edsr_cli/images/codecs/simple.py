@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import (
     BmpImagePlugin,  # noqa: F401 - importing a plugin registers its format
     GifImagePlugin,  # noqa: F401
@@ -28,6 +27,7 @@ from edsr_cli.images.colour.spaces import ColourSpace, Stated, made
 from edsr_cli.images.metadata import Found
 from edsr_cli.images.picture import Metadata, OutputFormat, OutputOptions
 from edsr_cli.images.source import kept_position
+from edsr_cli.pixels.planes import Plane
 
 BMP_OUTPUT = OutputFormat(
     "BMP",
@@ -59,7 +59,7 @@ class Bmp(Codec):
         size: tuple[int, int],
         metadata: Metadata,
         options: OutputOptions,
-        alpha: NDArray[Any] | None = None,
+        alpha: Plane | None = None,
         bits: int = 8,
         *,
         grey: bool = False,

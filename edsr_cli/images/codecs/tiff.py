@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, cast
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
 from edsr_cli.images.bands import Wanted, band_rows, put_together
@@ -37,6 +36,7 @@ from edsr_cli.images.picture import (
     Places,
 )
 from edsr_cli.images.source import kept_position, not_a_picture
+from edsr_cli.pixels.planes import Plane
 
 # Offsets grow to 64 bits (BigTIFF) where a file passes 4 GiB, so only the sizes have a limit.
 OUTPUT = OutputFormat(
@@ -122,7 +122,7 @@ class Tiff(Codec):
         size: tuple[int, int],
         metadata: Metadata,
         options: OutputOptions,
-        alpha: NDArray[Any] | None = None,
+        alpha: Plane | None = None,
         bits: int = 8,
         *,
         grey: bool = False,
@@ -162,7 +162,7 @@ class _Opened:
             "TIFF",
             layout.colour_bits,
             self.pages.count,
-            streams=rows and layout.orientation == 1 and layout.alpha is None,
+            streams=rows and layout.orientation == 1,
             # What is unpacked is there twice, for a moment.
             decoder_bytes=0
             if rows

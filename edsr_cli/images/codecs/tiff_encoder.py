@@ -11,11 +11,11 @@ from functools import partial
 from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edsr_cli.images.codecs.rows import RowEncoder, Seekable, Strip
 from edsr_cli.images.codecs.tiff_writing import Frame, Layout
 from edsr_cli.images.picture import Metadata
+from edsr_cli.pixels.planes import Plane
 from edsr_cli.pixels.resize import halved
 
 TILE = 256
@@ -46,7 +46,7 @@ class TiffEncoder(RowEncoder):
         file: BinaryIO,
         shape: tuple[int, int, int],
         bits: int,
-        alpha: NDArray[Any] | None,
+        alpha: Plane | None,
         metadata: Metadata,
         *,
         kind: str,
