@@ -182,10 +182,8 @@ def main() -> None:
         kinds.choices[kind].add_argument("--max-memory", default=memory)
     arguments, more = parser.parse_known_args()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
-        memory = ["--max-memory", arguments.max_memory]
-        bench = Bench(
-            Path(name), arguments.scale, [*memory, *more], transparent=arguments.transparent
-        )
+        how = ["--max-memory", arguments.max_memory, *more]
+        bench = Bench(Path(name), arguments.scale, how, transparent=arguments.transparent)
         print(f"a picture of 64 x 64 takes {bench.base:.0f} MB\n")
         print("| pixels | from | to | bits | peak MB | beyond | CPU s | s | GB in | GB out |")
         print("|---|---|---|---|---|---|---|---|---|---|")
