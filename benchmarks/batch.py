@@ -1,6 +1,6 @@
 """Time `edsr batch` on a folder against other ways to upscale the same pictures.
 
-    python benchmarks/batch.py FOLDER [--pictures 12] [--size 384x256] [--scale 4] [--rounds 3]
+    python -m benchmarks.batch FOLDER [--pictures 12] [--size 384x256] [--scale 4] [--rounds 3]
 
 The pictures are middles of photographs in FOLDER, WIDTHxHEIGHT, saved as JPEG. Four ways:
 
@@ -38,8 +38,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from streaming import machine
 
+from benchmarks.streaming import machine
 from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.folders.recipe import recipe_of
 from edsr_cli.folders.roots import assign_folders

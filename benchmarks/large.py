@@ -3,12 +3,14 @@
     python -m benchmarks.large table                    # three sizes, PNG and TIFF, 8 and 16 bits
     python -m benchmarks.large run 31250x32000 png tif  # a gigapixel, from PNG to TIFF
     python -m benchmarks.large run 31250x32000 png tif --scale 4 --dry-run
+    python -m benchmarks.large run 12500x8000 png tif --transparent
 
 `edsr upscale`, with a network of one block and four features made for this, so that what is
 measured is all the rest; `--max-memory 1G`, or 100M for the table, so that all but the smallest are
 streamed.
 The pictures are synthetic: smooth, with noise in every other tile of 512 pixels; they are made row
-by row, in a folder that is removed in the end (a gigapixel and twice that take some 5 GB). Peak
+by row, in a folder that is removed in the end (a gigapixel and twice that take some 5 GB); with
+--transparent they have alpha, 0 in most of it and between at the borders of that, and keep it. Peak
 memory is that of the whole process, as the system counts it; "beyond" is what it takes more than
 for a picture of 64 x 64.
 """
@@ -21,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +36,7 @@ from edsr_cli.images import OutputRequest, create_picture, format_for
 from edsr_cli.model.config import NetworkConfig
 from edsr_cli.model.networks import EDSR, tensors_of
 from edsr_cli.pixels.depth import dtype_of
+from edsr_cli.pixels.planes import PlaneRows
 from edsr_cli.pixels.windows import Region
 
 BAND = 512
@@ -54,7 +58,9 @@ def tiny_network(path: Path, scale: int) -> None:
     save_canonical(path, tensors, network.config, about)
 
 
-def synthetic(path: Path, size: tuple[int, int], bits: int = 8) -> None:
+def synthetic(
+    path: Path, size: tuple[int, int], bits: int = 8, *, transparent: bool = False
+) -> None:
     """Write a picture by rows, in the format that its name ends in."""
     width, height = size
     most = 2**bits - 1
@@ -64,7 +70,11 @@ def synthetic(path: Path, size: tuple[int, int], bits: int = 8) -> None:
     across = np.linspace(0.1, 0.9, width)[None, :, None] * np.array([1.0, 0.8, 0.6])
     with (
         path.open("wb") as file,
-        create_picture(file, format_for(path, None), OutputRequest(size, bits=bits)) as writer,
+        create_picture(
+            file,
+            format_for(path, None),
+            OutputRequest(size, alpha=blots(size, bits) if transparent else None, bits=bits),
+        ) as writer,
     ):
         for top in range(0, height, BAND):
             rows = min(BAND, height - top)
@@ -72,6 +82,20 @@ def synthetic(path: Path, size: tuple[int, int], bits: int = 8) -> None:
             band: NDArray[Any] = most * (0.7 * across + 0.25 * down)
             band = np.clip(band + noise[:rows], 0, most).astype(dtype_of(bits))
             writer.write(Region(top, top + rows, 0, width), band)
+
+
+def blots(size: tuple[int, int], bits: int) -> PlaneRows:
+    """Alpha of round spots, each in a tile of 512 pixels."""
+    width, height = size
+    across = np.arange(width) % BAND - BAND // 2
+
+    def begin() -> Iterator[NDArray[Any]]:
+        for top in range(0, height, BAND):
+            down = np.arange(min(BAND, height - top))[:, None] - BAND // 2
+            edge = np.clip((BAND // 3 - np.hypot(down, across)) / 8, 0, 1)
+            yield (edge * (2**bits - 1)).astype(dtype_of(bits))
+
+    return PlaneRows((height, width), dtype_of(bits), begin)
 
 
 _LAUNCHER = """
@@ -104,14 +128,18 @@ class Bench:
         folder: where files go.
         scale: how many times to enlarge.
         more: arguments for every run.
+        transparent: whether pictures have alpha, which is kept.
     """
 
-    def __init__(self, folder: Path, scale: int, more: list[str]) -> None:
+    def __init__(
+        self, folder: Path, scale: int, more: list[str], *, transparent: bool = False
+    ) -> None:
+        self.transparent = transparent
         self.folder, self.log = folder, folder / "log"
         self.made: tuple[Any, ...] = ()  # which picture is there
         tiny_network(folder / "tiny.safetensors", scale)
         self.how = ["-m", str(folder / "tiny.safetensors"), "--overwrite", "--max-pixels", "2G"]
-        self.how += more
+        self.how += [*more, *(["--alpha", "keep"] if transparent else [])]
         Image.new("RGB", (64, 64), "teal").save(folder / "small.png")
         small = str(folder / "small.png")
         *_, self.base = measured(["upscale", small, *self.how], self.log)
@@ -120,7 +148,7 @@ class Bench:
         """Make a picture, enlarge it, and give a row of the table."""
         path, output = self.folder / f"source.{source}", self.folder / f"output.{ending}"
         if self.made != (size, source, bits):
-            synthetic(path, size, bits)
+            synthetic(path, size, bits, transparent=self.transparent)
             self.made = (size, source, bits)
         arguments = ["upscale", str(path), "-o", str(output), *self.how]
         seconds, cpu, peak = measured(arguments, self.log)
@@ -146,11 +174,13 @@ def main() -> None:
     for each in kinds.choices.values():
         each.add_argument("--scale", type=int, default=2)
         each.add_argument("--folder", type=Path)
+        each.add_argument("--transparent", action="store_true")
     for kind, memory in (("table", "100M"), ("run", "1G")):
         kinds.choices[kind].add_argument("--max-memory", default=memory)
     arguments, more = parser.parse_known_args()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
-        bench = Bench(Path(name), arguments.scale, ["--max-memory", arguments.max_memory, *more])
+        how = ["--max-memory", arguments.max_memory, *more]
+        bench = Bench(Path(name), arguments.scale, how, transparent=arguments.transparent)
         print(f"a picture of 64 x 64 takes {bench.base:.0f} MB\n")
         print("| pixels | from | to | bits | peak MB | beyond | CPU s | s | GB in | GB out |")
         print("|---|---|---|---|---|---|---|---|---|---|")

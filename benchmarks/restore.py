@@ -213,7 +213,7 @@ def choices(
             if (kind.like or kind.name) not in wanted:
                 continue
             picture = decode(kind.make(lr, np.random.default_rng(0)))
-            choice = choose(picture.pixels, scale, picture.compression)
+            choice = choose(picture.window, scale, picture.compression)
             found.setdefault(kind.name, {})[str(path)] = choice.strength
             if picture.compression is not None:
                 stated.setdefault(kind.name, []).append(picture.compression.quality)

@@ -22,7 +22,7 @@ from edsr_cli.options.network import LoadOptions
 from edsr_cli.options.values import ALPHA
 from edsr_cli.pixels.arrays import Pixels, check_pixels, empty_pixels
 from edsr_cli.pixels.transfer import FromLight, ToLight
-from edsr_cli.pixels.windows import ArrayWindow
+from edsr_cli.pixels.windows import ArrayWindow, Readable
 from edsr_cli.progress import calling
 from edsr_cli.restoration.choice import Choice
 from edsr_cli.restoration.networks import at_choice, choice_for
@@ -140,7 +140,7 @@ class PictureUpscaler:
         alpha = ALPHA.check("alpha", alpha)
         if isinstance(picture, np.ndarray):
             check_pixels(picture)
-            upscaler = at_choice(self.upscaler, self._choice(picture))
+            upscaler = at_choice(self.upscaler, self._choice(ArrayWindow(picture)))
             return upscaler.upscale(picture, ensemble, tile, progress=progress).pixels
         if isinstance(picture, (str, os.PathLike)):
             decoded = decode(Path(picture), keep_alpha=alpha != DROP, frame=frame)
@@ -155,7 +155,7 @@ class PictureUpscaler:
             name = "the given image" if isinstance(picture, Image) else display_name(Path(picture))
             logger.warning("%s: %s; alpha='keep' or alpha='white' does not.", name, UNCOVERED)
         decoded = applied(decoded, alpha)
-        choice = self._choice(decoded.pixels, decoded.compression)
+        choice = self._choice(decoded.window, decoded.compression)
         upscaler = at_choice(self.upscaler, choice)
         height, width = (self.scale * side for side in decoded.window.shape[:2])
         pixels = empty_pixels(height, width, np.dtype(np.uint8))
@@ -168,11 +168,11 @@ class PictureUpscaler:
             progress=progress,
         )
         record = provenance(self.model, self.scale, choice.strength if choice else None)
-        kept = None if decoded.alpha is None else resized(decoded.alpha, width, height)
+        kept = None if decoded.alpha is None else resized(decoded.alpha, width, height)[:]
         return to_pil(pixels, replace(decoded.metadata, software=record), kept)
 
-    def _choice(self, pixels: Pixels, stated: Compression | None = None) -> Choice | None:
-        choice = choice_for(self.upscaler, pixels, stated)
+    def _choice(self, picture: Readable, stated: Compression | None = None) -> Choice | None:
+        choice = choice_for(self.upscaler, picture, stated)
         if choice is not None:
             logger.debug("The picture: %s.", describe(choice.strength, choice.reason))
         return choice

@@ -176,7 +176,7 @@ class Subject:
     ) -> Version:
         upscaler, scale = choice.upscaler, self.scale
         pixels = self.source.pixels
-        chosen = choice_for(upscaler, pixels, self.source.compression)
+        chosen = choice_for(upscaler, self.source.window, self.source.compression)
         used = at_choice(upscaler, chosen)
         height, width = pixels.shape[:2]
         read = region.grown(used.footprint(options.ensemble).radius, height, width)

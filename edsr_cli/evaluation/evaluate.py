@@ -21,6 +21,7 @@ from edsr_cli.images.provenance import provenance
 from edsr_cli.inference import Progress, Tile, Upscaler
 from edsr_cli.pixels import resize
 from edsr_cli.pixels.depth import to_uint8
+from edsr_cli.pixels.windows import ArrayWindow
 from edsr_cli.restoration.networks import at_choice, choice_for
 
 logger = logging.getLogger(__name__)
@@ -179,7 +180,7 @@ def _evaluate(
     if path is not None:
         check_destination(path, settings.overwrite)
     begin = time.perf_counter()
-    choice = choice_for(upscaler, loaded.lr, loaded.compression)
+    choice = choice_for(upscaler, ArrayWindow(loaded.lr), loaded.compression)
     if choice is not None:
         result.restore, result.restore_reason = choice.strength, choice.reason
     chosen = at_choice(upscaler, choice)

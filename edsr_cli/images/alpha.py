@@ -3,6 +3,7 @@
 What is kept is enlarged by interpolation.
 """
 
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from math import ceil, floor
@@ -14,8 +15,11 @@ from PIL import Image, ImageColor
 
 from edsr_cli.errors import UsageError
 from edsr_cli.images.picture import OutputFormat, Picture
-from edsr_cli.pixels.alpha import lay_on, spread
-from edsr_cli.pixels.windows import ArrayWindow
+from edsr_cli.pixels.alpha import lay_on
+from edsr_cli.pixels.arrays import Pixels
+from edsr_cli.pixels.planes import Beside, Plane, PlaneRows
+from edsr_cli.pixels.spreading import Spread, spread
+from edsr_cli.pixels.windows import ArrayWindow, RowsWindow
 
 DROP, KEEP = "drop", "keep"
 """Settings; any other is a colour, see `alpha_setting`."""
@@ -77,37 +81,63 @@ def applied(picture: Picture, setting: str) -> Picture:
     """A picture with the colours that a network is to see.
 
     Args:
-        picture: as `edsr_cli.images.decode` gives it; its pixels may be changed.
+        picture: as `edsr_cli.images.decode` gives it; its pixels may be changed. For "keep", one
+            that comes by rows is read once.
         setting: see `alpha_setting`.
 
     Returns:
         For "keep", the colours spread over what is transparent, and alpha as it was; for a colour,
         the picture on it, without alpha.
     """
-    if picture.alpha is None:
+    alpha = picture.alpha
+    if alpha is None:
         return picture
     if setting == DROP:
         return replace(picture, alpha=None)
+    if isinstance(alpha, Beside):
+        return _applied_by_rows(picture, alpha, setting)
     pixels = picture.pixels if picture.pixels.flags.writeable else picture.pixels.copy()
     if setting == KEEP:
-        spread(pixels, picture.alpha)
+        spread(pixels, alpha[:])
         return replace(picture, window=ArrayWindow(pixels))
-    lay_on(pixels, picture.alpha, ImageColor.getrgb(setting)[:3])
+    lay_on(pixels, alpha[:], ImageColor.getrgb(setting)[:3])
     return replace(picture, window=ArrayWindow(pixels), alpha=None)
 
 
-def resized(
-    alpha: NDArray[Any], width: int, height: int, dtype: DTypeLike = np.uint8
-) -> NDArray[Any]:
+def _applied_by_rows(picture: Picture, alpha: Beside, setting: str) -> Picture:
+    shape, dtype = picture.window.shape, picture.window.dtype
+    if setting == KEEP:
+        spread_out = Spread(shape, dtype, alpha.both)
+        window = RowsWindow(shape, dtype, spread_out.rows) if spread_out.changes else picture.window
+        return replace(picture, window=window)
+    colour = ImageColor.getrgb(setting)[:3]
+
+    def laid_on() -> Iterator[Pixels]:
+        for band in alpha.both():
+            pixels = band[..., :3].copy()
+            lay_on(pixels, band[..., 3], colour)
+            yield pixels
+
+    return replace(picture, window=RowsWindow(shape, dtype, laid_on), alpha=None)
+
+
+def resized(alpha: Plane, width: int, height: int, dtype: DTypeLike = np.uint8) -> PlaneRows:
     """Alpha (H, W), uint8 or uint16, at another size by bicubic interpolation, of such a type.
 
     What is opaque, or transparent, farther than a pixel inside of its area is so exactly; where
-    alpha becomes smaller, farther than two pixels of the result.
+    alpha becomes smaller, farther than two pixels of the result. Rows are made when they are asked
+    for.
     """
+    made = np.dtype(dtype)
+    return PlaneRows((height, width), made, lambda: _resized_rows(alpha, width, height, made))
+
+
+def _resized_rows(
+    alpha: Plane, width: int, height: int, dtype: np.dtype[Any]
+) -> Iterator[NDArray[Any]]:
     old_height, old_width = alpha.shape
-    white = np.iinfo(np.dtype(dtype)).max
+    white = np.iinfo(dtype).max
     factor = np.float32(white / np.iinfo(alpha.dtype).max)
-    result = np.empty((height, width), dtype)
     ratio = old_height / height
     reach = ceil(_REACH * max(1.0, ratio))
     step = max(1, int(min(_ROWS, _BAND_PIXELS // max(width, old_width)) / min(1.0, ratio)))
@@ -116,14 +146,13 @@ def resized(
         first = max(floor(top * ratio) - reach, 0)
         band = alpha[first : min(ceil(bottom * ratio) + reach, old_height)]
         if (band == band[0, 0]).all():  # most are opaque or transparent, and this is quick
-            result[top:bottom] = np.rint(band[0, 0] * factor)
+            yield np.full((bottom - top, width), np.rint(band[0, 0] * factor), dtype)
             continue
         rows = Image.fromarray(band.astype(np.float32) * factor)
         # One direction after the other, or at corners two undershoots would make a speck.
         wide = Image.fromarray(_resized(rows, width, len(band), white))
         box = (0, top * ratio - first, width, min(bottom * ratio - first, len(band)))
-        result[top:bottom] = np.rint(_resized(wide, width, bottom - top, white, box))
-    return result
+        yield np.rint(_resized(wide, width, bottom - top, white, box)).astype(dtype)
 
 
 def _resized(

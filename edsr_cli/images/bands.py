@@ -1,9 +1,10 @@
 """Pictures put together from the bands of rows that decoders give, from the top.
 
-In memory; or in a file on disk, where they are larger than that, and have to be turned or come with
-transparency; or not at all, where rows can be decoded as they are asked for.
+In memory; or in a file on disk, where they are larger than that, and have to be turned; or not at
+all, where rows can be decoded as they are asked for.
 """
 
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -20,8 +21,9 @@ from edsr_cli.images.colour import Converted, transparency_note
 from edsr_cli.images.colour.icc import is_linear
 from edsr_cli.images.guard import guarded
 from edsr_cli.images.picture import Metadata, Picture
-from edsr_cli.pixels.arrays import Pixels, upright
+from edsr_cli.pixels.arrays import upright
 from edsr_cli.pixels.depth import dtype_of
+from edsr_cli.pixels.planes import Beside, Plane
 from edsr_cli.pixels.windows import ArrayWindow, Readable, RowsWindow
 
 _BAND_BYTES = 2**21  # of RGB that are decoded at a time
@@ -52,7 +54,7 @@ class Decoded(NamedTuple):
     window: Readable
     profile: bytes | None
     notes: list[str]
-    alpha: NDArray[Any] | None
+    alpha: Plane | None
     grey: bool
 
     def picture(self, metadata: Metadata, notes: list[str], source: str, bits: int) -> Picture:
@@ -106,8 +108,9 @@ def put_together(
             called again where rows have to be decoded a second time.
         size: width and height as stored.
         orientation: the EXIF orientation, 1 to 8.
-        wanted: how. Of what is streamed only the first band is decoded now, if possible; but a
-            small picture is kept in memory all the same.
+        wanted: how. Of what is streamed only the first band is decoded now, if possible; but all
+            of them where a remark on alpha depends on it, and a small picture is kept in memory
+            all the same.
         loaded: whether the bands are parts of what is in memory now, and shall not stay there.
 
     Raises:
@@ -120,14 +123,8 @@ def put_together(
     bands = begin()
     first = next(bands)
     if wanted.streamed and first.pixels.itemsize * 3 * width * height > _SMALL * _BAND_BYTES:
-        by_rows = len(first.pixels) < height and not loaded
-        if first.alpha is None and orientation == 1 and by_rows:
-
-            def pixels() -> Iterator[Pixels]:
-                return _ahead(_guarded(begin(), shape, wanted))
-
-            rows = RowsWindow(shape, first.pixels.dtype, pixels)
-            return Decoded(rows, first.profile, first.notes, None, first.grey)
+        if len(first.pixels) < height and orientation == 1 and not loaded:
+            return _by_rows(first, bands, begin, shape, wanted)
         try:
             return _filled(first, bands, size, orientation, wanted, _on_disk)
         except FileError as error:
@@ -157,22 +154,65 @@ def _filled(
     alpha = None
     if first.alpha is not None and wanted.alpha:
         alpha = allocate((height, width), dtype)
+
+    def kept() -> Iterator[Converted]:
+        top = 0
+        for band in chain([first], others):
+            bottom = top + len(band.pixels)
+            as_stored(pixels, orientation)[top:bottom] = band.pixels
+            if alpha is not None:
+                as_stored(alpha, orientation)[top:bottom] = band.alpha
+            yield band
+            top = bottom
+            del band  # which may be large
+        if top < size[1]:
+            raise EOFError("the rows end too early")
+
+    notes = _remarks(kept(), wanted)
+    return Decoded(ArrayWindow(pixels), first.profile, notes, alpha, first.grey)
+
+
+def _by_rows(
+    first: Converted,
+    others: Iterator[Converted],
+    begin: Callable[[], Iterator[Converted]],
+    shape: tuple[int, int, int],
+    wanted: Wanted,
+) -> Decoded:
+    dtype, file_in_use = first.pixels.dtype, threading.Lock()
+
+    def bands() -> Iterator[Converted]:
+        return _guarded(begin(), shape, wanted, file_in_use)
+
+    window = RowsWindow(shape, dtype, lambda: _ahead(band.pixels for band in bands()))
+    notes, alpha = first.notes, None
+    if first.alpha is not None and wanted.alpha:
+
+        def both() -> Iterator[NDArray[Any]]:
+            return _ahead(_joined(band) for band in bands())
+
+        alpha = Beside(shape[:2], dtype, both)
+    elif first.alpha is not None:
+        notes = _remarks(chain([first], others), wanted)
+    return Decoded(window, first.profile, notes, alpha, first.grey)
+
+
+def _joined(band: Converted) -> NDArray[Any]:
+    """Colours, and alpha behind them, (h, W, 4)."""
+    assert band.alpha is not None  # as in the first
+    return np.dstack((band.pixels, band.alpha))
+
+
+def _remarks(bands: Iterator[Converted], wanted: Wanted) -> list[str]:
+    """What is to be said of bands, of which none is kept."""
     losses, notes = set(), dict[str, None]()
-    top = 0
-    for band in chain([first], others):
-        bottom = top + len(band.pixels)
-        as_stored(pixels, orientation)[top:bottom] = band.pixels
-        if alpha is not None:
-            as_stored(alpha, orientation)[top:bottom] = band.alpha
+    for band in bands:
         if not wanted.alpha:
             losses.add(transparency_note(band.pixels, band.alpha))
         notes |= dict.fromkeys(band.notes)
-        top = bottom
         del band  # which may be large
-    if top < size[1]:
-        raise EOFError("the rows end too early")
     loss = [note for note in (UNCOVERED, DROPPED) if note in losses][:1]
-    return Decoded(ArrayWindow(pixels), first.profile, [*loss, *notes], alpha, first.grey)
+    return [*loss, *notes]
 
 
 def as_stored(picture: NDArray[Any], orientation: int) -> NDArray[Any]:
@@ -193,22 +233,28 @@ def _on_disk(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
 
 
 def _guarded(
-    bands: Iterator[Converted], shape: tuple[int, int, int], wanted: Wanted
-) -> Iterator[Pixels]:
-    """Their pixels, decoded under guard, which other work between two bands is not."""
+    bands: Iterator[Converted],
+    shape: tuple[int, int, int],
+    wanted: Wanted,
+    file_in_use: threading.Lock,
+) -> Iterator[Converted]:
+    """The same, decoded under guard, which other work between two bands is not.
+
+    Nobody else decodes meanwhile; between two bands a decoder lets others move the file.
+    """
     left = shape[0]
     while left:
-        with guarded(wanted.name, wanted.max_pixels):
+        with file_in_use, guarded(wanted.name, wanted.max_pixels):
             band = next(bands, None)
             if band is None:
                 raise EOFError("the rows end too early")
             if band.pixels.shape[1:] != shape[1:] or len(band.pixels) > left:
                 raise ValueError("the rows are not those of the picture")
         left -= len(band.pixels)
-        yield band.pixels
+        yield band
 
 
-def _ahead(bands: Iterator[Pixels]) -> Iterator[Pixels]:
+def _ahead(bands: Iterator[NDArray[Any]]) -> Iterator[NDArray[Any]]:
     """The same, each decoded while the one before is worked on."""
     decoder = ThreadPoolExecutor(1, "edsr-decode")
     try:

@@ -233,7 +233,7 @@ class _PillowPicture:
             image.format or "",
             bits,
             _count_frames(image),
-            streams=by_rows and orientation == 1 and not image.has_transparency_data,
+            streams=by_rows and orientation == 1,
             decoder_bytes=0 if by_rows else _DECODER_BYTES * -(-bits // 8) * width * height,
         )
 

@@ -30,6 +30,7 @@ from edsr_cli.images.picture import (
 from edsr_cli.pixels.arrays import Pixels
 from edsr_cli.pixels.depth import at_depth
 from edsr_cli.pixels.grey import joined
+from edsr_cli.pixels.planes import Plane
 from edsr_cli.pixels.windows import Region
 
 _GREY_ROWS = 64  # joined at a time, to hold no second copy of the picture
@@ -168,7 +169,7 @@ def encode(
     metadata: Metadata,
     file: BinaryIO,
     options: OutputOptions = OutputOptions(),  # noqa: B008 - frozen
-    alpha: NDArray[Any] | None = None,
+    alpha: Plane | None = None,
     grey: bool = False,
 ) -> tuple[str, ...]:
     """Write a whole picture to a binary file; see `create_picture`.
@@ -201,7 +202,7 @@ def write_picture(
     options: OutputOptions = OutputOptions(),  # noqa: B008 - frozen
     commit: Callable[[os.stat_result], None] | None = None,
     check: Callable[[], None] | None = None,
-    alpha: NDArray[Any] | None = None,
+    alpha: Plane | None = None,
     grey: bool = False,
     mtime_ns: int | None = None,
 ) -> tuple[str, ...]:
@@ -244,7 +245,7 @@ def _asked(
     output_format: OutputFormat,
     metadata: Metadata,
     options: OutputOptions,
-    alpha: NDArray[Any] | None,
+    alpha: Plane | None,
     grey: bool,
 ) -> tuple[Pixels, OutputRequest]:
     """A whole picture with the depth that its file will have, and what is asked of that."""

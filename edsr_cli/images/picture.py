@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edsr_cli.images.guard import TooLargeError
 from edsr_cli.pixels.arrays import Pixels
 from edsr_cli.pixels.depth import dtype_of
+from edsr_cli.pixels.planes import Plane
 from edsr_cli.pixels.windows import Readable, whole
 
 DEFAULT_MAX_PIXELS = 2**28
@@ -99,7 +99,8 @@ class Picture:
             picture that never was a file.
         compression: what the file says about what its pixels lost; None for nothing.
         alpha: shape (H, W), of the pixels' type, 0 where nothing is to be seen; the pixels are not
-            multiplied by it. None where there is none, or where it was not asked for.
+            multiplied by it. An array, or `Beside` of pixels that come by rows; None where there is
+            none, or where it was not asked for.
         grey: whether the file holds shades of grey only, because of how it stores its pixels.
         linear: whether the pixels count light, by their profile: then a network should see them
             through `edsr_cli.pixels.transfer`.
@@ -110,7 +111,7 @@ class Picture:
     notes: tuple[str, ...] = ()
     source_format: str = ""
     compression: Compression | None = None
-    alpha: NDArray[Any] | None = None
+    alpha: Plane | None = None
     grey: bool = False
     linear: bool = False
 
@@ -205,7 +206,8 @@ class OutputRequest:
         size: width and height in pixels.
         metadata: what to put beside the pixels, colours included.
         options: see `OutputOptions`.
-        alpha: shape (H, W), uint8 or uint16, which the pixels are not multiplied by; None for none.
+        alpha: shape (H, W), uint8 or uint16, which the pixels are not multiplied by, as an array or
+            by rows; None for none.
         bits: bits a channel, 1 to 16.
         grey: whether there is one channel, not three.
     """
@@ -213,7 +215,7 @@ class OutputRequest:
     size: tuple[int, int]
     metadata: Metadata = Metadata()
     options: OutputOptions = OutputOptions()
-    alpha: NDArray[Any] | None = None
+    alpha: Plane | None = None
     bits: int = 8
     grey: bool = False
 

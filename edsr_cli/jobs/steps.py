@@ -6,9 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-from numpy.typing import NDArray
 
 from edsr_cli import images
 from edsr_cli.errors import FileError, Kind, PictureError
@@ -31,11 +28,8 @@ from edsr_cli.jobs.target import PRINT_DPI
 from edsr_cli.jobs.task import Task
 from edsr_cli.options.choices import Grey, Strip, TiffKind
 from edsr_cli.options.pictures import Outputs
-from edsr_cli.pixels.arrays import Pixels
 from edsr_cli.pixels.depth import dtype_of
-from edsr_cli.pixels.windows import Region
-
-_SAMPLE_PIXELS = 2**22  # of a large picture
+from edsr_cli.pixels.planes import Plane
 
 
 class OutputExistsError(PictureError):
@@ -164,14 +158,6 @@ def decode(
     return replace(applied(picture, options.alpha), notes=notes, grey=grey)
 
 
-def sample(picture: Picture) -> Pixels:
-    """What to judge a picture by: all of it, or of a large one the rows at the top."""
-    height, width = picture.window.shape[:2]
-    if picture.window.order == "any":
-        return picture.pixels
-    return picture.window.read(Region(0, min(height, max(64, _SAMPLE_PIXELS // width)), 0, width))
-
-
 def metadata(
     found: Metadata, software: str, options: Outputs, output_format: OutputFormat
 ) -> Metadata:
@@ -200,7 +186,7 @@ def output(
     size: tuple[int, int],
     metadata: Metadata,
     *,
-    alpha: NDArray[Any] | None = None,
+    alpha: Plane | None = None,
     grey: bool = False,
     bits: int = 8,
     threads: int | None = None,
@@ -226,7 +212,6 @@ def output(
         PictureError: it cannot be written.
     """
     large = None if alpha is None else resized(alpha, *size, dtype_of(bits))
-    del alpha
     request = OutputRequest(size, metadata, _output_options(options, threads), large, bits, grey)
     with ExitStack() as stack:
         opened: AbstractContextManager[PictureWriter]

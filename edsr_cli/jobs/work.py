@@ -7,8 +7,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
-from numpy.typing import NDArray
-
 from edsr_cli.errors import EdsrError, ExitCode
 from edsr_cli.files.reasons import kind_of
 from edsr_cli.images import Metadata
@@ -20,6 +18,7 @@ from edsr_cli.jobs.target import Enlargement
 from edsr_cli.jobs.task import Task
 from edsr_cli.options.pictures import Outputs
 from edsr_cli.pixels.arrays import Pixels
+from edsr_cli.pixels.planes import Plane
 from edsr_cli.pixels.windows import Readable
 from edsr_cli.restoration.choice import Choice
 
@@ -50,7 +49,7 @@ class Work:
         self.plans: Sequence[Plan] | None = None
         self.choice: Choice | None = None
         self.metadata = Metadata()
-        self.alpha: NDArray[Any] | None = None
+        self.alpha: Plane | None = None
         self.large = self.resumable = self.grey = self.linear = False
         self.bits = 8
         self.opened = ExitStack()
@@ -152,7 +151,9 @@ class Work:
 
     def _fail(self, error: Exception, reading: bool) -> None:
         name = steps.input_name(self.task)
-        kind = kind_of(error, reading)
+        # Rows of an input may be decoded while the output is written.
+        about_input = isinstance(error, EdsrError) and error.about == name
+        kind = kind_of(error, reading or about_input)
         if isinstance(error, EdsrError):
             named = error.about in (name, steps.output_name(self.task))
             reason, code = str(error) if named else f"{name}: {error}", error.exit_code

@@ -236,7 +236,7 @@ class Worker:
             picture = steps.decode(work.inspected, work.options, work.task.output_format, opened)
             strength, reason = None, None
             for network in self.networks(work)[:1]:
-                work.choice = choice_for(network, steps.sample(picture), picture.compression)
+                work.choice = choice_for(network, picture.window, picture.compression)
             if work.choice is not None:
                 strength, reason = work.choice.strength, work.choice.reason
             model = self.model if work.enlargement.scales else None

@@ -8,7 +8,7 @@ import hashlib
 from dataclasses import dataclass
 
 from edsr_cli.images.picture import Compression
-from edsr_cli.pixels.arrays import Pixels
+from edsr_cli.pixels.windows import Readable
 from edsr_cli.restoration.grid import jpeg_quality
 from edsr_cli.restoration.noise import noise_level
 from edsr_cli.restoration.sampling import luma, pieces
@@ -81,14 +81,15 @@ class Choice:
     reason: str
 
 
-def choose(pixels: Pixels, scale: int, stated: Compression | None = None) -> Choice:
+def choose(picture: Readable, scale: int, stated: Compression | None = None) -> Choice:
     """The strength for a picture.
 
     What its file states counts. The pixels may tell of more: of noise, and of worse files that the
     picture was before.
 
     Args:
-        pixels: (H, W, 3), RGB, uint8 or uint16.
+        picture: (H, W, 3), RGB, uint8 or uint16. It is not read where what its file states is
+            enough.
         scale: the upscaling factor.
         stated: what the file says about its compression; None for nothing.
     """
@@ -97,7 +98,7 @@ def choose(pixels: Pixels, scale: int, stated: Compression | None = None) -> Cho
         found.append(Choice(thresholds.for_compression(stated), str(stated)))
         if found[0].strength == STRENGTHS[-1]:
             return found[0]
-    parts = pieces(pixels)
+    parts = pieces(picture)
     quality = jpeg_quality([luma(part) for part in parts])
     if quality is not None and (stated is None or quality < stated.quality - _DIFFERENT):
         traces = Compression("JPEG", quality)

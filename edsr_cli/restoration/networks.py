@@ -15,7 +15,7 @@ from edsr_cli.inference import Upscaler
 from edsr_cli.inference.engine import Engine
 from edsr_cli.inference.engines import engine_for
 from edsr_cli.options.reading import Setting
-from edsr_cli.pixels.arrays import Pixels
+from edsr_cli.pixels.windows import Readable
 from edsr_cli.restoration.choice import Choice, choose, version
 from edsr_cli.restoration.words import ASKED
 
@@ -83,9 +83,9 @@ class RestoringUpscaler(Upscaler):
         self._others: OrderedDict[float, Upscaler] = OrderedDict()
         self._lock = threading.Lock()
 
-    def choose(self, pixels: Pixels, stated: Compression | None = None) -> Choice:
+    def choose(self, picture: Readable, stated: Compression | None = None) -> Choice:
         """The strength for a picture, see `edsr_cli.restoration.choice.choose`."""
-        return self.restoration.fixed or choose(pixels, self.scale, stated)
+        return self.restoration.fixed or choose(picture, self.scale, stated)
 
     def at(self, strength: float) -> Upscaler:
         """The upscaler of a strength that `choose` gave; the last few are kept."""
@@ -187,10 +187,10 @@ def restore_label(upscaler: Upscaler) -> str:
 
 
 def choice_for(
-    upscaler: Upscaler, pixels: Pixels, stated: Compression | None = None
+    upscaler: Upscaler, picture: Readable, stated: Compression | None = None
 ) -> Choice | None:
     """What an upscaler chooses for a picture; None if there is nothing to choose from."""
-    return upscaler.choose(pixels, stated) if isinstance(upscaler, RestoringUpscaler) else None
+    return upscaler.choose(picture, stated) if isinstance(upscaler, RestoringUpscaler) else None
 
 
 def at_choice(upscaler: Upscaler, choice: Choice | None) -> Upscaler:

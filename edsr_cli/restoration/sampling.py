@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from edsr_cli.pixels.arrays import Pixels
+from edsr_cli.pixels.windows import Readable, Region
 
 Colours = NDArray[np.float32]
 """RGB of shape (H, W, 3), 0..255."""
@@ -19,28 +19,32 @@ _PER_AXIS = 4
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as JPEG has it
 
 
-def pieces(pixels: Pixels) -> list[Colours]:
+def pieces(picture: Readable) -> list[Colours]:
     """Up to 16 pieces, evenly spread; of a small picture, all of it.
 
-    They begin at multiples of 8 pixels, so that a grid of 8 x 8 blocks lies the same in all.
+    They begin at multiples of 8 pixels, so that a grid of 8 x 8 blocks lies the same in all. They
+    are read from the top, so that a picture that comes by rows has to come once, and gives the same
+    as one in memory.
 
     Args:
-        pixels: (H, W, 3), uint8 or uint16.
+        picture: (H, W, 3), uint8 or uint16.
     """
-    factor = np.float32(255 / np.iinfo(pixels.dtype).max)
-    starts = [_starts(size) for size in pixels.shape[:2]]
-    lengths = [
-        PIECE if len(each) > 1 else size for each, size in zip(starts, pixels.shape, strict=False)
-    ]
+    factor = np.float32(255 / np.iinfo(picture.dtype).max)
+    height, width = picture.shape[:2]
+    rows, columns = (
+        [(start, start + PIECE) for start in _starts(size)] or [(0, size)]
+        for size in (height, width)
+    )
     return [
-        pixels[top : top + lengths[0], left : left + lengths[1]].astype(np.float32) * factor
-        for top, left in product(*starts)
+        picture.read(Region(*row, *column)).astype(np.float32) * factor
+        for row, column in product(rows, columns)
     ]
 
 
 def _starts(size: int) -> list[int]:
+    """Where pieces begin; nowhere where all of so many pixels are one."""
     if size <= _PER_AXIS * PIECE:
-        return [0]
+        return []
     last = size - PIECE
     return [last * number // (_PER_AXIS - 1) // 8 * 8 for number in range(_PER_AXIS)]
 

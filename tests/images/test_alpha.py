@@ -10,7 +10,8 @@ from PIL import Image, ImageColor, features
 from edsr_cli.errors import PictureError, UsageError
 from edsr_cli.images import FORMATS, Metadata, decode, encode, formats, from_pil, to_pil
 from edsr_cli.images.alpha import DROPPED, UNCOVERED, alpha_setting, applied, check_format, resized
-from edsr_cli.pixels.alpha import lay_on, spread, uncovers
+from edsr_cli.pixels.alpha import lay_on, uncovers
+from edsr_cli.pixels.spreading import spread
 from tests.images import builders
 from tests.images.codecs.test_psd import CMYK, COLOUR, GREYSCALE, planes, psd
 
@@ -290,7 +291,7 @@ def test_what_is_seen_with_16_bits_only_has_no_say() -> None:
     pixels, alpha = np.zeros((20, 20, 3), np.uint16), np.full((20, 20), 128, np.uint16)
     pixels[5, 5], alpha[5, 5] = (65535, 60000, 9), 129
     spread(pixels, alpha)
-    assert (pixels == (65535, 60000, 9)).all() and resized(alpha, 40, 40).max() == 1
+    assert (pixels == (65535, 60000, 9)).all() and resized(alpha, 40, 40)[:].max() == 1
 
 
 def test_a_picture_of_nothing_and_one_of_everything_stay() -> None:
@@ -309,14 +310,14 @@ def test_opaque_stays_opaque_and_clear_stays_clear(scale: int, dtype: type) -> N
     white = np.iinfo(dtype).max
     mask = np.zeros((40, 60), bool)
     mask[10:30, 10:50] = True
-    big = resized(np.where(mask, white, 0).astype(dtype), 60 * scale, 40 * scale)
+    big = resized(np.where(mask, white, 0).astype(dtype), 60 * scale, 40 * scale)[:]
     assert big.shape == (40 * scale, 60 * scale) and big.dtype == np.uint8
     assert (big[11 * scale : 29 * scale, 11 * scale : 49 * scale] == 255).all()
     outside = np.ones(big.shape, bool)
     outside[9 * scale : 31 * scale, 9 * scale : 51 * scale] = False
     assert (big[outside] == 0).all()
     for value in (0, white):
-        assert (resized(np.full((3, 5), value, dtype), 7, 8) == round(value / white * 255)).all()
+        assert (resized(np.full((3, 5), value, dtype), 7, 8)[:] == round(value / white * 255)).all()
 
 
 def test_bands_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -325,16 +326,16 @@ def test_bands_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = Image.fromarray(smooth.astype(np.float32))
     for width, height in ((27, 900), (23, 751), (9, 300), (9, 299), (4, 77)):
         expected = np.asarray(rows.resize((width, height), Image.Resampling.BICUBIC))
-        assert np.abs(resized(smooth, width, height) - expected).max() <= 0.51
+        assert np.abs(resized(smooth, width, height)[:] - expected).max() <= 0.51
     monkeypatch.setattr("edsr_cli.images.alpha._BAND_PIXELS", 2**30)
     monkeypatch.setattr("edsr_cli.images.alpha._ROWS", 2**30)
     for width, height in ((27, 900), (23, 751), (4, 77)):
         monkeypatch.setattr("edsr_cli.images.alpha._BAND_PIXELS", 2**30)
-        whole = resized(alpha, width, height).astype(int)
+        whole = resized(alpha, width, height)[:].astype(int)
         for pixels in (1, 100, 2000):
             monkeypatch.setattr("edsr_cli.images.alpha._BAND_PIXELS", pixels)
             # Positions are rounded to floats, which may turn a half.
-            assert np.abs(resized(alpha, width, height) - whole).max() <= (width != 27)
+            assert np.abs(resized(alpha, width, height)[:] - whole).max() <= (width != 27)
 
 
 # Writing.

@@ -17,8 +17,10 @@ from PIL import Image
 from edsr_cli.errors import Kind, PictureError
 from edsr_cli.files import scratch as scratch_module
 from edsr_cli.images import bands, decode, open_picture
+from edsr_cli.images.alpha import applied
 from edsr_cli.images.bands import as_stored
 from edsr_cli.pixels.arrays import upright
+from edsr_cli.pixels.planes import Beside
 from edsr_cli.pixels.windows import ArrayWindow, Region, RowsWindow
 from tests.images import builders
 
@@ -84,13 +86,21 @@ TURNED[0x112] = 6
 ALPHA = Image.fromarray(noise(83, 61, 4))
 JPEG = builders.saved(Image.fromarray(WIDE), "JPEG", restart_marker_rows=1)
 STREAMED["JPEG, restart markers"] = JPEG
-SPOOLED: dict[str, bytes] = {
+TRANSPARENT = {
     "PNG with alpha": builders.png(noise(83, 61, 4, dtype=np.uint16), builders.RGBA),
+    "PNG, grey with alpha": builders.png(noise(83, 61, 2), builders.GREY_ALPHA),
+    "PNG, palette with alpha": builders.saved(
+        Image.fromarray(WIDE).quantize(9), "PNG", transparency=bytes(range(90, 99))
+    ),
+    "TIFF with alpha": builders.saved(ALPHA, "TIFF"),
+    "TIFF, associated alpha": tif(noise(83, 61, 4), extrasamples=["assocalpha"], rowsperstrip=7),
+}
+STREAMED |= TRANSPARENT
+SPOOLED: dict[str, bytes] = {
     "PNG, turned": builders.saved(Image.fromarray(WIDE), "PNG", exif=TURNED),
     "JPEG": builders.saved(Image.fromarray(WIDE), "JPEG", progressive=True),
     "WebP": builders.saved(ALPHA, "WEBP"),
     "GIF": builders.saved(Image.fromarray(WIDE).quantize(20), "GIF"),
-    "TIFF with alpha": builders.saved(ALPHA, "TIFF"),
     "TIFF, turned": builders.saved(Image.fromarray(WIDE), "TIFF", tiffinfo={0x112: 7}),
     "TGA with runs": builders.saved(Image.fromarray(WIDE), "TGA", compression="tga_rle"),
 }
@@ -130,6 +140,30 @@ def test_rows_are_those_of_the_whole_picture(
         assert (streamed.pixels == expected.pixels).all()
 
 
+@pytest.mark.parametrize("name", TRANSPARENT)
+def test_alpha_comes_by_rows_beside_the_colours(name: str, small_bands: None) -> None:
+    expected = decode(TRANSPARENT[name], keep_alpha=True)
+    with open_picture(TRANSPARENT[name]) as picture:
+        streamed = picture.read(keep_alpha=True, streamed=True)
+        assert isinstance(streamed.alpha, Beside) and expected.alpha is not None
+        assert (streamed.alpha.shape, streamed.alpha.dtype) == ((83, 61), expected.pixels.dtype)
+        for top in (0, 20, 60, 5):  # in turns, as they are read and written
+            rows = slice(top, top + 9)
+            region = Region(top + 10, top + 19, 0, 61)
+            assert (streamed.window.read(region) == expected.pixels[top + 10 : top + 19]).all()
+            assert (streamed.alpha[rows] == expected.alpha[rows]).all()
+
+
+@pytest.mark.parametrize("setting", ["keep", "#ff8000"])
+@pytest.mark.parametrize("name", TRANSPARENT)
+def test_what_is_applied_by_rows(name: str, setting: str, small_bands: None) -> None:
+    expected = applied(decode(TRANSPARENT[name], keep_alpha=True), setting)
+    with open_picture(TRANSPARENT[name]) as picture:
+        found = applied(picture.read(keep_alpha=True, streamed=True), setting)
+        assert found.window.order == "rows" and (found.pixels == expected.pixels).all()
+        assert (found.alpha is None) == (expected.alpha is None) == (setting != "keep")
+
+
 @pytest.mark.parametrize("name", SPOOLED)
 def test_all_else_goes_through_a_scratch_file(
     name: str, small_bands: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -153,8 +187,9 @@ def test_all_else_goes_through_a_scratch_file(
         if expected.alpha is None:
             assert streamed.alpha is None
         else:
-            assert (streamed.alpha == expected.alpha).all()
-            assert sizes.pop(0) == expected.alpha.nbytes
+            assert streamed.alpha is not None
+            assert (streamed.alpha[:] == expected.alpha[:]).all()
+            assert sizes.pop(0) == expected.alpha[:].nbytes
         streamed.pixels[0] = 0  # nobody's but the caller's
 
 

@@ -11,7 +11,9 @@ import torch
 from PIL import Image
 
 from edsr_cli.errors import ExitCode
+from edsr_cli.images import bands
 from edsr_cli.inference import Progress, Upscaler
+from edsr_cli.jobs import steps
 from edsr_cli.jobs.naming import assign_outputs
 from edsr_cli.jobs.record import Record, Status
 from edsr_cli.jobs.task import Task
@@ -42,6 +44,13 @@ def photo(tmp_path: Path) -> Path:
     path = tmp_path / "photo.png"
     Image.fromarray(PIXELS).save(path)
     return path
+
+
+def by_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Treat every picture as large, and decode a few rows of it at a time."""
+    monkeypatch.setattr(steps, "is_large", lambda *arguments: True)
+    monkeypatch.setattr(bands, "_BAND_BYTES", 1024)
+    monkeypatch.setattr(bands, "_SMALL", 0)
 
 
 class Job:

@@ -14,10 +14,9 @@ from edsr_cli.errors import Kind
 from edsr_cli.files import atomic
 from edsr_cli.images import bands, decode
 from edsr_cli.inference import Upscaler
-from edsr_cli.jobs import steps
 from edsr_cli.jobs.naming import assign_outputs
 from edsr_cli.jobs.record import Status
-from tests.jobs.conftest import Job, listing
+from tests.jobs.conftest import Job, by_rows, listing
 from tests.jobs.nearest import by_factor, nearest_weights
 
 HEIGHT, WIDTH = 70, 45
@@ -25,10 +24,7 @@ HEIGHT, WIDTH = 70, 45
 
 @pytest.fixture
 def large(monkeypatch):
-    """Treat every picture as large, and decode a few rows of it at a time."""
-    monkeypatch.setattr(steps, "is_large", lambda *arguments: True)
-    monkeypatch.setattr(bands, "_BAND_BYTES", 1024)
-    monkeypatch.setattr(bands, "_SMALL", 0)
+    by_rows(monkeypatch)
 
 
 def scene(dtype=np.uint8):
@@ -70,9 +66,21 @@ def turned(path):
     Image.fromarray(scene()).save(path, exif=exif)
 
 
+def with_alpha(dtype=np.uint8):
+    """Nothing can be seen of the upper half, but for a corner."""
+    alpha = np.random.default_rng(4).integers(0, np.iinfo(dtype).max, (HEIGHT, WIDTH, 1), dtype)
+    alpha[: HEIGHT // 2, 5:] = 0
+    return np.dstack([scene(dtype), alpha])
+
+
 def transparent(path):
-    alpha = np.random.default_rng(4).integers(0, 256, (HEIGHT, WIDTH, 1), np.uint8)
-    Image.fromarray(np.dstack([scene(), alpha])).save(path)
+    Image.fromarray(with_alpha()).save(path)
+
+
+def transparent16(path):
+    tifffile.imwrite(
+        path, with_alpha(np.uint16), rowsperstrip=7, photometric="rgb", extrasamples=["unassalpha"]
+    )
 
 
 def jpeg(path):
@@ -106,6 +114,7 @@ SOURCES = {
     "palette.png": palette,
     "turned.png": turned,
     "transparent.png": transparent,
+    "transparent.tif": transparent16,
     "jpg": jpeg,
     "progressive.jpg": progressive,
     "tif": tiff,
@@ -130,7 +139,7 @@ def made(upscaler, source, destination, **options):
 def test_every_input_in_every_way(twice, tmp_path, request, kind, ending):
     source = tmp_path / f"a.{kind}"
     SOURCES[kind](source)
-    alpha = "keep" if kind == "transparent.png" and ending != "jpg" else "white"
+    alpha = "keep" if kind.startswith("transparent") and ending != "jpg" else "white"
     wanted = made(twice, source, tmp_path / f"whole.{ending}", alpha=alpha)
     request.getfixturevalue("large")
     found = made(twice, source, tmp_path / f"rows.{ending}", alpha=alpha)
@@ -165,6 +174,19 @@ def test_sizes_panels_and_the_ensemble(twice, tmp_path, request, options):
     found = made(twice, source, tmp_path / "rows.png", **options)
     assert found.status is wanted.status is Status.DONE, found.reason or wanted.reason
     assert (tmp_path / "rows.png").read_bytes() == (tmp_path / "whole.png").read_bytes()
+
+
+@pytest.mark.parametrize("alpha", ["keep", "drop", "#ff8000"])
+@pytest.mark.parametrize("options", [{"tile": 16}, {"scale": 1.7}, {"scale": 0.4}], ids=str)
+def test_transparency_in_every_way(twice, tmp_path, request, alpha, options):
+    source = tmp_path / "a.png"
+    transparent(source)
+    wanted = made(twice, source, tmp_path / "whole.tif", alpha=alpha, **options)
+    request.getfixturevalue("large")
+    found = made(twice, source, tmp_path / "rows.tif", alpha=alpha, **options)
+    assert found.status is wanted.status is Status.DONE, found.reason or wanted.reason
+    assert found.notes == wanted.notes
+    assert (tmp_path / "rows.tif").read_bytes() == (tmp_path / "whole.tif").read_bytes()
 
 
 def test_linear_light_comes_back_as_it_was(twice, tmp_path, large):
@@ -217,16 +239,21 @@ def test_an_interruption_leaves_nothing(twice, tmp_path, large, stop):
     assert listing(tmp_path) == ["a.png"]
 
 
-def test_memory_follows_the_width_alone(twice, tmp_path, monkeypatch):
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_memory_follows_the_width_alone(twice, tmp_path, monkeypatch, mode):
     """Of a picture four times as high the network's rows take no more, and pixels are not kept."""
     monkeypatch.setattr(bands, "_BAND_BYTES", 1 << 16)
     monkeypatch.setattr(bands, "_SMALL", 0)
     peaks = []
     for height in (2000, 8000):
         source = tmp_path / f"{height}.png"
-        Image.new("RGB", (64, height), "teal").save(source)
+        picture = Image.new(mode, (64, height), "teal")
+        if mode == "RGBA":
+            picture.putpixel((3, height - 3), (0, 0, 0, 0))
+        picture.save(source)
         tracemalloc.start()
-        record = made(twice, source, tmp_path / f"{height}x2.png", max_memory=2_000_000)
+        output = tmp_path / f"{height}x2.png"
+        record = made(twice, source, output, max_memory=2_000_000, alpha="keep")
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         assert record.status is Status.DONE, record.reason

@@ -9,10 +9,10 @@ from edsr_cli.jobs.naming import assign_outputs
 from edsr_cli.jobs.record import Status
 from edsr_cli.jobs.worker import Worker, WorkerSpec
 from edsr_cli.options.pictures import Outputs
-from tests.jobs.conftest import Job
+from tests.jobs.conftest import Job, by_rows
 from tests.jobs.nearest import by_factor, read_back, repeated
 from tests.restoration.brightening import ADDED, loaded, restoring_upscaler
-from tests.restoration.pictures import saved, scene
+from tests.restoration.pictures import noisy, saved, scene
 
 SCENE = scene(64, 80) // 2  # leaves room for what is added
 
@@ -43,6 +43,24 @@ def test_a_clean_picture_is_not(job, tmp_path):
     result = job(saved(SCENE, "PNG"), "photo.png").run()
     assert (result.restore, result.restore_reason) == (0.0, "no damage found")
     assert np.array_equal(np.asarray(read_back(tmp_path / "photo_x4.png")), repeated(SCENE))
+
+
+@pytest.mark.parametrize("form", ["PNG", "TIFF", "JPEG"])
+def test_what_is_read_by_rows_is_judged_by_all_of_its_height(job, tmp_path, monkeypatch, form):
+    """The noise begins below the top."""
+    pixels = scene(600, 80) // 2 + 20
+    pixels[60:] = noisy(pixels[60:], 12)
+    how = {"quality": 97, "restart_marker_rows": 1} if form == "JPEG" else {}
+    work = job(saved(pixels, form, **how), f"a.{form}")
+    kept = work.run()
+    wanted = (tmp_path / "a_x4.png").read_bytes()
+    assert kept.restore_reason.startswith("noise of about") and kept.restore > 0
+    (tmp_path / "a_x4.png").unlink()
+    by_rows(monkeypatch)
+    found, planned = work.run(), work.plan()
+    for each in (found, planned):
+        assert (each.restore, each.restore_reason) == (kept.restore, kept.restore_reason)
+    assert (tmp_path / "a_x4.png").read_bytes() == wanted
 
 
 @pytest.mark.parametrize("setting", ["auto", 1.0, 0.5])

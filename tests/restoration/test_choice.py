@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from edsr_cli.images import decode
 from edsr_cli.images.picture import Compression
+from edsr_cli.pixels.windows import ArrayWindow
 from edsr_cli.restoration.choice import STRENGTHS, THRESHOLDS, choose
 from edsr_cli.restoration.words import describe
 from tests.restoration.pictures import grass, jpeg, noisy, saved, scene
@@ -38,22 +39,22 @@ def test_the_ends_of_the_scale_are_the_ends_of_the_strengths(scale):
 
 @pytest.mark.parametrize("pixels", [scene(), grass(), np.full((9, 9, 3), 40, np.uint8)])
 def test_a_clean_picture_is_left_alone(pixels):
-    choice = choose(pixels, 4)
+    choice = choose(ArrayWindow(pixels), 4)
     assert (choice.strength, choice.reason) == (0, "no damage found")
 
 
 def test_what_the_file_states_counts():
     picture = decode(saved(scene(), "JPEG", quality=50))
-    choice = choose(picture.pixels, 4, picture.compression)
+    choice = choose(picture.window, 4, picture.compression)
     assert (choice.strength, choice.reason) == (1, "JPEG of quality 50")
     # A picture that no longer says it: much the same.
-    measured = choose(picture.pixels, 4)
+    measured = choose(picture.window, 4)
     assert measured.strength == 1 and measured.reason.startswith("traces of a JPEG of quality ")
 
 
 def test_a_good_file_of_a_bad_one_is_found_out():
     picture = decode(saved(jpeg(scene(), 40), "JPEG", quality=98))
-    choice = choose(picture.pixels, 4, picture.compression)
+    choice = choose(picture.window, 4, picture.compression)
     assert choice.strength == 1 and choice.reason.startswith("traces of a JPEG of quality ")
 
 
@@ -61,14 +62,14 @@ def test_a_good_file_of_a_bad_one_is_found_out():
 def test_noise_in_a_good_file_is_found(form):
     options = {} if form == "PNG" else {"quality": 100}
     picture = decode(saved(noisy(scene(), 9), form, **options))
-    choice = choose(picture.pixels, 4, picture.compression)
+    choice = choose(picture.window, 4, picture.compression)
     assert choice.strength == 1
     assert re.fullmatch("noise of about (8|9|10) levels", choice.reason)
 
 
 def test_what_is_stated_is_said_of_a_good_file():
     picture = decode(saved(scene(), "JPEG", quality=100, subsampling=0))
-    choice = choose(picture.pixels, 4, picture.compression)
+    choice = choose(picture.window, 4, picture.compression)
     assert (choice.strength, choice.reason) == (0, "JPEG of quality 100")
 
 
@@ -78,8 +79,8 @@ def test_what_is_stated_is_said_of_a_good_file():
     )
 )
 def test_any_picture_gets_a_strength(pixels):
-    assert choose(pixels, 2).strength in STRENGTHS
-    assert choose(pixels.astype(np.uint16) * 257, 2).strength in STRENGTHS
+    assert choose(ArrayWindow(pixels), 2).strength in STRENGTHS
+    assert choose(ArrayWindow(pixels.astype(np.uint16) * 257), 2).strength in STRENGTHS
 
 
 def test_words():

@@ -3,13 +3,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edsr_cli.pixels.windows import ArrayWindow
 from edsr_cli.restoration.grid import jpeg_quality
 from edsr_cli.restoration.sampling import luma, pieces
 from tests.restoration.pictures import grass, jpeg, noisy, saved, scene
 
 
 def found(pixels):
-    return jpeg_quality([luma(part) for part in pieces(np.ascontiguousarray(pixels))])
+    return jpeg_quality([luma(part) for part in pieces(ArrayWindow(np.ascontiguousarray(pixels)))])
 
 
 @pytest.mark.parametrize("quality", [15, 30, 50, 70, 80, 90, 95])

@@ -7,6 +7,7 @@ from edsr_cli.checkpoints import registry
 from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.errors import UsageError
 from edsr_cli.inference import Upscaler
+from edsr_cli.pixels.windows import ArrayWindow
 from edsr_cli.restoration import networks as module
 from edsr_cli.restoration.choice import STRENGTHS
 from edsr_cli.restoration.networks import (
@@ -48,7 +49,7 @@ def test_few_networks_are_kept(monkeypatch):
 
 def test_a_strength_of_ones_own_holds_for_every_picture():
     upscaler = restoring_upscaler(0.5)
-    choice = choice_for(upscaler, scene())
+    choice = choice_for(upscaler, ArrayWindow(scene()))
     assert (choice.strength, choice.reason) == (0.5, "--restore")
     assert at_choice(upscaler, choice) is upscaler
     assert np.array_equal(upscaler.upscale(PIXELS).pixels, repeated(PIXELS) + ADDED // 2)
@@ -57,8 +58,8 @@ def test_a_strength_of_ones_own_holds_for_every_picture():
 
 def test_auto_goes_by_the_picture():
     upscaler = restoring_upscaler()
-    assert choice_for(upscaler, scene()).strength == 0
-    assert choice_for(upscaler, jpeg(scene(), 30)).strength == 1
+    assert choice_for(upscaler, ArrayWindow(scene())).strength == 0
+    assert choice_for(upscaler, ArrayWindow(jpeg(scene(), 30))).strength == 1
     assert restore_label(upscaler).startswith("auto ")
     assert len(weights_of(upscaler)) == 2
 
@@ -66,7 +67,7 @@ def test_auto_goes_by_the_picture():
 def test_other_upscalers_have_no_choice():
     upscaler = make_upscaler(loaded(), None, "cpu", "fp32")
     assert type(upscaler) is Upscaler
-    assert choice_for(upscaler, scene()) is None
+    assert choice_for(upscaler, ArrayWindow(scene())) is None
     assert at_choice(upscaler, None) is upscaler
     assert (restore_label(upscaler), weights_of(upscaler)) == ("0", (upscaler.weights,))
 
@@ -108,7 +109,7 @@ def test_a_scale_that_the_second_network_lacks(only_x2):
     for setting in (None, "auto", 0.0):
         restoration = find_restoration(network, "edsr-free", setting)
         upscaler = make_upscaler(network, restoration, "cpu", "fp32")
-        choice = choice_for(upscaler, jpeg(scene(), 10))
+        choice = choice_for(upscaler, ArrayWindow(jpeg(scene(), 10)))
         assert (choice.strength, choice.reason) == (0, "edsr-photo has no scale x4")
         assert restore_label(upscaler) == "0"
     with pytest.raises(UsageError, match=r"edsr-photo has no scale x4\. It has x2\."):

@@ -3,13 +3,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edsr_cli.pixels.windows import ArrayWindow
 from edsr_cli.restoration.noise import noise_level
 from edsr_cli.restoration.sampling import pieces
 from tests.restoration.pictures import grass, noisy, scene
 
 
 def level(pixels):
-    return noise_level(pieces(pixels))
+    return noise_level(pieces(ArrayWindow(pixels)))
 
 
 @settings(max_examples=8)

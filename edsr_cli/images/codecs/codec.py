@@ -340,7 +340,7 @@ class Codec:
             settings["dpi"] = metadata.dpi
         image = Image.fromarray(pixels)
         if request.alpha is not None:
-            image.putalpha(Image.fromarray(request.alpha))
+            image.putalpha(Image.fromarray(request.alpha[:]))
         image.save(file, self.output.name, **settings)
 
     def pillow_options(self, request: OutputRequest) -> dict[str, Any]:

@@ -43,7 +43,6 @@ OUTPUT = OutputFormat(
 )
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_MAKER_NOTE = 0x927C
 # Beginnings of maker notes whose offsets do not depend on where in the file they lie. All others
 # would be garbage elsewhere.
 _MOVABLE_MAKER_NOTES = (
@@ -136,7 +135,7 @@ class _Opened:
             "TIFF",
             layout.colour_bits,
             self.pages.count,
-            streams=rows and layout.orientation == 1 and layout.alpha is None,
+            streams=rows and layout.orientation == 1,
             # What is unpacked is there twice, for a moment.
             decoder_bytes=0
             if rows
@@ -259,9 +258,9 @@ def _exif(image: Image.Image, notes: list[str]) -> bytes | None:
     for group in (exif_data.EXIF_IFD, exif_data.GPS_IFD):
         values = dict(source.get_ifd(group))
         values.pop(exif_data.INTEROP_IFD, None)  # an offset into the old file
-        note = values.get(_MAKER_NOTE)
+        note = values.get(exif_data.MAKER_NOTE)
         if note and not (isinstance(note, bytes) and note.startswith(_MOVABLE_MAKER_NOTES)):
-            del values[_MAKER_NOTE]
+            del values[exif_data.MAKER_NOTE]
             notes.append("its maker notes cannot be moved to another file: dropped")
         if values:
             exif.get_ifd(group).update(values)

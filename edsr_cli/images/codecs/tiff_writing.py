@@ -13,7 +13,16 @@ from fractions import Fraction
 
 import numpy as np
 
-from edsr_cli.images.metadata.exif import EXIF_IFD, GPS_IFD, LONG, SHORT, Field, byte_order, fields
+from edsr_cli.images.metadata.exif import (
+    EXIF_IFD,
+    GPS_IFD,
+    LONG,
+    MAKER_NOTE,
+    SHORT,
+    Field,
+    byte_order,
+    fields,
+)
 from edsr_cli.images.metadata.exif_writing import directory_of
 from edsr_cli.images.picture import Metadata
 
@@ -32,9 +41,9 @@ _BYTE, _RATIONAL, _UNDEFINED, _LONG8 = 1, 5, 7, 16
 # Bytes of each number in the values of a TIFF type, where that is more than one.
 _NUMBER_BYTES = {3: 2, 8: 2, 4: 4, 9: 4, 13: 4, 5: 4, 10: 4, 11: 4, 12: 8, 16: 8}
 _BIG_HEADER_BYTES = 16
-_MAKER_NOTE = 0x927C
+_IPTC = 33723
 # Directories, XMP and profiles, which are written on their own, and what describes other pixels.
-_ELSEWHERE = frozenset((EXIF_IFD, GPS_IFD, 0xA005, 33723, 34377, 34675, 37724, 50740, 50831, 50833))
+_ELSEWHERE = frozenset((EXIF_IFD, GPS_IFD, 0xA005, _IPTC, 34377, 34675, 37724, 50740, 50831, 50833))
 _NO_MAKER_NOTES = "BigTIFF cannot hold its maker notes: dropped"
 _DEFLATE, _BLACK_IS_ZERO, _RGB, _INTERLEAVED, _HORIZONTAL_DIFFERENCES, _INCH = 8, 1, 2, 1, 2, 2
 _REDUCED = 1  # the kind of a smaller copy of another picture in the file
@@ -66,7 +75,7 @@ class Frame:
         exif = metadata.exif or b""
         order = byte_order(exif) if exif else "<"
         parts = fields(exif) if exif else ()
-        about = _metadata_fields(metadata)
+        about = _metadata_fields(metadata, order)
         extra = sum(len(field.value) for field in about if isinstance(field.value, bytes))
         pieces = sum(picture.pieces for picture in pictures)
         self.big = most_bytes + 2 * len(exif) + extra + 16 * pieces + 4096 > CLASSIC_LIMIT
@@ -74,7 +83,7 @@ class Frame:
         self.notes: tuple[str, ...] = ()
         if self.big:
             self.order, self._place = "<", _BIG_HEADER_BYTES
-            self._about = [_swapped(field, "<", order) for field in about]
+            self._about = _metadata_fields(metadata, "<")
             self._about += _without_maker_notes(parts, order)
             if any(_maker_notes(field) for field in parts):
                 self.notes = (_NO_MAKER_NOTES,)
@@ -165,9 +174,8 @@ class Layout:
         ]
 
 
-def _metadata_fields(metadata: Metadata) -> list[Field]:
-    """What is in neither EXIF data nor pixels, in the byte order of the EXIF data."""
-    order = byte_order(metadata.exif) if metadata.exif else "<"
+def _metadata_fields(metadata: Metadata, order: str) -> list[Field]:
+    """What is in neither EXIF data nor pixels, in a byte order."""
     entries = []
     if metadata.dpi:
         for tag, value in zip((282, 283), metadata.dpi, strict=True):
@@ -178,7 +186,9 @@ def _metadata_fields(metadata: Metadata) -> list[Field]:
     if metadata.xmp:
         entries.append(Field(700, _BYTE, metadata.xmp))
     if metadata.iptc:
-        entries.append(Field(33723, _UNDEFINED, metadata.iptc))
+        # By long custom they count as numbers of 32 bits, and are bytes in any byte order.
+        padded = metadata.iptc.ljust(-(-len(metadata.iptc) // 4) * 4, b"\0")
+        entries.append(Field(_IPTC, LONG, padded))
     if metadata.icc_profile:
         entries.append(Field(34675, _UNDEFINED, metadata.icc_profile))
     return entries
@@ -219,7 +229,7 @@ def _without_maker_notes(parts: Sequence[Field], order: str) -> list[Field]:
 def _maker_notes(field: Field) -> bool:
     """Whether a field is maker notes, or a directory with them."""
     if isinstance(field.value, bytes):
-        return field.tag == _MAKER_NOTE
+        return field.tag == MAKER_NOTE
     return any(_maker_notes(part) for part in field.value)
 
 

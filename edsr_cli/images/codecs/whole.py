@@ -39,7 +39,7 @@ class WholeEncoder:
     ) -> None:
         self.shape, self.dtype = request.shape, request.dtype
         if request.alpha is not None:
-            request = replace(request, alpha=to_8_bits(request.alpha))
+            request = replace(request, alpha=to_8_bits(request.alpha[:]))
         self._file, self._request, self._encode = file, request, encode
         self._pixels: Pixels | None = None
         self._owned = True  # whether nobody else holds them

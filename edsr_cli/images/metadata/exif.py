@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 IMAGE_WIDTH, IMAGE_LENGTH, ORIENTATION = 0x100, 0x101, 0x112
 EXIF_IFD, GPS_IFD, INTEROP_IFD = 0x8769, 0x8825, 0xA005
+MAKER_NOTE = 0x927C
 PIXEL_X_DIMENSION, PIXEL_Y_DIMENSION = 0xA002, 0xA003
 
 SHORT, LONG = 3, 4
@@ -103,6 +104,9 @@ def clean(exif: bytes) -> bytes | None:
 def without_gps(exif: bytes) -> bytes:
     """EXIF data that do not say where the picture was taken; what did is erased, not left behind.
 
+    So are maker notes, which nobody can look into: some cameras' have coordinates or names of
+    places.
+
     Raises:
         ValueError: the data is damaged.
     """
@@ -117,7 +121,9 @@ def without_gps(exif: bytes) -> bytes:
             for entry in list(editor.entries(directory)):
                 if editor.tag(entry) == GPS_IFD:
                     editor.erase(editor.number(entry))
-            editor.remove(directory, GPS_IFD)
+                elif editor.tag(entry) == MAKER_NOTE:
+                    editor.erase_value(entry)
+            editor.remove(directory, GPS_IFD, MAKER_NOTE)
         return bytes(editor.data)
     except struct.error as error:
         raise ValueError("damaged EXIF data") from error
@@ -215,12 +221,12 @@ class _Editor:
     def set_long(self, entry: int, value: int) -> None:
         self._write("HLL", entry + 2, LONG, 1, value)
 
-    def remove(self, directory: int, tag: int) -> None:
-        """Remove all entries with a tag: those behind them, and the next pointer, move up."""
+    def remove(self, directory: int, *tags: int) -> None:
+        """Remove all entries with such tags: those behind them, and the next pointer, move up."""
         count = self._read("H", directory)
         end = directory + 2 + 12 * count + 4
         self.data.extend(bytes(max(0, end - len(self.data))))  # some writers omit the pointer
-        kept = [entry for entry in self.entries(directory) if self.tag(entry) != tag]
+        kept = [entry for entry in self.entries(directory) if self.tag(entry) not in tags]
         table = b"".join(self.data[entry : entry + 12] for entry in kept)
         self.data[directory + 2 : end] = (table + self.data[end - 4 : end]).ljust(
             12 * count + 4, b"\0"
@@ -233,12 +239,16 @@ class _Editor:
             raise ValueError("a directory lies in the header")
         end = directory + 2
         for entry in self.entries(directory):
-            size = _TYPE_BYTES.get(self._read("H", entry + 2), 0) * self._read("L", entry + 4)
-            place = self._read("L", entry + 8)
-            if size > 4 and place >= 8 and place + size <= len(self.data):
-                self.data[place : place + size] = bytes(size)
+            self.erase_value(entry)
             end = entry + 12
         self.data[directory:end] = bytes(end - directory)
+
+    def erase_value(self, entry: int) -> None:
+        """Put zeros where the value of an entry is, if that is not in the entry itself."""
+        size = _TYPE_BYTES.get(self._read("H", entry + 2), 0) * self._read("L", entry + 4)
+        place = self._read("L", entry + 8)
+        if size > 4 and place >= 8 and place + size <= len(self.data):
+            self.data[place : place + size] = bytes(size)
 
     def drop_thumbnail(self, directory: int) -> None:
         pointer = directory + 2 + 12 * self._read("H", directory)

@@ -23,8 +23,8 @@ def stripped(metadata: Metadata, what: str) -> Metadata:
         metadata: those of a picture.
         what: "none"; "gps" for where it was taken, by EXIF's directory for that (whose bytes are
             erased) and by all names that begin with GPS in XMP and texts; EXIF or XMP data that
-            cannot be read is left out whole. Maker notes are not looked into. "all" for everything
-            that colours do not need.
+            cannot be read is left out whole, and so are maker notes, since nobody can tell what is
+            in them. "all" for everything that colours do not need.
     """
     if what == "none":
         return metadata

@@ -7,7 +7,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from edsr_cli.images import Metadata, OutputOptions, OutputRequest
+from edsr_cli.images import Metadata, OutputOptions, OutputRequest, decode
 from edsr_cli.images.codecs import tiff_writing as tiff
 from edsr_cli.images.codecs.tiff import CODEC
 from edsr_cli.images.colour import icc
@@ -156,3 +156,23 @@ def test_tiles_and_smaller_copies(size: tuple[int, int], channels: int, bits: in
             last = expected.shape
             expected = halved(expected)
         assert max(last[:2]) <= 256
+
+
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_iptc_is_bytes_that_count_as_numbers(
+    order: str, big: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Photoshop and ImageMagick have it, and exiftool expects; padded, in any byte order."""
+    iptc = b"\x1c\x02\x50\x00\x05Hanna"
+    if big:
+        monkeypatch.setattr(tiff, "CLASSIC_LIMIT", 0)
+    exif = exif_data.clean(builders.exif(order))
+    data = written(np.zeros((3, 4, 3), np.uint8), Metadata(exif=exif, iptc=iptc))
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        assert file.is_bigtiff is big
+        tag = file.pages[0].tags[33723]  # type: ignore[union-attr]
+        assert (tag.dtype.name, tag.count) == ("LONG", 3)
+        assert data[tag.valueoffset :].startswith(iptc + b"\0\0")
+    found = decode(data).metadata.iptc
+    assert found is not None and found.rstrip(b"\0") == iptc
