@@ -20,8 +20,6 @@ from edsr_cli.images.guard import check_frame, check_pixels, guarded, only_the_f
 from edsr_cli.images.picture import DEFAULT_MAX_PIXELS, Picture, PictureInfo
 from edsr_cli.images.source import not_a_picture, open_source
 
-_DECODER_BYTES = 4  # of a pixel of colour, as Pillow and others keep it, for each 8 bits
-
 
 class OpenPicture:
     """A picture of which the header has been read; its file is open.
@@ -234,7 +232,7 @@ class _PillowPicture:
             bits,
             _count_frames(image),
             streams=by_rows and orientation == 1,
-            decoder_bytes=0 if by_rows else _DECODER_BYTES * -(-bits // 8) * width * height,
+            decoder_bytes=0 if by_rows else codec.decoder_bytes(image, bits),
         )
 
     def _rows(self) -> Rows | None:

@@ -21,7 +21,7 @@ from edsr_cli.pixels.transfer import FromLight, ToLight
 from edsr_cli.pixels.windows import ArrayWindow, Readable, Region, Writable
 
 _DEEP = np.dtype(np.uint16)  # of what is kept in front of the result
-_DEEP_PIXEL_BYTES = 6
+DEEP_PIXEL_BYTES = 6
 _BAND_BYTES = 2**22  # copied at a time
 
 Room = Callable[[int, int, np.dtype[Any]], Pixels]
@@ -100,10 +100,10 @@ def between_bytes(
     plans: Sequence[Plan], enlargement: Enlargement, networks: Sequence[Upscaler]
 ) -> int:
     """What is kept, at most, between two networks or in front of the reduction."""
-    between = [plan.height * plan.width for plan in plans[1:]]
+    between = [enlargement.between]
     if plans and enlargement.reduces and not plans[-1].rows_only:
         between.append(plans[-1].height * plans[-1].width * networks[-1].scale ** 2)
-    return _DEEP_PIXEL_BYTES * max(between, default=0)
+    return DEEP_PIXEL_BYTES * max(between)
 
 
 def enlarge(

@@ -26,6 +26,7 @@ def in_words(record: Record, output_format: str) -> str:
     plan = record.plan
     parts = (
         ("pictures", plan["picture_bytes"]),
+        ("decoding", plan["decoder_bytes"]),
         ("network", plan["memory_bytes"] + plan["weight_bytes"]),
         (f"writing {output_format}", plan["encoder_bytes"]),
     )

@@ -67,7 +67,8 @@ class Record:
         plan: panels, strips, estimated memory (bytes) and work (multiply-adds), as they ended up;
             empty if it did not get as far. If it is transposed, the picture's rows count as columns
             and the other way round. "memory_bytes" is for the network's rows; weights, pictures
-            (what is read and what is made) and the encoder come besides, "scratch_bytes" on disk;
+            (what is read and what is made), the encoder, and for a moment the decoder, where that
+            gives a picture whole, come besides, "scratch_bytes" on disk;
             "kept_bytes" at most beside the output, where rows are kept for --resume.
             "seconds", where it was planned only: for the network, about.
         restore, restore_reason: how much the picture is restored, 0 to 1, and why; None where the

@@ -48,7 +48,7 @@ class Inspected:
         pixel_bytes: bytes that the decoded pixels take at most.
         bits: bits a channel of them, 8 or 16.
         streams: whether they can be decoded as they are asked for.
-        decoder_bytes: memory that decoding takes where they cannot.
+        decoder_bytes: memory that decoding takes beside them, for a moment, where they cannot.
     """
 
     source: Path | bytes
@@ -75,14 +75,14 @@ def inspect(task: Task, options: Outputs) -> Inspected:
     return Inspected(source, size, pixel_bytes, bits, info.streams, info.decoder_bytes)
 
 
-def is_large(inspected: Inspected, output_bytes: int, options: Outputs) -> bool:
+def is_large(inspected: Inspected, made_bytes: int, options: Outputs) -> bool:
     """Whether a picture is to go from file to file by rows, and not to be kept in memory.
 
-    It is where input and output together take more than the network may, if that was said, or else
-    than half of what would be for it.
+    It is where the input and what is made of it, the output and what is between two networks, take
+    more together than the network may, if that was said, or else than half of what would be for it.
     """
     limit = memory.budget() // 2 if options.max_memory is None else int(options.max_memory)
-    return inspected.pixel_bytes + output_bytes > limit
+    return inspected.pixel_bytes + made_bytes > limit
 
 
 def check_output(task: Task, options: Outputs, *, touch: bool = True) -> None:

@@ -8,8 +8,9 @@ width is the largest that keeps to it.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import combinations_with_replacement
+from itertools import accumulate, combinations_with_replacement
 from math import floor, isqrt, prod
+from operator import mul
 
 from edsr_cli.errors import PictureError, UsageError
 from edsr_cli.options.pictures import Size as SizeOptions
@@ -40,6 +41,13 @@ class Enlargement:
         for scale in self.scales:
             sides = (sides[0] * scale, sides[1] * scale)
         return sides != self.after
+
+    @property
+    def between(self) -> int:
+        """The most pixels that there are between two networks; 0 where at most one is needed."""
+        width, height = self.before
+        factors = accumulate(self.scales[:-1], mul)
+        return max((width * height * factor**2 for factor in factors), default=0)
 
     @property
     def remark(self) -> str | None:

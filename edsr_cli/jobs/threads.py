@@ -236,8 +236,9 @@ class Threaded:
             if work.ended:
                 self._end(work)
                 continue
-            self._decoded_room.take(work.waiting_bytes)
+            self._decoded_room.take(work.decoding_bytes)
             self._worker.decode(work)
+            self._decoded_room.give(work.decoding_bytes - work.waiting_bytes)
             if work.ended:
                 self._decoded_room.give(work.waiting_bytes)
                 self._end(work)

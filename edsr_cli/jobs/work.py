@@ -103,6 +103,14 @@ class Work:
         return 0 if self.large else self.inspected.pixel_bytes
 
     @property
+    def decoding_bytes(self) -> int:
+        """What it takes while it is decoded: of a large one, what its decoder needs for all of it.
+
+        Of another, the decoder's is of the size of the pixels, and is not counted.
+        """
+        return self.inspected.decoder_bytes if self.large else self.inspected.pixel_bytes
+
+    @property
     def pixels(self) -> Pixels:
         """The output, (H, W, 3), behind `Worker.upscale`; not of what is large."""
         assert self._pixels is not None

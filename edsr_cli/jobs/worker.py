@@ -171,6 +171,7 @@ class Worker:
             work.note(output_size=work.enlargement.after)
             task.output_format.check_size(*work.enlargement.after)
             made = self._output_bytes(work)
+            made += enlarging.DEEP_PIXEL_BYTES * work.enlargement.between
             work.resumable = bool(self.resume) and is_resumable(work)
             work.large = work.resumable or steps.is_large(work.inspected, made, work.options)
             if work.enlargement.remark:
@@ -416,14 +417,15 @@ class Worker:
         if work.resumable:
             depth = 2 if enlargement.reduces else work.output_bits(work.inspected.bits) // 8
             values["kept_bytes"] = bytes_at_most(plans[-1], networks[-1].scale, depth)
+        values |= {"decoder_bytes": work.inspected.decoder_bytes}
         if not work.large:
             return values | writing | {"picture_bytes": read + made + between, "scratch_bytes": 0}
-        scratch, decoder = between, 0
+        scratch = between
         if not work.inspected.streams:
-            scratch, decoder = between + read, work.inspected.decoder_bytes
+            scratch += read
         if plans and not plans[-1].rows_only and not enlargement.reduces:
             scratch += made
-        return values | writing | {"picture_bytes": decoder, "scratch_bytes": scratch}
+        return values | writing | {"picture_bytes": 0, "scratch_bytes": scratch}
 
 
 def _standing(work: Work) -> tuple[str, ...]:

@@ -5,13 +5,17 @@ import threading
 import time
 
 import pytest
+from PIL import Image
 
+from edsr_cli.images import open_picture
 from edsr_cli.inference import Upscaler
 from edsr_cli.jobs import threads as module
 from edsr_cli.jobs.flow import Room
 from edsr_cli.jobs.threads import Limits
 from edsr_cli.jobs.worker import Worker
 from tests.folders.engine import LIMITS, Collect, Engine, StopAfter, paint, whole
+from tests.images.test_streams import TURNED
+from tests.jobs.conftest import by_rows
 
 pytestmark = pytest.mark.usefixtures("threads_end")
 
@@ -183,3 +187,33 @@ def test_how_it_is_going(engine, pixels, monkeypatch):
     assert [ended for ended, *_ in run.states] == sorted(ended for ended, *_ in run.states)
     assert any(current in pixels and progress == (54, 54) for current, progress, _ in states)
     assert not any(stopping for *_, stopping in states)
+
+
+def test_what_a_decoder_takes_of_a_picture_by_rows_is_reckoned(engine, output, monkeypatch):
+    """As long as it decodes: pixels that are on disk, or not decoded yet, take no room."""
+    by_rows(monkeypatch)
+    for name in ("turned.jpg", "straight.png"):
+        path = engine.source / name
+        how = {"exif": TURNED, "progressive": True} if name == "turned.jpg" else {}
+        Image.new("RGB", (90, 70), "teal").save(path, **how)
+    asked, take = [], Room.take
+
+    def look(room, size):
+        take(room, size)
+        asked.append((room.limit, size, room.used))
+
+    rooms, give = {}, Room.give
+
+    def back(room, size):
+        give(room, size)
+        rooms[room.limit] = room.used
+
+    monkeypatch.setattr(Room, "take", look)
+    monkeypatch.setattr(Room, "give", back)
+    run = engine.run(include=("turned.jpg", "straight.png"))
+    assert run.summary.done == 2
+    with open_picture(engine.source / "turned.jpg") as picture:
+        needed = picture.info.decoder_bytes
+    assert needed > 3 * 90 * 70
+    assert sorted(size for limit, size, _ in asked if limit == LIMITS.decoded_bytes) == [0, needed]
+    assert rooms == {LIMITS.decoded_bytes: 0}

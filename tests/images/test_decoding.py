@@ -139,7 +139,7 @@ def test_probe() -> None:
         20, 12, "RGB", "PNG", 16, 1, streams=True
     )
     assert probe(builders.saved(PICTURE, "WEBP")) == PictureInfo(
-        20, 12, "RGB", "WEBP", 8, 1, decoder_bytes=4 * 20 * 12
+        20, 12, "RGB", "WEBP", 8, 1, decoder_bytes=17 * 20 * 12
     )
     whole = builders.saved(PICTURE, "TIFF", compression="tiff_lzw")  # in one strip
     assert probe(whole) == PictureInfo(20, 12, "RGB", "TIFF", 8, 1, decoder_bytes=3 * 20 * 12)

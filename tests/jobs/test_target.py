@@ -17,6 +17,15 @@ def size(before, **options):
 
 
 @pytest.mark.parametrize(
+    ("scale", "offered", "between"),
+    [(4, (2, 3, 4), 0), (0.5, (2,), 0), (8, (2, 3, 4), 4), (12, (2, 3, 4), 9), (3, (2,), 4)],
+)
+def test_pixels_between_two_networks(scale, offered, between):
+    found = target_of(Size(scale=scale), 4).enlargement(60, 50, offered)
+    assert found.between == between * 60 * 50
+
+
+@pytest.mark.parametrize(
     ("before", "options", "after"),
     [
         ((6, 9), {}, (24, 36)),

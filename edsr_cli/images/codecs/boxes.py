@@ -131,6 +131,7 @@ class Avif(Codec):
     """See the module."""
 
     names = ("AVIF",)
+    pixel_bytes = 8
     output = AVIF_OUTPUT
 
     def bits(self, image: Image.Image, file: BinaryIO) -> int:
@@ -207,6 +208,7 @@ class Jpeg2000(Codec):
     """See the module."""
 
     names = ("JPEG2000",)
+    pixel_bytes = 17  # OpenJPEG has 32 bits a sample
 
     def bits(self, image: Image.Image, file: BinaryIO) -> int:
         return bits_in_header(file, _jpeg2000_bits)

@@ -102,6 +102,16 @@ class Jpeg(Codec):
     names = ("JPEG", "MPO")
     output = OUTPUT
 
+    def decoder_bytes(self, image: Image.Image, bits: int) -> int:
+        """Pillow's pixels; of a progressive picture also 16 bits for each coefficient."""
+        needed = super().decoder_bytes(image, bits)
+        if "progressive" not in image.info:
+            return needed
+        layers: Any = image.layer  # type: ignore[attr-defined]  # (id, horizontal, vertical, table)
+        largest = max(layer[1] * layer[2] for layer in layers)
+        samples = sum(layer[1] * layer[2] for layer in layers) * image.width * image.height
+        return needed + 2 * -(-samples // largest)
+
     def dpi(self, image: Image.Image) -> tuple[float, float] | None:
         # Pillow makes up 72 where a JPEG with EXIF data does not say.
         if image.info.get("jfif_unit") not in (1, 2):

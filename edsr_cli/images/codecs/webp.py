@@ -47,6 +47,7 @@ class WebP(Codec):
 
     names = ("WEBP",)
     output = OUTPUT
+    pixel_bytes = 17  # two canvases and a copy of the decoder's, and Pillow's
 
     def texts(self, image: Image.Image, file: BinaryIO | None, found: Found) -> None:
         """Name chunks that are not known; all others hold pixels, profile, EXIF or XMP."""

@@ -1,12 +1,13 @@
 import io
 import struct
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from edsr_cli.images import decode
-from edsr_cli.images.codecs import jpeg
+from edsr_cli.images import decode, probe
+from edsr_cli.images.codecs import jpeg, vips
 from tests.images import builders
 
 NOTE = "the file is damaged: parts of the picture may be wrong"
@@ -123,3 +124,21 @@ def test_a_jpeg_in_a_tiff(mode: str, rows: int) -> None:
     place = starts[-1] + 60
     broken = data[:place] + b"\xff\xd3" + data[place + 2 :]  # a marker that does not belong there
     assert decode(broken).notes[0] == NOTE
+
+
+@pytest.mark.parametrize(
+    ("mode", "options", "bytes_a_pixel"),
+    [
+        ("RGB", {}, 4),
+        ("RGB", {"progressive": True, "subsampling": "4:4:4"}, 4 + 6),
+        ("RGB", {"progressive": True, "subsampling": "4:2:0"}, 4 + 3),
+        ("L", {"progressive": True}, 4 + 2),
+        ("CMYK", {"progressive": True}, 4 + 8),
+    ],
+)
+def test_coefficients_of_a_progressive_picture_are_reckoned(
+    mode: str, options: dict[str, Any], bytes_a_pixel: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vips, "library", lambda: None)
+    data = builders.saved(Image.new(mode, (64, 40)), "JPEG", **options)
+    assert probe(data).decoder_bytes == bytes_a_pixel * 64 * 40
