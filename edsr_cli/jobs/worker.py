@@ -206,7 +206,8 @@ class Worker:
                 work.note(input_bytes=work.source.size)
         overwrite = self.options.overwrite
         work.verdict = self.ledger.judge(task, work.source, overwrite=overwrite)
-        work.options = replace(self.options, overwrite=work.verdict.overwrite)
+        if work.verdict.overwrite != overwrite:  # else it would be checked anew for every picture
+            work.options = replace(self.options, overwrite=work.verdict.overwrite)
 
     def lay_out(self, work: Work, speed: float | None = None) -> None:
         """Settle how the picture is cut before it is decoded: it may not fit at all."""
