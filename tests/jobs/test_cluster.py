@@ -5,13 +5,11 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 from PIL import Image
 
@@ -33,26 +31,15 @@ from edsr_cli.jobs.executors import Serial
 from edsr_cli.jobs.record import Status
 from edsr_cli.jobs.worker import WorkerSpec
 from edsr_cli.options.pictures import Outputs
-from tests.conftest import REPOSITORY
 from tests.jobs.nearest import save_nearest
+from tests.nodes import WORKER, actors
+from tests.nodes import cluster as cluster
 
 ray = pytest.importorskip("ray", reason="Ray is not installed")
 pytestmark = [
     pytest.mark.slow,  # a cluster takes half a minute to start
     pytest.mark.filterwarnings("ignore"),  # Ray's own
 ]
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    from ray.cluster_utils import Cluster as Nodes
-
-    os.environ["PYTHONPATH"] = str(REPOSITORY)
-    nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": 0})
-    for _ in range(3):
-        nodes.add_node(num_cpus=1)
-    yield nodes
-    nodes.shutdown()
 
 
 @pytest.fixture
@@ -140,16 +127,6 @@ def test_as_on_one_machine(cluster, job):
     assert contents(job.output) == wanted
 
 
-def workers():
-    """The processes of workers, youngest first."""
-    found = []
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            if "_WorkerActor" in " ".join(process.cmdline()):
-                found.append(process)
-    return sorted(found, key=lambda process: -process.create_time())
-
-
 def test_workers_and_nodes_die(cluster, job):
     """Five workers are killed, and two machines of three; all is done all the same."""
     job.paint(64)
@@ -159,7 +136,7 @@ def test_workers_and_nodes_die(cluster, job):
 
     def during(count):
         if count in (4, 9, 14, 30, 40):
-            os.kill(workers()[0].pid, signal.SIGKILL)
+            os.kill(actors(cluster, WORKER)[0].pid, signal.SIGKILL)
             killed["workers"] += 1
         if count in (20, 35):
             cluster.remove_node(nodes.pop(), allow_graceful=False)

@@ -1,0 +1,49 @@
+"""A cluster of Ray on this machine, of several nodes, for the tests that use one."""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.conftest import REPOSITORY
+
+WORKER, LEDGER = "_WorkerActor", "_LedgerActor"
+"""What is in the names of the processes that do the work of a run, and that keep its ledger."""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """A head without room for workers, and three nodes with room for one each."""
+    from ray.cluster_utils import Cluster as Nodes
+
+    os.environ["PYTHONPATH"] = str(REPOSITORY)
+    nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": 0})
+    for _ in range(3):
+        nodes.add_node(num_cpus=1)
+    yield nodes
+    nodes.shutdown()
+
+
+def raylet(node: Any) -> int:
+    """The process that starts all others of a node."""
+    return node.all_processes["raylet"][0].process.pid
+
+
+def actors(cluster: Any, *names: str) -> list[psutil.Process]:
+    """The processes on a cluster of such names, youngest first."""
+    return below(map(raylet, cluster.list_all_nodes()), *names)
+
+
+def below(roots: Iterable[int], *names: str) -> list[psutil.Process]:
+    """The processes that others have started, of such names, youngest first."""
+    found = []
+    for root in roots:
+        with suppress(psutil.Error):
+            for process in psutil.Process(root).children(recursive=True):
+                with suppress(psutil.Error):
+                    if any(name in " ".join(process.cmdline()) for name in names):
+                        found.append(process)
+    return sorted(found, key=lambda process: -process.create_time())
