@@ -1,7 +1,7 @@
 """A cluster of Ray on this machine, of several nodes, for the tests that use one."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -9,6 +9,9 @@ import psutil
 import pytest
 
 from tests.conftest import REPOSITORY
+
+WORKER, LEDGER = "_WorkerActor", "_LedgerActor"
+"""What is in the names of the processes that do the work of a run, and that keep its ledger."""
 
 
 @pytest.fixture(scope="module")
@@ -24,20 +27,23 @@ def cluster() -> Iterator[Any]:
     nodes.shutdown()
 
 
-def workers() -> list[psutil.Process]:
-    """The processes of workers, youngest first."""
-    return _named("_WorkerActor")
+def raylet(node: Any) -> int:
+    """The process that starts all others of a node."""
+    return node.all_processes["raylet"][0].process.pid
 
 
-def ledgers() -> list[psutil.Process]:
-    """The processes that keep the ledgers of runs, youngest first."""
-    return _named("_LedgerActor")
+def actors(cluster: Any, *names: str) -> list[psutil.Process]:
+    """The processes on a cluster of such names, youngest first."""
+    return below(map(raylet, cluster.list_all_nodes()), *names)
 
 
-def _named(actor: str) -> list[psutil.Process]:
+def below(roots: Iterable[int], *names: str) -> list[psutil.Process]:
+    """The processes that others have started, of such names, youngest first."""
     found = []
-    for process in psutil.process_iter():
+    for root in roots:
         with suppress(psutil.Error):
-            if actor in " ".join(process.cmdline()):
-                found.append(process)
+            for process in psutil.Process(root).children(recursive=True):
+                with suppress(psutil.Error):
+                    if any(name in " ".join(process.cmdline()) for name in names):
+                        found.append(process)
     return sorted(found, key=lambda process: -process.create_time())

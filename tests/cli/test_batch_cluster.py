@@ -2,7 +2,7 @@
 
 import json
 import signal
-import threading
+import subprocess
 import time
 from pathlib import Path
 
@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from tests.cli.conftest import finish, records, start
+from tests.nodes import LEDGER, WORKER, actors, below, raylet
 from tests.nodes import cluster as cluster
-from tests.nodes import ledgers, workers
 
 pytest.importorskip("ray", reason="Ray is not installed")
 pytestmark = [
@@ -39,7 +39,7 @@ def paint(folder, count, *, bad, height=30, width=40):
 
 
 def contents(folder):
-    """All files but manifests and locks, by name, with temporary files."""
+    """All files but manifests and locks, by name; once nobody is at work."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in folder.rglob("*")
@@ -48,8 +48,8 @@ def contents(folder):
 
 
 def outputs(folder):
-    """The same without temporary files."""
-    return {name: data for name, data in contents(folder).items() if not name.endswith(".tmp")}
+    """Finished outputs by name, also while others are being written."""
+    return {path.name: path.read_bytes() for path in folder.glob("*.png")}
 
 
 def promised(folder):
@@ -72,24 +72,30 @@ def wait_until(true):
 
 
 @pytest.mark.parametrize("where", ["nodes", "local"])
-def test_the_driver_is_killed_and_started_again(cluster, edsr, model, photo, tmp_path, where):
+def test_the_driver_is_killed_and_started_again(request, edsr, model, photo, tmp_path, where):
     """On three nodes, or on workers that the command itself has started."""
+    cluster = request.getfixturevalue("cluster") if where == "nodes" else None
     source, out = tmp_path / "in", tmp_path / "out"
     paint(source, 60, bad=6, height=150, width=200)
     alone = edsr("batch", source, "-o", tmp_path / "alone", "-m", model, "--json")
     wanted = outputs(tmp_path / "alone")
-    address = cluster.address if where == "nodes" else "local"
+    address = cluster.address if cluster else "local"
+
+    def at_work(driver):
+        if cluster:
+            return actors(cluster, WORKER, LEDGER)
+        return below([driver.pid], WORKER, LEDGER)
+
     arguments = ("batch", source, "-o", out, "-m", model, "--json", "--ray", address)
     done = 0
     for kill in range(2):
         driver = start(*arguments, cwd=tmp_path)
-        wait_until(lambda: out.is_dir() and len(outputs(out)) > done + 3)  # noqa: B023
-        made_by = [*workers(), *ledgers()]
+        wait_until(lambda: len(outputs(out)) > done + 3)  # noqa: B023
+        made_by = at_work(driver)
         assert len(made_by) >= 2
         driver.kill()
         assert finish(driver).code == -signal.SIGKILL
         wait_until(lambda: not any(map(psutil.Process.is_running, made_by)))  # noqa: B023
-        assert not workers() and not ledgers()
         before = outputs(out)
         assert before.items() <= wanted.items() and done < len(before) < len(wanted)
         done = len(before)
@@ -107,6 +113,14 @@ def test_the_driver_is_killed_and_started_again(cluster, edsr, model, photo, tmp
     assert statuses.count("skipped") == done and statuses.count("done") == len(wanted) - done
 
 
+def expendable(cluster):
+    """A node that is neither the head nor where the driver is, and the ledger."""
+    [ledger] = actors(cluster, LEDGER)
+    needed = {process.pid for process in ledger.parents()}
+    nodes = [node for node in cluster.list_all_nodes() if not node.head]
+    return next(node for node in nodes if raylet(node) not in needed)
+
+
 def test_300_pictures_in_all_ways(cluster, edsr, model, photo, tmp_path):
     """One machine, 3 shards, 16 shards, and a cluster of which two machines of three are killed."""
     source = tmp_path / "in"
@@ -121,19 +135,14 @@ def test_300_pictures_in_all_ways(cluster, edsr, model, photo, tmp_path):
         runs[f"{count}"] = [
             run(f"{count}", "--shard", f"{number}/{count}") for number in range(1, count + 1)
         ]
-    out = tmp_path / "ray"
-    nodes = [node for node in cluster.list_all_nodes() if not node.head]
-
-    def kill_nodes():
-        for made in (40, 120):
-            wait_until(lambda: out.is_dir() and len(outputs(out)) >= made)  # noqa: B023
-            cluster.remove_node(nodes.pop(), allow_graceful=False)
-
-    killer = threading.Thread(target=kill_nodes)
-    killer.start()
-    runs["ray"] = [run("ray", "--ray", cluster.address)]
-    killer.join()
-    assert len(nodes) == 1
+    driver = start(
+        "batch", source, "-o", tmp_path / "ray", "-m", model, "--json", "--ray", cluster.address,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    for made in (20, 60):
+        wait_until(lambda: len(outputs(tmp_path / "ray")) >= made)  # noqa: B023
+        cluster.remove_node(expendable(cluster), allow_graceful=False)
+    runs["ray"] = [finish(driver)]
     for _ in range(2):
         cluster.add_node(num_cpus=1)
 

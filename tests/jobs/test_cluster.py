@@ -32,8 +32,8 @@ from edsr_cli.jobs.record import Status
 from edsr_cli.jobs.worker import WorkerSpec
 from edsr_cli.options.pictures import Outputs
 from tests.jobs.nearest import save_nearest
+from tests.nodes import WORKER, actors
 from tests.nodes import cluster as cluster
-from tests.nodes import workers
 
 ray = pytest.importorskip("ray", reason="Ray is not installed")
 pytestmark = [
@@ -136,7 +136,7 @@ def test_workers_and_nodes_die(cluster, job):
 
     def during(count):
         if count in (4, 9, 14, 30, 40):
-            os.kill(workers()[0].pid, signal.SIGKILL)
+            os.kill(actors(cluster, WORKER)[0].pid, signal.SIGKILL)
             killed["workers"] += 1
         if count in (20, 35):
             cluster.remove_node(nodes.pop(), allow_graceful=False)
