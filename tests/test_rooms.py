@@ -32,7 +32,7 @@ ROOMS = {
     ),
     "training": (
         "errors", "progress", "files", "pixels", "model", "images", "options", "checkpoints",
-        "inference", "datasets", "degradations", "evaluation",
+        "inference", "datasets", "degradations", "evaluation", "report",
     ),
     "jobs": (
         "errors", "text", "files", "pixels", "images", "options", "checkpoints", "inference",

@@ -20,14 +20,12 @@ from edsr_cli.options.definition import takes
 from edsr_cli.progress import Progress, calling
 from edsr_cli.report.comparison import Comparison
 from edsr_cli.report.comparison_page import ComparisonPage
+from edsr_cli.report.pictures import DEFAULT_MAX_EMBED
 from edsr_cli.report.places import COMPARISON, SHEET
 from edsr_cli.report.sheet import write_sheet
 from edsr_cli.text import size
 
 logger = logging.getLogger(__name__)
-
-DEFAULT_MAX_EMBED = 15_000_000
-"""Bytes of pictures that a page has in it where nothing is said."""
 
 NO_MODEL = "none"
 """What -m takes for no network at all."""

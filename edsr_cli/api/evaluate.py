@@ -4,15 +4,19 @@ import logging
 from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edsr_cli.api.opening import open_network, put_on_device
 from edsr_cli.checkpoints import registry
 from edsr_cli.checkpoints.loader import LoadedNetwork
-from edsr_cli.datasets.benchmark import Benchmark, Pair, find_benchmark
+from edsr_cli.datasets.benchmark import Benchmark, LoadedPair, Pair, find_benchmark
 from edsr_cli.degradations.pictures import CLEAN, picture_degradation
 from edsr_cli.errors import UsageError
-from edsr_cli.evaluation.evaluate import Result, Settings
+from edsr_cli.evaluation.evaluate import Result, Seen, Settings
 from edsr_cli.evaluation.evaluate import evaluate as evaluate_set
 from edsr_cli.evaluation.metrics import Channels
 from edsr_cli.evaluation.plot import check_plot, default_degradations, plot_gain
@@ -27,7 +31,7 @@ from edsr_cli.inference.processors import use_threads
 from edsr_cli.options.definition import takes
 from edsr_cli.options.evaluating import EvaluateOptions
 from edsr_cli.progress import Progress, Report, calling
-from edsr_cli.report.evaluation_page import Mean, Measured, Section, write_evaluation
+from edsr_cli.report.evaluation_page import Mean, Measured, Section, Worst, write_evaluation
 from edsr_cli.report.places import EVALUATION
 from edsr_cli.restoration.networks import restore_label
 
@@ -92,7 +96,7 @@ def evaluating(options: EvaluateOptions, progress: Progress) -> Iterator[Result 
     settings = _settings(options)
     if settings.save is not None:
         refuse_conflicts(settings.save, sets[0], scales)
-    summaries = []
+    summaries: list[tuple[Summary, Worst]] = []
     for network in networks:
         plain = options.restore == 0
         upscaler = put_on_device(options, network, options.device, progress, plain=plain)
@@ -100,28 +104,53 @@ def evaluating(options: EvaluateOptions, progress: Progress) -> Iterator[Result 
         for degradation, benchmarks in zip(degradations, sets, strict=True):
             mine = replace(settings, degrade=degradation)
             for benchmark in benchmarks:
-                summary = yield from _evaluating(benchmark, upscaler, mine, progress)
-                summaries.append(summary)
+                worst = Worst()
+                seen = _seen(worst, benchmark) if options.html is not None else None
+                summary = yield from _evaluating(benchmark, upscaler, mine, progress, seen)
+                summaries.append((summary, worst))
                 yield summary
     if options.html is not None:
-        sections = [_section(summary) for summary in summaries]
+        sections = [_section(summary, worst) for summary, worst in summaries]
         write_evaluation(Path(options.html), sections, overwrite=options.overwrite)
         logger.info("The page is in %s.", display_name(Path(options.html)))
     if options.plot:
         path = Path(options.plot)
-        drawn = plot_gain(summaries, path, options.overwrite)
+        drawn = plot_gain([summary for summary, _ in summaries], path, options.overwrite)
         where = f"The plot is in {display_name(path)}."
         logger.info("%s", where if drawn else "There is nothing to plot.")
 
 
-def _section(summary: Summary) -> Section:
-    """What a page shows of a data set: colours of DIV2K, luma of others, as is usual."""
-    channels = Channels.RGB if summary.benchmark.is_div2k else Channels.Y
+def _seen(worst: Worst, benchmark: Benchmark) -> Seen:
+    """What keeps the worst pictures of a data set."""
+    channels = _channels(benchmark)
 
-    def of(scores: Scores) -> tuple[float, float]:
-        if channels is Channels.Y:
-            return scores.psnr_y, scores.ssim_y
-        return scores.psnr_rgb, scores.ssim_rgb
+    def seen(
+        result: Result, pair: LoadedPair, sr: NDArray[np.uint8], bicubic: NDArray[np.uint8]
+    ) -> None:
+        assert result.scores is not None
+        psnr, _ = _of(channels, result.scores)
+        versions = {"bicubic": bicubic, result.model: sr, "original": pair.hr}
+        worst.consider(result.picture, psnr, result.border, versions)
+
+    return seen
+
+
+def _channels(benchmark: Benchmark) -> Channels:
+    """What is measured first: colours of DIV2K, luma of others, as is usual."""
+    return Channels.RGB if benchmark.is_div2k else Channels.Y
+
+
+def _of(channels: Channels, scores: Scores) -> tuple[float, float]:
+    """PSNR and SSIM."""
+    if channels is Channels.Y:
+        return scores.psnr_y, scores.ssim_y
+    return scores.psnr_rgb, scores.ssim_rgb
+
+
+def _section(summary: Summary, worst: Worst) -> Section:
+    """What a page shows of a data set."""
+    channels = _channels(summary.benchmark)
+    of = partial(_of, channels)
 
     means = [
         Mean(name, kind, *of(scores))
@@ -137,7 +166,13 @@ def _section(summary: Summary) -> Section:
         if figure.channels is channels
     ]
     pictures = [
-        Measured(each.picture, *of(each.scores), of(each.bicubic)[0], each.seconds)
+        Measured(
+            each.picture,
+            *of(each.scores),
+            of(each.bicubic)[0],
+            each.seconds,
+            look=worst.look(each.picture),
+        )
         if each.scores and each.bicubic
         else Measured(each.picture, error=each.error or "")
         for each in summary.results
@@ -174,7 +209,11 @@ def _settings(options: EvaluateOptions) -> Settings:
 
 
 def _evaluating(
-    benchmark: Benchmark, upscaler: Upscaler, settings: Settings, progress: Progress
+    benchmark: Benchmark,
+    upscaler: Upscaler,
+    settings: Settings,
+    progress: Progress,
+    seen: Seen | None,
 ) -> Generator[Result, None, Summary]:
     """Evaluate one data set at one scale."""
     scale, results = upscaler.scale, []
@@ -182,7 +221,7 @@ def _evaluating(
     def shown(pair: Pair) -> AbstractContextManager[Report]:
         return progress(f"{benchmark.name} x{scale}, {pair.name}", scale**2)
 
-    for result in evaluate_set(benchmark, upscaler, settings, shown):
+    for result in evaluate_set(benchmark, upscaler, settings, shown, seen):
         results.append(result)
         yield result
     return summarise(benchmark, scale, settings, results)

@@ -21,7 +21,7 @@ from edsr_cli.options.definition import takes
 from edsr_cli.options.network import LoadOptions
 from edsr_cli.options.values import ALPHA
 from edsr_cli.pixels.arrays import Pixels, check_pixels, empty_pixels
-from edsr_cli.pixels.transfer import FromLight, ToLight
+from edsr_cli.pixels.transfer import for_network
 from edsr_cli.pixels.windows import ArrayWindow, Readable
 from edsr_cli.progress import calling
 from edsr_cli.restoration.choice import Choice
@@ -159,14 +159,8 @@ class PictureUpscaler:
         upscaler = at_choice(self.upscaler, choice)
         height, width = (self.scale * side for side in decoded.window.shape[:2])
         pixels = empty_pixels(height, width, np.dtype(np.uint8))
-        source, target = decoded.window, ArrayWindow(pixels)
-        upscaler.upscale_into(
-            FromLight(source) if decoded.linear else source,
-            ToLight(target) if decoded.linear else target,
-            ensemble=ensemble,
-            tile=tile,
-            progress=progress,
-        )
+        source, target = for_network(decoded.window, ArrayWindow(pixels), linear=decoded.linear)
+        upscaler.upscale_into(source, target, ensemble=ensemble, tile=tile, progress=progress)
         record = provenance(self.model, self.scale, choice.strength if choice else None)
         kept = None if decoded.alpha is None else resized(decoded.alpha, width, height)[:]
         return to_pil(pixels, replace(decoded.metadata, software=record), kept)

@@ -34,8 +34,8 @@ def train(options: TrainOptions) -> Trained:
     """Train a network on your own pictures, as `edsr train` does.
 
     The defaults are the paper's recipe, which takes days on a CPU. The folder of the run gets
-    weights.safetensors, log.csv, plot.png (if matplotlib is installed) and state.pt, which `resume`
-    goes on from; Ctrl-C saves that, too.
+    weights.safetensors, log.csv, page.html, plot.png (if matplotlib is installed) and state.pt,
+    which `resume` goes on from; Ctrl-C saves that, too.
 
     Returns:
         What came out; see `Trained`.
@@ -60,7 +60,7 @@ def train(options: TrainOptions) -> Trained:
                 if report is not None:
                     report("updates", step.update, round(step.update / max(step.fraction, 1e-9)))
         except KeyboardInterrupt:
-            run.save()
+            run.stop()
             raise
         return finish(run, options)
 

@@ -22,9 +22,10 @@ from edsr_cli.options.comparing import CompareOptions
 from edsr_cli.options.network import Network
 from edsr_cli.options.reading import Setting, crop_numbers
 from edsr_cli.pixels import resize
-from edsr_cli.pixels.arrays import Pixels
+from edsr_cli.pixels.arrays import Pixels, empty_pixels
 from edsr_cli.pixels.depth import to_uint8
-from edsr_cli.pixels.windows import Region
+from edsr_cli.pixels.transfer import for_network
+from edsr_cli.pixels.windows import ArrayWindow, Region
 from edsr_cli.progress import Progress
 from edsr_cli.report.comparison import Comparison, Version
 from edsr_cli.restoration.networks import at_choice, choice_for
@@ -181,9 +182,15 @@ class Subject:
         height, width = pixels.shape[:2]
         read = region.grown(used.footprint(options.ensemble).radius, height, width)
         part: Pixels = pixels[read.top : read.bottom, read.left : read.right].copy()
+        # As edsr upscale does it, with all bits of the input; the page shows the upper eight.
+        enlarged = empty_pixels(scale * part.shape[0], scale * part.shape[1], part.dtype)
+        linear = self.source.linear
+        source, target = for_network(ArrayWindow(part), ArrayWindow(enlarged), linear=linear)
         begin = time.perf_counter()
         with progress(f"{display_name(Path(self.path))}, {choice.label}", scale**2) as report:
-            upscaled = used.upscale(part, options.ensemble, options.tile, "uint8", report)
+            upscaled = used.upscale_into(
+                source, target, ensemble=options.ensemble, tile=options.tile, progress=report
+            )
         made = {
             "model": choice.model,
             "device": upscaler.engine.describe(upscaler.device),
@@ -193,7 +200,7 @@ class Subject:
             "seconds": round(time.perf_counter() - begin, 3),
             "memory_bytes": upscaled.plan.bytes,
         }
-        large = _inner(to_uint8(upscaled.pixels), region, read, scale)
+        large = _inner(to_uint8(enlarged), region, read, scale)
         command = _command(self.path, choice.asked, scale, ensemble=options.ensemble)
         profile = self.source.metadata.icc_profile
         return Version(choice.label, "network", large, profile, command, made)

@@ -23,8 +23,8 @@ def train(options: TrainOptions, messages: Messages) -> None:
     halved every 200,000 updates, 300,000 updates: days on a CPU. For a short training, use for
     example --max-time 25m --schedule cosine --lr 4e-4 --warmup 200 --ema 0.999.
 
-    The folder of the run gets weights.safetensors, log.csv, plot.png (if matplotlib is installed)
-    and state.pt, which --resume goes on from.
+    The folder of the run gets page.html, to see how it goes in a browser, weights.safetensors,
+    log.csv, plot.png (if matplotlib is installed), and state.pt, which --resume goes on from.
 
     Exit codes: 0 done, 1 failed, 2 wrong usage, 3 weights or state that cannot be used, 4 out of
     memory, 130 interrupted (the state is saved).
@@ -74,7 +74,7 @@ def _saving(terminal: Terminal, run: "Run") -> Iterator[None]:
         try:
             # The end of the block raises again for the signal that brought us here.
             with suppress(interruption.StoppedError), interruption.held():
-                run.save()
+                run.stop()
         except EdsrError as error:
             terminal.error(str(error))
         else:

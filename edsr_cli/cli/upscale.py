@@ -1,5 +1,8 @@
 """`edsr upscale`."""
 
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -8,7 +11,9 @@ from edsr_cli.cli import interruption
 from edsr_cli.cli.json_lines import JsonLines
 from edsr_cli.cli.options import Results, command
 from edsr_cli.cli.terminal import Terminal
-from edsr_cli.errors import ExitCode, UsageError
+from edsr_cli.errors import EdsrError, ExitCode, UsageError
+from edsr_cli.options import values
+from edsr_cli.options.definition import MESSAGES, group, option
 from edsr_cli.options.pictures import UpscaleOptions
 from edsr_cli.restoration.words import ASKED, describe
 
@@ -16,8 +21,23 @@ if TYPE_CHECKING:
     from edsr_cli.jobs.record import Record
 
 
-@command(UpscaleOptions, Results)
-def upscale(options: UpscaleOptions, results: Results) -> None:
+@group
+class Shown(Results):
+    """What is said, and shown."""
+
+    preview: bool = option(
+        values.FLAG,
+        "--preview",
+        "",
+        "Show each picture before and after, where they differ most, in terminals that show "
+        "pictures.",
+        panel=MESSAGES,
+        default=False,
+    )
+
+
+@command(UpscaleOptions, Shown)
+def upscale(options: UpscaleOptions, results: Shown) -> None:
     """Upscale pictures.
 
     The output is upright RGB, or greyscale if the input is, of 8 bits or of 16 if the input has
@@ -54,6 +74,7 @@ def upscale(options: UpscaleOptions, results: Results) -> None:
 
     ended: list[Record] = []
     lines = JsonLines(terminal)
+    preview = _preview(terminal, options.frame) if results.preview and not options.dry_run else None
 
     def done(record: "Record", format_name: str) -> None:
         ended.append(record)
@@ -61,6 +82,8 @@ def upscale(options: UpscaleOptions, results: Results) -> None:
         _report(terminal, record, f"; {estimate.in_words(record, format_name)}" if planned else "")
         if results.json:
             lines.write(record.to_short_dict())
+        if preview is not None:
+            preview(record)
         interruption.check()
 
     with terminal.log():
@@ -77,6 +100,29 @@ def upscale(options: UpscaleOptions, results: Results) -> None:
             terminal.error(f"{failed} of {len(ended)} pictures failed.")
     code = exit_code(ended)
     raise typer.Exit(ExitCode.SOME_FAILED if lines.failed and code == ExitCode.DONE else code)
+
+
+def _preview(terminal: Terminal, frame: int | None) -> "Callable[[Record], None] | None":
+    """What shows pictures that are done; None where the terminal cannot."""
+    from edsr_cli.cli.preview import way_for
+    from edsr_cli.report.before_after import before_after_png
+
+    show = way_for(terminal.console) if terminal.can_draw else None
+    if show is None:
+        terminal.note(
+            "This terminal is not known to show pictures, so --preview shows none. Kitty, Ghostty, "
+            "Konsole, iTerm2, WezTerm and mintty do; with edsr-cli[preview], those with sixel."
+        )
+        return None
+
+    def preview(record: "Record") -> None:
+        if record.error is None and Path(record.input).is_file() and Path(record.output).is_file():
+            with suppress(EdsrError):  # a file that is gone already
+                png = before_after_png(record, frame)
+                if png is not None:
+                    show(terminal.console, png)
+
+    return preview
 
 
 def _to_stdout(options: UpscaleOptions) -> bool:

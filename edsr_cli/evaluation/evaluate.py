@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edsr_cli.datasets.benchmark import Benchmark, LoadedPair, Pair, load_pair
 from edsr_cli.degradations.pictures import CLEAN, PictureDegradation
 from edsr_cli.errors import EdsrError, ExitCode, PictureError
@@ -28,6 +31,9 @@ logger = logging.getLogger(__name__)
 
 Shown = Callable[[Pair], AbstractContextManager[Progress | None]]
 """What to do around a picture; gives what to tell the progress to."""
+
+Seen = Callable[["Result", LoadedPair, NDArray[np.uint8], NDArray[np.uint8]], None]
+"""Takes what became of a picture, the pair, and the network's and the interpolated picture."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +117,11 @@ class Result:
 
 
 def evaluate(
-    benchmark: Benchmark, upscaler: Upscaler, settings: Settings, shown: Shown | None = None
+    benchmark: Benchmark,
+    upscaler: Upscaler,
+    settings: Settings,
+    shown: Shown | None = None,
+    seen: Seen | None = None,
 ) -> Iterator[Result]:
     """Evaluate a network on a data set; one picture is in memory at a time.
 
@@ -120,13 +130,14 @@ def evaluate(
         upscaler: the network, at the scale to evaluate.
         settings: see `Settings`.
         shown: see `Shown`.
+        seen: see `Seen`; called for pictures that do not fail.
 
     Raises:
         UsageError: the data set's folder cannot be read. A picture that fails is a `Result`.
     """
     for pair in benchmark.pairs(upscaler.scale):
         with shown(pair) if shown else nullcontext() as progress:
-            result = evaluate_picture(benchmark, pair, upscaler, settings, progress)
+            result = evaluate_picture(benchmark, pair, upscaler, settings, progress, seen)
         yield result
 
 
@@ -136,6 +147,7 @@ def evaluate_picture(
     upscaler: Upscaler,
     settings: Settings,
     progress: Progress | None = None,
+    seen: Seen | None = None,
 ) -> Result:
     """Upscale one picture, round it to 8 bits, and compare it. Does not raise.
 
@@ -145,6 +157,7 @@ def evaluate_picture(
         upscaler: the network, at the pair's scale.
         settings: see `Settings`.
         progress: called with the LR pixels that are done, and that there are.
+        seen: see `Seen`.
     """
     result = Result(
         dataset=benchmark.name,
@@ -160,7 +173,7 @@ def evaluate_picture(
     )
     try:
         path = settings.save and destination(settings.save, benchmark, pair)
-        _evaluate(result, pair, upscaler, settings, path, progress)
+        _evaluate(result, pair, upscaler, settings, path, progress, seen)
     except Exception as error:  # one picture must not end the others
         _explain(result, error, display_name(pair.hr))
     return result
@@ -173,6 +186,7 @@ def _evaluate(
     settings: Settings,
     path: Path | None,
     progress: Progress | None,
+    seen: Seen | None,
 ) -> None:
     loaded = settings.degrade(pair, load_pair(pair, settings.max_pixels))
     result.notes = loaded.notes
@@ -193,8 +207,11 @@ def _evaluate(
         write_picture(path, sr, PNG, record, settings.overwrite)
         result.saved = str(path)
     scores = measure(sr, loaded.hr, result.border)
-    simple = measure(resize.upscale(loaded.lr, pair.scale), loaded.hr, result.border)
+    interpolated = resize.upscale(loaded.lr, pair.scale)
+    simple = measure(interpolated, loaded.hr, result.border)
     result.scores, result.bicubic = scores, simple
+    if seen is not None:
+        seen(result, loaded, sr, interpolated)
 
 
 def _check_size(loaded: LoadedPair, pair: Pair, border: int) -> None:

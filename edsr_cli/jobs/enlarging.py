@@ -17,7 +17,7 @@ from edsr_cli.options.pictures import Outputs
 from edsr_cli.pixels.arrays import Pixels, empty_pixels
 from edsr_cli.pixels.depth import at_depth
 from edsr_cli.pixels.resample import Reducing
-from edsr_cli.pixels.transfer import FromLight, ToLight
+from edsr_cli.pixels.transfer import for_network
 from edsr_cli.pixels.windows import ArrayWindow, Readable, Region, Writable
 
 _DEEP = np.dtype(np.uint16)  # of what is kept in front of the result
@@ -145,8 +145,7 @@ def enlarge(
     if plans is None:
         by_rows = target.order == "rows"
         plans = make_plans(enlargement, networks, options, by_rows=by_rows)
-    if linear and networks:
-        source, target = FromLight(source), ToLight(target)
+    source, target = for_network(source, target, linear=linear and bool(networks))
     parts = _parts(progress, plans)
     outcomes = []
     for number, (network, plan) in enumerate(zip(networks, plans, strict=True), 1):

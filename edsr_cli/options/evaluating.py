@@ -71,7 +71,7 @@ class EvaluateOptions(Upscaling, _Datasets):
         "--html",
         "FILE",
         "Write a page with the means beside bicubic and published figures, and with every picture, "
-        "the worst first. Replaces an older page.",
+        "the worst first; these can be looked at. Replaces an older page.",
         default=None,
     )
     border: int | None = option(

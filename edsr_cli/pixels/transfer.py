@@ -52,6 +52,16 @@ class ToLight:
         self.window.write(region, np.take(_to_light(self.window.dtype), pixels))
 
 
+def for_network(source: Readable, target: Writable, *, linear: bool) -> tuple[Readable, Writable]:
+    """A picture, and where what a network makes of it goes, as networks are to see them.
+
+    Args:
+        source, target: as they are stored.
+        linear: whether their numbers count light.
+    """
+    return (FromLight(source), ToLight(target)) if linear else (source, target)
+
+
 def encode_srgb(light: NDArray[np.float64]) -> NDArray[np.float64]:
     """The curve of sRGB (IEC 61966-2-1) from light to numbers, both in 0..1."""
     return np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)

@@ -3,18 +3,16 @@
 // be searched, filtered and sorted.
 
 {
-  const dialog = document.querySelector("dialog");
-  if (dialog) {
-    const viewer = new Viewer(dialog.querySelector(".viewer"), dialog);
-    const title = dialog.querySelector("h2");
+  const element = document.querySelector("dialog");
+  if (element) {
+    const dialog = new Dialog(element);
     for (const pair of document.querySelectorAll(".pair:has(img)")) {
       const name = pair.closest("figure").querySelector(".path").textContent;
       const [before, after] = pair.querySelectorAll("img");
       const open = () => {
-        title.textContent = name;
-        dialog.showModal();
         const versions = [before, after].map((each) => new Version({ label: each.alt, uri: each.src }));
-        viewer.show({ name, width: after.naturalWidth, height: after.naturalHeight, border: 0, versions }, 0, 1);
+        const [width, height] = [after.naturalWidth, after.naturalHeight];
+        dialog.open({ name, width, height, border: 0, versions }, 0, 1);
       };
       pair.role = "button";
       pair.tabIndex = 0;
@@ -26,7 +24,6 @@
         open();
       });
     }
-    dialog.querySelector(".close").addEventListener("click", () => dialog.close());
   }
 
   const list = document.querySelector("#files table");

@@ -55,8 +55,8 @@ def page(
     names = ", ".join(path.name or str(path) for path in about.inputs)
     return render(
         "page.html.jinja",
-        styles=("page.css", "viewer.css", "batch.css"),
-        scripts=("viewer.js", "batch.js"),
+        styles=("page.css", "viewer.css", "dialog.css", "batch.css"),
+        scripts=("viewer.js", "dialog.js", "batch.js"),
         more_scripts=False,
         title=f"edsr batch: {names}",
         badge=_badge(summary),

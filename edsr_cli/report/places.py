@@ -93,6 +93,14 @@ EVALUATION = Written(
     (_PAGE_BEGINS + rb"edsr evaluate: ",),
     "Give --html another name, or replace it with --overwrite.",
 )
+TRAINING = Written(
+    "a page of edsr train",
+    "-o",
+    PAGE,
+    "HTML",
+    (_PAGE_BEGINS + rb"edsr train: ",),
+    "Give -o another folder, or replace it with --overwrite.",
+)
 SHEET = Written(
     "a sheet of edsr compare",
     "--sheet",

@@ -47,7 +47,9 @@ def write_sheet(path: Path, comparisons: Sequence[Comparison], *, overwrite: boo
     write_picture(path, pixels, PNG, Metadata(icc_profile=profile), overwrite)
 
 
-def most_different(comparison: Comparison, count: int = CHOSEN) -> list[Region]:
+def most_different(
+    comparison: Comparison, count: int = CHOSEN, side: int = CHOSEN_SIDE
+) -> list[Region]:
     """Parts of a picture in which the versions differ most, the most different one first.
 
     How much a pixel differs is the range of its values over all versions, a reference included,
@@ -56,9 +58,10 @@ def most_different(comparison: Comparison, count: int = CHOSEN) -> list[Region]:
     Args:
         comparison: the picture.
         count: how many at most.
+        side: their width and height in pixels; less in a picture that is smaller.
     """
     width, height = comparison.size
-    side_x, side_y = min(CHOSEN_SIDE, width), min(CHOSEN_SIDE, height)
+    side_x, side_y = min(side, width), min(side, height)
     sums = _box_sums(_ranges(comparison), side_y, side_x)
     found: list[Region] = []
     for _ in range(count):

@@ -40,11 +40,32 @@ function blobOf(uri) {
   return new Blob([bytes], { type: head.slice(5, head.indexOf(";")) });
 }
 
+/** Samples of two pictures of one size, added modulo 256, as a canvas. */
+function sum(first, second) {
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [second.naturalWidth, second.naturalHeight];
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  const [made, added] = [first, second].map((image) => {
+    context.drawImage(image, 0, 0);
+    return context.getImageData(0, 0, canvas.width, canvas.height);
+  });
+  for (let place = 0; place < made.data.length; place += 4) {
+    for (let channel = place; channel < place + 3; channel++) {
+      made.data[channel] = (made.data[channel] + added.data[channel]) & 255;
+    }
+  }
+  context.putImageData(made, 0, 0);
+  return canvas;
+}
+
 /** One version of a picture. Its pixels may be larger than those of the picture (a smaller size). */
 class Version {
-  /** @param made label; uri, or address of a script with it; tagged: whether it has a profile. */
-  constructor({ label, uri = "", address = "", tagged = false }) {
-    Object.assign(this, { label, uri, address, tagged });
+  /**
+   * @param made label; uri, or address of a script with it; tagged: whether it has a profile; base:
+   *   the version that its samples are to be added to, if it is a difference.
+   */
+  constructor({ label, uri = "", address = "", tagged = false, base }) {
+    Object.assign(this, { label, uri, address, tagged, base });
   }
 
   load() {
@@ -55,17 +76,33 @@ class Version {
   async read() {
     const image = new Image();
     image.src = this.uri || (await fetched(this.address));
-    await image.decode();
+    await Promise.all([image.decode(), this.base?.load()]);
+    this.width = image.naturalWidth;
+    this.image = this.base ? sum(this.base.raw, image) : image;
     // What is measured are the samples of the file, not what a screen makes of them.
     this.raw = this.tagged
       ? await createImageBitmap(blobOf(image.src), {
           colorSpaceConversion: "none",
           premultiplyAlpha: "none",
         })
-      : image;
-    this.width = image.naturalWidth;
-    this.image = image;
+      : this.image;
   }
+}
+
+/** What `Viewer.show` takes, from an element with the figures of versions.html.jinja. */
+function pictureIn(element) {
+  const { name, width, height, border, reference } = element.dataset;
+  const versions = [];
+  for (const figure of element.querySelectorAll("figure[data-label]")) {
+    const { label, address, base, difference, tagged } = figure.dataset;
+    const uri = difference ?? figure.querySelector("img")?.src;
+    versions.push(new Version({ label, uri, address, tagged: tagged !== undefined, base: versions[base] }));
+  }
+  return {
+    name, versions,
+    width: Number(width), height: Number(height), border: Number(border),
+    reference: reference === undefined ? undefined : versions.at(-1),
+  };
 }
 
 class Viewer {
@@ -140,9 +177,26 @@ class Viewer {
     }
     if (this.numbers !== chosen) return; // others were chosen meanwhile
     this.pair = pair;
-    this.selects.forEach((select, side) => (select.value = String(chosen[side])));
-    this.names.forEach((name, side) => (name.textContent = pair[side].label));
+    for (const side of [0, 1]) {
+      this.selects[side].value = String(chosen[side]);
+      this.names[side].textContent = pair[side].label;
+    }
     this.root.dataset.state = "ready";
+    this.root.dispatchEvent(new Event("chosen"));
+    this.redraw();
+  }
+
+  /** Where one is, for another viewer of the same picture. */
+  get place() {
+    const { x, y, zoom, fitting, split, alone, mode } = this;
+    return { x, y, zoom, fitting, split, alone, mode, gain: this.gain.value, loupe: this.magnify.ariaPressed };
+  }
+
+  set place({ mode, gain, loupe, ...rest }) {
+    Object.assign(this, rest);
+    this.modes.value = mode;
+    this.gain.value = gain;
+    this.magnify.ariaPressed = loupe;
     this.redraw();
   }
 

@@ -24,8 +24,12 @@ from edsr_cli.files.temporary import remove_abandoned
 from edsr_cli.inference.engines.torch import devices
 from edsr_cli.model.config import NetworkConfig
 from edsr_cli.model.networks import tensors_of
+from edsr_cli.report.places import TRAINING
 from edsr_cli.training.log import Log, Row, is_plot, is_record, plot
+from edsr_cli.training.page import RunPage
 from edsr_cli.training.recipe import Recipe
+from edsr_cli.training.samples import Samples
+from edsr_cli.training.schedule import fraction_done
 from edsr_cli.training.state import (
     VERSION,
     finite,
@@ -58,6 +62,7 @@ class RunFolder:
         self.state = path / "state.pt"
         self.log = path / "log.csv"
         self.plot = path / "plot.png"
+        self.page = path / "page.html"
         self.weights = path / "weights.safetensors"
 
     def check(self, resume: bool, overwrite: bool) -> None:
@@ -80,6 +85,7 @@ class RunFolder:
         for path, ours in (
             (self.log, is_record(self.log)),
             (self.plot, is_plot(self.plot, self.log)),
+            (self.page, TRAINING.is_at(self.page)),
             (self.weights, _is_result(self.weights)),
         ):
             if os.path.lexists(path) and not ours:
@@ -122,7 +128,7 @@ class RunFolder:
             UsageError: that is not possible.
         """
         try:
-            for path in (self.state, self.weights, self.plot):
+            for path in (self.state, self.weights, self.plot, self.page):
                 path.unlink(missing_ok=True)
         except OSError as error:
             name = display_name(self.path)
@@ -173,6 +179,8 @@ class Run:
         self.folder, self.subject, self.trainer, self.pairs = folder, subject, trainer, pairs
         self.log = Log(folder.log, subject.config.scales)
         self.loss, self.psnr = float("nan"), dict[int, float]()
+        self.samples = Samples(pairs)
+        self.page = RunPage(folder.page, bicubic_psnr(pairs))
         self._saved = time.monotonic()
         self._recorded = 0
 
@@ -190,6 +198,7 @@ class Run:
         self.log.start()
         self.psnr = self._validate()
         self.log.write(Row(0, self.trainer.seconds, 0.0, float("nan"), self.psnr))
+        self._show()
 
     def resume(self) -> None:
         """Go on from the saved state.
@@ -204,11 +213,13 @@ class Run:
         _check_same(subject, self.subject, self.folder)
         psnr = psnr_of(state, path)
         load_trainer(self.trainer, state, path)
+        self.samples.load_state_dict(state.get("samples"))
         self.subject, self.psnr = replace(self.subject, start=subject["start"]), psnr
         self.log.resume(self.trainer.update)
         self._recorded = max((row.update for row in self.log.rows()), default=0)
         if not self.trainer.update and not self.psnr:  # it was stopped at its very beginning
             self.psnr = self._validate()
+        self._show()
 
     def steps(self) -> Iterator[Step]:
         """Make the updates that are left, each followed by what is due.
@@ -218,14 +229,11 @@ class Run:
             DivergedError: the weights are no numbers any more.
         """
         try:
-            yield from self._steps()
-        except (RuntimeError, MemoryError) as error:
-            if not devices.is_out_of_memory(error):
-                raise
-            raise DeviceMemoryError(
-                f"A batch does not fit in the memory of {self.trainer.device}.",
-                "Use a smaller --batch or --patch, or --autocast bf16.",
-            ) from error
+            with _memory_explained(self.trainer.device):
+                yield from self._steps()
+        except EdsrError as error:
+            self._show("failed", str(error))
+            raise
 
     def _steps(self) -> Iterator[Step]:
         step = None
@@ -237,10 +245,18 @@ class Run:
                 self._record(step, {})
             if time.monotonic() - self._saved > _SAVE_SECONDS:
                 self.save()
+            if self.page.is_due:
+                self._show()
             yield step
         if step is not None and self._recorded < step.update:
             self._record(step, self._validate())
         self.save()
+        self._show("done")
+
+    def stop(self) -> None:
+        """Save the state, and say on the page that the training was stopped; see `save`."""
+        self.save()
+        self._show("stopped")
 
     def save(self) -> None:
         """Save the state, so that the run can be resumed from here, and draw the plot.
@@ -260,6 +276,7 @@ class Run:
             "subject": self.subject.to_dict(),
             "trainer": self.trainer.state_dict(),
             "psnr": self.psnr,
+            "samples": self.samples.state_dict(),
         }
         torch.save(state, content)
         with atomic_write(self.folder.state, overwrite=True) as file:
@@ -315,7 +332,7 @@ class Run:
 
     def compare(self) -> None:
         """Warn of a network that is worse than no network."""
-        simple = bicubic_psnr(self.pairs)
+        simple = self.page.bicubic
         for scale, value in self.psnr.items():
             if scale in simple and value < simple[scale]:
                 logger.warning(
@@ -335,7 +352,40 @@ class Run:
     def _validate(self) -> dict[int, float]:
         if not any(self.pairs.values()):
             return {}
-        return validate(self.trainer.result(), self.pairs, str(self.trainer.device))
+        seen = self.samples.taking(self.trainer.update)
+        return validate(self.trainer.result(), self.pairs, str(self.trainer.device), seen)
+
+    def _show(self, state: str = "running", reason: str = "") -> None:
+        """Write the page."""
+        trainer, recipe = self.trainer, self.subject.recipe
+        self.page.write(
+            state,
+            reason,
+            update=trainer.update,
+            updates=recipe.updates,
+            seconds=trainer.seconds,
+            fraction=fraction_done(recipe, trainer.update, trainer.seconds),
+            rows=self.log.rows(),
+            parts=self.samples.parts(),
+            facts={"start": self.subject.start}
+            | self.subject.config.to_dict()
+            | recipe.to_dict()
+            | self.subject.data,
+        )
+
+
+@contextmanager
+def _memory_explained(device: torch.device) -> Iterator[None]:
+    """Raise our own error where memory runs out."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not devices.is_out_of_memory(error):
+            raise
+        raise DeviceMemoryError(
+            f"A batch does not fit in the memory of {device}.",
+            "Use a smaller --batch or --patch, or --autocast bf16.",
+        ) from error
 
 
 def _is_result(path: Path) -> bool:

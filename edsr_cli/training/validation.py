@@ -1,6 +1,6 @@
 """PSNR on pictures that the network does not learn from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +24,9 @@ _LARGEST = 480  # HR pixels; of larger held-out pictures the middle is taken
 
 Pairs = Mapping[int, Sequence[LoadedPair]]
 """Pictures with their LR versions, by scale."""
+
+Seen = Callable[[int, int, NDArray[np.uint8]], None]
+"""Takes a scale, the number of a picture of it, and what was made of it: (H, W, 3), 0..255."""
 
 
 def hold_out(photos: Photos, count: int | None = None) -> tuple[Photos, Photos]:
@@ -86,13 +89,16 @@ def degraded_pairs(pairs: Pairs, degradation: Degradation | None) -> Pairs:
     }
 
 
-def validate(network: EDSR | MDSR, pairs: Pairs, device: str) -> dict[int, float]:
+def validate(
+    network: EDSR | MDSR, pairs: Pairs, device: str, seen: Seen | None = None
+) -> dict[int, float]:
     """Mean PSNR in dB of the Y channel for each scale, a border of `scale` pixels shaved.
 
     Args:
         network: on the CPU, in eval mode.
         pairs: the pictures.
         device: where to upscale them.
+        seen: called with every picture that the network makes.
     """
     means = {}
     weights = Checkpoint(network.config, tensors_of(network))
@@ -101,9 +107,11 @@ def validate(network: EDSR | MDSR, pairs: Pairs, device: str) -> dict[int, float
             continue
         upscaler = Upscaler(weights, scale, device, "fp32")
         values = []
-        for pair in pictures:
+        for number, pair in enumerate(pictures):
             sr = to_uint8(upscaler.upscale(pair.lr, dtype="uint8").pixels)
             values.append(_psnr(sr, pair, scale))
+            if seen is not None:
+                seen(scale, number, sr)
         means[scale] = float(np.mean(values))
     return means
 

@@ -114,14 +114,13 @@ def finish(process: subprocess.Popen[bytes], stdin: bytes | None = None) -> Run:
     return Run(process.returncode, out or b"", (err or b"").decode())
 
 
-def on_terminal(*arguments: object, cwd: Path) -> Run:
+def on_terminal(*arguments: object, cwd: Path, env: dict[str, str] | None = None) -> Run:
     """Run the command with a terminal as its standard error; what is shown there is `err`."""
     import pty  # not on Windows
 
     master, slave = pty.openpty()
-    process = start(
-        *arguments, cwd=cwd, stderr=slave, env={"TERM": "xterm-256color", "NO_COLOR": "1"}
-    )
+    environment = {"TERM": "xterm-256color", "NO_COLOR": "1"} | (env or {})
+    process = start(*arguments, cwd=cwd, stderr=slave, env=environment)
     os.close(slave)
     shown = b""
 

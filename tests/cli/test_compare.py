@@ -6,13 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 import edsr_cli
 from edsr_cli.evaluation.scores import measure
+from edsr_cli.images.colour.icc import srgb_profile
 from edsr_cli.pixels import resize
+from edsr_cli.pixels.depth import to_uint8
 from tests.cli.conftest import PIXELS, listing, records, usage
 from tests.jobs.nearest import NAME, read_back, repeated, save_nearest
+from tests.jobs.test_large import linear_profile
 from tests.report.examples import Page
 
 LARGE = repeated(PIXELS)
@@ -79,6 +83,27 @@ def test_a_command_makes_a_version_again(edsr, photo):
     words = shlex.split(half.command)
     assert words[:2] == ["edsr", "upscale"] and edsr(*words[1:], "-d", "cpu").code == 0
     assert np.array_equal(np.asarray(read_back("photo_x2.png")), half.pixels)
+
+
+@pytest.mark.parametrize("linear", [True, False], ids=["linear", "sRGB"])
+def test_deep_and_linear_pictures_are_what_upscale_makes(tmp_path, monkeypatch, linear):
+    """All bits of the input, and the curve of sRGB for the network."""
+    monkeypatch.chdir(tmp_path)
+    deep = np.random.default_rng(1).integers(0, 9000, (12, 9, 3), np.uint16)
+    profile = linear_profile() if linear else srgb_profile()
+    tags = [(34675, 7, len(profile), profile, True)]
+    tifffile.imwrite("deep.tif", deep, extratags=tags, metadata=None)
+    known = {"model": "edsr-free", "device": "cpu", "scale": 2}
+    model = {**known, "model": ["edsr-free"]}
+    [seen] = edsr_cli.compare("deep.tif", "p.html", **model)
+    [record] = edsr_cli.upscale(["deep.tif"], "large.tif", **known)
+    assert record.error is None
+    made = tifffile.imread("large.tif")
+    assert made.dtype == np.uint16
+    network = next(each for each in seen.versions if each.kind == "network")
+    assert np.array_equal(network.pixels, to_uint8(made))
+    plain = to_uint8(edsr_cli.load("edsr-free", scale=2, device="cpu")(deep))
+    assert np.array_equal(network.pixels, plain) != linear
 
 
 def test_parts_are_those_of_the_whole(photo, model):

@@ -13,7 +13,8 @@ from PIL import Image
 from edsr_cli.errors import EdsrError, UsageError
 from edsr_cli.images.colour.icc import srgb_profile
 from edsr_cli.report.comparison import Version
-from edsr_cli.report.comparison_page import ComparisonPage, encoded
+from edsr_cli.report.comparison_page import ComparisonPage
+from edsr_cli.report.pictures import encoded
 from edsr_cli.report.places import COMPARISON, SHEET
 from tests.cli.conftest import listing
 from tests.report.comparisons import comparison
@@ -56,7 +57,7 @@ def test_pictures_lose_nothing(tmp_path, profile):
 
 def test_what_webp_cannot_hold_is_png():
     pixels = np.arange(20_000 * 3, dtype=np.uint32).reshape(1, -1, 3).astype(np.uint8)
-    made = encoded(Version("long", "file", pixels))
+    made = encoded(pixels)
     assert made.kind == "image/png" and made.uri.startswith("data:image/png;base64,iVBOR")
     with Image.open(io.BytesIO(made.data)) as image:
         assert np.array_equal(np.asarray(image), pixels)
@@ -162,7 +163,7 @@ def test_somebody_elses_files_stay(tmp_path):
     COMPARISON.check(path, overwrite=True)
     write(path, overwrite=True)
     COMPARISON.check(path)  # ours by now
-    name = encoded(comparison().versions[0]).name
+    name = encoded(comparison().versions[0].pixels).name
     (tmp_path / "p_files").mkdir()
     (tmp_path / "p_files" / name).write_text("mine")
     with pytest.raises(EdsrError, match="exists already"):

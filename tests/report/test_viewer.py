@@ -9,7 +9,15 @@ from edsr_cli.evaluation.metrics import Channels, psnr
 from edsr_cli.report.comparison import Version
 from edsr_cli.report.comparison_page import ComparisonPage
 from tests.report.browser import PROGRAM, Browser
-from tests.report.comparisons import HEIGHT, SCALE, WIDTH, comparison, noise, swapped_profile
+from tests.report.comparisons import (
+    HEIGHT,
+    SCALE,
+    WIDTH,
+    comparison,
+    near,
+    noise,
+    swapped_profile,
+)
 
 pytestmark = pytest.mark.skipif(not PROGRAM, reason="needs Chromium (apt-get install chromium)")
 
@@ -416,3 +424,26 @@ def test_without_scripts_all_versions_are_there(browser, page):
         assert not browser.run("document.querySelector('.viewer').checkVisibility()")
     finally:
         browser.call("Emulation.setScriptExecutionDisabled", value=False)
+
+
+def test_differences_are_put_together(browser, tmp_path):
+    """A page that would be too large holds a version as a difference from another one."""
+    versions = [
+        Version("first", "file", FIRST),
+        Version("second", "file", near(FIRST, 5, most=2)),
+        Version("reference", "reference", REFERENCE),
+    ]
+    made = ComparisonPage(tmp_path / "p.html", "edsr compare")
+    made.add(comparison(versions=versions))
+    assert not made.write(made.bytes - 1, overwrite=False)
+    html = (tmp_path / "p.html").read_text("utf-8")
+    assert html.count("data-difference") == 2 + html.count("figure.dataset.difference")
+    show(browser, tmp_path / "p.html")
+    zoom = zoom_of(seen(browser))
+    browser.press("2", "Digit2"), browser.press(" "), browser.press(" "), settled(browser)
+    assert np.array_equal(middle(seen(browser), zoom), enlarged(versions[1].pixels, zoom))
+    _, figures = measured(browser)
+    for version in versions[:2]:
+        wanted = psnr(version.pixels, REFERENCE, border=SCALE, channels=Channels.Y)
+        assert figures[version.label] == pytest.approx(wanted, abs=0.006)
+    assert browser.complaints == [] and len(browser.requests) == 1

@@ -10,13 +10,21 @@ import torch
 
 from edsr_cli.checkpoints.checkpoint import read_canonical
 from edsr_cli.errors import UsageError
+from edsr_cli.report.training_page import Training
+from edsr_cli.training import page as page_module
 from edsr_cli.training import run as run_module
 from edsr_cli.training.photos import Photos
 from edsr_cli.training.recipe import Recipe
 from edsr_cli.training.run import Run, RunFolder
 from edsr_cli.training.trainer import DivergedError
 from tests.files.leftovers import abandoned
+from tests.report.examples import Page
 from tests.training.runs import CONFIG, RECIPE, make
+
+ABOUT = {
+    "update": 1, "updates": 2, "seconds": 1.0, "fraction": 0.5, "rows": [], "parts": [],
+    "facts": {},
+}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -171,10 +179,87 @@ def test_looking_ahead_changes_nothing(whole: Run, photos: Photos, tmp_path: Pat
     assert curve(run) == curve(whole)
 
 
+# Its page.
+
+
+def page(run: Run) -> Page:
+    return Page(run.folder.page.read_text("utf-8"))
+
+
+def times(page: Page) -> list[str]:
+    """The versions of the first part that is seen."""
+    labels = [str(each["data-label"]) for each in page.all("figure") if "data-label" in each]
+    return labels[: labels.index("original") + 1]
+
+
+def test_the_page_shows_how_it_went(whole: Run) -> None:
+    made = page(whole)
+    assert {"done", "23", "updates of 23", "100 %", "PSNR x2", "PSNR x3"} <= set(made.texts)
+    assert times(made) == [
+        "bicubic", "update 0", "update 8", "update 16", "update 23", "original"
+    ]  # fmt: skip
+    assert len(made.all("section")) == 2  # a part for each scale
+
+
+def test_a_resumed_run_keeps_what_was_seen(whole: Run, photos: Photos, tmp_path: Path) -> None:
+    killed = make(tmp_path, photos)
+    for _ in itertools.islice(killed.steps(), 14):
+        pass
+    assert "running" in page(killed).texts
+    killed.stop()
+    assert "stopped" in page(killed).texts
+    second = make(tmp_path, photos, resume=True)
+    assert "running" in page(second).texts
+    assert times(page(second)) == ["bicubic", "update 0", "update 8", "original"]
+    for _ in second.steps():
+        pass
+    sources = [[each["src"] for each in page(run).all("img")] for run in (second, whole)]
+    assert sources[0] == sources[1] and len(sources[0]) == 12
+
+
+def test_a_run_that_fails_says_so(photos: Photos, tmp_path: Path) -> None:
+    run = make(tmp_path, photos, replace(RECIPE, learning_rate=1e30, updates=3))
+    with pytest.raises(DivergedError):
+        for _ in run.steps():
+            pass
+    assert any("diverged" in text for text in page(run).texts) and "failed" in page(run).texts
+
+
+def test_a_page_that_cannot_be_written_ends_nothing(
+    photos: Photos, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = make(tmp_path, photos)
+    run.folder.page.write_bytes(b"mine")
+    for _ in run.steps():
+        pass
+    assert run.folder.page.read_bytes() == b"mine" and run.folder.state.exists()
+    assert caplog.text.count("page.html: the file exists already") == 1
+
+
+def test_the_page_is_written_as_often_as_its_share_of_time_allows(
+    photos: Photos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, written = [0.0], []
+
+    def write(path: Path, training: Training) -> None:
+        written.append((clock[0], training.every))
+        clock[0] += 0.5 if len(written) == 1 else 0.01
+
+    monkeypatch.setattr(page_module, "write_training", write)
+    monkeypatch.setattr(page_module.time, "monotonic", lambda: clock[0])
+    shown = page_module.RunPage(tmp_path / "page.html", {})
+    while clock[0] < 200:
+        if shown.is_due:
+            shown.write("running", "", **ABOUT)
+        clock[0] += 1
+    # The first took half a second: 100 s until the next one. That was quick: 15 s.
+    assert [round(at) for at, _ in written[:4]] == [0, 101, 117, 133]
+
+
 # Files of others.
 
 
-@pytest.mark.parametrize("name", ["log.csv", "plot.png", "weights.safetensors"])
+@pytest.mark.parametrize("name", ["log.csv", "plot.png", "page.html", "weights.safetensors"])
 def test_somebody_elses_file_is_not_replaced(
     whole: Run, photos: Photos, tmp_path: Path, name: str
 ) -> None:
@@ -189,12 +274,12 @@ def test_somebody_elses_file_is_not_replaced(
 
 
 def test_what_a_training_has_left_is_replaced(whole: Run, photos: Photos, tmp_path: Path) -> None:
-    for name in ("log.csv", "plot.png"):
+    for name in ("log.csv", "plot.png", "page.html"):
         source = whole.folder.path / name
         if source.exists():  # the plot takes matplotlib
             (tmp_path / name).write_bytes(source.read_bytes())
     make(tmp_path, photos)
-    for name in ("log.csv", "plot.png"):
+    for name in ("log.csv", "plot.png", "page.html"):
         (tmp_path / name).write_bytes(b"")  # nothing to lose
     RunFolder(tmp_path).check(resume=False, overwrite=False)
 
