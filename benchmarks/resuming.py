@@ -1,6 +1,6 @@
 """What it takes to find out that all is done: processor seconds and peak memory of `edsr batch`.
 
-    python benchmarks/resuming.py [--pictures 100000] [--rounds 3] [--keep FOLDER]
+    python -m benchmarks.resuming [--pictures 100000] [--rounds 3] [--keep FOLDER]
 
 One picture of 1 x 1 is upscaled by the command itself; all others, a thousand in a folder, are hard
 links to it, with links to its output and copies of its line in the manifest. Then, in turns:
@@ -20,7 +20,8 @@ import tempfile
 from pathlib import Path
 
 from PIL import Image
-from start import measured
+
+from benchmarks.start import measured
 
 MANIFEST = ".edsr-manifest.jsonl"
 IN_A_FOLDER = 1000  # file systems allow for some ten thousand links to one file
