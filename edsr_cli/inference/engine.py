@@ -40,7 +40,7 @@ class Device:
     """Where a network runs.
 
     Attributes:
-        type: "cpu", "cuda" or "mps".
+        type: "cpu", "cuda", "mps" or "vulkan".
         index: which one, where there may be several.
     """
 
@@ -112,7 +112,9 @@ class Engine(Protocol):
     """
 
     def device(self, name: str) -> Device:
-        """The device that a user names: "cpu", "cuda", "cuda:N", "mps" or "auto" for the best.
+        """The device that a user names: see `Device.type`, or "auto" for the best.
+
+        With ":N" it is one of several.
 
         Raises:
             UsageError: there is no such device here, or it does not work.

@@ -34,6 +34,7 @@ class Footprint:
         weight_bytes: memory for the weights, as they come and as they are computed with, bytes.
         good_rows: rows from which on a strip's fixed costs hardly count; wide pictures get that
             many, memory permitting.
+        tile_rows: rows that convolutions make at once, so that strips do best with a multiple.
     """
 
     radius: int
@@ -43,6 +44,7 @@ class Footprint:
     multiply_adds: int = 0
     weight_bytes: int = 0
     good_rows: int = 32
+    tile_rows: int = 1
 
     def bytes(self, columns: int, rows: int) -> int:
         """Memory for strips of the given size in LR pixels, weights not counted."""
@@ -156,10 +158,10 @@ def make_plan(
         columns = plan.read_columns
         row = columns * (footprint.work_bytes + footprint.output_bytes)
         fitting = (budget - footprint.bytes(columns, 0)) // row
-        rows = min(height, max(footprint.good_rows, strip_pixels // columns), fitting)
-        if rows < 1:
+        most = min(height, max(footprint.good_rows, strip_pixels // columns), fitting)
+        if most < 1:
             continue
-        rows = -(-height // -(-height // rows))  # as many strips, but equal ones
+        rows = _equal_strips(height, most, footprint.tile_rows)
         halos = 2 * footprint.radius * (-(-width // candidate) - 1)
         cost = (width + halos) * (1 + _STRIP_OVERHEAD / rows)
         if best is None or cost < best[0]:
@@ -172,6 +174,14 @@ def make_plan(
             "Raise --max-memory, leave out --ensemble or take a smaller model.",
         )
     return best[1]
+
+
+def _equal_strips(height: int, most: int, tile_rows: int) -> int:
+    """Rows of strips, `most` or fewer, that differ little and are whole tiles if they can be."""
+    if tile_rows <= most < height:
+        most -= most % tile_rows
+    rows = -(-height // -(-height // most))
+    return min(most, -(-rows // tile_rows) * tile_rows)
 
 
 def smallest_plan(height: int, width: int, footprint: Footprint, rows_only: bool = False) -> Plan:

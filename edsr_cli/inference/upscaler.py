@@ -85,7 +85,7 @@ class Upscaler:
     Args:
         weights: the network; what runs on the device is made from it.
         scale: one of the network's scales.
-        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+        device: "auto", "cpu", "cuda", "cuda:N", "mps", "vulkan" or "vulkan:N".
         precision: "auto", "fp32", "bf16" or "fp16": the format of the residual blocks.
         max_memory: bytes that the network's rows may take on the device; None to go by what is
             free when a picture comes.

@@ -25,7 +25,7 @@ _PATIENCE = 2.0  # seconds that a device gets to notice that it is to stop at on
 
 # Decoded pictures that wait for one device. A CPU takes far longer to upscale a picture than to
 # decode one, so a few are enough; on a GPU it can be the other way round for a while.
-_DECODED_BYTES = {"cpu": 8 << 20, "mps": 128 << 20, "cuda": 256 << 20}
+_DECODED_BYTES = {"cpu": 8 << 20, "mps": 128 << 20, "vulkan": 128 << 20, "cuda": 256 << 20}
 
 
 @dataclass(frozen=True, kw_only=True)

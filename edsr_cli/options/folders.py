@@ -50,8 +50,8 @@ class BatchOptions(Outputs, _Folders):
         Machine,
         "device",
         metavar="DEVICE,...",
-        text="auto, cpu, cuda, cuda:N or mps; several at once, such as cuda:0,cuda:1; or all GPUs "
-        "that work, by the word all (see edsr devices).",
+        text="auto, cpu, cuda, cuda:N, mps, vulkan or vulkan:N; several at once, such as "
+        "cuda:0,cuda:1; or all GPUs of PyTorch that work, by the word all (see edsr devices).",
         default=...,
     )
     overwrite: bool = again(

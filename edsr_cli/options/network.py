@@ -14,7 +14,7 @@ class Machine(Options):
         values.TEXT,
         "-d --device",
         "DEVICE",
-        "auto, cpu, cuda, cuda:N or mps.",
+        "auto, cpu, cuda, cuda:N, mps; or vulkan, vulkan:N (see edsr devices).",
         panel=MACHINE,
         default="auto",
     )

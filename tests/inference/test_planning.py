@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -113,6 +115,19 @@ def test_strips_are_of_nearly_equal_height(height, width):
     rows = make_plan(height, width, BASELINE, 10**12, 1 << 15).strip_rows
     strips = -(-height // rows)
     assert rows * strips - height < strips  # the last is short by less than a row for each strip
+
+
+@given(lengths, st.integers(1, 3000), st.integers(1, 8))
+def test_strips_are_whole_tiles_where_they_can_be(height, width, tile_rows):
+    footprint = replace(BASELINE, tile_rows=tile_rows)
+    plain, tiled = (
+        make_plan(height, width, each, 10**12, 1 << 12) for each in (BASELINE, footprint)
+    )
+    assert tiled.strip_rows == height or tiled.strip_rows % tile_rows == 0
+    assert tiled.strip_rows - plain.strip_rows < tile_rows
+    # Where there is memory for fewer rows than a tile has, they are taken.
+    low = make_plan(height, width, footprint, footprint.bytes(width, 1), 1 << 12, rows_only=True)
+    assert low.strip_rows == 1
 
 
 def test_narrow_panels_are_better_than_the_lowest_strips():

@@ -7,7 +7,9 @@ from importlib.util import find_spec
 
 from edsr_cli.errors import UsageError
 from edsr_cli.inference.engine import Engine
+from edsr_cli.inference.engines.ncnn import gpus
 from edsr_cli.inference.engines.ncnn.engine import NcnnEngine
+from edsr_cli.inference.engines.ncnn.vulkan import VulkanEngine
 from edsr_cli.inference.engines.torch import hardware
 from edsr_cli.inference.engines.torch.engine import TorchEngine
 
@@ -24,8 +26,8 @@ def engine_for(device: str, precision: str = "auto", name: str = "auto") -> Engi
     """The engine for a device and a number format that a user names.
 
     "auto" is ncnn on CPUs, unless another format than fp32 is asked for: it starts a second sooner
-    than torch, which in bf16 computes faster only where nothing else runs. It is torch for the
-    rest, and where ncnn is not installed or does not compute what it should.
+    than torch, which in bf16 computes faster only where nothing else runs. It is ncnn for Vulkan
+    devices, torch for the rest, and where ncnn is not installed or does not compute what it should.
 
     Args:
         device, precision: as for `Engine.device` and `Engine.precision`.
@@ -38,6 +40,10 @@ def engine_for(device: str, precision: str = "auto", name: str = "auto") -> Engi
         name = os.environ.get(VARIABLE) or "auto"
     if name not in NAMES:
         raise UsageError(f"There is no engine {name!r}.", f"Use {', '.join(NAMES)}.")
+    if device.partition(":")[0] == gpus.KIND:
+        if name == "torch":
+            raise UsageError("PyTorch cannot use Vulkan devices.", "Leave out --engine torch.")
+        return VulkanEngine()
     if name == "torch" or (name == "auto" and not _for_ncnn(device, precision)):
         return TorchEngine()
     reason = _amiss()

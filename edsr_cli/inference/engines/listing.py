@@ -1,11 +1,13 @@
 """The devices of a machine, for people who choose one."""
 
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from typing import Any
 
 from edsr_cli.inference import memory
 from edsr_cli.inference.engine import Device
 from edsr_cli.inference.engines import engine_for
+from edsr_cli.inference.engines.ncnn import gpus
 from edsr_cli.inference.engines.ncnn.engine import NcnnEngine
 from edsr_cli.inference.engines.torch import hardware
 
@@ -36,21 +38,47 @@ class Found:
 
 
 def devices() -> list[Found]:
-    """All devices that networks can run on, the best first, which "auto" takes; the CPU last.
+    """All devices that networks can run on, the best first, which "auto" takes.
 
-    GPUs are tried, since not every one that is listed by its driver works. PyTorch is imported
-    only where there is a driver of one.
+    PyTorch's GPUs are tried, since not every one that is listed by its driver works. PyTorch is
+    imported only where there is a driver of one. Vulkan's come last: a GPU may be here twice.
     """
+    return [*_taken_unasked(), *_by_vulkan()]
+
+
+def usable() -> list[str]:
+    """Names of all devices that work, without the CPU if there is another.
+
+    Vulkan devices have to be asked for by name: nobody has measured which are faster than the CPU.
+    """
+    names = [found.name for found in _taken_unasked() if not found.trouble]
+    return names[:-1] or names
+
+
+def _taken_unasked() -> list[Found]:
+    """Those of PyTorch, then the CPU."""
     engine = engine_for(CPU)
     name = "ncnn" if isinstance(engine, NcnnEngine) else "torch"
     cpu = Found(CPU, engine.describe(Device(CPU)), name, memory.available())
     return [*(_gpus() if hardware.may_have_gpu() else ()), cpu]
 
 
-def usable() -> list[str]:
-    """Names of all devices that work, without the CPU if there is another."""
-    names = [found.name for found in devices() if not found.trouble]
-    return names[:-1] or names
+def _by_vulkan() -> list[Found]:
+    if find_spec("ncnn") is None:
+        return []
+    try:
+        found = gpus.gpus()
+    except RuntimeError as error:
+        return [Found(gpus.KIND, "Vulkan", "ncnn", None, str(error))]
+    return [
+        Found(
+            str(Device(gpus.KIND, gpu.index)),
+            f"{gpu.name} (a program, slower than cpu)" if gpu.software else gpu.name,
+            "ncnn",
+            gpu.free_bytes,
+        )
+        for gpu in found
+    ]
 
 
 def _gpus() -> list[Found]:

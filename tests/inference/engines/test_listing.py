@@ -5,9 +5,16 @@ import torch
 
 from edsr_cli.inference import memory
 from edsr_cli.inference.engines import engine_for, listing
+from edsr_cli.inference.engines.ncnn import gpus
+from edsr_cli.inference.engines.ncnn.gpus import Gpu
 from edsr_cli.inference.engines.torch import devices, hardware
 from edsr_cli.inference.engines.torch.engine import TorchEngine
 from tests.cli.conftest import edsr  # noqa: F401 - a fixture
+
+
+@pytest.fixture(autouse=True)
+def no_vulkan(monkeypatch):
+    monkeypatch.setattr(gpus, "gpus", lambda: ())
 
 
 @pytest.fixture
@@ -31,7 +38,8 @@ def test_a_machine_without_a_gpu(monkeypatch):
     [found] = listing.devices()
     engine = "torch" if isinstance(engine_for("cpu"), TorchEngine) else "ncnn"
     assert (found.name, found.engine, found.free_bytes, found.trouble) == ("cpu", engine, 123, "")
-    assert "thread" in found.what and listing.usable() == ["cpu"]
+    assert "thread" in found.what
+    assert listing.usable() == ["cpu"]
 
 
 def test_gpus_that_work_and_do_not(two_gpus):
@@ -39,6 +47,29 @@ def test_gpus_that_work_and_do_not(two_gpus):
     assert (first.name, first.engine, first.free_bytes) == ("cuda:0", "torch", 7 * 10**9)
     assert (second.name, second.free_bytes, second.trouble) == ("cuda:1", None, "too old")
     assert cpu.name == "cpu" and listing.usable() == ["cuda:0"]
+
+
+def test_vulkan_devices_come_last_and_are_never_taken_unasked(monkeypatch, two_gpus):
+    monkeypatch.setattr(
+        gpus, "gpus", lambda: (Gpu(0, "NVIDIA X", False, 9 << 30), Gpu(1, "lavapipe", True, 1))
+    )
+    *_, cpu, card, program = listing.devices()
+    assert cpu.name == "cpu"
+    assert (card.name, card.engine, card.what) == ("vulkan:0", "ncnn", "NVIDIA X")
+    assert card.free_bytes == 9 << 30
+    assert program.what == "lavapipe (a program, slower than cpu)"
+    assert listing.usable() == ["cuda:0"]
+
+
+def test_a_broken_vulkan_driver_is_told(monkeypatch):
+    def broken():
+        raise RuntimeError("a driver ended the process (status -11)")
+
+    monkeypatch.setattr(hardware, "may_have_gpu", lambda: False)
+    monkeypatch.setattr(gpus, "gpus", broken)
+    cpu, found = listing.devices()
+    assert cpu.trouble == "" and "status -11" in found.trouble
+    assert listing.usable() == ["cpu"]
 
 
 def test_the_command(two_gpus, edsr):  # noqa: F811

@@ -26,8 +26,8 @@ _HEIGHT, _WIDTH, _STRIP = 13, 9, 3  # the last strips are in the middle of the p
 _LEVELS = 257  # of 16 bits, for one of 8
 
 
-def amiss() -> str:
-    """What is wrong; empty if nothing is.
+def amiss(gpu: int | None = None) -> str:
+    """What is wrong with a GPU, or the CPU; empty if nothing is.
 
     A small network upscales a small picture in strips, and NumPy does the same at once.
     """
@@ -41,7 +41,7 @@ def amiss() -> str:
     weights = Checkpoint(_CONFIG, tensors)
     pixels = random.integers(0, 1 << 16, (_HEIGHT, _WIDTH, 3), np.uint16)
     try:
-        made = _streamed(weights, pixels)
+        made = _streamed(weights, pixels, gpu)
     except (RuntimeError, OutOfMemoryError, NotFiniteError) as error:
         return str(error) or "what it computes is not finite"
     expected = _plain(weights, pixels).clip(0, 255)
@@ -49,9 +49,9 @@ def amiss() -> str:
     return f"a pixel is off by {largest:.2g} levels" if largest > MOST else ""
 
 
-def _streamed(weights: Checkpoint, pixels: NDArray[Any]) -> NDArray[Any]:
+def _streamed(weights: Checkpoint, pixels: NDArray[Any], gpu: int | None) -> NDArray[Any]:
     tail = LinearTail(tail_layers(_CONFIG, weights.tensors, 2), 2)
-    network = NcnnNetwork(lambda: [Graph(weights, tail, VIEWS[0], winograd=True)])
+    network = NcnnNetwork(lambda: [Graph(weights, tail, VIEWS[0], winograd=True, gpu=gpu)])
     wanted = Region(0, _HEIGHT, 0, _WIDTH)
     stream = network.stream(wanted, np.dtype(np.uint16), _STRIP, sideways=False)
     try:

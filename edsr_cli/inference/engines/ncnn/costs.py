@@ -7,6 +7,7 @@ from edsr_cli.model.config import TAIL_RADIUS, NetworkConfig
 _VIEWS = 8  # of the self-ensemble
 _SINGLE = 4  # bytes of a number
 GOOD_ROWS = 8  # fewer than torch's: a strip fits in a cache, and costs little more
+_TILE_ROWS = 4  # Winograd's; it makes as many where fewer are wanted
 _MAPS = 22
 """Maps of features that are there at once in a convolution: some 8 that it works with (its window,
 that with columns of zeros, Winograd's 36 numbers for 16 pixels, what goes, what is added), and what
@@ -38,6 +39,7 @@ def footprint(config: NetworkConfig, scale: int, ensemble: bool) -> Footprint:
         multiply_adds=work * count,
         weight_bytes=config.numbers * _SINGLE + weight_bytes(config, scale, ensemble=ensemble),
         good_rows=GOOD_ROWS,
+        tile_rows=_TILE_ROWS,
     )
 
 

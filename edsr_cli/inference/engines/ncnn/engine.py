@@ -84,6 +84,16 @@ class NcnnEngine:
         ensemble: bool,
         transposed: bool,
     ) -> "NcnnNetwork":
+        return self._compiled(weights, scale, ensemble, transposed)
+
+    def _compiled(
+        self,
+        weights: Checkpoint,
+        scale: int,
+        ensemble: bool,
+        transposed: bool,
+        gpu: int | None = None,
+    ) -> "NcnnNetwork":
         from edsr_cli.inference.engines.ncnn.graph import Graph
         from edsr_cli.inference.engines.ncnn.views import TRANSPOSE, VIEWS
         from edsr_cli.model.impulse import LinearTail, tail_layers
@@ -93,7 +103,7 @@ class NcnnEngine:
         winograd = needed < memory.available() // 2
         tail = LinearTail(tail_layers(weights.config, weights.tensors, scale), scale)
         return NcnnNetwork(
-            lambda: [Graph(weights, tail, view, winograd=winograd) for view in views]
+            lambda: [Graph(weights, tail, view, winograd=winograd, gpu=gpu) for view in views]
         )
 
     def release(self, device: Device) -> None:
@@ -101,7 +111,7 @@ class NcnnEngine:
 
 
 class NcnnNetwork:
-    """A network on the CPU.
+    """A network on a device.
 
     Args:
         make: makes the views, the mean of which is wanted, for as many threads as there are to be
@@ -142,10 +152,12 @@ class NcnnStream:
         most_rows: int,
         sideways: bool,
     ) -> None:
+        from edsr_cli.inference.engines.ncnn.overlapping import Overlapping
         from edsr_cli.inference.engines.ncnn.streaming import Memory, Stream
 
         self._memory = Memory()
-        self._streams = [Stream(graph, self._memory, most_rows) for graph in graphs]
+        made = Stream if graphs[0].gpu is None else Overlapping
+        self._streams = [made(graph, self._memory, most_rows) for graph in graphs]
         self._scale, self._mean = graphs[0].scale, graphs[0].before
         self._finite = all(graph.finite for graph in graphs)
         self._dtype, self._sideways = dtype, sideways

@@ -13,11 +13,15 @@ other.
 
 Whatever the caller gives by itself is not computed: so the same graph does a whole strip at once,
 and one convolution alone, where a picture begins or ends.
+
+On a GPU convolutions pad on all sides, nothing is held, and the tail is in the graph: from pixels x
+to features t, and what the tail makes of them, y.
 """
 
 import threading
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -41,10 +45,11 @@ class Graph:
         weights: the network.
         tail: that of the network at one of its scales; views may share it.
         view: how pictures are turned; the outcome is turned back.
-        winograd: see `library.load`.
+        winograd, gpu: see `library.load`.
 
     Attributes:
-        net: everything before the tail, and the window of the tail, `t`.
+        net: everything before the tail, and the window of the tail, `t`; on a GPU all.
+        gpu: the Vulkan device that computes; None for the CPU.
         blocks: its parts.
         body: the number of the part that the body begins with.
         before: what is added to pixels, (3, 1, 1).
@@ -54,7 +59,13 @@ class Graph:
     """
 
     def __init__(
-        self, weights: Checkpoint, tail: LinearTail, view: View, *, winograd: bool
+        self,
+        weights: Checkpoint,
+        tail: LinearTail,
+        view: View,
+        *,
+        winograd: bool,
+        gpu: int | None = None,
     ) -> None:
         scale = tail.scale
         config, tensors = weights.config, weights.tensors
@@ -66,10 +77,15 @@ class Graph:
         self._tail, self._winograd = tail, winograd
         self._tails: dict[Borders, Any] = {}
         self._lock = threading.Lock()
-        text = "\n".join(_lines(self.blocks, self.features))
-        self.net = library.load(
-            text, _numbers(self.blocks, tensors, config.residual_scale, view), winograd=winograd
-        )
+        self.gpu = gpu
+        numbers = _numbers(self.blocks, tensors, config.residual_scale, view)
+        if gpu is None:
+            lines = _lines(self.blocks, self.features)
+        else:
+            kernel, bias = self._tail_numbers(Borders())
+            lines = _lines_for_gpu(self.blocks, self.body, self.features, kernel.shape)
+            numbers = chain(numbers, _stored(kernel, bias))
+        self.net = library.load("\n".join(lines), numbers, winograd=winograd, gpu=gpu)
 
     @cached_property
     def delay(self) -> int:
@@ -89,10 +105,14 @@ class Graph:
                 self._tails[borders] = self._load_tail(borders)
             return self._tails[borders]
 
-    def _load_tail(self, borders: Borders) -> Any:
+    def _tail_numbers(self, borders: Borders) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Kernel and bias, as for `edsr_cli.model.impulse.LinearTail.kernel`."""
         kernel, bias = self._tail.kernel(self._view.borders(borders))
         kernel = self._view.undo_subpixels(self._view.undo(kernel), self.scale)
-        bias = self._view.undo_subpixels(bias, self.scale) + self._after
+        return kernel, self._view.undo_subpixels(bias, self.scale) + self._after
+
+    def _load_tail(self, borders: Borders) -> Any:
+        kernel, bias = self._tail_numbers(borders)
         top, left = TAIL_RADIUS * borders.top, TAIL_RADIUS * borders.left
         kernel = kernel[
             :, :, top : 5 - TAIL_RADIUS * borders.bottom, left : 5 - TAIL_RADIUS * borders.right
@@ -145,12 +165,40 @@ def _lines(blocks: list[Block], features: int) -> Iterator[str]:
     yield f"Concat t 2 1 ht {x} t 0=1"
 
 
-def _convolution(name: str, source: str, shape: tuple[int, ...], pad: int) -> str:
-    """A convolution that pads left and right."""
+def _lines_for_gpu(
+    blocks: list[Block], body: int, features: int, tail: tuple[int, ...]
+) -> Iterator[str]:
+    """The layers of the whole network, one a line."""
+    yield "Input x 0 1 x"
+    x = "x"
+    for index, block in enumerate(blocks):
+        first = block.first
+        if index == body:
+            yield f"Split s 1 2 {x} s b"
+            x = "b"
+        if block.skip:
+            yield f"Split i{first} 1 2 {x} i{first} c{first}"
+            x = f"c{first}"
+        for number in block.numbers:
+            side = 2 * block.radius + 1
+            shape = features, 3 if number == 0 else features, side, side
+            relu = " 9=1" if block.skip and number == first else ""
+            yield _convolution(f"y{number}", x, shape, block.radius, block.radius) + relu
+            x = f"y{number}"
+        if block.skip:
+            yield f"BinaryOp z{first} 2 1 i{first} {x} z{first} 0=0"
+            x = f"z{first}"
+    yield f"BinaryOp z 2 1 s {x} z 0=0"
+    yield "Split t 1 2 z t c"
+    yield _convolution("y", "c", tail, TAIL_RADIUS, TAIL_RADIUS)
+
+
+def _convolution(name: str, source: str, shape: tuple[int, ...], pad: int, above: int = 0) -> str:
+    """A convolution that pads left and right, and as it is told above and below."""
     outputs, inputs, height, width = shape
     return (
         f"Convolution {name} 1 1 {source} {name} 0={outputs} 1={width} 11={height} 4={pad} 15={pad}"
-        f" 14=0 16=0 5=1 6={outputs * inputs * height * width}"
+        f" 14={above} 16={above} 5=1 6={outputs * inputs * height * width}"
     )
 
 

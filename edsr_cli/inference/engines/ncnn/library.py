@@ -7,8 +7,11 @@ groups * pack are the channels.
 
 import ctypes
 import os
+import sys
 import threading
 from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -64,6 +67,22 @@ class Pools:
 
 
 POOLS = Pools()
+
+
+@cache
+def wake_gpus() -> None:
+    """Have ncnn load Vulkan, without what it tells of devices on the way."""
+    sys.stderr.flush()
+    told = os.dup(2)
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        ncnn.create_gpu_instance()
+    finally:
+        os.dup2(told, 2)
+        os.close(told)
+
+
 NOTHING = ncnn.Mat()
 
 
@@ -127,7 +146,9 @@ class _Numbers(ncnn.DataReader):  # type: ignore[misc]  # ncnn has no types
         return size
 
 
-def load(text: str, arrays: Iterable[NDArray[Any]], *, winograd: bool) -> Any:
+def load(
+    text: str, arrays: Iterable[NDArray[Any]], *, winograd: bool, gpu: int | None = None
+) -> Any:
     """A network from its graph and the numbers in it, in their order.
 
     Args:
@@ -135,6 +156,7 @@ def load(text: str, arrays: Iterable[NDArray[Any]], *, winograd: bool) -> Any:
         arrays: fp32, weights and biases in turn.
         winograd: whether convolutions of 3 x 3 may take four times the memory for their weights,
             and less than half the time.
+        gpu: the Vulkan device that computes; None for the CPU.
 
     Raises:
         OutOfMemoryError: the numbers do not fit.
@@ -144,7 +166,10 @@ def load(text: str, arrays: Iterable[NDArray[Any]], *, winograd: bool) -> Any:
     net = ncnn.Net()
     option = net.opt
     option.num_threads = threads()
-    option.use_vulkan_compute = False
+    option.use_vulkan_compute = gpu is not None
+    if gpu is not None:
+        wake_gpus()
+        net.set_vulkan_device(gpu)
     # Numbers are fp32 everywhere.
     option.use_fp16_packed = option.use_fp16_storage = option.use_fp16_arithmetic = False
     option.use_bf16_packed = option.use_bf16_storage = False

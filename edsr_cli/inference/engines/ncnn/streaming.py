@@ -247,7 +247,7 @@ class Tail:
             last: whether those below lie outside the picture.
         """
         planes = self._in_blocks(window)
-        self._mend_border(planes, window, last)
+        self.mend_border(planes, window, first=self.window.start == -TAIL_RADIUS, last=last)
         return planes
 
     def _in_blocks(self, window: Features) -> Planes:
@@ -266,10 +266,16 @@ class Tail:
         planes = parts.reshape(-1, down * BLOCK, right * BLOCK)
         return planes[:, : height - 2 * TAIL_RADIUS, :width]
 
-    def _mend_border(self, planes: Planes, window: Features, last: bool) -> None:
-        """Compute the pixels on the picture's outermost ring with kernels of their own."""
+    def mend_border(self, planes: Planes, window: Features, *, first: bool, last: bool) -> None:
+        """Compute the pixels on the picture's outermost ring with kernels of their own.
+
+        Args:
+            planes: what the window gives, to be changed.
+            window: see `finished`.
+            first, last: whether the rows above, and those below, lie outside the picture.
+        """
         width = window.shape[2]
-        for begin, end, top, bottom in self._regions(planes.shape[1], last):
+        for begin, end, top, bottom in self._regions(planes.shape[1], first, last):
             rows = window[
                 :, begin + TAIL_RADIUS * top : end + 2 * TAIL_RADIUS - TAIL_RADIUS * bottom
             ]
@@ -287,9 +293,9 @@ class Tail:
             borders = Borders(top, bottom, right=True)
             planes[:, begin:end, -1:] = self._convolution(borders, columns)
 
-    def _regions(self, count: int, last: bool) -> Iterator[tuple[int, int, bool, bool]]:
+    @staticmethod
+    def _regions(count: int, first: bool, last: bool) -> Iterator[tuple[int, int, bool, bool]]:
         """Rows from and to, of those that a window gives, with a border above, and below."""
-        first = self.window.start == -TAIL_RADIUS
         if first and last and count == 1:
             yield 0, 1, True, True
             return

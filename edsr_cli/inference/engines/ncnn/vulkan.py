@@ -1,0 +1,83 @@
+"""GPUs of any maker, by way of Vulkan: the same networks, in fp32, in windows of rows.
+
+Little is known yet of its speed; what it computes is checked before it is used.
+"""
+
+from dataclasses import replace
+from functools import cache
+
+from edsr_cli.checkpoints.checkpoint import Checkpoint
+from edsr_cli.errors import UsageError
+from edsr_cli.inference import memory
+from edsr_cli.inference.engine import Device, Precision
+from edsr_cli.inference.engines.ncnn import gpus
+from edsr_cli.inference.engines.ncnn.engine import NcnnEngine, NcnnNetwork
+from edsr_cli.inference.planning import Footprint
+from edsr_cli.model.config import NetworkConfig
+
+_STRIP_PIXELS = 1 << 18  # a guess: the rows around a strip, which are computed twice, are few then
+_GOOD_ROWS = 128
+
+
+class VulkanEngine(NcnnEngine):
+    """The engine."""
+
+    def device(self, name: str) -> Device:
+        gpu = gpus.chosen(name)
+        if reason := _amiss(gpu.index):
+            raise UsageError(
+                f"{gpu.name} cannot be used: {reason}.",
+                "Update its driver, or use --device cpu.",
+            )
+        return Device(gpus.KIND, gpu.index)
+
+    def precision(self, name: str, device: Device) -> Precision:
+        if name in ("auto", "fp32"):
+            return Precision.FP32
+        raise UsageError(
+            f"Vulkan devices compute in fp32, not in {name!r}.", "Use --precision fp32."
+        )
+
+    def describe(self, device: Device) -> str:
+        return f"{device} ({_gpu(device).name})"
+
+    def speed_key(self, device: Device) -> str:
+        return f"{super().speed_key(device)}; {_gpu(device).name}"
+
+    def strip_pixels(self, device: Device) -> int:
+        return _STRIP_PIXELS
+
+    def memory(self, device: Device) -> int:
+        # A GPU beside the processor has the same memory.
+        return min(_gpu(device).free_bytes // 2, memory.budget())
+
+    def footprint(
+        self, config: NetworkConfig, scale: int, precision: Precision, ensemble: bool
+    ) -> Footprint:
+        costs = super().footprint(config, scale, precision, ensemble)
+        # Nothing is held, but the rows that others depend on are there with them.
+        return replace(costs, held_bytes=2 * costs.radius * costs.work_bytes, good_rows=_GOOD_ROWS)
+
+    def compile(
+        self,
+        weights: Checkpoint,
+        scale: int,
+        device: Device,
+        precision: Precision,
+        *,
+        ensemble: bool,
+        transposed: bool,
+    ) -> NcnnNetwork:
+        return self._compiled(weights, scale, ensemble, transposed, gpu=device.index)
+
+
+def _gpu(device: Device) -> gpus.Gpu:
+    return gpus.chosen(str(device))
+
+
+@cache
+def _amiss(index: int) -> str:
+    """What is wrong with a device; empty if nothing is."""
+    from edsr_cli.inference.engines.ncnn import check
+
+    return check.amiss(index)
