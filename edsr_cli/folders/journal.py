@@ -6,7 +6,6 @@ last one anew, whole, whenever a line has to be durable, until that has `_LINES`
 begins another: for a million pictures some 4,000 small objects, which the next run reads.
 """
 
-import os
 import secrets
 import time
 from pathlib import Path
@@ -52,7 +51,7 @@ class Journal:
         """
         if self._begin < 0:
             self._begin = begin
-        with os.fdopen(os.dup(descriptor), "rb") as file:
+        with path.open("rb") as file:  # whoever finds a line meanwhile moves the descriptor
             file.seek(self._begin)
             data = file.read()
         if not data:

@@ -35,7 +35,8 @@ class Part:
 
     Attributes:
         shard: the part of all pictures that it is about.
-        state: "at work", "ended", "stopped" with the reason, or "broken off", for people.
+        state: "at work", "ended", "stopped" with the reason, or "broken off", for people; in a
+            store "at work, or broken off".
         since: when that was last known, in seconds since 1970; 0 for unknown.
         done, failed: pictures of which its line is the last word.
         run: what its last run was asked for; empty if it does not say.
@@ -163,7 +164,9 @@ class FolderStatus:
                 elif event == "recipe":
                     part.recipe = values
                 elif event == "run":
-                    part.run, part.state = values, "broken off"
+                    # There are no locks in stores.
+                    state = "at work, or broken off" if self.goal else "broken off"
+                    part.run, part.state = values, state
                 elif event == "ended":
                     stopped = values.get("stopped")
                     part.state = f"stopped ({stopped})" if stopped else "ended"

@@ -28,6 +28,7 @@ from edsr_cli.pixels.behind import Behind
 from edsr_cli.pixels.depth import dtype_of
 from edsr_cli.pixels.windows import ArrayWindow, Readable, Region, Writable
 from edsr_cli.restoration.networks import Find, RestoringUpscaler, at_choice, choice_for
+from edsr_cli.stores.failures import StoreError
 from edsr_cli.stores.store import Blob
 
 _DEFAULTS, _NO_LEDGER = Outputs(), Ledger()
@@ -457,7 +458,10 @@ def _fetch(work: Work) -> None:
 def _standing(work: Work) -> tuple[str, ...]:
     """A remark on an output that exists already."""
     destination, goal = work.task.destination, work.task.goal
-    there = goal.look() is not None if goal else destination and os.path.lexists(destination)
+    there = destination is not None and os.path.lexists(destination)
+    if goal is not None:
+        with suppress(StoreError):  # it has answered a moment ago
+            there = goal.look() is not None
     if not there:
         return ()
     name = steps.output_name(work.task)

@@ -80,7 +80,7 @@ class Blob:
             StoreError: the store does not say.
         """
         try:
-            found = _tried(self.address, lambda fs: fs.info(self.address, **_fresh(self.address)))
+            found = _tried(self.address, lambda fs: fs.info(self.address))
         except StoreError as error:
             if error.kind is Kind.MISSING:
                 return None
@@ -252,7 +252,7 @@ def _pages_of_s3(address: str, beginning: str) -> Iterator[list[Entry]]:
 
 def _one_page(address: str, beginning: str) -> Iterator[list[Entry]]:
     try:
-        found = _tried(address, lambda fs: fs.ls(address, detail=True, **_fresh(address)))
+        found = _tried(address, lambda fs: fs.ls(address, detail=True))
     except StoreError as error:
         if error.kind is not Kind.MISSING:
             raise
@@ -271,11 +271,6 @@ def _in_parts(address: str) -> dict[str, int]:
     if scheme_of(address) != "s3":
         return {}
     return {"chunksize": _PART, "max_concurrency": _PARTS_AT_ONCE}
-
-
-def _fresh(address: str) -> dict[str, bool]:
-    """What makes a call look at the store, and not at what was listed earlier."""
-    return {} if is_web(address) else {"refresh": True}
 
 
 def _state(values: dict[str, Any]) -> FileState:
