@@ -17,6 +17,7 @@ ROOMS = {
     "sizes": (),
     "progress": (),
     "files": ("errors", "text"),
+    "stores": ("errors", "text", "files"),
     "pixels": ("errors",),
     "model": (),
     "images": ("errors", "text", "files", "pixels"),
@@ -35,15 +36,17 @@ ROOMS = {
         "inference", "datasets", "degradations", "evaluation", "report",
     ),
     "jobs": (
-        "errors", "text", "files", "pixels", "images", "options", "checkpoints", "inference",
-        "restoration",
+        "errors", "text", "files", "stores", "pixels", "images", "options", "checkpoints",
+        "inference", "restoration",
     ),
-    "folders": ("errors", "text", "files", "images", "checkpoints", "restoration", "jobs"),
-    "report": ("errors", "text", "files", "pixels", "images", "jobs", "folders"),
+    "folders": (
+        "errors", "text", "files", "stores", "images", "checkpoints", "restoration", "jobs",
+    ),
+    "report": ("errors", "text", "files", "stores", "pixels", "images", "jobs", "folders"),
     "api": (
-        "errors", "text", "progress", "files", "pixels", "images", "options", "checkpoints",
-        "inference", "restoration", "datasets", "degradations", "evaluation", "training", "jobs",
-        "folders", "report",
+        "errors", "text", "progress", "files", "stores", "pixels", "images", "options",
+        "checkpoints", "inference", "restoration", "datasets", "degradations", "evaluation",
+        "training", "jobs", "folders", "report",
     ),
     "cli": (
         "errors", "text", "progress", "options", "checkpoints", "restoration", "evaluation",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from edsr_cli.api.fetching import finder
 from edsr_cli.api.opening import worker_spec
 from edsr_cli.api.outputs import check_format
+from edsr_cli.api.staging import staged, stores_in
 from edsr_cli.errors import UsageError
 from edsr_cli.folders.recipe import Recipe, recipe_of
 from edsr_cli.folders.roots import Root, assign_folders
@@ -98,9 +99,9 @@ class Prepared:
     def go(self, listeners: Sequence[Listener]) -> Summary:
         """Do it, or plan it; see `Batch.run` for what is raised."""
         options = self.options
-        if options.dry_run:
-            return self.batch.plan(self.scanner.walk(), listeners)
         with self.held, ExitStack() as stack:
+            if options.dry_run:
+                return self.batch.plan(self.scanner.walk(), listeners)
             if options.report is not None:
                 about = _about(self.roots, self.recipe, self.size, self.devices, options.watch)
                 report = Report(Path(options.report), about, options.overwrite)
@@ -155,6 +156,11 @@ def prepare(options: BatchOptions, progress: Progress) -> Prepared:
         cpus=options.worker_cpus,
         gpus=options.worker_gpus,
     )
+    if stores_in(options):
+        raise UsageError(
+            "--ray does not go with addresses of stores yet.",
+            "Start a job array with --shard auto instead.",
+        )
     with ExitStack() as stack:
         count = stack.enter_context(connected(cluster))
         recipe = ask_a_worker(spec, cluster, partial(recipe_of, output_format=output_format))
@@ -174,8 +180,13 @@ def _prepared(
     held: ExitStack | None = None,
 ) -> Prepared:
     """Put together what was prepared; a recipe is that of a cluster's workers."""
-    target = worker.target
-    roots = assign_folders(options.inputs, options.output, target.label, options.recursive)
+    target, held = worker.target, held or ExitStack()
+    with ExitStack() as stack:
+        staging = stack.enter_context(staged(options))
+        roots = assign_folders(
+            options.inputs, options.output, target.label, options.recursive, staging
+        )
+        held.push(stack.pop_all())
     recipe = recipe_of(worker, output_format) if recipe is None else recipe
     settings = {
         "include": list(options.include),
@@ -186,6 +197,7 @@ def _prepared(
     batch = Batch(
         worker=worker,
         folders=[root.folder for root in roots],
+        goals={root.folder: root.goal for root in roots if root.goal is not None},
         recipe=recipe,
         limits=choose_limits(
             worker.upscalers,
@@ -215,7 +227,7 @@ def _prepared(
         ", ".join(names) if site is None else f"{site.workers} workers on {site.cluster.address}",
         batch,
         scanner,
-        held or ExitStack(),
+        held,
     )
 
 
@@ -226,10 +238,12 @@ class Told:
     Attributes:
         options: what was asked for.
         folders: the output folders.
+        held: what is to be let go of at the end.
     """
 
     options: BatchOptions
     folders: Sequence[FolderStatus]
+    held: ExitStack
 
     @classmethod
     def about(cls, options: BatchOptions) -> "Told":
@@ -242,16 +256,18 @@ class Told:
         if options.report is not None:
             REPORT.check(Path(options.report), overwrite=options.overwrite)
         names = options.inputs if options.output is None else [options.output]
-        return cls(options, [FolderStatus(Path(name)) for name in names])
+        with ExitStack() as stack:
+            staging = stack.enter_context(staged(options, always=True))
+            folders = [FolderStatus(name, staging) for name in names]
+            return cls(options, folders, stack.pop_all())
 
     def go(self, listeners: Sequence[Listener]) -> Summary:
         """Tell it to listeners, and in a report if one is wanted."""
-        with ExitStack() as stack:
+        with self.held, ExitStack() as stack:
             if self.options.report is not None:
                 roots = [root for status in self.folders for root in status.roots]
-                folders = tuple(root.folder / root.prefix for root in roots)
                 settings = {k: v for status in self.folders for k, v in status.settings.items()}
-                about = About(tuple(root.path for root in roots), folders, settings)
+                about = About(*_places(roots), settings)
                 report = Report(Path(self.options.report), about, self.options.overwrite)
                 listeners = [*listeners, stack.enter_context(report)]
             return tell(self.folders, listeners)
@@ -275,8 +291,14 @@ def _about(roots: Sequence[Root], recipe: Recipe, size: str, devices: str, watch
             settings[name] = str(getattr(recipe, name))
     if recipe.strip != "none":
         settings["metadata left out"] = recipe.strip
-    folders = tuple(root.folder / root.prefix for root in roots)
-    return About(tuple(root.path for root in roots), folders, settings, watch)
+    return About(*_places(roots), settings, watch)
+
+
+def _places(roots: Sequence[Root]) -> tuple[tuple[Path | str, ...], tuple[Path | str, ...]]:
+    """Input and output folders, or their addresses, for a report."""
+    inputs = (root.origin.shown if root.origin else root.path for root in roots)
+    outputs = (root.output_name if root.goal else root.folder / root.prefix for root in roots)
+    return tuple(inputs), tuple(outputs)
 
 
 class _Calling:

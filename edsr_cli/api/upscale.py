@@ -15,6 +15,7 @@ from edsr_cli.progress import Progress, Unit, calling
 if TYPE_CHECKING:
     from edsr_cli.jobs.record import Record
     from edsr_cli.jobs.task import Task
+    from edsr_cli.jobs.worker import Worker
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ def select(options: UpscaleOptions) -> Selected:
     Raises:
         UsageError: none may be a picture.
     """
-    files, refused = sort_inputs(options.inputs)
+    files, refused = sort_inputs(options.inputs, stores=True)
     files, own = without_own(files)
     return Selected(files, refused, own)
 
@@ -101,8 +102,7 @@ def upscale_files(
     """
     from edsr_cli.api.fetching import finder
     from edsr_cli.api.opening import worker_spec
-    from edsr_cli.jobs import estimate
-    from edsr_cli.jobs.executors import Serial
+    from edsr_cli.api.staging import staged
     from edsr_cli.jobs.namer import Namer
     from edsr_cli.jobs.naming import assign_outputs
     from edsr_cli.jobs.target import target_of
@@ -112,9 +112,28 @@ def upscale_files(
     spec = worker_spec(options, [options.device])
     family = spec.load(finder(options.download, progress))
     namer = Namer(target_of(options, family.first), options.name, family.name)
-    tasks = assign_outputs(selected.files, options.output, namer, options.format)
-    _check(options, tasks)
-    worker = replace(spec.open(family), resume=options.resume)
+    with staged(options) as staging:
+        if staging is None:
+            tasks = assign_outputs(selected.files, options.output, namer, options.format)
+        else:
+            files, output, bind = staging.stand_ins(selected.files, options.output)
+            tasks = assign_outputs(files, output, namer, options.format, bind)
+        _check(options, tasks)
+        _upscale(options, selected, spec.open(family), tasks, progress, done)
+
+
+def _upscale(
+    options: UpscaleOptions,
+    selected: Selected,
+    worker: "Worker",
+    tasks: "Sequence[Task]",
+    progress: Progress,
+    done: "Callable[[Record, str], None]",
+) -> None:
+    from edsr_cli.jobs import estimate
+    from edsr_cli.jobs.executors import Serial
+
+    worker = replace(worker, resume=options.resume)
     speed = estimate.speed(worker.upscalers[0]) if options.dry_run else None
     begun, format_name = 0, tasks[0].output_format.name
 

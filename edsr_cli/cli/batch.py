@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import typer
@@ -64,7 +63,7 @@ def batch(options: BatchOptions, results: Results) -> None:
     with terminal.log():
         prepared = prepare(options, terminal.progress)
         if options.watch:
-            names = _names(root.path for root in prepared.roots)
+            names = _names(root.input_name for root in prepared.roots)
             where = _where(prepared.roots, "go to")
             terminal.note(f"Watching {names}, until Ctrl-C. {where}")
         lines, work = JsonLines(terminal), _Work()
@@ -146,23 +145,24 @@ def _finish(
     if nothing and summary.unread:
         terminal.error(
             f"No picture could be taken: the {sum(summary.unread.values()):,} in "
-            f"{_names(root.path for root in roots)} are of formats that cannot be read "
+            f"{_names(root.input_name for root in roots)} are of formats that cannot be read "
             f"({endings(summary)}). Convert them to PNG or JPEG first."
         )
     elif nothing:
-        terminal.warning(f"There are no pictures to take in {_names(r.path for r in roots)}.")
+        names = _names(root.input_name for root in roots)
+        terminal.warning(f"There are no pictures to take in {names}.")
     failed = summary.failed or lost or (nothing and summary.unread)
     raise typer.Exit(ExitCode.SOME_FAILED if failed else ExitCode.DONE)
 
 
 def _where(roots: "Sequence[Root]", verb: str) -> str:
     """Says where the pictures are, or will be."""
-    return f"The pictures {verb} {_names(root.folder / root.prefix for root in roots)}."
+    return f"The pictures {verb} {_names(root.output_name for root in roots)}."
 
 
-def _names(paths: Iterable[Path | str]) -> str:
+def _names(folders: Iterable[str]) -> str:
     """Names of folders, the first few of them."""
-    names = [str(path) for path in paths]
+    names = list(folders)
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return ", ".join(names[:3]) + more
 

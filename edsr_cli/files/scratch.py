@@ -10,9 +10,12 @@ import mmap
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edsr_cli.errors import FileError, Kind
+from edsr_cli.files.lock import BusyError, Lock
 from edsr_cli.files.reasons import FULL
 from edsr_cli.text import one_line
 
@@ -20,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 _SPARE_BYTES = 2**26  # that are left to others on the disk
 _CHOSEN_BY = ("TMPDIR", "TEMP", "TMP")
+_FOLDER, _LOCK = "edsr-stores-", "lock"
 
 
 def scratch_folder() -> Path:
@@ -63,6 +67,47 @@ def scratch(size: int) -> mmap.mmap:
             "Set TMPDIR to a folder on a disk with more room.",
             kind=Kind.DISK_FULL if number in FULL else None,
         ) from error
+
+
+@contextmanager
+def scratch_directory() -> Iterator[Path]:
+    """Give a folder for the length of the block, for files that need names.
+
+    One that a killed process has left is removed by the next that asks for one.
+
+    Raises:
+        FileError: it cannot be made.
+    """
+    parent = scratch_folder()
+    for left in parent.glob(f"{_FOLDER}*"):
+        _remove_abandoned(left)
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=_FOLDER, dir=parent))
+    except OSError as error:
+        raise FileError(
+            f"no scratch folder can be made there ({error.strerror}).",
+            "Set TMPDIR to another folder.",
+            about=one_line(str(parent)),
+        ) from error
+    lock = Lock(folder / _LOCK, "another run may remove what this one keeps there")
+    try:
+        lock.acquire()
+        yield folder
+    finally:
+        lock.release()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove a scratch folder that no living process has."""
+    lock = Lock(folder / _LOCK, "")
+    with suppress(OSError, BusyError):
+        if not (folder / _LOCK).exists():  # it was made in just this moment, or is not ours
+            return
+        lock.acquire()
+        lock.release()
+        if lock.works:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _allocate(descriptor: int, size: int) -> None:

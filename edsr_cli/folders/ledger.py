@@ -2,24 +2,27 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from edsr_cli.errors import Kind
 from edsr_cli.files.names import display_name
+from edsr_cli.files.state import ON_ITS_WAY, FileState
 from edsr_cli.folders.manifest import Made
 from edsr_cli.folders.output import OutputFolder
 from edsr_cli.folders.recipe import Recipe
 from edsr_cli.folders.scanning import BatchTask
 from edsr_cli.folders.shards import WHOLE, Shard
 from edsr_cli.images.source import open_source
-from edsr_cli.jobs.ledger import FileState, Ledger, LedgerError, Verdict, state_of
+from edsr_cli.jobs.ledger import Ledger, LedgerError, Verdict
 from edsr_cli.jobs.record import ENDING, Record, Status
 from edsr_cli.jobs.task import Task
+from edsr_cli.stores.store import Store
 
 # Times of finished files may be rounded later: to 2 seconds on FAT, to 10 ms on exFAT.
 _MTIME_SLACK_NS, _MTIME_GRID_NS = 2 * 10**9, 10**7
@@ -36,6 +39,7 @@ class FolderLedger(Ledger):
         checksum: whether inputs are known by their content instead of size and time.
         writable: whether to write to the folders. Without, nothing is made or locked.
         shard: the part of all pictures that tasks will come of.
+        goals: the folders of stores that outputs of some of the folders go to.
 
     Raises:
         EdsrError: a folder cannot be used.
@@ -50,12 +54,15 @@ class FolderLedger(Ledger):
         checksum: bool = False,
         writable: bool = True,
         shard: Shard = WHOLE,
+        goals: Mapping[Path, Store] = MappingProxyType({}),
     ) -> None:
         self._recipe, self._checksum = recipe.identity, checksum
         self._folders: dict[Path, OutputFolder] = {}
         with ExitStack() as stack:
             for path in dict.fromkeys(folders):
-                self._folders[path] = folder = OutputFolder(path, writable=writable, shard=shard)
+                self._folders[path] = folder = OutputFolder(
+                    path, writable=writable, shard=shard, goal=goals.get(path)
+                )
                 stack.callback(folder.close)
             for folder in self._folders.values() if writable else ():
                 folder.manifest.remember_recipe(self._recipe, recipe.to_dict())
@@ -81,6 +88,7 @@ class FolderLedger(Ledger):
         """
         for path, folder in self._folders.items():
             folder.manifest.remark(event, values(path))
+            folder.manifest.sync()  # at the beginning, to know now whether that is possible
 
     def arrive(self, task: Task) -> None:
         task, folder = self._own(task)
@@ -91,11 +99,11 @@ class FolderLedger(Ledger):
         path = task.source
         digest = cache(lambda: _sha256(path)) if self._checksum else None
         wanted = Wanted(task.name, source, self._recipe, digest)
-        promised, found = folder.find(task.output_name), state_of(task.destination)
+        promised, found = folder.find(task.output_name), folder.outputs.state(task.output_name)
         for line in promised:
             if line.result != found:
                 folder.revoke(line)
-                found = state_of(task.destination)
+                found = folder.outputs.state(task.output_name)
         made = latest(found, promised)
         verdict = judge(wanted, found, made, overwrite=overwrite)
         if digest is None or verdict.skip is not None:
@@ -107,7 +115,18 @@ class FolderLedger(Ledger):
 
     def promise(self, task: Task, source: FileState, verdict: Verdict, result: FileState) -> None:
         task, folder = self._own(task)
-        made = Made(
+        if task.goal is not None:
+            result = FileState(result.size, ON_ITS_WAY)
+        folder.manifest.promise(self._made(task, source, verdict, result))
+
+    def delivered(self, task: Task, source: FileState, verdict: Verdict, result: FileState) -> None:
+        task, folder = self._own(task)
+        folder.manifest.amend(self._made(task, source, verdict, result))
+
+    def _made(
+        self, task: BatchTask, source: FileState, verdict: Verdict, result: FileState
+    ) -> Made:
+        return Made(
             output=task.output_name,
             input=task.name,
             source=source,
@@ -117,7 +136,6 @@ class FolderLedger(Ledger):
             replaces=verdict.replaces,
             time=round(time.time(), 3),
         )
-        folder.manifest.promise(made)
 
     def close_account(self, task: Task, record: Record) -> None:
         if record.status is Status.FAILED and record.kind not in ENDING:
@@ -180,7 +198,7 @@ def latest(found: FileState | None, lines: Sequence[Made]) -> Made | None:
     """
 
     def weight(made: Made) -> tuple[bool, float]:
-        return found is not None and _is_result(found, made), made.time
+        return found is not None and is_result(found, made), made.time
 
     return max(lines, key=weight, default=None)
 
@@ -202,7 +220,7 @@ def judge(
         # Somebody else's: without leave to replace it, writing it will fail, and say so.
         return Verdict(overwrite=overwrite)
     # An empty file is no output: somebody was kept from writing it, here by a kill or power cut.
-    current = found.size > 0 and _is_result(found, made)
+    current = found.size > 0 and is_result(found, made)
     ours = current or found.size == 0 or (made.replaces is not None and _near(found, made.replaces))
     if overwrite:
         return Verdict(overwrite=True, replaces=found if ours else None)
@@ -214,11 +232,13 @@ def judge(
     return Verdict(overwrite=True, replaces=found) if ours else Verdict()
 
 
-def _is_result(found: FileState, made: Made) -> bool:
+def is_result(found: FileState, made: Made) -> bool:
     """Whether a file is the output of a line, not the one that it was to replace.
 
     Where nobody can tell, because both have one size and were made within the slack, it is not.
     """
+    if made.result.mtime_ns == ON_ITS_WAY:  # a run was ended before it heard of its arrival
+        return found.size == made.result.size and found != made.replaces
     if found == made.result:
         return found != made.replaces
     older = made.replaces is not None and _near(found, made.replaces)

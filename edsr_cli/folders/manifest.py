@@ -17,7 +17,7 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,8 @@ class Made:
         output: its path below the output folder, with "/" between the parts.
         input: the name of the task that it was made from.
         source: the input when it was read.
-        result: the output when it was finished.
+        result: the output when it was finished; its time is `ON_ITS_WAY` if a store had yet to
+            get it.
         recipe: identity of the model and the options that it was made with.
         sha256: of the input; None where nobody asked for it.
         replaces: the file of ours that it replaced, if there was one.
@@ -62,7 +63,7 @@ class Made:
         values = {"event": "made"} | vars(self)
         for name in ("source", "result", "replaces"):
             state = getattr(self, name)
-            values[name] = None if state is None else [state.size, state.mtime_ns]
+            values[name] = None if state is None else _numbers(state)
         return values
 
     @classmethod
@@ -92,11 +93,18 @@ class Made:
         )
 
 
+def _numbers(state: FileState) -> list[int | str]:
+    """A state as a line has it; files have no version."""
+    version = [state.version] if state.version else []
+    return [state.size, state.mtime_ns, *version]
+
+
 def _state(value: Any) -> FileState:
-    size, mtime_ns = value
-    if type(size) is not int or type(mtime_ns) is not int:
+    size, mtime_ns, *rest = value
+    version = rest[0] if rest else ""
+    if type(size) is not int or type(mtime_ns) is not int or type(version) is not str:
         raise TypeError("not a state")
-    return FileState(size, mtime_ns)
+    return FileState(size, mtime_ns, version)
 
 
 class Manifest:
@@ -106,13 +114,21 @@ class Manifest:
         path: the file.
         writable: whether to append to it, creating it if necessary. Without, a file that does not
             exist counts as empty.
+        keep: makes what was written last as long as the file itself, given its descriptor, its
+            name, and where that begins; see `sync`. A journal in a store does it in another way.
 
     Raises:
         LedgerError: it cannot be opened or read.
     """
 
-    def __init__(self, path: Path, *, writable: bool = True) -> None:
-        self.path, self._writable = path, writable
+    def __init__(
+        self,
+        path: Path,
+        *,
+        writable: bool = True,
+        keep: Callable[[int, Path, int], None] = sync,
+    ) -> None:
+        self.path, self._writable, self._keep = path, writable, keep
         self._lock, self._sync_lock = threading.Lock(), threading.Lock()
         self._offsets: dict[int, int] = {}
         self._recipes: set[str] = set()
@@ -134,8 +150,7 @@ class Manifest:
             return
         try:
             if self._writable:
-                with self._explained():
-                    self._sync(self._end)
+                self.sync()
         finally:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -160,10 +175,27 @@ class Manifest:
         Raises:
             LedgerError: it cannot be written.
         """
+        self.amend(made)
+        self.sync()
+
+    def amend(self, made: Made) -> None:
+        """Say more of an output; it is durable when something else is.
+
+        Raises:
+            LedgerError: it cannot be written.
+        """
+        with self._explained(), self._lock:
+            offset = self._append(made.to_line())
+            self._offsets[_key(made.output)] = offset
+
+    def sync(self) -> None:
+        """Make all that was written durable.
+
+        Raises:
+            LedgerError: that is not possible.
+        """
         with self._explained():
             with self._lock:
-                offset = self._append(made.to_line())
-                self._offsets[_key(made.output)] = offset
                 end = self._end
             self._sync(end)
 
@@ -262,7 +294,7 @@ class Manifest:
                 return
             with self._lock:
                 reached = self._end
-            sync(self._descriptor, self.path, self._synced)
+            self._keep(self._descriptor, self.path, self._synced)
             self._synced = reached
 
     def _compact(self) -> None:

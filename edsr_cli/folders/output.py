@@ -3,22 +3,67 @@
 import os
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from edsr_cli.errors import EdsrError, PictureError, UsageError
+from edsr_cli.files.disk import sync
 from edsr_cli.files.lock import BusyError, Lock, lock_descriptor
 from edsr_cli.files.names import display_name
 from edsr_cli.files.own import open_plain
 from edsr_cli.files.reasons import kind_of_system_error
+from edsr_cli.files.state import FileState
 from edsr_cli.files.temporary import remove_abandoned
+from edsr_cli.folders.journal import Journal, journals
 from edsr_cli.folders.manifest import Made, Manifest
 from edsr_cli.folders.shards import WHOLE, Shard, lock_shard, manifest_shard
 from edsr_cli.jobs.ledger import state_of
+from edsr_cli.stores.store import Store
 
+_LISTINGS = 8  # folders of a store whose outputs are remembered; tasks come folder by folder
 _PATIENCE, _POLL = 2.0, 0.1
 """Seconds for which a lock of another part may be held by somebody who only looks whether it is."""
+
+
+class Outputs:
+    """What is in an output folder, here or in a store.
+
+    Args:
+        path: the folder.
+        goal: the folder of a store that stands behind it.
+    """
+
+    def __init__(self, path: Path, goal: Store | None = None) -> None:
+        self._path, self._goal = path, goal
+        self._lock = threading.Lock()
+        self._listed: OrderedDict[str, dict[str, FileState]] = OrderedDict()
+
+    def name(self, output: str) -> str:
+        """The path or address of an output, given by its path below the folder."""
+        return self._goal.blob(output).shown if self._goal else str(self._path / output)
+
+    def state(self, output: str) -> FileState | None:
+        """The state of an output; None for nothing.
+
+        A store lists its objects folder by folder, once, since asking for each would take hours.
+
+        Raises:
+            StoreError: it does not.
+        """
+        if self._goal is None:
+            return state_of(self._path / output)
+        folder, _, name = output.rpartition("/")
+        with self._lock:
+            if folder not in self._listed:
+                entries = self._goal.folder(folder).entries()
+                self._listed[folder] = {
+                    entry.name: entry.state for entry in entries if entry.state is not None
+                }
+                if len(self._listed) > _LISTINGS:
+                    self._listed.popitem(last=False)
+            return self._listed[folder].get(name)
 
 
 class OutputFolder:
@@ -29,25 +74,41 @@ class OutputFolder:
         writable: whether it is to be written to. Without, nothing is made or locked.
         shard: the part of all pictures that is to be made. Other parts of as many may be made at
             the same time, by other processes.
+        goal: the folder of a store that its outputs go to; it is then an empty one, for files on
+            their way. There are no locks in stores: two runs would make the same outputs.
 
     Attributes:
         manifest: that of the part, to which lines are added.
+        outputs: what is in it.
 
     Raises:
         EdsrError: it cannot be made, locked or written to.
         UsageError: another run is at work in it.
     """
 
-    def __init__(self, path: Path, *, writable: bool = True, shard: Shard = WHOLE) -> None:
-        self.path, self._shard = path, shard
+    def __init__(
+        self,
+        path: Path,
+        *,
+        writable: bool = True,
+        shard: Shard = WHOLE,
+        goal: Store | None = None,
+    ) -> None:
+        self.path, self._shard, self._goal = path, shard, goal
         self._unfinished: dict[Path, list[Path]] = {}  # temporary files of others, by folder
         self._lock = threading.RLock()
+        self.outputs = Outputs(path, goal)
+        keep: Callable[[int, Path, int], None] = sync
         with ExitStack() as stack:
-            if writable:
+            if writable or goal is not None:
                 self._make()
+            if goal is not None:
+                fetch_manifests(goal, path)
+                keep = Journal(goal, shard).keep
+            elif writable:
                 stack.callback(self._take_lock().release)
                 self._check_others()
-            self.manifest = Manifest(path / shard.manifest, writable=writable)
+            self.manifest = Manifest(path / shard.manifest, writable=writable, keep=keep)
             stack.callback(self.manifest.close)
             self._others = []
             for other in manifests(path):
@@ -183,6 +244,16 @@ class OutputFolder:
             "Wait for it to end, or choose another folder with -o.",
             about=display_name(self.path),
         )
+
+
+def fetch_manifests(goal: Store, folder: Path) -> None:
+    """Make files of all manifests in a folder of a store.
+
+    Raises:
+        StoreError: they cannot be read.
+    """
+    for shard in journals(goal):
+        Journal(goal, shard).fetch(folder / shard.manifest)
 
 
 def manifests(folder: Path) -> list[Shard]:

@@ -2,14 +2,15 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from edsr_cli.errors import Kind
+from edsr_cli.errors import EdsrError, Kind
 from edsr_cli.files.names import display_name
 from edsr_cli.files.reasons import kind_of
 from edsr_cli.folders.ledger import FolderLedger
@@ -23,6 +24,7 @@ from edsr_cli.jobs.ledger import LedgerError
 from edsr_cli.jobs.record import ENDING, Record, Status
 from edsr_cli.jobs.threads import Limits, Threaded
 from edsr_cli.jobs.worker import Worker
+from edsr_cli.stores.store import Store
 
 if TYPE_CHECKING:
     from edsr_cli.jobs.cluster import Distributed, RemoteLedger, Site
@@ -73,6 +75,7 @@ class Batch:
     Args:
         worker: who does the work. Its ledger does not count: the run has one of its own.
         folders: the output folders of all tasks to come.
+        goals: the folders of stores that outputs of some of them go to.
         recipe: what outputs are made with.
         limits: how much is done at the same time.
         checksum: whether inputs are known by their content instead of size and time.
@@ -91,6 +94,7 @@ class Batch:
         *,
         worker: Worker,
         folders: Sequence[Path],
+        goals: Mapping[Path, Store] = MappingProxyType({}),
         recipe: Recipe,
         limits: Limits,
         checksum: bool = False,
@@ -101,7 +105,8 @@ class Batch:
         site: "Site | None" = None,
     ) -> None:
         self._shard, self._wanted, self._site = shard, asked, site
-        self._worker, self._folders, self._recipe = worker, folders, recipe
+        self._worker, self._folders, self._goals = worker, folders, goals
+        self._recipe = recipe
         self._limits, self._checksum = limits, checksum
         self._fail_fast, self._watching = fail_fast, watching
         self._asked: str | None = None
@@ -142,7 +147,8 @@ class Batch:
         summary = Summary()
         begin = time.perf_counter()
         with ExitStack() as stack:
-            ledger = stack.enter_context(closing(self._ledger()))
+            ledger = self._ledger()
+            stack.callback(_close, ledger, summary)
             if self._wanted is not None:
                 ledger.remark("run", self._wanted)
             counter = stack.enter_context(_Counter(counting))
@@ -197,6 +203,7 @@ class Batch:
             checksum=self._checksum,
             writable=writable,
             shard=self._shard,
+            goals=self._goals,
         )
 
     def _ledger(self) -> "FolderLedger | RemoteLedger":
@@ -260,12 +267,25 @@ class Batch:
             self.ask_to_stop("failure")
 
 
+def _close(ledger: "FolderLedger | RemoteLedger", summary: Summary) -> None:
+    """Close a ledger; if the run has ended since that cannot be written, this has been told."""
+    try:
+        ledger.close()
+    except LedgerError:
+        if summary.stopped != Kind.MANIFEST:
+            raise
+
+
 def _unlisted(item: Unlisted) -> Record:
     """The record of a folder that cannot be listed."""
-    name = display_name(item.path)
-    reason = f"{name}: it cannot be listed ({item.error.strerror}). Check its permissions."
-    kind = kind_of(item.error, reading=True)
-    return Record(str(item.path), "", Status.FAILED, kind, reason, ended=time.time())
+    error, source = item.error, str(item.path)
+    if isinstance(error, EdsrError):
+        source, reason = error.about, str(error)
+    else:
+        name = display_name(item.path)
+        reason = f"{name}: it cannot be listed ({error.strerror}). Check its permissions."
+    kind = kind_of(error, reading=True)
+    return Record(source, "", Status.FAILED, kind, reason, ended=time.time())
 
 
 class _Counter:

@@ -5,12 +5,13 @@ import os
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache, partial
 from pathlib import Path, PurePath
 
-from edsr_cli.errors import UsageError
+from edsr_cli.errors import EdsrError, UsageError
+from edsr_cli.files.state import FileState
 from edsr_cli.files.walk import Listing
 from edsr_cli.folders.roots import Root
 from edsr_cli.folders.shards import WHOLE, Shard, manifest_shard
@@ -86,7 +87,7 @@ class Unlisted:
     """A folder that cannot be listed, or a file that cannot be looked at."""
 
     path: Path
-    error: OSError
+    error: OSError | EdsrError
 
 
 Item = BatchTask | Passed | Unlisted
@@ -229,17 +230,23 @@ class Scanner:
         self, root: Root, folder: Path, below: list[Path], entered: set[tuple[int, int]]
     ) -> Iterator[Item]:
         """The items of one folder; the folders in it are put into `below`."""
+        states: dict[str, FileState] = {}
         try:
-            status = folder.stat()
-            if (key := (status.st_dev, status.st_ino)) in entered:
-                yield Passed(folder, Ignored.REPEATED)
-                return
-            entered.add(key)
-            listing = Listing.read(folder)
-        except OSError as error:
+            if root.origin is None:
+                status = folder.stat()
+                if (key := (status.st_dev, status.st_ino)) in entered:
+                    yield Passed(folder, Ignored.REPEATED)
+                    return
+                entered.add(key)
+                listing = Listing.read(folder)
+            else:
+                listing = _list(root, folder, states)
+        except (OSError, EdsrError) as error:
             yield Unlisted(folder, error)
             return
-        if folder != root.path and any(map(manifest_shard, listing.files)):  # of whatever run
+        # In stores, where nothing can be appended to, manifests are folders.
+        names = listing.files if root.origin is None else listing.folders
+        if folder != root.path and any(map(manifest_shard, names)):  # of whatever run
             yield Passed(folder, Ignored.OUTPUTS)
             return
         pictures = [
@@ -249,7 +256,8 @@ class Scanner:
         ]
         outputs = name_outputs(pictures, listing.folders, partial(self._name, folder))
         for name in listing.files:
-            yield self._file(root, folder / name, outputs, name in listing.hidden)
+            item = self._file(root, folder / name, outputs, name in listing.hidden)
+            yield _in_stores(root, item, states) if isinstance(item, BatchTask) else item
         for name in listing.folders:
             why = self._why_not_enter(root, folder / name, name in listing.hidden)
             if why is not None:
@@ -296,6 +304,40 @@ class Scanner:
         form = self._format or same_format(source)
         ext = ending(source, form) if same else form.suffixes[0]
         return f"{stem}{ext}" if self._namer is None else self._namer.name(stem, source, ext)
+
+
+def _below(path: Path, root: Root) -> str:
+    """A path below an input folder, with "/" between the parts; "" for the folder itself."""
+    below = path.relative_to(root.path).as_posix()
+    return "" if below == "." else below
+
+
+def _list(root: Root, folder: Path, states: dict[str, FileState]) -> Listing:
+    """What is in a folder of a store; the states of its objects are put into `states`.
+
+    Raises:
+        StoreError: it cannot be listed.
+    """
+    assert root.origin is not None
+    folders = []
+    for entry in root.origin.folder(_below(folder, root)).entries():
+        if entry.state is None:
+            folders.append(entry.name)
+        else:
+            states[entry.name] = entry.state
+    hidden = frozenset(name for name in (*states, *folders) if name.startswith("."))
+    return Listing(tuple(sorted(states)), tuple(sorted(folders)), hidden, frozenset())
+
+
+def _in_stores(root: Root, task: BatchTask, states: dict[str, FileState]) -> BatchTask:
+    """A task with the objects that its input and output are, if they are any."""
+    if root.origin is not None and root.staging is not None:
+        name = task.source.name
+        origin = root.origin.blob(_below(task.source, root), states[name])
+        task = replace(task, source=root.staging.source(origin.address, name), origin=origin)
+    if root.goal is not None:
+        task = replace(task, goal=root.goal.blob(task.output_name))
+    return task
 
 
 def name_outputs(

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 
 from edsr_cli.errors import UsageError
 
-_STEM = ".edsr-manifest"
-_MANIFEST = re.compile(rf"{re.escape(_STEM)}(\.(\d+)-of-(\d+))?\.jsonl")
-_LOCK = re.compile(rf"{re.escape(_STEM)}(\.(\d+)-of-(\d+))?\.lock")
+STEM = ".edsr-manifest"
+"""How the names of all that a run keeps in an output folder begin."""
+
+_MANIFEST = re.compile(rf"{re.escape(STEM)}(\.(\d+)-of-(\d+))?\.jsonl")
+_LOCK = re.compile(rf"{re.escape(STEM)}(\.(\d+)-of-(\d+))?\.lock")
 
 _HINT = "Give one of several such as --shard 3/16, or auto in a SLURM or Kubernetes array."
 
@@ -39,12 +41,12 @@ class Shard:
     @property
     def manifest(self) -> str:
         """The file in an output folder that remembers what this part has done."""
-        return f"{_STEM}{self._infix}.jsonl"
+        return f"{STEM}{self._infix}.jsonl"
 
     @property
     def lock(self) -> str:
         """The file in an output folder that a run of this part has locked. It stays, empty."""
-        return f"{_STEM}{self._infix}.lock"
+        return f"{STEM}{self._infix}.lock"
 
     @property
     def _infix(self) -> str:

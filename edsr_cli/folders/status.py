@@ -6,23 +6,26 @@ Nothing is locked or written, and no model is loaded, so it may be asked while r
 import os
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edsr_cli.errors import ExitCode, Kind, UsageError
+from edsr_cli.errors import EdsrError, ExitCode, Kind, UsageError
 from edsr_cli.files.names import display_name
-from edsr_cli.folders.ledger import latest
+from edsr_cli.folders.ledger import is_result, latest
 from edsr_cli.folders.manifest import Made, Manifest
-from edsr_cli.folders.output import is_locked, manifests
-from edsr_cli.folders.roots import Root
+from edsr_cli.folders.output import Outputs, fetch_manifests, is_locked, manifests
+from edsr_cli.folders.roots import Root, open_input, open_output
 from edsr_cli.folders.scanning import BatchTask, Choice, Scanner
 from edsr_cli.folders.shards import WHOLE, Shard
 from edsr_cli.folders.summary import Summary
 from edsr_cli.images import format_for
-from edsr_cli.jobs.ledger import state_of
 from edsr_cli.jobs.namer import SAME
 from edsr_cli.jobs.record import Record, Status
+from edsr_cli.jobs.staging import Staging
+from edsr_cli.stores.addresses import is_address
+from edsr_cli.stores.store import Store
 from edsr_cli.text import one_line
 
 
@@ -32,7 +35,8 @@ class Part:
 
     Attributes:
         shard: the part of all pictures that it is about.
-        state: "at work", "ended", "stopped" with the reason, or "broken off", for people.
+        state: "at work", "ended", "stopped" with the reason, or "broken off", for people; in a
+            store "at work, or broken off".
         since: when that was last known, in seconds since 1970; 0 for unknown.
         done, failed: pictures of which its line is the last word.
         run: what its last run was asked for; empty if it does not say.
@@ -68,24 +72,32 @@ class FolderStatus:
     """What became of the pictures of an output folder.
 
     Args:
-        folder: the output folder.
+        name: the output folder, or its address.
+        staging: where manifests of stores are kept meanwhile.
 
     Attributes:
+        folder: the output folder; of one in a store, what stands for it here.
+        goal: it, in a store.
         parts: what each manifest says; complete when `records` has been read to the end.
 
     Raises:
         UsageError: there is no manifest in it.
-        LedgerError: a manifest cannot be read.
+        LedgerError, StoreError: a manifest cannot be read.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, name: str | Path, staging: Staging | None = None) -> None:
+        folder, self.goal = open_output(str(name), staging)
+        self.folder, self._staging = folder, staging
+        self._outputs = Outputs(folder, self.goal)
+        if self.goal is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            fetch_manifests(self.goal, folder)
         shards = manifests(folder)
         if not shards:
             raise UsageError(
                 "this is no folder that edsr batch has written to.",
                 "Give --status an output folder.",
-                about=display_name(folder),
+                about=self.goal.shown if self.goal else display_name(folder),
             )
         self.parts = [Part(shard) for shard in shards]
         self._words: dict[str, list[_Word]] = {}
@@ -95,12 +107,21 @@ class FolderStatus:
     @property
     def roots(self) -> list[Root]:
         """The input folders, as the last run of each part had them."""
-        found = {}
-        for part in self.parts:
-            for path, prefix in part.run.get("inputs", ()):
-                path = Path(os.path.normpath(self.folder / path))
-                found[path, prefix] = Root(path, self.folder, prefix)
-        return list(found.values())
+        named = {
+            (str(path), str(prefix)): None
+            for part in self.parts
+            for path, prefix in part.run.get("inputs", ())
+        }
+        return [self._root(path, prefix) for path, prefix in named]
+
+    def _root(self, name: str, prefix: str) -> Root:
+        """An input folder; one that cannot be found from here is a folder that is not there."""
+        if not is_address(name):
+            name = os.path.normpath(self.folder / name)
+        path, origin = Path(name), None
+        with suppress(EdsrError):
+            path, origin = open_input(name, self._staging)
+        return Root(path, self.folder, prefix, origin, self.goal, self._staging)
 
     @property
     def settings(self) -> dict[str, str]:
@@ -119,10 +140,11 @@ class FolderStatus:
         Pictures that no run has begun with are among the planned ones if the input folders, as the
         last run knew them, can be found from here.
         """
-        places = {root.prefix: root.path for root in self.roots}
+        roots = self.roots
+        places = {root.prefix: root for root in roots}
         for name, words in self._words.items():
             yield self._record(name, words, places)
-        for task in self._tasks():
+        for task in self._tasks(roots):
             if task.name not in self._words:
                 reason = "no run has come to it yet"
                 yield self._planned(task.source_name, task.destination_name, reason)
@@ -142,7 +164,9 @@ class FolderStatus:
                 elif event == "recipe":
                     part.recipe = values
                 elif event == "run":
-                    part.run, part.state = values, "broken off"
+                    # There are no locks in stores.
+                    state = "at work, or broken off" if self.goal else "broken off"
+                    part.run, part.state = values, state
                 elif event == "ended":
                     stopped = values.get("stopped")
                     part.state = f"stopped ({stopped})" if stopped else "ended"
@@ -158,18 +182,19 @@ class FolderStatus:
         words[:] = [other for other in words if other.part != word.part]
         words.append(word)
 
-    def _record(self, name: str, words: Sequence[_Word], places: dict[str, Path]) -> Record:
+    def _record(self, name: str, words: Sequence[_Word], places: dict[str, Root]) -> Record:
         made = [word.made for word in words if word.made is not None]
-        found = state_of(self.folder / made[0].output) if made else None
+        found = self._outputs.state(made[0].output) if made else None
         best = latest(found, made)
         last = max(words, key=lambda word: word.time)
         source = _source(name, places)
-        if last.made is None and (best is None or found != best.result or last.time > best.time):
+        fits = found is not None and best is not None and is_result(found, best)
+        if last.made is None and (best is None or not fits or last.time > best.time):
             self.parts[last.part].failed += 1
             kind = Kind(last.kind) if last.kind in {each.value for each in Kind} else None
             return Record(
                 source,
-                "" if best is None else str(self.folder / best.output),
+                "" if best is None else self._outputs.name(best.output),
                 Status.FAILED,
                 kind or Kind.UNEXPECTED,
                 last.reason,
@@ -177,12 +202,12 @@ class FolderStatus:
                 exit_code=ExitCode.SOME_FAILED,
             )
         assert best is not None
-        output = str(self.folder / best.output)
+        output = self._outputs.name(best.output)
         if found is None:
             return self._planned(source, output, "its output is not there")
         word = next(word for word in words if word.made is best)
         self.parts[word.part].done += 1
-        notes = () if found == best.result else ("the output has been changed since it was made",)
+        notes = () if fits else ("the output has been changed since it was made",)
         return Record(
             source,
             output,
@@ -196,10 +221,10 @@ class FolderStatus:
     def _planned(self, source: str, output: str, note: str) -> Record:
         return Record(source, output, Status.PLANNED, notes=(note,), ended=time.time())
 
-    def _tasks(self) -> Iterator[BatchTask]:
+    def _tasks(self, roots: Sequence[Root]) -> Iterator[BatchTask]:
         """The pictures in the input folders, as far as they can be found from here."""
         runs = [part.run for part in self.parts if part.run]
-        roots = [root for root in self.roots if root.path.is_dir()]
+        roots = [root for root in roots if root.origin or root.path.is_dir()]
         if not runs or not roots:
             return
         run = runs[-1]
@@ -211,12 +236,13 @@ class FolderStatus:
                 yield item
 
 
-def _source(name: str, places: dict[str, Path]) -> str:
+def _source(name: str, places: dict[str, Root]) -> str:
     """The path of an input, by the name of its task; the name itself where nobody knows."""
     first, _, rest = name.partition("/")
-    if "" in places:
-        return str(places[""] / name)
-    return str(places[first] / rest) if first in places and rest else name
+    root, below = (places[""], name) if "" in places else (places.get(first), rest)
+    if root is None or not below:
+        return name
+    return root.origin.blob(below).shown if root.origin else str(root.path / below)
 
 
 def run_line(
@@ -231,17 +257,18 @@ def run_line(
         shard: the part of all pictures that is made.
         settings: "include", "exclude", "recursive" and "format".
     """
-    inputs = [
-        [_relative(root.path, folder), root.prefix] for root in roots if root.folder == folder
-    ]
+    inputs = [[_place(root), root.prefix] for root in roots if root.folder == folder]
     return {"inputs": inputs, "shard": str(shard), **settings, "time": round(time.time(), 3)}
 
 
-def _relative(path: Path, folder: Path) -> str:
-    try:
-        return Path(os.path.relpath(path, folder)).as_posix()
-    except ValueError:  # on another drive of Windows
-        return str(path.absolute())
+def _place(root: Root) -> str:
+    """What an input folder is called in a manifest; without what is secret in an address."""
+    if isinstance(root.origin, Store):
+        return root.origin.shown
+    if root.goal is None:
+        with suppress(ValueError):  # on another drive of Windows
+            return Path(os.path.relpath(root.path, root.folder)).as_posix()
+    return str(root.path.absolute())
 
 
 def tell(folders: Sequence[FolderStatus], listeners: Sequence[Any]) -> Summary:

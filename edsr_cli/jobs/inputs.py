@@ -13,6 +13,7 @@ from edsr_cli.files.names import display_name
 from edsr_cli.images import FORMATS, probe
 from edsr_cli.images.provenance import scale_of, stated_record
 from edsr_cli.jobs.task import STREAM
+from edsr_cli.stores.addresses import is_address
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]{1,15}://", re.IGNORECASE)
 _PATTERN = re.compile(r"[*?]|\[.+\]")
@@ -23,10 +24,16 @@ _SILENT = frozenset(
 )
 
 
-def sort_inputs(inputs: Sequence[str]) -> tuple[list[str], dict[str, EdsrError]]:
+def sort_inputs(
+    inputs: Sequence[str], *, stores: bool = False
+) -> tuple[list[str], dict[str, EdsrError]]:
     """The inputs that may be files, and what is wrong with the others; nothing is opened.
 
     A name that does not exist, and looks like nothing else either, counts as a file.
+
+    Args:
+        inputs: what the user has named.
+        stores: whether addresses of objects in stores count as files, too.
 
     Raises:
         UsageError: none may be a file; it is about the first.
@@ -34,7 +41,7 @@ def sort_inputs(inputs: Sequence[str]) -> tuple[list[str], dict[str, EdsrError]]
     files: list[str] = []
     refused: dict[str, EdsrError] = {}
     for name in inputs:
-        error = _what_is_wrong(name)
+        error = None if stores and is_address(name) else _what_is_wrong(name)
         if error is None:
             files.append(name)
         else:
@@ -86,7 +93,7 @@ def without_own(inputs: Sequence[str]) -> tuple[list[str], list[str]]:
     format that cannot say so is known by its name and size. Somebody who names outputs alone wants
     them enlarged.
     """
-    paths = [Path(name) for name in inputs if name != STREAM]
+    paths = [Path(name) for name in inputs if name != STREAM and not is_address(name)]
     sources: dict[tuple[Path, str], Path] = {}
     for path in paths:
         sources[path.parent, path.name] = path
@@ -95,7 +102,7 @@ def without_own(inputs: Sequence[str]) -> tuple[list[str], list[str]]:
     for name in inputs:
         path = Path(name)
         match = _MADE_UP.fullmatch(path.stem)
-        if name != STREAM and match is not None and path.suffix.lower() in _SUFFIXES:
+        if match is not None and path.suffix.lower() in _SUFFIXES:
             source = sources.get((path.parent, match[1]))
             if source is not None and _is_made_of(path, source, match):
                 own.append(name)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edsr_cli.errors import EdsrError, Kind
+from edsr_cli.files.state import FileState as FileState
 from edsr_cli.jobs.record import Record
 from edsr_cli.jobs.task import Task
 
@@ -15,24 +16,6 @@ class LedgerError(EdsrError):
     """The ledger cannot be read or written, so nobody could tell what is done."""
 
     of_class = Kind.MANIFEST
-
-
-@dataclass(frozen=True)
-class FileState:
-    """What tells whether a file has changed.
-
-    Attributes:
-        size: bytes.
-        mtime_ns: time of the last change, in nanoseconds since 1970.
-    """
-
-    size: int
-    mtime_ns: int
-
-    @classmethod
-    def of(cls, status: os.stat_result) -> "FileState":
-        """The state that a stat call has found."""
-        return cls(status.st_size, status.st_mtime_ns)
 
 
 NO_FILE = FileState(-1, -1)
@@ -102,11 +85,14 @@ class Ledger:
             task: what was read and is written.
             source: the input as it was when it was read.
             verdict: what was decided about it.
-            result: the finished output.
+            result: the finished output; for a store, the file that it is going to get.
 
         Raises:
             LedgerError: it cannot be written.
         """
+
+    def delivered(self, task: Task, source: FileState, verdict: Verdict, result: FileState) -> None:
+        """Take note of what a store says of an output that it has got; see `promise`."""
 
     def close_account(self, task: Task, record: Record) -> None:
         """Take note of what became of a task."""

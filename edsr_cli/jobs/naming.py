@@ -3,7 +3,7 @@
 import os
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,11 @@ from edsr_cli.jobs.task import STREAM, Task
 
 
 def assign_outputs(
-    inputs: Sequence[str], output: str | None, namer: Namer, format_name: str | None
+    inputs: Sequence[str],
+    output: str | None,
+    namer: Namer,
+    format_name: str | None,
+    bind: Callable[[Task], Task] = lambda task: task,
 ) -> list[Task]:
     """Give every input its output; nothing is written, and read where names tell sizes.
 
@@ -27,6 +31,7 @@ def assign_outputs(
             they keep their endings, as in `edsr batch`: `a.png_x4.png`, `a.jpg_x4.png`.
         format_name: output format; None to go by the output's suffix, or PNG; "same" for that of
             each input.
+        bind: gives a task the objects of stores that its files stand for.
 
     Raises:
         UsageError: two inputs would write one output, an output would replace an input, the
@@ -52,7 +57,7 @@ def assign_outputs(
                 "Give a folder with -o.",
             )
         source = None if inputs[0] == STREAM else Path(inputs[0])
-        return [Task(source, None, chosen(source))]
+        return [bind(Task(source, None, chosen(source)))]
     folder = None if output is None or not _is_folder(output, inputs) else Path(output)
     tasks = []
     for name in inputs:
@@ -70,6 +75,7 @@ def assign_outputs(
         tasks = _apart(tasks, namer, same=same)
     elif namer.template is not None:
         raise UsageError("--name is for outputs that -o does not name.", "Give a folder with -o.")
+    tasks = [bind(task) for task in tasks]
     _refuse_conflicts(tasks)
     return tasks
 
@@ -125,14 +131,14 @@ def _refuse_conflicts(tasks: list[Task]) -> None:
         written = identity(task.destination)
         if written in sources:
             raise UsageError(
-                f"{task.destination} is an input and would be replaced by an output.",
+                f"{task.destination_name} is an input and would be replaced by an output.",
                 "Give another output with -o.",
             )
         if written in writers:
             first = writers[written]
             raise UsageError(
                 f"{first.source_name} and {task.source_name} would both be written to "
-                f"{task.destination}.",
+                f"{task.destination_name}.",
                 "Upscale them in two runs with different -o folders, or rename one.",
             )
         writers[written] = task

@@ -27,7 +27,7 @@ def is_resumable(work: Work) -> bool:
         work: the picture, whose enlargement is known, and maybe how it is cut.
     """
     task, plans = work.task, work.plans
-    if task.source is None or task.destination is None:
+    if task.source is None or task.destination is None or task.goal is not None:
         why = "it does not go from file to file"
     elif plans and not plans[-1].rows_only:
         why = "it is not made by rows of full width; a larger --max-memory, or no --tile, helps"

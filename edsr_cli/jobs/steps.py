@@ -30,6 +30,7 @@ from edsr_cli.options.choices import Grey, Strip, TiffKind
 from edsr_cli.options.pictures import Outputs
 from edsr_cli.pixels.depth import dtype_of
 from edsr_cli.pixels.planes import Plane
+from edsr_cli.text import one_line
 
 
 class OutputExistsError(PictureError):
@@ -101,6 +102,10 @@ def check_output(task: Task, options: Outputs, *, touch: bool = True) -> None:
     if destination is None:
         return
     name = output_name(task)
+    if task.goal is not None and not options.overwrite and task.goal.look() is not None:
+        raise OutputExistsError(
+            "the object exists already.", "To replace it, add --overwrite.", about=name
+        )
     with _explained(name):
         try:
             mode = destination.lstat().st_mode
@@ -246,12 +251,27 @@ def _output_options(options: Outputs, threads: int | None) -> OutputOptions:
 
 def input_name(task: Task) -> str:
     """What to call the input in messages."""
-    return "standard input" if task.source is None else display_name(task.source)
+    if task.source is None and task.origin is None:
+        return "standard input"
+    return one_line(task.source_name)
 
 
 def output_name(task: Task) -> str:
     """What to call the output in messages."""
-    return "standard output" if task.destination is None else display_name(task.destination)
+    return "standard output" if task.destination is None else one_line(task.destination_name)
+
+
+def names(task: Task) -> dict[str, str]:
+    """What its files may be called in messages, and what to call them instead.
+
+    An object of a store has another name while it is a file here.
+    """
+    found = {name: name for name in (input_name(task), output_name(task))}
+    if task.source is not None:
+        found[display_name(task.source)] = input_name(task)
+    if task.destination is not None:
+        found[display_name(task.destination)] = output_name(task)
+    return found
 
 
 def _max_pixels(options: Outputs) -> int:

@@ -1,9 +1,10 @@
 """What is to be done with one file. What holds for every file are options."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edsr_cli.images import OutputFormat
+from edsr_cli.stores.store import Blob
 
 STREAM = "-"
 """Stands for standard input or standard output."""
@@ -17,15 +18,21 @@ class Task:
         source: the file to read; None for standard input.
         destination: the file to write; None for standard output.
         output_format: the format to write.
+        origin: the object of a store that the source is made of; None where it is a file already.
+        goal: the object that is made of the destination; None where that stays a file.
     """
 
     source: Path | None
     destination: Path | None
     output_format: OutputFormat
+    origin: Blob | None = field(default=None, kw_only=True)
+    goal: Blob | None = field(default=None, kw_only=True)
 
     @property
     def source_name(self) -> str:
-        """The input as the user gave it."""
+        """The input as the user gave it, but for what is secret in an address."""
+        if self.origin is not None:
+            return self.origin.shown
         return STREAM if self.source is None else str(self.source)
 
     @property
@@ -35,5 +42,7 @@ class Task:
 
     @property
     def destination_name(self) -> str:
-        """The output as a path, or "-"."""
+        """The output as a path, an address, or "-"."""
+        if self.goal is not None:
+            return self.goal.shown
         return STREAM if self.destination is None else str(self.destination)

@@ -163,8 +163,9 @@ class Work:
         about_input = isinstance(error, EdsrError) and error.about == name
         kind = kind_of(error, reading or about_input)
         if isinstance(error, EdsrError):
-            named = error.about in (name, steps.output_name(self.task))
-            reason, code = str(error) if named else f"{name}: {error}", error.exit_code
+            about = steps.names(self.task).get(error.about)
+            shown = EdsrError(error.what, error.hint, about=about or error.about)
+            reason, code = str(shown) if about else f"{name}: {shown}", error.exit_code
             if error.__cause__ is not None:
                 logger.debug("What is behind the error below:", exc_info=error.__cause__)
         else:

@@ -3,12 +3,11 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from edsr_cli.checkpoints import store
 from edsr_cli.errors import EdsrError, Kind, UsageError
-from edsr_cli.files.names import display_name
 from edsr_cli.images import PictureWriter
 from edsr_cli.images.provenance import provenance
 from edsr_cli.inference import Progress, Upscaler
@@ -29,6 +28,8 @@ from edsr_cli.pixels.behind import Behind
 from edsr_cli.pixels.depth import dtype_of
 from edsr_cli.pixels.windows import ArrayWindow, Readable, Region, Writable
 from edsr_cli.restoration.networks import Find, RestoringUpscaler, at_choice, choice_for
+from edsr_cli.stores.failures import StoreError
+from edsr_cli.stores.store import Blob
 
 _DEFAULTS, _NO_LEDGER = Outputs(), Ledger()
 
@@ -188,12 +189,13 @@ class Worker:
         if not work.attempt("decode", lambda: self._judge(work), reading=True):
             return work
         if work.verdict.skip is not None:
-            assert task.destination is not None
-            reason = f"{display_name(task.destination)}: {_SKIPPED[work.verdict.skip]}"
+            reason = f"{steps.output_name(task)}: {_SKIPPED[work.verdict.skip]}"
             work.end(Status.SKIPPED, kind=work.verdict.skip, reason=reason)
             return work
-        if work.attempt("decode", lambda: self.ledger.check(task), reading=False) and work.attempt(
-            "decode", inspect, reading=True
+        if (
+            work.attempt("decode", lambda: self.ledger.check(task), reading=False)
+            and work.attempt("decode", lambda: _fetch(work), reading=True)
+            and work.attempt("decode", inspect, reading=True)
         ):
             work.attempt("decode", check, reading=False)
         return work
@@ -202,7 +204,8 @@ class Worker:
         task = work.task
         if task.source is not None:
             # What cannot be looked at fits no line of a ledger, and fails later, with a reason.
-            work.source = state_of(task.source) or NO_FILE
+            found = task.origin.state() if task.origin else state_of(task.source)
+            work.source = found or NO_FILE
             if work.source.size >= 0:
                 work.note(input_bytes=work.source.size)
         overwrite = self.options.overwrite
@@ -382,7 +385,19 @@ class Worker:
             ) as writer,
         ):
             yield writer
+        if task.goal is not None:
+            self._deliver(work, task.goal)
         work.note(notes=work.record.notes + writer.notes)
+
+    def _deliver(self, work: Work, goal: Blob) -> None:
+        """Put the output into its store, and let the ledger know what that says of it."""
+        task, path = work.task, work.task.destination
+        assert path is not None
+        try:
+            result = goal.put(path, replace=work.options.overwrite)
+        finally:
+            path.unlink(missing_ok=True)
+        self.ledger.delivered(task, work.source, work.verdict, result)
 
     def finish(self, work: Work) -> Record:
         """Tell the ledger what became of a file, and give its record."""
@@ -428,10 +443,29 @@ class Worker:
         return values | writing | {"picture_bytes": 0, "scratch_bytes": scratch}
 
 
+def _fetch(work: Work) -> None:
+    """Make a file of an input that lies in a store, until the work ends."""
+    path, origin = work.task.source, work.task.origin
+    if path is None or origin is None:
+        return
+
+    def remove() -> None:
+        path.unlink(missing_ok=True)
+        with suppress(OSError):  # others are in its folder
+            path.parent.rmdir()
+
+    work.opened.callback(remove)
+    origin.fetch(path)
+
+
 def _standing(work: Work) -> tuple[str, ...]:
     """A remark on an output that exists already."""
-    destination = work.task.destination
-    if destination is None or not os.path.lexists(destination):
+    destination, goal = work.task.destination, work.task.goal
+    there = destination is not None and os.path.lexists(destination)
+    if goal is not None:
+        with suppress(StoreError):  # it has answered a moment ago
+            there = goal.look() is not None
+    if not there:
         return ()
     name = steps.output_name(work.task)
     if work.options.overwrite:

@@ -23,7 +23,13 @@ from edsr_cli.options.values import MaybePath, Number, Paths, Texts
 
 @group
 class _Folders(Options):
-    inputs: Paths = option(values.PATHS, "", "INPUT_DIR", "Folders of pictures.", kw_only=False)
+    inputs: Paths = option(
+        values.PATHS,
+        "",
+        "INPUT_DIR",
+        "Folders of pictures, here or in stores (s3://...), or .txt lists of addresses.",
+        kw_only=False,
+    )
     output: MaybePath = option(
         values.PATH,
         "-o --output",

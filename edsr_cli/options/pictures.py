@@ -257,7 +257,11 @@ class Outputs(Upscaling, Size):
 @group
 class _Pictures(Options):
     inputs: Paths = option(
-        values.PATHS, "", "INPUT", "Pictures; - for standard input.", kw_only=False
+        values.PATHS,
+        "",
+        "INPUT",
+        "Pictures; - for standard input. Also https://... and s3://... .",
+        kw_only=False,
     )
     output: MaybePath = option(
         values.PATH,

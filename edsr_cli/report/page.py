@@ -12,6 +12,7 @@ from edsr_cli.folders.summary import Summary
 from edsr_cli.jobs.record import FAILED, SKIPPED, Status
 from edsr_cli.report.records import About, RecordFile
 from edsr_cli.report.templates import render
+from edsr_cli.stores.addresses import is_address
 from edsr_cli.text import duration, one_line, significant
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def page(
         previews: of some of the pictures that are done.
         folder: where the page is going to be, for links to the outputs.
     """
-    names = ", ".join(path.name or str(path) for path in about.inputs)
+    names = ", ".join(Path(path).name or str(path) for path in about.inputs)
     return render(
         "page.html.jinja",
         styles=("page.css", "viewer.css", "dialog.css", "batch.css"),
@@ -146,13 +147,17 @@ def _heading(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _shown_output(record: "Record", outputs: Sequence[Path], folder: Path) -> Mapping[str, str]:
+def _shown_output(
+    record: "Record", outputs: Sequence[Path | str], folder: Path
+) -> Mapping[str, str]:
     """What an output is called, and where it is, as long as page and file are moved together."""
     output = Path(record.output)
     names = [output.relative_to(root) for root in outputs if output.is_relative_to(root)]
     try:
-        relative = os.path.relpath(output, folder)
+        relative = "" if is_address(record.output) else os.path.relpath(output, folder)
     except ValueError:  # on another drive
+        relative = ""
+    if not relative:
         address = ""
     else:
         # "./", so that nothing in a name is taken for the scheme of an address.

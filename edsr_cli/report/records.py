@@ -17,15 +17,15 @@ class About:
     """What was asked for.
 
     Attributes:
-        inputs: the input folders.
-        outputs: the output folders.
+        inputs: the input folders, or their addresses.
+        outputs: the output folders, or their addresses.
         settings: names and values for people, such as "model" and "edsr-free", in their order.
         watching: whether pictures that came later were to be done too.
         version: of this program.
     """
 
-    inputs: tuple[Path, ...]
-    outputs: tuple[Path, ...]
+    inputs: tuple[Path | str, ...]
+    outputs: tuple[Path | str, ...]
     settings: Mapping[str, str] = field(default_factory=dict)
     watching: bool = False
     version: str = __version__

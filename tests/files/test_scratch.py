@@ -9,7 +9,7 @@ import pytest
 
 from edsr_cli.errors import FileError, Kind
 from edsr_cli.files import scratch as module
-from edsr_cli.files.scratch import scratch, scratch_folder
+from edsr_cli.files.scratch import scratch, scratch_directory, scratch_folder
 
 
 def test_it_is_there_as_long_as_somebody_holds_it(tmp_path, monkeypatch):
@@ -57,4 +57,29 @@ def test_a_process_that_is_killed_leaves_none(tmp_path):
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
     assert done.returncode == -9 and done.stdout.strip() == b"[]"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_goes_with_its_owner(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(module.tempfile, "tempdir", None)
+    script = (
+        "import os\nfrom edsr_cli.files.scratch import scratch_directory\n"
+        "with scratch_directory() as folder:\n"
+        "    (folder / 'file').touch()\n"
+        "    print(folder, flush=True)\n    input()\n    os._exit(9)\n"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with other:
+        assert other.stdout and other.stdin
+        theirs = Path(other.stdout.readline().strip())
+        with scratch_directory() as ours:
+            assert ours.is_dir() and (theirs / "file").exists(), "its owner is alive"
+        assert not ours.exists()
+        other.stdin.write("\n")
+    assert theirs.is_dir(), "it was killed"
+    with scratch_directory() as ours:
+        assert list(tmp_path.iterdir()) == [ours]
     assert not list(tmp_path.iterdir())

@@ -5,10 +5,10 @@ import sys
 import pytest
 
 from edsr_cli.errors import EdsrError, PictureError, UsageError
-from edsr_cli.folders.ledger import state_of
 from edsr_cli.folders.manifest import FileState
 from edsr_cli.folders.output import OutputFolder
 from edsr_cli.folders.shards import WHOLE
+from edsr_cli.jobs.ledger import state_of
 from tests.files.leftovers import abandoned
 
 posix = pytest.mark.skipif(os.name == "nt", reason="about folders of POSIX")

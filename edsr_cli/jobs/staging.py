@@ -1,0 +1,79 @@
+"""Where objects of stores are kept while they are files on this machine."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from edsr_cli.errors import UsageError
+from edsr_cli.jobs.task import Task
+from edsr_cli.stores.addresses import check_address, is_address, last_part, scheme_of, shown
+from edsr_cli.stores.store import Blob
+
+
+@dataclass(frozen=True)
+class Staging:
+    """A scratch folder in which addresses have places of their own.
+
+    Attributes:
+        folder: the folder.
+    """
+
+    folder: Path
+
+    def source(self, address: str, name: str) -> Path:
+        """Where an input is kept: under its own name, apart from all others."""
+        digest = hashlib.blake2b(address.encode("utf-8", "surrogatepass"), digest_size=12)
+        return self.folder / "read" / digest.hexdigest() / name
+
+    def place(self, address: str) -> Path:
+        """Where an output, or a folder of them, is kept; folders within each other stay so."""
+        _, _, path = address.partition("://")
+        parts = [part for part in path.split("/") if part not in ("", ".", "..")]
+        return self.folder / "made" / str(scheme_of(address)) / Path(*parts)
+
+    def stand_ins(
+        self, inputs: Sequence[str], output: str | None
+    ) -> tuple[list[str], str | None, Callable[[Task], Task]]:
+        """Files in the place of addresses, and what gives a task of them its objects.
+
+        Args:
+            inputs: files, and addresses of objects.
+            output: a file, a folder, "-", or an address that stands for one of these.
+
+        Raises:
+            UsageError: an address names no object, or it is not said where outputs go.
+        """
+        origins: dict[Path, Blob] = {}
+        files = []
+        for name in inputs:
+            if not is_address(name):
+                files.append(name)
+                continue
+            check_address(name)
+            if not last_part(name):
+                what = "this is no address of a picture."
+                raise UsageError(what, "For all in it: edsr batch.", about=shown(name))
+            if output is None:
+                what = "it must be said where the output goes."
+                raise UsageError(what, "Say it with -o.", about=shown(name))
+            path = self.source(name, last_part(name))
+            origins[path] = Blob(name)
+            files.append(str(path))
+        goal: tuple[str, Path] | None = None
+        if output is not None and is_address(output):
+            check_address(output, writing=True)
+            folder = output.endswith("/") or not last_part(output)
+            goal = output.rstrip("/"), self.place(output)
+            output = f"{goal[1]}/" if folder else str(goal[1])
+
+        def bind(task: Task) -> Task:
+            if task.source in origins:
+                task = replace(task, origin=origins[task.source])
+            if goal is not None and task.destination is not None:
+                below = task.destination.relative_to(goal[1]).as_posix()
+                address = goal[0] if below == "." else f"{goal[0]}/{below}"
+                task = replace(task, goal=Blob(address))
+            return task
+
+        return files, output, bind
