@@ -1,10 +1,13 @@
 """The pages in a browser: what is seen, to the pixel, and what keys and pointers do."""
 
+import hashlib
 import re
 
 import numpy as np
 import pytest
+from PIL import Image
 
+import edsr_cli
 from edsr_cli.evaluation.metrics import Channels, psnr
 from edsr_cli.report.comparison import Version
 from edsr_cli.report.comparison_page import ComparisonPage
@@ -447,3 +450,34 @@ def test_differences_are_put_together(browser, tmp_path):
         wanted = psnr(version.pixels, REFERENCE, border=SCALE, channels=Channels.Y)
         assert figures[version.label] == pytest.approx(wanted, abs=0.006)
     assert browser.complaints == [] and len(browser.requests) == 1
+
+
+@pytest.mark.slow
+def test_four_models_and_a_megapixel_are_one_file(browser, tmp_path, monkeypatch, shared):
+    """At x2: the input, four networks' pictures of 4 megapixels; under 15 MB, each pixel there."""
+    monkeypatch.chdir(tmp_path)
+    baby = np.asarray(Image.open(shared / "benchmarks/Set5/HR/baby.png").convert("RGB"))
+    tiles = np.concatenate([baby, baby[::-1]]), np.concatenate([baby[:, ::-1], 255 - baby])
+    Image.fromarray(np.concatenate(tiles, 1)[:1000, :1000]).save("mega.png")
+    models = ["edsr-free", "edsr-photo", "mdsr-free"]
+    [seen] = edsr_cli.compare(
+        "mega.png", "p.html", model=models, restore="0,0.5", beside="nearest", scale=2, device="cpu"
+    )
+    assert [each.kind for each in seen.versions] == ["nearest"] + ["network"] * 4
+    page = tmp_path / "p.html"
+    assert page.stat().st_size < 15_000_000 and not (tmp_path / "p_files").exists()
+    browser.open(page)
+    browser.until("document.querySelector('.viewer').dataset.state === 'ready'")
+    for number, version in enumerate(seen.versions[1:], 1):
+        found = browser.run(
+            "(async () => { const element = document.querySelector('.subject');"
+            f" const version = pictureIn(element).versions[{number}]; await version.load();"
+            " const canvas = document.createElement('canvas');"
+            " [canvas.width, canvas.height] = [2000, 2000];"
+            " const context = canvas.getContext('2d'); context.drawImage(version.raw, 0, 0);"
+            " const data = context.getImageData(0, 0, 2000, 2000).data;"
+            " const hash = await crypto.subtle.digest('SHA-256', data);"
+            " return [...new Uint8Array(hash)]; })()"
+        )
+        opaque = np.dstack([version.pixels, np.full((2000, 2000), 255, np.uint8)])
+        assert bytes(found) == hashlib.sha256(opaque.tobytes()).digest(), version.label
