@@ -127,8 +127,8 @@ def quantised(part: Part) -> tuple[Image.Image, int, bool]:
     """A frame in 256 colours, or 255 beside transparency.
 
     Its colours are kept where there are no more. Else an octree finds 256, and errors are diffused:
-    in photographs, seen from where single pixels blur, that is within 1 dB of median cut with
-    k-means, or better, in a hundredth of its time; without diffusion it is 3 to 7 dB worse.
+    in photographs, seen from where single pixels blur, that is as good as median cut with k-means
+    or better, in a hundredth of its time; without diffusion it is 4 to 7 dB worse.
 
     Returns:
         The image; the number of colours in its palette; and whether it had more.
