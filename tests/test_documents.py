@@ -168,7 +168,7 @@ def folder(tmp_path: Path, edsr: str) -> Path:
     """A folder with all pictures that commands in the documents name, and with `edsr`."""
     for number, name in enumerate(
         [
-            *("photo.jpg", "other.jpg", "huge.tif", "scans/page.tif"),
+            *("photo.jpg", "other.jpg", "huge.tif", "scan.tif", "film.gif", "scans/page.tif"),
             *("photos/one.jpg", "photos/trip/two.png", "photos/thumbs/one.jpg"),
             *(f"Set5/HR/{name}.png" for name in ("baby", "bird")),
             *(f"Set14/HR/{name}.png" for name in ("baboon", "zebra")),

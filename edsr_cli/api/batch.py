@@ -286,7 +286,7 @@ def _about(roots: Sequence[Root], recipe: Recipe, size: str, devices: str, watch
         "format": recipe.format,
         "alpha": recipe.alpha,
     }
-    for name in ("frame", "dpi", "quality", "chroma", "lossless"):
+    for name in ("frame", "frames", "dpi", "quality", "chroma", "lossless"):
         if getattr(recipe, name):
             settings[name] = str(getattr(recipe, name))
     if recipe.strip != "none":

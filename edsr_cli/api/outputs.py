@@ -1,7 +1,7 @@
 """What output formats can be asked for."""
 
 from edsr_cli.errors import UsageError
-from edsr_cli.images import FORMATS, OutputFormat, alpha
+from edsr_cli.images import FORMATS, OutputFormat, alpha, sequences
 from edsr_cli.options.choices import Depth
 from edsr_cli.options.pictures import Outputs
 
@@ -39,3 +39,5 @@ def check_format(options: Outputs, output_format: OutputFormat, *, same: bool = 
             f"Write {' or '.join(able)}, or leave it out.",
         )
     alpha.check_format(options.alpha, output_format)
+    if options.frames is not None:
+        sequences.check_several(output_format)

@@ -38,7 +38,7 @@ class Recipe:
             has 8 everywhere, but is not made again for the few inputs that have more.
         grey: what becomes of greyscale, where the format leaves a choice; the same holds.
         tiff: how pixels lie in a TIFF.
-        frame: which frame or page is taken; None for the first.
+        frame, frames: which frame or page is taken, or "all"; None for the first.
     """
 
     model: str
@@ -64,6 +64,7 @@ class Recipe:
     grey: str = "auto"
     tiff: str | None = None
     frame: int | None = None
+    frames: str | None = None
 
     @property
     def identity(self) -> str:
@@ -113,6 +114,7 @@ def recipe_of(worker: Worker, output_format: OutputFormat | None) -> Recipe:
         grey=options.grey,
         tiff=options.tiff,
         frame=options.frame,
+        frames=options.frames,
     )
 
 

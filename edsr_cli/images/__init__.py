@@ -17,6 +17,7 @@ from edsr_cli.images.encoding import (
     picture_file,
     to_pil,
     write_picture,
+    written,
 )
 from edsr_cli.images.formats import FORMATS, READ_SUFFIXES, format_for
 from edsr_cli.images.guard import TooLargeError
@@ -29,6 +30,7 @@ from edsr_cli.images.picture import (
     Picture,
     PictureInfo,
 )
+from edsr_cli.images.sequences import SequenceWriter, create_sequence
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",
@@ -42,8 +44,10 @@ __all__ = [
     "Picture",
     "PictureInfo",
     "PictureWriter",
+    "SequenceWriter",
     "TooLargeError",
     "create_picture",
+    "create_sequence",
     "decode",
     "encode",
     "format_for",
@@ -53,4 +57,5 @@ __all__ = [
     "probe",
     "to_pil",
     "write_picture",
+    "written",
 ]

@@ -16,8 +16,14 @@ from edsr_cli.images.codecs.raw_rows import tiles_of
 from edsr_cli.images.codecs.tiff import decode_frame
 from edsr_cli.images.colour import DAMAGED
 from edsr_cli.images.formats import CODECS, NAME_BY_SUFFIX, READ_FORMATS, codec_of
-from edsr_cli.images.guard import check_frame, check_pixels, guarded, only_the_first
-from edsr_cli.images.picture import DEFAULT_MAX_PIXELS, Picture, PictureInfo
+from edsr_cli.images.guard import (
+    check_frame,
+    check_frames,
+    check_pixels,
+    guarded,
+    only_the_first,
+)
+from edsr_cli.images.picture import DEFAULT_MAX_PIXELS, Metadata, Picture, PictureInfo
 from edsr_cli.images.source import not_a_picture, open_source
 
 
@@ -57,6 +63,26 @@ class OpenPicture:
         wanted = Wanted(self._name, self._max_pixels, keep_alpha, keep_grey, streamed)
         with guarded(self._name, self._max_pixels):
             return self._opened.read(wanted)
+
+    def frames(self, *, keep_alpha: bool = False, keep_grey: bool = False) -> Iterator[Picture]:
+        """All frames or pages, each when it is asked for; see `read`.
+
+        Those of an animation are whole pictures, with what they lie on, of one size. Their metadata
+        are those of the first.
+
+        Raises:
+            PictureError: there are more than `MAX_FRAMES`, or more pixels in all of them than the
+                limit; or one cannot be read.
+        """
+        wanted = Wanted(self._name, self._max_pixels, keep_alpha, keep_grey)
+        numbers, pixels = self.info.all_frames, 0
+        for number in numbers:
+            with guarded(self._name, self._max_pixels):
+                picture = self._opened.read_frame(wanted, number)
+            height, width = picture.window.shape[:2]
+            pixels += width * height
+            check_frames(self._name, len(numbers), pixels, self._max_pixels)
+            yield picture
 
 
 @contextmanager
@@ -212,6 +238,7 @@ class _PillowPicture:
         self._chosen = frame is not None
         self._codec, self._image, self._again = codec, image, again
         self._file, self._counted = file, False
+        self._collected: tuple[Metadata, list[str]] | None = None
 
     def info(self) -> PictureInfo:
         """What the header says."""
@@ -233,7 +260,25 @@ class _PillowPicture:
             _count_frames(image),
             streams=by_rows and orientation == 1,
             decoder_bytes=0 if by_rows else codec.decoder_bytes(image, bits),
+            animated=_is_animated(image),
+            plays=_plays(image),
+            cover=bool(image.info.get("default_image")),
         )
+
+    def read_frame(self, wanted: Wanted, number: int) -> Picture:
+        """A frame, with what it lies on."""
+        if self._counted:
+            self._image, self._counted = self._again(), False
+        codec, image, file = self._codec, self._image, self._file
+        image.seek(number - 1)
+        check_pixels(wanted.name, *image.size, wanted.max_pixels)
+        orientation, bits = codec.orientation(image, file), codec.bits(image, file)
+        known = self._collected if _is_animated(image) else None
+        picture = codec.to_picture(image, orientation, bits, wanted, file, collected=known)
+        self._collected = picture.metadata, []
+        shown = image.info.get("duration")
+        milliseconds = float(shown) if isinstance(shown, int | float) else None
+        return replace(picture, milliseconds=milliseconds)
 
     def _rows(self) -> Rows | None:
         # Of what follows the first frame, only Pillow knows where it is, and what it lies on.
@@ -262,6 +307,19 @@ class _PillowPicture:
         if frames > 1 and not self._chosen:
             notes.append(only_the_first(frames))
         return replace(picture, notes=tuple(notes), compression=compression)
+
+
+def _is_animated(image: Image.Image) -> bool:
+    """Whether its frames, if there are several, are those of an animation."""
+    return image.format in ("GIF", "PNG", "WEBP", "AVIF")
+
+
+def _plays(image: Image.Image) -> int:
+    """How many times an animation is shown; 0 for ever."""
+    loop = image.info.get("loop")
+    if image.format == "GIF":  # which says how many times more, or nothing
+        return 1 if loop is None else loop + 1 if loop else 0
+    return loop if isinstance(loop, int) else 0
 
 
 def _count_frames(image: Image.Image) -> int:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -94,27 +94,32 @@ class PictureWriter:
         finally:
             self._encoder.abandon()  # which does nothing to what is finished
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explained(self) -> AbstractContextManager[None]:
         height, width = self.shape[:2]
-        name = self._format.name
-        try:
-            yield
-        except EdsrError:
-            raise
-        except MemoryError as error:
-            raise PictureError(
-                f"there is not enough memory to write {width} x {height} pixels as {name}.",
-                "Write it as TIFF, which needs the least.",
-                kind=Kind.MEMORY,
-            ) from error
-        except Exception as error:
-            if isinstance(error, OSError) and error.errno is not None:
-                raise  # of the file; Pillow's own have no number
-            detail = " ".join(str(error).split())
-            raise PictureError(
-                f"it cannot be written as {name} ({detail}).", "Write it as PNG instead."
-            ) from error
+        return explained(width, height, self._format)
+
+
+@contextmanager
+def explained(width: int, height: int, output_format: OutputFormat) -> Iterator[None]:
+    """Turn what an encoder raises into a `PictureError`, but for failures of the file."""
+    name = output_format.name
+    try:
+        yield
+    except EdsrError:
+        raise
+    except MemoryError as error:
+        raise PictureError(
+            f"there is not enough memory to write {width} x {height} pixels as {name}.",
+            "Write it as TIFF, which needs the least.",
+            kind=Kind.MEMORY,
+        ) from error
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # of the file; Pillow's own have no number
+        detail = " ".join(str(error).split())
+        raise PictureError(
+            f"it cannot be written as {name} ({detail}).", "Write it as PNG instead."
+        ) from error
 
 
 def create_picture(
@@ -136,6 +141,19 @@ def create_picture(
     Raises:
         PictureError: the format cannot hold a picture of that size, or alpha.
     """
+    request, notes = fitted(output_format, request)
+    encoder = codec_for(output_format).create(file, request)
+    return PictureWriter(encoder, output_format, notes)
+
+
+def fitted(
+    output_format: OutputFormat, request: OutputRequest
+) -> tuple[OutputRequest, tuple[str, ...]]:
+    """What a format can hold of what is asked for, and remarks on what it cannot.
+
+    Raises:
+        PictureError: it cannot hold a picture of that size, or alpha.
+    """
     output_format.check_size(*request.size)
     if request.alpha is not None and not output_format.alpha:
         raise PictureError(
@@ -147,9 +165,7 @@ def create_picture(
         metadata, grey, more = _in_grey(metadata)
         notes += more
     bits = output_format.bits(request.bits)
-    request = replace(request, metadata=metadata, bits=bits, grey=grey)
-    encoder = codec_for(output_format).create(file, request)
-    return PictureWriter(encoder, output_format, notes)
+    return replace(request, metadata=metadata, bits=bits, grey=grey), notes
 
 
 def _in_grey(metadata: Metadata) -> tuple[Metadata, bool, tuple[str, ...]]:
@@ -282,11 +298,26 @@ def picture_file(
             does not fit into the format. Nothing is left behind. What the block raises passes
             unchanged.
     """
+    with (
+        written(path, overwrite=overwrite, commit=commit, check=check, mtime_ns=mtime_ns) as file,
+        create_picture(file, output_format, request) as writer,
+    ):
+        yield writer
+
+
+@contextmanager
+def written(
+    path: Path,
+    *,
+    overwrite: bool = False,
+    commit: Callable[[os.stat_result], None] | None = None,
+    check: Callable[[], None] | None = None,
+    mtime_ns: int | None = None,
+) -> Iterator[BinaryIO]:
+    """Give a file to write to, that appears when the block ends well; see `picture_file`."""
     with atomic_write(path, overwrite, PictureError, commit, mtime_ns) as file:
-        target = file if check is None else cast(BinaryIO, _Checked(file, check))
         try:
-            with create_picture(target, output_format, request) as writer:
-                yield writer
+            yield file if check is None else cast(BinaryIO, _Checked(file, check))
         except PictureError as error:
             if error.about:  # of another file
                 raise

@@ -26,8 +26,9 @@ CODECS: tuple[Codec, ...] = (
 _BY_NAME = {name: codec for codec in CODECS for name in codec.names}
 _ANY = Codec()
 
-PNG, JPEG, WEBP, TIFF, AVIF, BMP = (
+PNG, JPEG, WEBP, TIFF, AVIF, BMP, GIF = (
     png.OUTPUT, jpeg.OUTPUT, webp.OUTPUT, tiff.OUTPUT, boxes.AVIF_OUTPUT, simple.BMP_OUTPUT,
+    simple.GIF_OUTPUT,
 )  # fmt: skip
 
 FORMATS = tuple(codec.output for codec in CODECS if codec.output is not None)

@@ -145,6 +145,26 @@ def check_frame(frame: int, frames: int, name: str) -> None:
         )
 
 
+MAX_FRAMES = 2**16
+"""Most frames or pages of one file that are made larger."""
+
+
+def check_frames(name: str, frames: int, pixels: int, max_pixels: int) -> None:
+    """Refuse more frames than are made larger, or more pixels in all of them than the limit.
+
+    Raises:
+        TooLargeError: there are.
+    """
+    if frames > MAX_FRAMES:
+        raise TooLargeError(
+            f"it has {frames:,} frames or pages, and at most {MAX_FRAMES:,} are made larger.",
+            "Take single ones with --frame.",
+            about=name,
+        )
+    if pixels > max_pixels:
+        raise _too_large(name, f"{pixels:,} pixels in {frames:,} frames or pages", max_pixels)
+
+
 def only_the_first(frames: int) -> str:
     """A remark on a picture that has more frames or pages, where none was chosen."""
     return f"only the first of {frames} frames or pages is used; --frame takes another"

@@ -104,6 +104,7 @@ class Picture:
         grey: whether the file holds shades of grey only, because of how it stores its pixels.
         linear: whether the pixels count light, by their profile: then a network should see them
             through `edsr_cli.pixels.transfer`.
+        milliseconds: how long a frame of an animation is shown; None where that is not said.
     """
 
     window: Readable
@@ -114,6 +115,7 @@ class Picture:
     alpha: Plane | None = None
     grey: bool = False
     linear: bool = False
+    milliseconds: float | None = None
 
     @property
     def pixels(self) -> Pixels:
@@ -132,6 +134,10 @@ class PictureInfo:
         format: the format of the file as Pillow calls it, such as "JPEG".
         bits: bits per channel in the file.
         frames: number of frames or pages in the file; the first one is what is read.
+        animated: whether these are frames of one size, shown one after the other; else they are
+            pages, each a picture of its own.
+        plays: how many times an animation is shown; 0 for ever.
+        cover: whether the first frame is no part of the animation, but shown where that cannot be.
         streams: whether its rows can be decoded as they are asked for. If not, to read it streamed
             takes a scratch file of the size of its pixels.
         decoder_bytes: memory that decoding takes beside the pixels; all of it at a time where it is
@@ -146,6 +152,14 @@ class PictureInfo:
     frames: int
     streams: bool = False
     decoder_bytes: int = 0
+    animated: bool = False
+    plays: int = 1
+    cover: bool = False
+
+    @property
+    def all_frames(self) -> range:
+        """The numbers of the frames that make the animation, or of all pages."""
+        return range(2 if self.cover else 1, self.frames + 1)
 
 
 @dataclass(frozen=True)
@@ -256,6 +270,8 @@ class OutputFormat:
         grey: whether it can hold greyscale, in less space than RGB.
         takes: the names of `OutputOptions` that matter to it.
         lossy: whether what is written is always a little different.
+        holds: whether a file holds "one" picture, an "animation", or "pages", which frames of an
+            animation can be, too.
         places: see `Places`.
     """
 
@@ -271,6 +287,7 @@ class OutputFormat:
     grey: bool = False
     takes: frozenset[str] = frozenset()
     lossy: bool = False
+    holds: Literal["one", "animation", "pages"] = "one"
     places: Places = Places()
 
     @property

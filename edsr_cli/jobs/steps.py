@@ -3,9 +3,10 @@
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 from edsr_cli import images
 from edsr_cli.errors import FileError, Kind, PictureError
@@ -18,10 +19,11 @@ from edsr_cli.images import (
     OutputOptions,
     OutputRequest,
     Picture,
-    PictureWriter,
 )
 from edsr_cli.images.alpha import DROP, KEEP, UNCOVERED, WAYS_OUT, applied, resized
+from edsr_cli.images.guard import check_frames
 from edsr_cli.images.metadata.stripping import stripped, with_resolution
+from edsr_cli.images.sequences import check_holds, opaque_beside
 from edsr_cli.inference import memory, processors
 from edsr_cli.jobs.streams import read_stdin, stdout
 from edsr_cli.jobs.target import PRINT_DPI
@@ -50,6 +52,8 @@ class Inspected:
         bits: bits a channel of them, 8 or 16.
         streams: whether they can be decoded as they are asked for.
         decoder_bytes: memory that decoding takes beside them, for a moment, where they cannot.
+        frames: the number of those that are made larger, or of pages.
+        animated, plays: see `PictureInfo`.
     """
 
     source: Path | bytes
@@ -58,6 +62,9 @@ class Inspected:
     bits: int = 8
     streams: bool = False
     decoder_bytes: int = 0
+    frames: int = 1
+    animated: bool = False
+    plays: int = 1
 
 
 def inspect(task: Task, options: Outputs) -> Inspected:
@@ -68,12 +75,27 @@ def inspect(task: Task, options: Outputs) -> Inspected:
     """
     most = _max_pixels(options)
     source = read_stdin(most) if task.source is None else task.source
-    info = images.probe(source, most, frame=options.frame)
+    info = images.probe(source, most, frame=_frame(options))
+    frames = len(info.all_frames) if options.frames else 1
+    if frames > 1:
+        check_holds(info, task.output_format)
+        pixels = info.width * info.height * (frames if info.animated else 1)
+        check_frames(input_name(task), frames, pixels, most)
     channels = 4 if options.alpha == KEEP else 3
     bits = 16 if info.bits > 8 else 8
     pixel_bytes = info.width * info.height * channels * bits // 8
     size = (info.width, info.height)
-    return Inspected(source, size, pixel_bytes, bits, info.streams, info.decoder_bytes)
+    return Inspected(
+        source,
+        size,
+        pixel_bytes,
+        bits,
+        info.streams,
+        info.decoder_bytes,
+        frames,
+        info.animated,
+        info.plays,
+    )
 
 
 def is_large(inspected: Inspected, made_bytes: int, options: Outputs) -> bool:
@@ -149,15 +171,51 @@ def decode(
     Raises:
         PictureError: it cannot be read.
     """
-    # A grey picture on a colour of its own is grey no more.
-    keep_grey = options.grey is Grey.AUTO and output_format.grey and options.alpha in (DROP, KEEP)
+    keep_grey = _keeps_grey(options, output_format)
     with ExitStack() as stack:
-        file = images.open_picture(inspected.source, _max_pixels(options), frame=options.frame)
+        file = images.open_picture(inspected.source, _max_pixels(options), frame=_frame(options))
         picture = stack.enter_context(file).read(
             keep_alpha=options.alpha != DROP, keep_grey=keep_grey, streamed=opened is not None
         )
         if opened is not None:
             opened.push(stack.pop_all())
+    return _seen(picture, options, keep_grey)
+
+
+def decode_frames(
+    inspected: Inspected, options: Outputs, output_format: OutputFormat
+) -> Iterator[Picture]:
+    """Read all frames or pages, one after the other; see `decode`.
+
+    Frames are never grey, and all have alpha where one may.
+
+    Raises:
+        PictureError: one cannot be read.
+    """
+    keep_grey = not inspected.animated and _keeps_grey(options, output_format)
+    clear = False
+    with images.open_picture(inspected.source, _max_pixels(options)) as opened:
+        for picture in opened.frames(keep_alpha=options.alpha != DROP, keep_grey=keep_grey):
+            picture = _seen(picture, options, keep_grey)
+            if inspected.animated and options.alpha == KEEP:
+                # Only of a GIF the first frame does not tell.
+                clear = clear or picture.alpha is not None or picture.source_format == "GIF"
+                picture = opaque_beside(picture) if clear else picture
+            yield picture
+
+
+def _frame(options: Outputs) -> int | None:
+    """The frame that stands for the picture; None for the first, with a remark on others."""
+    return 1 if options.frames else options.frame
+
+
+def _keeps_grey(options: Outputs, output_format: OutputFormat) -> bool:
+    # A grey picture on a colour of its own is grey no more.
+    return options.grey is Grey.AUTO and output_format.grey and options.alpha in (DROP, KEEP)
+
+
+def _seen(picture: Picture, options: Outputs, keep_grey: bool) -> Picture:
+    """A picture with the colours that the network is to see."""
     notes = tuple(f"{note}; {WAYS_OUT}" if note == UNCOVERED else note for note in picture.notes)
     grey = picture.grey and keep_grey
     return replace(applied(picture, options.alpha), notes=notes, grey=grey)
@@ -184,9 +242,7 @@ def metadata(
     return with_resolution(kept, dpi, in_exif="EXIF data" in places and "resolution" not in places)
 
 
-@contextmanager
-def output(
-    task: Task,
+def request(
     options: Outputs,
     size: tuple[int, int],
     metadata: Metadata,
@@ -195,14 +251,10 @@ def output(
     grey: bool = False,
     bits: int = 8,
     threads: int | None = None,
-    mtime_ns: int | None = None,
-    commit: Callable[[os.stat_result], None] | None = None,
-    check: Callable[[], None] | None = None,
-) -> Iterator[PictureWriter]:
-    """Give a writer for an upscaled picture, which is there when the block ends well.
+) -> OutputRequest:
+    """What is asked of the file for an upscaled picture.
 
     Args:
-        task: where to, and in which format.
         options: how.
         size: width and height in pixels.
         metadata: what to put beside them.
@@ -210,32 +262,45 @@ def output(
         grey: whether to write it as greyscale.
         bits: bits a channel, 8 or 16.
         threads: how many compress; None for as many as compute.
+    """
+    large = None if alpha is None else resized(alpha, *size, dtype_of(bits))
+    return OutputRequest(size, metadata, _output_options(options, threads), large, bits, grey)
+
+
+@contextmanager
+def destination(
+    task: Task,
+    options: Outputs,
+    *,
+    mtime_ns: int | None = None,
+    commit: Callable[[os.stat_result], None] | None = None,
+    check: Callable[[], None] | None = None,
+) -> Iterator[BinaryIO]:
+    """Give a file to write the output to, which is there when the block ends well.
+
+    Args:
+        task: where to.
+        options: whether it may replace a file.
         mtime_ns: the time of change that the file is to have; None for now.
         commit, check: see `edsr_cli.images.picture_file`; they are for files.
 
     Raises:
         PictureError: it cannot be written.
     """
-    large = None if alpha is None else resized(alpha, *size, dtype_of(bits))
-    request = OutputRequest(size, metadata, _output_options(options, threads), large, bits, grey)
-    with ExitStack() as stack:
-        opened: AbstractContextManager[PictureWriter]
-        if task.destination is None:
-            file = stack.enter_context(stdout())
-            opened = images.create_picture(file, task.output_format, request)
-        else:
-            with _explained(output_name(task)):
-                task.destination.parent.mkdir(parents=True, exist_ok=True)
-            opened = images.picture_file(
-                task.destination,
-                task.output_format,
-                request,
-                overwrite=options.overwrite,
-                commit=commit,
-                check=check,
-                mtime_ns=mtime_ns,
-            )
-        yield stack.enter_context(opened)
+    if task.destination is None:
+        with stdout() as file:
+            yield file
+        return
+    with _explained(output_name(task)):
+        task.destination.parent.mkdir(parents=True, exist_ok=True)
+    with images.written(
+        task.destination,
+        overwrite=options.overwrite,
+        commit=commit,
+        check=check,
+        mtime_ns=mtime_ns,
+    ) as file:
+        yield file
 
 
 def _output_options(options: Outputs, threads: int | None) -> OutputOptions:

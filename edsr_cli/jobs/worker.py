@@ -5,15 +5,17 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
+from typing import BinaryIO
 
 from edsr_cli.checkpoints import store
 from edsr_cli.errors import EdsrError, Kind, UsageError
-from edsr_cli.images import PictureWriter
+from edsr_cli.images import OutputRequest, Picture, PictureWriter, create_picture
 from edsr_cli.images.provenance import provenance
 from edsr_cli.inference import Progress, Upscaler
 from edsr_cli.inference.planning import Plan
 from edsr_cli.jobs import enlarging, steps
 from edsr_cli.jobs.family import Family
+from edsr_cli.jobs.frames import upscale_frames
 from edsr_cli.jobs.ledger import NO_FILE, FileState, Ledger, state_of
 from edsr_cli.jobs.partial import PartialRows, bytes_at_most
 from edsr_cli.jobs.record import Record, Status
@@ -171,12 +173,16 @@ class Worker:
             work.enlargement = self.target.enlargement(width, height, self.scales)
             work.note(output_size=work.enlargement.after)
             task.output_format.check_size(*work.enlargement.after)
-            made = self._output_bytes(work)
-            made += enlarging.DEEP_PIXEL_BYTES * work.enlargement.between
-            work.resumable = bool(self.resume) and is_resumable(work)
-            work.large = work.resumable or steps.is_large(work.inspected, made, work.options)
+            if work.inspected.frames > 1:
+                what = "frames" if work.inspected.animated else "pages"
+                work.note(notes=(f"all {work.inspected.frames} {what} are made larger",))
+            else:
+                made = self._output_bytes(work)
+                made += enlarging.DEEP_PIXEL_BYTES * work.enlargement.between
+                work.resumable = bool(self.resume) and is_resumable(work)
+                work.large = work.resumable or steps.is_large(work.inspected, made, work.options)
             if work.enlargement.remark:
-                work.note(notes=(work.enlargement.remark,), model="")
+                work.note(notes=(*work.record.notes, work.enlargement.remark), model="")
 
         def check() -> None:
             with self.ledger.in_place(task):
@@ -227,7 +233,7 @@ class Worker:
             if speed is not None:
                 pairs = zip(work.plans, networks, strict=True)
                 times = [network.seconds(plan, speed, options.ensemble) for plan, network in pairs]
-                values["seconds"] = round(sum(times), 3)
+                values["seconds"] = round(sum(times) * work.inspected.frames, 3)
             work.note(plan=values)
 
         work.attempt("decode", lay_out, reading=True)
@@ -238,27 +244,31 @@ class Worker:
         def decode() -> None:
             opened = work.opened if work.large else None
             picture = steps.decode(work.inspected, work.options, work.task.output_format, opened)
-            strength, reason = None, None
-            for network in self.networks(work)[:1]:
-                work.choice = choice_for(network, picture.window, picture.compression)
-            if work.choice is not None:
-                strength, reason = work.choice.strength, work.choice.reason
-            model = self.model if work.enlargement.scales else None
-            software = provenance(model, work.enlargement.ratio, strength)
-            work.window, work.alpha = picture.window, picture.alpha
-            work.grey, work.linear = picture.grey, picture.linear
-            stored = 8 * picture.window.dtype.itemsize
-            work.bits = work.output_bits(stored)
-            work.metadata = steps.metadata(
-                picture.metadata, software, work.options, work.task.output_format
-            )
-            notes = work.record.notes + picture.notes
-            if work.bits < stored and work.options.depth is Depth.AUTO:
-                name = work.task.output_format.name
-                notes += (f"written with {work.bits} bits a channel, all that {name} has here",)
-            work.note(notes=notes, restore=strength, restore_reason=reason)
+            self.take(work, picture)
 
         work.attempt("decode", decode, reading=True)
+
+    def take(self, work: Work, picture: Picture) -> None:
+        """Make a picture the one at work: its pixels, and all that follows from them."""
+        strength, reason = None, None
+        for network in self.networks(work)[:1]:
+            work.choice = choice_for(network, picture.window, picture.compression)
+        if work.choice is not None:
+            strength, reason = work.choice.strength, work.choice.reason
+        model = self.model if work.enlargement.scales else None
+        software = provenance(model, work.enlargement.ratio, strength)
+        work.window, work.alpha = picture.window, picture.alpha
+        work.grey, work.linear = picture.grey, picture.linear
+        stored = 8 * picture.window.dtype.itemsize
+        work.bits = work.output_bits(stored)
+        work.metadata = steps.metadata(
+            picture.metadata, software, work.options, work.task.output_format
+        )
+        notes = tuple(dict.fromkeys(work.record.notes + picture.notes))
+        if work.bits < stored and work.options.depth is Depth.AUTO:
+            name = work.task.output_format.name
+            notes += (f"written with {work.bits} bits a channel, all that {name} has here",)
+        work.note(notes=notes, restore=strength, restore_reason=reason)
 
     def upscale(
         self,
@@ -279,7 +289,7 @@ class Worker:
 
         def upscale() -> None:
             pixels = empty_pixels(height, width, dtype_of(work.bits))
-            self._enlarge(work, upscaler, work.window, ArrayWindow(pixels), progress)
+            self.enlarge(work, upscaler, work.window, ArrayWindow(pixels), progress)
             work.window, work.pixels = None, pixels
 
         def upscale_and_write() -> None:
@@ -290,18 +300,22 @@ class Worker:
                 rows = stack.enter_context(kept(work, self.networks(work, upscaler)))
                 writer = stack.enter_context(self._output(work, check))
                 target = stack.enter_context(Behind(writer))
-                self._enlarge(work, upscaler, work.window, target, progress, rows)
+                self.enlarge(work, upscaler, work.window, target, progress, rows)
             if output is not None and self.resume is False:
                 forget(output)
 
-        if not work.large:
+        def upscale_all() -> None:
+            upscale_frames(self, work, upscaler, progress, check)
+
+        several = work.inspected.frames > 1
+        if not (work.large or several):
             work.attempt("upscale", upscale, reading=True)
-        elif work.attempt("upscale", upscale_and_write, reading=False):
+        elif work.attempt("upscale", upscale_all if several else upscale_and_write, reading=False):
             work.end(Status.DONE)
         else:
             work.note(output_bytes=None)
 
-    def _enlarge(
+    def enlarge(
         self,
         work: Work,
         upscaler: Upscaler,
@@ -310,6 +324,7 @@ class Worker:
         progress: Progress | None,
         rows: PartialRows | None = None,
     ) -> None:
+        """Have the networks of a picture make it larger, and put on record how they did."""
         networks = self.networks(work, upscaler)
         outcomes = enlarging.enlarge(
             source,
@@ -355,7 +370,30 @@ class Worker:
     def _output(
         self, work: Work, check: Callable[[], None] | None, threads: int | None = None
     ) -> Iterator[PictureWriter]:
-        """Give a writer for the output, and put that on record when it is there."""
+        """Give a writer for the output."""
+        request = self.request(work, threads)
+        with (
+            self.destination(work, check) as file,
+            create_picture(file, work.task.output_format, request) as writer,
+        ):
+            yield writer
+        work.note(notes=work.record.notes + writer.notes)
+
+    def request(self, work: Work, threads: int | None = None) -> OutputRequest:
+        """What is asked of the file for the picture at work."""
+        return steps.request(
+            work.options,
+            work.enlargement.after,
+            work.metadata,
+            alpha=work.alpha,
+            grey=work.grey,
+            bits=work.bits,
+            threads=threads,
+        )
+
+    @contextmanager
+    def destination(self, work: Work, check: Callable[[], None] | None) -> Iterator[BinaryIO]:
+        """Give the file for the output, and put it on record when it is there."""
         task = work.task
 
         def commit(status: os.stat_result) -> None:
@@ -370,24 +408,13 @@ class Worker:
                 mtime_ns += _MILLISECOND
         with (
             self.ledger.in_place(task),
-            steps.output(
-                task,
-                work.options,
-                work.enlargement.after,
-                work.metadata,
-                alpha=work.alpha,
-                grey=work.grey,
-                bits=work.bits,
-                threads=threads,
-                mtime_ns=mtime_ns,
-                commit=commit,
-                check=check,
-            ) as writer,
+            steps.destination(
+                task, work.options, mtime_ns=mtime_ns, commit=commit, check=check
+            ) as file,
         ):
-            yield writer
+            yield file
         if task.goal is not None:
             self._deliver(work, task.goal)
-        work.note(notes=work.record.notes + writer.notes)
 
     def _deliver(self, work: Work, goal: Blob) -> None:
         """Put the output into its store, and let the ledger know what that says of it."""
@@ -426,6 +453,7 @@ class Worker:
         options, enlargement = work.options, work.enlargement
         between = enlarging.between_bytes(plans, enlargement, networks)
         values = enlarging.plan_values(plans, enlargement, networks, options)
+        values["multiply_adds"] *= work.inspected.frames
         width, height = enlargement.after
         writing = {"encoder_bytes": work.task.output_format.encoder_bytes * width * height}
         read, made = work.inspected.pixel_bytes, self._output_bytes(work)

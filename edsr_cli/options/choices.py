@@ -56,6 +56,12 @@ class TiffKind(StrEnum):
     PYRAMID = "pyramid"
 
 
+class Frames(StrEnum):
+    """Which frames of an animation, or pages of a document, are made larger."""
+
+    ALL = "all"
+
+
 class Strip(StrEnum):
     """Which metadata are left out."""
 
@@ -64,5 +70,5 @@ class Strip(StrEnum):
     ALL = "all"
 
 
-FORMATS = "png, jpeg, webp, tiff, avif or bmp"
+FORMATS = "png, jpeg, webp, tiff, avif, bmp or gif"
 """Those of `images.formats`, for helps: that module takes a while to import."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from edsr_cli.errors import UsageError
 from edsr_cli.options import values
-from edsr_cli.options.choices import FORMATS, Chroma, Depth, Grey, Strip, TiffKind
+from edsr_cli.options.choices import FORMATS, Chroma, Depth, Frames, Grey, Strip, TiffKind
 from edsr_cli.options.definition import (
     MACHINE,
     OUTPUT,
@@ -150,6 +150,15 @@ class Outputs(Upscaling, Size):
         least=1,
         default=None,
     )
+    frames: Given[Frames | str | None, Frames | None] = option(
+        values.FRAMES,
+        "--frames",
+        "all",
+        "Make all frames of an animation larger, with their durations, for GIF, WebP and PNG; or "
+        "all pages of a document, for TIFF.",
+        panel=WHICH,
+        default=None,
+    )
     alpha: str = option(
         values.ALPHA,
         "--alpha",
@@ -252,6 +261,8 @@ class Outputs(Upscaling, Size):
         super().__post_init__()
         if self.quality is not None and self.lossless:
             raise UsageError("--quality and --lossless exclude each other.")
+        if self.frame is not None and self.frames is not None:
+            raise UsageError("--frame and --frames exclude each other.")
 
 
 @group

@@ -13,6 +13,7 @@ from edsr_cli.options.choices import (
     Autocast,
     Chroma,
     Depth,
+    Frames,
     Grey,
     Preset,
     Schedule,
@@ -302,6 +303,7 @@ DPI = Kind(_dpi, read=read_dpi)
 FIT = Kind(_text_or(_pair(_at_least_one), read_fit), read=read_fit)
 PAPER = Kind(_text_or(_pair(_positive), read_paper), read=read_paper)
 CHROMA, STRIP, GREY, TIFF = one_of(Chroma), one_of(Strip), one_of(Grey), one_of(TiffKind)
+FRAMES = one_of(Frames)
 DEPTH = Kind(_depth, Depth)
 TEMPLATE = Kind(_template, read=read_template)
 VALUE_RANGE = Kind(_number, int)

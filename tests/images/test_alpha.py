@@ -10,6 +10,7 @@ from PIL import Image, ImageColor, features
 from edsr_cli.errors import PictureError, UsageError
 from edsr_cli.images import FORMATS, Metadata, decode, encode, formats, from_pil, to_pil
 from edsr_cli.images.alpha import DROPPED, UNCOVERED, alpha_setting, applied, check_format, resized
+from edsr_cli.images.codecs.gif_writing import CUT_OUT
 from edsr_cli.pixels.alpha import lay_on, uncovers
 from edsr_cli.pixels.spreading import spread
 from tests.images import builders
@@ -215,7 +216,7 @@ def test_formats_that_can_hold_it() -> None:
         if not output.alpha:  # the hint names all others
             with pytest.raises(UsageError, match=f"{output.name} cannot hold") as caught:
                 check_format("keep", output)
-            assert "PNG, WebP, TIFF or AVIF" in str(caught.value)
+            assert "PNG, WebP, TIFF, AVIF or GIF" in str(caught.value)
             with pytest.raises(PictureError, match=f"{output.name} cannot hold an alpha"):
                 encode(RGB, output, Metadata(), io.BytesIO(), alpha=ALPHA)
         else:
@@ -351,14 +352,21 @@ def test_it_is_written(output: formats.OutputFormat) -> None:
     alpha[5] = np.arange(len(alpha[5])) * 5
     pixels = builders.gradient(*DISC.shape)
     file = io.BytesIO()
-    assert encode(pixels, output, Metadata(dpi=(300.0, 300.0)), file, alpha=alpha) == ()
+    notes = encode(pixels, output, Metadata(dpi=(300.0, 300.0)), file, alpha=alpha)
+    if output.name == "GIF":
+        alpha = np.where(alpha < 128, 0, 255).astype(np.uint8)
+        assert notes[-1] == CUT_OUT
+    else:
+        assert notes == ()
     image = Image.open(io.BytesIO(file.getvalue()))
-    assert image.mode == "RGBA"
-    assert (np.asarray(image)[..., 3] == alpha).all()
+    assert image.mode == ("P" if output.name == "GIF" else "RGBA")
+    assert (np.asarray(image.convert("RGBA"))[..., 3] == alpha).all()
     again = decode(file.getvalue(), keep_alpha=True)
     assert again.alpha is not None and (again.alpha == alpha).all()
     off = np.abs(again.pixels.astype(int) - pixels)
-    assert off.mean() < 3 if output.name == "AVIF" else (off == 0).all()
+    if output.name == "GIF":
+        off[alpha == 0] = 0
+    assert off.mean() < 3 if output.lossy else (off == 0).all()
 
 
 def test_tiffs_say_that_colours_are_not_multiplied() -> None:

@@ -45,8 +45,8 @@ def test_every_format_has_its_name_and_suffixes() -> None:
 
 @pytest.mark.parametrize(
     ("path", "name", "words"),
-    [(None, None, "needs a format"), ("a", None, "name without ending"), ("a.gif", None, ".gif"),
-     ("a.png", "gif", "no output format 'gif'"), ("a.jpg", "png", "does not fit the format PNG"),
+    [(None, None, "needs a format"), ("a", None, "name without ending"), ("a.pcx", None, ".pcx"),
+     ("a.png", "pcx", "no output format 'pcx'"), ("a.jpg", "png", "does not fit the format PNG"),
      ("a.", None, "a.: no picture format")],
 )  # fmt: skip
 def test_what_is_no_format(path: str | None, name: str | None, words: str) -> None:
@@ -78,8 +78,8 @@ def test_the_hint_names_formats_that_can() -> None:
     assert caught.value.message == (
         "20000 x 10 pixels do not fit into WebP, which holds at most 16383 pixels a side."
     )
-    assert caught.value.hint == "Write it as PNG or JPEG or TIFF or AVIF or BMP instead."
-    with pytest.raises(PictureError, match=r"268,435,456 pixels.*PNG or JPEG or TIFF or BMP"):
+    assert caught.value.hint == "Write it as PNG or JPEG or TIFF or AVIF or BMP or GIF instead."
+    with pytest.raises(PictureError, match=r"268,435,456 pixels.*or TIFF or BMP or GIF"):
         AVIF.check_size(20_000, 20_000)
     with pytest.raises(PictureError, match=r"BMP, which holds at most 4,294,967,241 bytes"):
         BMP.check_size(40_000, 40_000)

@@ -116,10 +116,10 @@ def test_the_scale_is_part_of_the_name(scale):
         (["a.png", "b.png"], "file.png", None, ["file.png is a file"]),
         (["a.png", "b.png"], STREAM, None, ["Standard output", "one picture, not 2"]),
         (["a.png", STREAM], None, None, ["Standard output", "not 2"]),
-        (["a.png"], "b.gif", None, ["b.gif", ".gif", ".png"]),
+        (["a.png"], "b.pcx", None, ["b.pcx", ".pcx", ".png"]),
         (["a.png"], "file", None, ["file", "without ending"]),
         (["a.png"], "b.png", "jpeg", ["b.png", "JPEG", ".jpg"]),
-        (["a.png"], None, "gif", ["'gif'", ".png"]),
+        (["a.png"], None, "pcx", ["'pcx'", ".png"]),
         (["a.png"], None, "", ["format"]),
         ([STREAM], None, "x\ny", [r"x\\ny"]),
     ],
@@ -172,7 +172,7 @@ NAMES = st.sampled_from([
     "a.png", "a.jpg", "b.png", "x/a.png", "x/../a.png", "./b.png", "a_x4.png", "b", "ü\n.tif", ".a",
     STREAM,
 ])  # fmt: skip
-OUTPUTS = st.sampled_from([None, "a.png", "new", "new/", "x", "x/c.jpg", "c.webp", "c.gif", STREAM])
+OUTPUTS = st.sampled_from([None, "a.png", "new", "new/", "x", "x/c.jpg", "c.webp", "c.pcx", STREAM])
 
 
 @given(st.lists(NAMES, min_size=1, max_size=4), OUTPUTS, st.sampled_from([None, "png", "JPG", "x"]))
@@ -192,5 +192,5 @@ def test_outputs_never_meet(folder, inputs, output, form):
     for task in tasks:
         if form is not None:
             assert task.output_format.name == {"png": "PNG", "JPG": "JPEG"}[form]
-        if task.destination is not None and task.destination.suffix != ".gif":
+        if task.destination is not None and task.destination.suffix != ".pcx":
             assert task.destination.suffix in task.output_format.suffixes

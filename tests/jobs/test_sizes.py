@@ -196,11 +196,11 @@ def test_names(run, options, wanted):
 
 
 def test_names_of_the_same_format(run, photo, tmp_path):
-    for name, wanted in (("A.JPG", "A_x2.JPG"), ("b.jpeg", "b_x2.jpeg"), ("c.gif", "c_x2.png")):
+    for name, wanted in (("A.JPG", "A_x2.JPG"), ("b.jpeg", "b_x2.jpeg"), ("c.ppm", "c_x2.png")):
         Image.open(photo).save(tmp_path / name)
         task, record = run(source=tmp_path / name, form="same", scale=2)
         assert record.reason is None and task.destination.name == wanted
-        assert read_back(task.destination).format == ("PNG" if name == "c.gif" else "JPEG")
+        assert read_back(task.destination).format == ("PNG" if name == "c.ppm" else "JPEG")
 
 
 def test_own_outputs_of_every_size_are_known(run, photo, tmp_path):

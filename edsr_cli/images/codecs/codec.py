@@ -8,6 +8,7 @@ from typing import Any, BinaryIO, Protocol
 from PIL import Image
 
 from edsr_cli.images.bands import Wanted, put_together
+from edsr_cli.images.codecs.animation import SequenceEncoder
 from edsr_cli.images.codecs.raw_rows import bands_of, raw_rows
 from edsr_cli.images.codecs.whole import Encoder, Sink, WholeEncoder
 from edsr_cli.images.colour import Converted, Samples, samples_to_rgb, to_rgb
@@ -42,6 +43,9 @@ class Opened(Protocol):
 
     def read(self, wanted: Wanted) -> Picture:
         """The picture; see `decoding.OpenPicture.read`."""
+
+    def read_frame(self, wanted: Wanted, number: int) -> Picture:
+        """A frame or page, from 1 to the number of them; in this order it is quickest."""
 
 
 @dataclass(frozen=True)
@@ -279,6 +283,7 @@ class Codec:
         wanted: Wanted,
         file: BinaryIO | None = None,
         rows: Rows | None = None,
+        collected: tuple[Metadata, list[str]] | None = None,
     ) -> Picture:
         """An image that Pillow has opened as an upright RGB picture.
 
@@ -289,6 +294,7 @@ class Codec:
             wanted: how it is to be read.
             file: its file, if there is one.
             rows: how to decode it, as `rows` gives it; None to leave it to Pillow.
+            collected: its metadata, and remarks on them; None to `collect` them.
 
         Raises:
             PictureError: it has no pixels, or of a kind that cannot be converted.
@@ -301,7 +307,7 @@ class Codec:
             self.load(image)
             about, begin = image, lambda: bands_of(image) if wanted.streamed else iter([image])
         check_pixels(name, *image.size, image.width * image.height)
-        metadata, notes = self.collect(about, orientation, file, image.size)
+        metadata, notes = collected or self.collect(about, orientation, file, image.size)
         profile = metadata.icc_profile
 
         def converted() -> Iterator[Converted]:
@@ -338,6 +344,16 @@ class Codec:
         """
         self.save(pixels, Sink(file), request)
         return ()
+
+    def sequence(self, file: BinaryIO, frames: int, plays: int) -> SequenceEncoder:
+        """Begin to write several pictures to a file; only where the format `holds` them.
+
+        Args:
+            file: where to write.
+            frames: how many will come.
+            plays: see `PictureInfo.plays`.
+        """
+        raise NotImplementedError
 
     def save(self, pixels: Pixels, file: Any, request: OutputRequest) -> None:
         """Let Pillow write a picture, with the options of `pillow_options`."""

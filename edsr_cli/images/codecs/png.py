@@ -18,6 +18,8 @@ from PIL import Image, PngImagePlugin
 
 from edsr_cli.images.bands import band_rows
 from edsr_cli.images.codecs import Codec, Encoder, Rows, bits_in_header, png_rows
+from edsr_cli.images.codecs.animation import SequenceEncoder
+from edsr_cli.images.codecs.apng_writing import PngAnimation
 from edsr_cli.images.codecs.boxes import MAX_PART_BYTES, MAX_PARTS
 from edsr_cli.images.codecs.png_writing import Chunk, PngEncoder
 from edsr_cli.images.codecs.raw_rows import band_of, tiles_of
@@ -45,6 +47,7 @@ OUTPUT = OutputFormat(
     depths=(8, 16),
     grey=True,
     takes=frozenset(("compression",)),
+    holds="animation",
     places=Places(texts="all", iptc="text", hdr="beside"),
 )
 
@@ -122,6 +125,9 @@ class Png(Codec):
             level=1 if level is None else level,
             strategy=zlib.Z_RLE if level is None else zlib.Z_DEFAULT_STRATEGY,
         )
+
+    def sequence(self, file: BinaryIO, frames: int, plays: int) -> SequenceEncoder:
+        return PngAnimation(file, frames, plays, self.create)
 
 
 CODEC = Png()

@@ -106,6 +106,9 @@ class _Opened:
             decoded.notes.insert(0, "the inks of its duotone are not applied: read as greyscale")
         return decoded.picture(metadata, notes, "PSD", about.bits)
 
+    def read_frame(self, wanted: Wanted, number: int) -> Picture:
+        return self.read(wanted)
+
 
 def _read_document(file: BinaryIO, name: str, max_pixels: int) -> _Document:
     file.seek(0)

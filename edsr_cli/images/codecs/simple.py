@@ -19,14 +19,17 @@ from PIL import (
 
 from edsr_cli.images.bands import band_rows
 from edsr_cli.images.codecs import Codec, Encoder, Rows, bits_in_header
+from edsr_cli.images.codecs.animation import SequenceEncoder
 from edsr_cli.images.codecs.bmp_writing import BmpEncoder
 from edsr_cli.images.codecs.boxes import MAX_PART_BYTES, MAX_PARTS
+from edsr_cli.images.codecs.gif_writing import GifAnimation
 from edsr_cli.images.codecs.raw_rows import tiles_of
 from edsr_cli.images.colour import Samples, icc, spaces
 from edsr_cli.images.colour.spaces import ColourSpace, Stated, made
 from edsr_cli.images.metadata import Found
-from edsr_cli.images.picture import OutputFormat, OutputRequest
+from edsr_cli.images.picture import OutputFormat, OutputRequest, Places
 from edsr_cli.images.source import kept_position
+from edsr_cli.pixels.arrays import Pixels
 
 BMP_OUTPUT = OutputFormat(
     "BMP",
@@ -36,6 +39,18 @@ BMP_OUTPUT = OutputFormat(
     keeps=frozenset(("resolution",)),
     encoder_bytes=0,
     alpha=False,
+)
+
+GIF_OUTPUT = OutputFormat(
+    "GIF",
+    (".gif",),
+    max_side=2**16 - 1,
+    keeps=frozenset(("ICC profile", "XMP data", "texts")),
+    encoder_bytes=8,
+    grey=True,
+    lossy=True,  # 256 colours
+    holds="animation",
+    places=Places(texts="comments"),
 )
 
 # A number of at most nine digits, behind any blanks and comments. What `*+` has taken it never
@@ -60,6 +75,15 @@ class Gif(Codec):
     """GIF: comments, and XMP and profile in extensions of applications."""
 
     names = ("GIF",)
+    output = GIF_OUTPUT
+
+    def encode(self, pixels: Pixels, file: BinaryIO, request: OutputRequest) -> tuple[str, ...]:
+        encoder = GifAnimation(file)
+        encoder.add(pixels, request, None)
+        return encoder.finish()
+
+    def sequence(self, file: BinaryIO, frames: int, plays: int) -> SequenceEncoder:
+        return GifAnimation(file, plays)
 
     def texts(self, image: Image.Image, file: BinaryIO | None, found: Found) -> None:
         if file is None:

@@ -16,8 +16,9 @@ from PIL import Image, TiffImagePlugin
 
 from edsr_cli.images.bands import Wanted, band_rows, put_together
 from edsr_cli.images.codecs import Codec, Encoder, Opened, segments
+from edsr_cli.images.codecs.animation import SequenceEncoder
 from edsr_cli.images.codecs.boxes import MAX_PART_BYTES
-from edsr_cli.images.codecs.tiff_encoder import TiffEncoder
+from edsr_cli.images.codecs.tiff_encoder import TiffEncoder, TiffPages
 from edsr_cli.images.codecs.tiff_layout import Layout, read_layout, refused
 from edsr_cli.images.codecs.tiff_pages import Directory, FromPage, Pages, classic_copy
 from edsr_cli.images.codecs.tiff_pixels import by_rows, is_damaged, read_rows
@@ -39,6 +40,7 @@ OUTPUT = OutputFormat(
     depths=(8, 16),
     grey=True,
     takes=frozenset(("tiff",)),
+    holds="pages",
     places=Places(iptc="own"),
 )
 
@@ -70,7 +72,7 @@ class Tiff(Codec):
 
     def open(self, file: BinaryIO, name: str, max_pixels: int, frame: int | None = None) -> Opened:
         pages, layout = _open(file, name, max_pixels, 1 if frame is None else frame)
-        return _Opened(file, name, pages, layout, chosen=frame is not None)
+        return _Opened(file, name, max_pixels, pages, layout, chosen=frame is not None)
 
     def orientation(self, image: Image.Image, file: BinaryIO | None = None) -> int:
         value = getattr(image, "tag_v2", {}).get(exif_data.ORIENTATION, 1)
@@ -110,6 +112,9 @@ class Tiff(Codec):
     def create(self, file: BinaryIO, request: OutputRequest) -> Encoder:
         return TiffEncoder(file, request)
 
+    def sequence(self, file: BinaryIO, frames: int, plays: int) -> SequenceEncoder:
+        return TiffPages(file)
+
 
 CODEC = Tiff()
 
@@ -118,6 +123,7 @@ CODEC = Tiff()
 class _Opened:
     file: BinaryIO
     name: str
+    max_pixels: int
     pages: Pages
     layout: Layout
     chosen: bool
@@ -158,6 +164,11 @@ class _Opened:
         if pages.holds_more:
             notes.append("left out: further pictures (SubIFDs)")
         return replace(picture, notes=tuple(notes))
+
+    def read_frame(self, wanted: Wanted, number: int) -> Picture:
+        self.pages.turn_to(number)
+        layout = read_layout(self.pages.page, self.name, self.max_pixels)
+        return replace(self, layout=layout, chosen=True).read(wanted)
 
 
 def decode_frame(image: TiffImagePlugin.TiffImageFile, wanted: Wanted) -> Picture:

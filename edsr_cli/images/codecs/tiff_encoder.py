@@ -4,6 +4,7 @@ Pillow's cannot both compress and keep EXIF data, cannot compress beyond 4 GiB, 
 copy of the picture.
 """
 
+import struct
 import zlib
 from array import array
 from collections.abc import Callable, Iterator
@@ -12,10 +13,16 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from edsr_cli.errors import PictureError
 from edsr_cli.images.codecs.rows import RowEncoder, Seekable, Strip
-from edsr_cli.images.codecs.tiff_writing import Frame, Layout
+from edsr_cli.images.codecs.tiff_writing import CLASSIC_LIMIT, Frame, Layout
 from edsr_cli.images.picture import OutputRequest
+from edsr_cli.pixels.arrays import Pixels
 from edsr_cli.pixels.resize import halved
+from edsr_cli.pixels.windows import Region
+
+TIMELESS = "TIFF cannot hold how long frames are shown: dropped"
+"""The remark on an animation whose frames become pages."""
 
 TILE = 256
 """Rows and columns of a tile, as most programs write them."""
@@ -33,22 +40,34 @@ class TiffEncoder(RowEncoder):
     Args:
         file: where to write, from its current position; a pipe is written to at the end.
         request: see `RowEncoder`.
+        before: the page in front of it in the file, if there is one, whose `finish_page` was
+            called.
 
     Raises:
         ValueError: the EXIF data is damaged.
     """
 
-    def __init__(self, file: BinaryIO, request: OutputRequest) -> None:
+    def __init__(
+        self, file: BinaryIO, request: OutputRequest, before: "TiffEncoder | None" = None
+    ) -> None:
         height, width, colours = request.shape
         channels, bits = colours + (request.alpha is not None), request.bits
         row_bytes, kind = width * channels * bits // 8, request.options.tiff
         rows = TILE if kind != "strips" else max(1, min(height, _STRIP_BYTES // row_bytes))
         self._layouts = _layouts(request.shape, channels, bits, rows, kind)
-        self._frame = Frame(request.metadata, self._layouts, _most_bytes(self._layouts))
+        most = _most_bytes(self._layouts)
+        self._end = 0  # offset of what comes next; 0 before anything is written
+        if before is None:
+            self._target, self._begin = Seekable(file), 0
+            self._frame = Frame(request.metadata, self._layouts, most)
+        else:
+            self._target, self._begin = before._target, before._end + before._end % 2
+            self._frame = Frame(
+                request.metadata, self._layouts, most, behind=before._frame, place=self._begin
+            )
+            before._link_to(self._begin)
         super().__init__(request, strip_rows=rows, stored=f"{self._frame.order}u{bits // 8}")
         self._bits, self._level = bits, _LEVELS[bits]
-        self._target = Seekable(file)
-        self._end = 0  # offset of what comes next; 0 before anything is written
         self._places = [(array("Q"), array("Q")) for _ in self._layouts]
         # Rows of smaller copies that do not fill tiles yet.
         self._smaller: list[Strip] = [
@@ -56,12 +75,28 @@ class TiffEncoder(RowEncoder):
         ]
 
     def finish(self) -> tuple[str, ...]:
+        notes = self.finish_page()
+        self._target.close()
+        return notes
+
+    def finish_page(self) -> tuple[str, ...]:
+        """As `finish`, but others may follow it in the file."""
         super().finish()
         target = self._target
-        target.file.seek(target.start)
+        target.file.seek(target.start + self._begin)
         target.file.write(self._frame.header(self._places))
-        target.close()
         return self._frame.notes
+
+    def _link_to(self, place: int) -> None:
+        """Say where the next page is, and go there."""
+        target, frame = self._target, self._frame
+        if not frame.big and place >= CLASSIC_LIMIT:
+            raise PictureError(
+                "its pages take more than 4 GiB.", "Write them to several files, with --frame."
+            )
+        target.file.seek(target.start + frame.link)
+        target.file.write(struct.pack(frame.order + ("Q" if frame.big else "L"), place))
+        target.file.seek(target.start + place)
 
     def abandon(self) -> None:
         super().abandon()
@@ -104,13 +139,45 @@ class TiffEncoder(RowEncoder):
     def _put(self, compressed: tuple[int, bytes]) -> None:
         level, data = compressed
         if not self._end:
-            self._target.file.write(bytes(self._frame.first))
+            self._target.file.write(bytes(self._frame.first - self._begin))
             self._end = self._frame.first
         self._target.file.write(data)
         offsets, lengths = self._places[level]
         offsets.append(self._end)
         lengths.append(len(data))
         self._end += len(data)
+
+
+class TiffPages:
+    """A `SequenceEncoder` of pages, each with a size, a depth and metadata of its own.
+
+    Args:
+        file: where to write, from its current position; a pipe is written to at the end.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._page: TiffEncoder | None = None
+        self._notes: dict[str, None] = {}
+
+    def add(self, pixels: Pixels, request: OutputRequest, milliseconds: float | None) -> None:
+        """Write the next page; TIFF has no durations."""
+        self._page = page = TiffEncoder(self._file, request, self._page)
+        page.write(Region(0, pixels.shape[0], 0, pixels.shape[1]), pixels)
+        self._notes |= dict.fromkeys(page.finish_page())
+        if milliseconds is not None:
+            self._notes[TIMELESS] = None
+
+    def finish(self) -> tuple[str, ...]:
+        """Hand over what was kept; remarks on what was not."""
+        assert self._page is not None, "nothing was written"
+        self._page._target.close()
+        return tuple(self._notes)
+
+    def abandon(self) -> None:
+        """Let go of what is held."""
+        if self._page is not None:
+            self._page.abandon()
 
 
 def _layouts(

@@ -139,7 +139,6 @@ class Pages:
         page: the directory of the picture: of those that are neither a reduced-resolution image nor
             a mask, the one that is asked for.
         count: how many such there are.
-        is_first: whether it is the first directory of the file.
         for_pillow: whether Pillow can read a file of such a kind.
         only_reduced: whether the file calls even this one a reduced-resolution image.
     """
@@ -171,19 +170,35 @@ class Pages:
         # Canon and Phase One put their mark behind the header.
         if not self._big and header[8:12] in (b"CR\2\0", b"IIII", b"MMMM"):
             raise camera_raw(name)
+        self._places: list[int] = []
         self.count, chosen = 0, None
         others: list[Directory] = []
         for directory in self._chain(first):
             if _is_picture(directory):
+                self._places.append(directory.place)
                 self.count += 1
                 chosen = directory if self.count == frame else chosen
             elif len(others) < _SUB_DIRECTORIES_READ:
                 others.append(directory)
         check_frame(frame, max(1, self.count), name)
+        self._first = first
         self.only_reduced = chosen is None
         self.page = chosen or self._hidden(others)
-        self.is_first = self.page.place == first
         self.count = max(1, self.count)
+
+    @property
+    def is_first(self) -> bool:
+        """Whether the page is the first directory of the file."""
+        return self.page.place == self._first
+
+    def turn_to(self, frame: int) -> None:
+        """Make another picture the page, from 1 to `count`.
+
+        Raises:
+            ValueError: its directory is damaged.
+        """
+        if self._places:
+            self.page = Directory(self._file, self._places[frame - 1], self._order, self._big)
 
     def _chain(self, place: int) -> Iterator[Directory]:
         """The directories from an offset on. Damage behind the first one ends the chain."""

@@ -45,6 +45,7 @@ _IPTC = 33723
 # Directories, XMP and profiles, which are written on their own, and what describes other pixels.
 _ELSEWHERE = frozenset((EXIF_IFD, GPS_IFD, 0xA005, _IPTC, 34377, 34675, 37724, 50740, 50831, 50833))
 _NO_MAKER_NOTES = "BigTIFF cannot hold its maker notes: dropped"
+_NO_LATER_MAKER_NOTES = "the maker notes of later pages cannot be kept: dropped"
 _DEFLATE, _BLACK_IS_ZERO, _RGB, _INTERLEAVED, _HORIZONTAL_DIFFERENCES, _INCH = 8, 1, 2, 1, 2, 2
 _REDUCED = 1  # the kind of a smaller copy of another picture in the file
 _STRAIGHT_ALPHA = 2  # colours are not multiplied by it
@@ -61,17 +62,28 @@ class Frame:
         pictures: what describes each, the largest first.
         most_bytes: all pixels take no more than these, compressed. Where they may take the file
             beyond `CLASSIC_LIMIT`, it is a BigTIFF.
+        behind: the directories that these follow in the file, if they are not the first.
+        place: the offset that these have then.
 
     Attributes:
         order: the byte order of the file, "<" or ">".
         first: offset of what comes behind the directories.
+        link: offset of the number that says where further directories are, which is 0.
         notes: remarks on what could not be kept.
 
     Raises:
         ValueError: the EXIF data is damaged.
     """
 
-    def __init__(self, metadata: Metadata, pictures: Sequence["Layout"], most_bytes: int) -> None:
+    def __init__(
+        self,
+        metadata: Metadata,
+        pictures: Sequence["Layout"],
+        most_bytes: int,
+        *,
+        behind: "Frame | None" = None,
+        place: int = 0,
+    ) -> None:
         exif = metadata.exif or b""
         order = byte_order(exif) if exif else "<"
         parts = fields(exif) if exif else ()
@@ -79,23 +91,30 @@ class Frame:
         extra = sum(len(field.value) for field in about if isinstance(field.value, bytes))
         pieces = sum(picture.pieces for picture in pictures)
         self.big = most_bytes + 2 * len(exif) + extra + 16 * pieces + 4096 > CLASSIC_LIMIT
-        self._exif, self._pictures = exif, pictures
+        self._exif, self._pictures, self._begin = exif, pictures, place
+        self.order: str
         self.notes: tuple[str, ...] = ()
-        if self.big:
-            self.order, self._place = "<", _BIG_HEADER_BYTES
-            self._about = _metadata_fields(metadata, "<")
-            self._about += _without_maker_notes(parts, order)
+        if behind is not None:
+            self.big = behind.big
+        if self.big or behind is not None:
+            self.order = "<" if behind is None else behind.order
+            self._place = _BIG_HEADER_BYTES
+            self._about = _metadata_fields(metadata, self.order)
+            self._about += _without_maker_notes(parts, order, self.order)
             if any(_maker_notes(field) for field in parts):
-                self.notes = (_NO_MAKER_NOTES,)
+                self.notes = (_NO_MAKER_NOTES if behind is None else _NO_LATER_MAKER_NOTES,)
         else:
             self.order, self._place = order, max(8, len(exif) + len(exif) % 2)
             self._about = about + _exif_fields(parts, exif)
         nothing = [([0] * picture.pieces,) * 2 for picture in pictures]
-        self.first = len(self.header(nothing))
+        self.link = 0
+        self.first = place + len(self.header(nothing))
 
     def header(self, places: Sequence[tuple[Sequence[int], Sequence[int]]]) -> bytes:
         """All up to `first`, given offsets and lengths of the pieces of each picture."""
-        if self.big:
+        if self._begin:
+            data = b""
+        elif self.big:
             data = struct.pack("<2sHHHQ", b"II", 43, 8, 0, self._place)
         else:
             data = b"II" if self.order == "<" else b"MM"
@@ -107,7 +126,9 @@ class Frame:
             entries = picture.fields(self.order, offsets, lengths, self.big)
             entries += self._about if number == 0 else []
             last = number == len(self._pictures) - 1
-            data += _directory(entries, self.order, self.big, len(data), more=not last)
+            begin = self._begin + len(data)
+            self.link = begin + (8 + 20 * len(entries) if self.big else 2 + 12 * len(entries))
+            data += _directory(entries, self.order, self.big, begin, more=not last)
             data += bytes(len(data) % 2)
         return data
 
@@ -214,15 +235,15 @@ def _is_kept(tag: int) -> bool:
     return tag in DESCRIPTIVE_TAGS or (tag >= 0x8000 and tag not in _ELSEWHERE)
 
 
-def _without_maker_notes(parts: Sequence[Field], order: str) -> list[Field]:
-    """EXIF data to be moved, in little-endian order: maker notes cannot be."""
+def _without_maker_notes(parts: Sequence[Field], order: str, wanted: str) -> list[Field]:
+    """EXIF data to be moved, in another byte order: maker notes cannot be."""
     entries = []
     for field in parts:
         if _is_kept(field.tag) or field.tag in (EXIF_IFD, GPS_IFD):
             if not isinstance(field.value, bytes):
                 inner = tuple(part for part in field.value if not _maker_notes(part))
                 field = Field(field.tag, field.kind, inner)
-            entries.append(_swapped(field, "<", order))
+            entries.append(_swapped(field, wanted, order))
     return entries
 
 

@@ -14,7 +14,9 @@ from PIL import (
 )
 
 from edsr_cli.images.codecs import Codec, beginning
+from edsr_cli.images.codecs.animation import SequenceEncoder
 from edsr_cli.images.codecs.boxes import MAX_PARTS
+from edsr_cli.images.codecs.webp_writing import WebPAnimation
 from edsr_cli.images.metadata import C2PA, Found
 from edsr_cli.images.picture import ALL_KINDS, Compression, OutputFormat, OutputRequest
 from edsr_cli.images.source import kept_position
@@ -26,6 +28,7 @@ OUTPUT = OutputFormat(
     keeps=ALL_KINDS - {"resolution"},
     encoder_bytes=35,
     takes=frozenset(("quality",)),
+    holds="animation",
 )
 
 # WebP is lossless because its lossy kind always halves the resolution of colour, which is what
@@ -76,6 +79,9 @@ class WebP(Codec):
             settings |= {"quality": quality, "method": WEBP_LOSSY_METHOD}
         # Colours under alpha may be needed by whoever scales the picture next.
         return settings if request.alpha is None else settings | {"exact": True}
+
+    def sequence(self, file: BinaryIO, frames: int, plays: int) -> SequenceEncoder:
+        return WebPAnimation(file, plays, self.save)
 
 
 CODEC = WebP()

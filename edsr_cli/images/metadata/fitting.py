@@ -170,6 +170,8 @@ class _Fitting:
 
     def _user_comment(self, texts: list[Text]) -> list[Text]:
         """Put a text into EXIF, if there is one for that and it is free; the texts left."""
+        if "EXIF data" not in self.format.keeps:
+            return texts
         for keyword in _USER_COMMENTS:
             for text in texts:
                 if text.keyword.lower() == keyword and len(text.value) < 30_000:
