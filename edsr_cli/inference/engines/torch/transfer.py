@@ -54,7 +54,7 @@ class Ferry:
     def download(self, rows: Tensor) -> "Rows":
         """(1, 3, h, w) floats in 0..255 to (h, w, 3) integers, rounded and clamped; on their way.
 
-        They must be finite.
+        Whether they are finite is seen when they are there.
         """
         finite = torch.isfinite(rows).all()
         rows = rows[0].permute(1, 2, 0).clamp(0, 255)
@@ -79,12 +79,13 @@ class Ferry:
             return Rows(levels.cpu(), finite.cpu(), self._dtype, self._order)
         self._down.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self._down):
-            here = [each.to("cpu", non_blocking=True) for each in (levels, finite)]  # pinned
+            # Into memory that the GPU can write to by itself.
+            here, whether = (each.to("cpu", non_blocking=True) for each in (levels, finite))
             for each in (levels, finite):
                 each.record_stream(self._down)
             arrived = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
             arrived.record()
-        return Rows(*here, self._dtype, self._order, arrived)
+        return Rows(here, whether, self._dtype, self._order, arrived)
 
 
 class Rows:
