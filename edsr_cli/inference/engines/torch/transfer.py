@@ -79,13 +79,13 @@ class Ferry:
             return Rows(levels.cpu(), finite.cpu(), self._dtype, self._order)
         self._down.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self._down):
-            # Into memory that the GPU can write to by itself.
-            here, whether = (each.to("cpu", non_blocking=True) for each in (levels, finite))
+            levels_here = levels.to("cpu", non_blocking=True)  # pinned, as is the next
+            finite_here = finite.to("cpu", non_blocking=True)
             for each in (levels, finite):
                 each.record_stream(self._down)
             arrived = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
             arrived.record()
-        return Rows(here, whether, self._dtype, self._order, arrived)
+        return Rows(levels_here, finite_here, self._dtype, self._order, arrived)
 
 
 class Rows:
