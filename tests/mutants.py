@@ -192,7 +192,7 @@ MUTANTS = (
     ),
     Mutant(
         "tail", "row-of-the-ring", "on the first strip the left and right edges are two rows off",
-        "begin = (RADIUS - outside_above) * scale",
+        "begin = (RADIUS - above) * scale",
         "begin = RADIUS * scale",
         TAIL,
     ),

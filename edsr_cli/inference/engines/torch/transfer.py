@@ -54,7 +54,7 @@ class Ferry:
     def download(self, rows: Tensor) -> "Rows":
         """(1, 3, h, w) floats in 0..255 to (h, w, 3) integers, rounded and clamped; on their way.
 
-        They must be finite.
+        Whether they are finite is seen when they are there.
         """
         finite = torch.isfinite(rows).all()
         rows = rows[0].permute(1, 2, 0).clamp(0, 255)
