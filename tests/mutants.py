@@ -264,8 +264,8 @@ MUTANTS = (
     ),
     Mutant(
         "manifest", "empty-output", "an empty file may be an output",
-        "current = found.size > 0 and _is_result(found, made)",
-        "current = _is_result(found, made)",
+        "current = found.size > 0 and is_result(found, made)",
+        "current = is_result(found, made)",
         MANIFEST,
     ),
     Mutant(

@@ -312,8 +312,9 @@ def test_a_run_that_is_killed_goes_on(kills, both, scratch):
         assert len(list(scratch.glob("edsr-stores-*"))) <= 1, "the next run removes what is left"
     both.bucket.proxy.before = lambda method, path: None
     done = len(both.bucket.content("out"))
-    assert counts(both.run()) == (6 - done, done, 1)
-    assert both.is_whole()
+    summary = both.run()  # what was on its way may have arrived since
+    assert summary.skipped >= done > 0 and summary.done + summary.skipped == 6
+    assert both.is_whole() and summary.failed == 1
     assert list(scratch.iterdir()) == []
 
 
