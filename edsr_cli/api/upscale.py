@@ -11,6 +11,7 @@ from edsr_cli.jobs.inputs import sort_inputs, without_own
 from edsr_cli.options.definition import takes
 from edsr_cli.options.pictures import UpscaleOptions
 from edsr_cli.progress import Progress, Unit, calling
+from edsr_cli.stores.addresses import is_address, shown
 
 if TYPE_CHECKING:
     from edsr_cli.jobs.record import Record
@@ -78,7 +79,8 @@ def select(options: UpscaleOptions) -> Selected:
     Raises:
         UsageError: none may be a picture.
     """
-    files, refused = sort_inputs(options.inputs, stores=True)
+    # Beside an object no output can go, so -o is needed.
+    files, refused = sort_inputs(options.inputs, stores=options.output is not None)
     files, own = without_own(files)
     return Selected(files, refused, own)
 
@@ -148,6 +150,7 @@ def _upscale(
             return worker.complete(task, report)
 
     for name, error in selected.refused.items():
+        name = shown(name) if is_address(name) else name
         done(worker.refused(name, error), format_name)
     Serial(life).run(tasks, lambda record: done(record, format_name))
 

@@ -13,6 +13,7 @@ from edsr_cli.files.names import display_name
 from edsr_cli.images import FORMATS, probe
 from edsr_cli.images.provenance import scale_of, stated_record
 from edsr_cli.jobs.task import STREAM
+from edsr_cli.stores import addresses
 from edsr_cli.stores.addresses import is_address
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]{1,15}://", re.IGNORECASE)
@@ -58,7 +59,7 @@ def address_error(name: str) -> UsageError | None:
         return UsageError(
             "this is an address, not something on this machine.",
             "Download it first.",
-            about=display_name(b"", name),
+            about=addresses.shown(name),
         )
     return None
 
@@ -70,9 +71,9 @@ def _what_is_wrong(name: str) -> EdsrError | None:
     if address_error(name):
         return PictureError(
             "this is an address, not a file.",
-            "Download it first, or send it through standard input: "
+            "Say where the output goes with -o, or send it through standard input: "
             "curl -s ADDRESS | edsr upscale - -o large.png",
-            about=shown,
+            about=addresses.shown(name),
         )
     if not os.path.lexists(name):
         if _PATTERN.search(name):

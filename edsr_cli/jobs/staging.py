@@ -42,7 +42,7 @@ class Staging:
             output: a file, a folder, "-", or an address that stands for one of these.
 
         Raises:
-            UsageError: an address names no object, or it is not said where outputs go.
+            UsageError: an address names no object.
         """
         origins: dict[Path, Blob] = {}
         files = []
@@ -54,9 +54,6 @@ class Staging:
             if not last_part(name):
                 what = "this is no address of a picture."
                 raise UsageError(what, "For all in it: edsr batch.", about=shown(name))
-            if output is None:
-                what = "it must be said where the output goes."
-                raise UsageError(what, "Say it with -o.", about=shown(name))
             path = self.source(name, last_part(name))
             origins[path] = Blob(name)
             files.append(str(path))
