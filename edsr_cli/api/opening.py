@@ -11,7 +11,7 @@ from edsr_cli.errors import UsageError
 from edsr_cli.inference import Upscaler
 from edsr_cli.inference.engines import engine_for
 from edsr_cli.inference.processors import use_threads
-from edsr_cli.jobs.worker import WorkerSpec
+from edsr_cli.jobs.spec import WorkerSpec
 from edsr_cli.options.network import Network
 from edsr_cli.options.pictures import Outputs
 from edsr_cli.progress import Progress

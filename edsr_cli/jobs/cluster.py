@@ -23,8 +23,8 @@ from edsr_cli.files.names import display_name
 from edsr_cli.jobs.executors import Load, Loop
 from edsr_cli.jobs.ledger import FileState, Ledger, Verdict
 from edsr_cli.jobs.record import Record, Status
+from edsr_cli.jobs.spec import WorkerSpec
 from edsr_cli.jobs.task import Task
-from edsr_cli.jobs.worker import WorkerSpec
 
 T = TypeVar("T")
 

@@ -1,4 +1,4 @@
-"""Who does the steps of a file's life, and what that is made from."""
+"""Who does the steps of a file's life."""
 
 import os
 import time
@@ -7,18 +7,18 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
-from edsr_cli.checkpoints import store
-from edsr_cli.errors import EdsrError, Kind, UsageError
+from edsr_cli.errors import EdsrError, Kind
 from edsr_cli.images import OutputRequest, Picture, PictureWriter, create_picture
 from edsr_cli.images.provenance import provenance
 from edsr_cli.inference import Progress, Upscaler
-from edsr_cli.inference.planning import Plan
 from edsr_cli.jobs import enlarging, steps
+from edsr_cli.jobs.estimates import output_bytes, plan_values
 from edsr_cli.jobs.family import Family
 from edsr_cli.jobs.frames import upscale_frames
 from edsr_cli.jobs.ledger import NO_FILE, FileState, Ledger, state_of
-from edsr_cli.jobs.partial import PartialRows, bytes_at_most
+from edsr_cli.jobs.partial import PartialRows
 from edsr_cli.jobs.record import Record, Status
+from edsr_cli.jobs.remote import deliver, fetch
 from edsr_cli.jobs.resuming import forget, is_resumable, kept, pass_over
 from edsr_cli.jobs.target import Target, target_of
 from edsr_cli.jobs.task import Task
@@ -29,9 +29,8 @@ from edsr_cli.pixels.arrays import empty_pixels
 from edsr_cli.pixels.behind import Behind
 from edsr_cli.pixels.depth import dtype_of
 from edsr_cli.pixels.windows import ArrayWindow, Readable, Region, Writable
-from edsr_cli.restoration.networks import Find, RestoringUpscaler, at_choice, choice_for
+from edsr_cli.restoration.networks import RestoringUpscaler, at_choice, choice_for
 from edsr_cli.stores.failures import StoreError
-from edsr_cli.stores.store import Blob
 
 _DEFAULTS, _NO_LEDGER = Outputs(), Ledger()
 
@@ -177,7 +176,7 @@ class Worker:
                 what = "frames" if work.inspected.animated else "pages"
                 work.note(notes=(f"all {work.inspected.frames} {what} are made larger",))
             else:
-                made = self._output_bytes(work)
+                made = output_bytes(work)
                 made += enlarging.DEEP_PIXEL_BYTES * work.enlargement.between
                 work.resumable = bool(self.resume) and is_resumable(work)
                 work.large = work.resumable or steps.is_large(work.inspected, made, work.options)
@@ -200,7 +199,7 @@ class Worker:
             return work
         if (
             work.attempt("decode", lambda: self.ledger.check(task), reading=False)
-            and work.attempt("decode", lambda: _fetch(work), reading=True)
+            and work.attempt("decode", lambda: fetch(work), reading=True)
             and work.attempt("decode", inspect, reading=True)
         ):
             work.attempt("decode", check, reading=False)
@@ -229,7 +228,7 @@ class Worker:
                 work.enlargement, networks, options, by_rows=work.large
             )
             work.resumable = work.resumable and is_resumable(work)
-            values = self._plan_values(work, work.plans, networks)
+            values = plan_values(work, work.plans, networks)
             if speed is not None:
                 pairs = zip(work.plans, networks, strict=True)
                 times = [network.seconds(plan, speed, options.ensemble) for plan, network in pairs]
@@ -343,7 +342,7 @@ class Worker:
             work.note(precision=outcome.precision.value)
         if work.plans is not None:  # they may have become others on the way
             plans = [outcome.plan for outcome in outcomes]
-            work.note(plan=self._plan_values(work, plans, networks))
+            work.note(plan=plan_values(work, plans, networks))
 
     def write(
         self, work: Work, check: Callable[[], None] | None = None, threads: int | None = None
@@ -414,17 +413,7 @@ class Worker:
         ):
             yield file
         if task.goal is not None:
-            self._deliver(work, task.goal)
-
-    def _deliver(self, work: Work, goal: Blob) -> None:
-        """Put the output into its store, and let the ledger know what that says of it."""
-        task, path = work.task, work.task.destination
-        assert path is not None
-        try:
-            result = goal.put(path, replace=work.options.overwrite)
-        finally:
-            path.unlink(missing_ok=True)
-        self.ledger.delivered(task, work.source, work.verdict, result)
+            deliver(work, self.ledger, task.goal)
 
     def finish(self, work: Work) -> Record:
         """Tell the ledger what became of a file, and give its record."""
@@ -442,49 +431,6 @@ class Worker:
             precision=first.precision.value,
         )
 
-    def _output_bytes(self, work: Work) -> int:
-        """Bytes of the pixels of the output, at most."""
-        width, height = work.enlargement.after
-        return 3 * width * height * work.output_bits(work.inspected.bits) // 8
-
-    def _plan_values(
-        self, work: Work, plans: Sequence[Plan], networks: Sequence[Upscaler]
-    ) -> dict[str, float]:
-        options, enlargement = work.options, work.enlargement
-        between = enlarging.between_bytes(plans, enlargement, networks)
-        values = enlarging.plan_values(plans, enlargement, networks, options)
-        values["multiply_adds"] *= work.inspected.frames
-        width, height = enlargement.after
-        writing = {"encoder_bytes": work.task.output_format.encoder_bytes * width * height}
-        read, made = work.inspected.pixel_bytes, self._output_bytes(work)
-        if work.resumable:
-            depth = 2 if enlargement.reduces else work.output_bits(work.inspected.bits) // 8
-            values["kept_bytes"] = bytes_at_most(plans[-1], networks[-1].scale, depth)
-        values |= {"decoder_bytes": work.inspected.decoder_bytes}
-        if not work.large:
-            return values | writing | {"picture_bytes": read + made + between, "scratch_bytes": 0}
-        scratch = between
-        if not work.inspected.streams:
-            scratch += read
-        if plans and not plans[-1].rows_only and not enlargement.reduces:
-            scratch += made
-        return values | writing | {"picture_bytes": 0, "scratch_bytes": scratch}
-
-
-def _fetch(work: Work) -> None:
-    """Make a file of an input that lies in a store, until the work ends."""
-    path, origin = work.task.source, work.task.origin
-    if path is None or origin is None:
-        return
-
-    def remove() -> None:
-        path.unlink(missing_ok=True)
-        with suppress(OSError):  # others are in its folder
-            path.parent.rmdir()
-
-    work.opened.callback(remove)
-    origin.fetch(path)
-
 
 def _standing(work: Work) -> tuple[str, ...]:
     """A remark on an output that exists already."""
@@ -499,43 +445,3 @@ def _standing(work: Work) -> tuple[str, ...]:
     if work.options.overwrite:
         return (f"{name} exists already, and would be replaced",)
     return (f"{name} exists already; to replace it, add --overwrite",)
-
-
-@dataclass(frozen=True, kw_only=True)
-class WorkerSpec:
-    """What a worker is made from, wherever it is to work: values only, so it can be pickled.
-
-    Tasks and records can be, too. So another process, or another machine that sees the same files,
-    opens a worker of its own, with a ledger of its own, and gives a record for each task.
-
-    Attributes:
-        options: which network, what it runs with, and what holds for every picture.
-        devices: names of devices; there is an upscaler for each.
-    """
-
-    options: Outputs = _DEFAULTS
-    devices: tuple[str, ...] = ("auto",)
-
-    def load(self, find: Find = store.resolve) -> Family:
-        """The model, on the CPU; see `Family`."""
-        return Family(self.options, find)
-
-    def open(self, family: Family | None = None) -> Worker:
-        """A worker with upscalers on its devices, and with no ledger.
-
-        Args:
-            family: what `load` has given; None to load it.
-
-        Raises:
-            WeightsError, UsageError: see `load`.
-            UsageError: there is no such device, it cannot use the precision, or several devices
-                would use different number formats.
-        """
-        family = family or self.load()
-        upscalers = [family.upscaler(family.first, name) for name in self.devices]
-        if len({upscaler.precision for upscaler in upscalers}) > 1:
-            raise UsageError(
-                "The devices would use different number formats, and so give different pictures.",
-                "Choose one with --precision.",
-            )
-        return Worker(model=family.name, upscalers=upscalers, options=self.options, family=family)

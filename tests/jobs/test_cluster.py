@@ -29,7 +29,7 @@ from edsr_cli.jobs.cluster import (
 )
 from edsr_cli.jobs.executors import Serial
 from edsr_cli.jobs.record import Status
-from edsr_cli.jobs.worker import WorkerSpec
+from edsr_cli.jobs.spec import WorkerSpec
 from edsr_cli.options.pictures import Outputs
 from tests.jobs.nearest import save_nearest
 from tests.nodes import WORKER, actors

@@ -18,7 +18,7 @@ from edsr_cli.folders.shards import WHOLE
 from edsr_cli.images import format_for
 from edsr_cli.jobs.executors import Serial
 from edsr_cli.jobs.record import Record, Status
-from edsr_cli.jobs.worker import WorkerSpec
+from edsr_cli.jobs.spec import WorkerSpec
 from edsr_cli.options.pictures import Outputs
 from tests.conftest import REPOSITORY
 from tests.jobs.nearest import save_nearest

@@ -9,8 +9,8 @@ from PIL import Image
 from edsr_cli.errors import UsageError
 from edsr_cli.images import format_for, open_picture
 from edsr_cli.jobs.record import Status
+from edsr_cli.jobs.spec import WorkerSpec
 from edsr_cli.jobs.task import Task
-from edsr_cli.jobs.worker import WorkerSpec
 from edsr_cli.options.pictures import Outputs
 from tests.images.test_frames import FILES, pictures
 from tests.jobs.nearest import repeated, save_nearest

@@ -7,7 +7,8 @@ from PIL import Image
 from edsr_cli.jobs import family
 from edsr_cli.jobs.naming import assign_outputs
 from edsr_cli.jobs.record import Status
-from edsr_cli.jobs.worker import Worker, WorkerSpec
+from edsr_cli.jobs.spec import WorkerSpec
+from edsr_cli.jobs.worker import Worker
 from edsr_cli.options.pictures import Outputs
 from tests.jobs.conftest import Job, by_rows
 from tests.jobs.nearest import by_factor, read_back, repeated

@@ -13,8 +13,8 @@ from edsr_cli.jobs.inputs import without_own
 from edsr_cli.jobs.namer import Namer
 from edsr_cli.jobs.naming import assign_outputs
 from edsr_cli.jobs.record import Status
+from edsr_cli.jobs.spec import WorkerSpec
 from edsr_cli.jobs.target import target_of
-from edsr_cli.jobs.worker import WorkerSpec
 from edsr_cli.options.pictures import Outputs
 from edsr_cli.pixels.resample import reduced
 from edsr_cli.pixels.windows import ArrayWindow
