@@ -106,6 +106,7 @@ class FolderLedger(Ledger):
                 found = folder.outputs.state(task.output_name)
         made = latest(found, promised)
         verdict = judge(wanted, found, made, overwrite=overwrite)
+        verdict = replace(verdict, free=found is None)
         if digest is None or verdict.skip is not None:
             return verdict
         return replace(verdict, sha256=digest())  # of what is read now, not of what may come later

@@ -250,18 +250,19 @@ class _PillowPicture:
         bits = codec.bits(image, self._file)
         rows = self._rows()
         by_rows = rows is not None and not rows.at_once
-        self._counted = True
+        self._counted, frames = True, _count_frames(image)
+        animated = frames > 1 and _is_animated(image)
         return PictureInfo(
             width,
             height,
             image.mode,
             image.format or "",
             bits,
-            _count_frames(image),
+            frames,
             streams=by_rows and orientation == 1,
             decoder_bytes=0 if by_rows else codec.decoder_bytes(image, bits),
-            animated=_is_animated(image),
-            plays=_plays(image),
+            animated=animated,
+            plays=_plays(image) if animated else 1,
             cover=bool(image.info.get("default_image")),
         )
 

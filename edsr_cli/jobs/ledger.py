@@ -40,12 +40,14 @@ class Verdict:
         overwrite: whether the output that is there may be replaced.
         replaces: that output, if it is ours.
         sha256: digest of the input, where that counts.
+        free: whether nothing was found where the output goes.
     """
 
     skip: Kind | None = None
     overwrite: bool = False
     replaces: FileState | None = None
     sha256: str | None = None
+    free: bool = False
 
 
 class Ledger:

@@ -108,13 +108,15 @@ def is_large(inspected: Inspected, made_bytes: int, options: Outputs) -> bool:
     return inspected.pixel_bytes + made_bytes > limit
 
 
-def check_output(task: Task, options: Outputs, *, touch: bool = True) -> None:
+def check_output(task: Task, options: Outputs, *, touch: bool = True, free: bool = False) -> None:
     """Find out, before the work is done, whether the output can be written.
 
     Args:
         task: what to write.
         options: whether it may replace a file.
         touch: whether to try to write where the output goes; see `check_writable`.
+        free: whether an object of a store is known not to be there; one that has come since is
+            met when the output is put there.
 
     Raises:
         OutputExistsError: there is a file that may not be replaced.
@@ -124,7 +126,8 @@ def check_output(task: Task, options: Outputs, *, touch: bool = True) -> None:
     if destination is None:
         return
     name = output_name(task)
-    if task.goal is not None and not options.overwrite and task.goal.look() is not None:
+    looked_at = task.goal if not (free or options.overwrite) else None
+    if looked_at is not None and looked_at.look() is not None:
         raise OutputExistsError(
             "the object exists already.", "To replace it, add --overwrite.", about=name
         )

@@ -186,7 +186,7 @@ class Worker:
         def check() -> None:
             with self.ledger.in_place(task):
                 try:
-                    steps.check_output(task, work.options, touch=touch)
+                    steps.check_output(task, work.options, touch=touch, free=work.verdict.free)
                 except steps.OutputExistsError:
                     if not forgiving:
                         raise

@@ -20,7 +20,7 @@ from tests.cli.conftest import listing, records
 from tests.jobs.nearest import repeated
 from tests.training.conftest import picture
 
-ON_TERMINALS_ONLY = {"json", "open", "quiet", "verbose", "short"}
+ON_TERMINALS_ONLY = {"json", "open", "preview", "quiet", "verbose", "short"}
 IN_PYTHON_ONLY = {"progress", "each"}
 
 

@@ -47,7 +47,7 @@ FAULTS = {
     "check_writable": (steps, "check_writable"),
     "decode": (images, "open_picture"),
     "upscale": (Upscaler, "upscale_into"),
-    "encode": (images, "picture_file"),
+    "encode": (images, "written"),
     "look": (OutputFolder, "check"),
     "find": (Manifest, "find"),
 }

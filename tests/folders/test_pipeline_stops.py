@@ -72,7 +72,7 @@ def test_broken_off_in_the_middle_of_a_stage(engine, pixels, output, monkeypatch
     owner, name = {
         "decode": (Worker, "decode"),
         "upscale": (_Work, "_put"),
-        "encode": (images, "picture_file"),
+        "encode": (images, "written"),
     }[stage]
     original = getattr(owner, name)
 

@@ -222,7 +222,7 @@ def test_an_output_folder_that_goes_away_is_not_made_again(engine, source, outpu
 
 
 @posix
-@pytest.mark.parametrize(("owner", "step"), [(steps, "check_writable"), (images, "picture_file")])
+@pytest.mark.parametrize(("owner", "step"), [(steps, "check_writable"), (images, "written")])
 def test_an_output_folder_that_goes_away_under_our_hands(
     engine, source, output, monkeypatch, owner, step
 ):

@@ -267,6 +267,7 @@ DOES_NOT = {
     "inputs", "output", "name", "format", "overwrite", "dry_run", "resume", "each", "progress",
     "device", "engine", "threads", "max_memory", "tile", "max_pixels", "download",
     "compression", "quality", "lossless", "chroma", "tiff", "strip", "keep_times", "dpi",
+    "frames",  # of several none are kept
 }  # fmt: skip
 """Options that the rows of the last network do not depend on."""
 

@@ -90,7 +90,7 @@ def test_too_little_memory_has_its_own_code(photo):
     ],
     ids=lambda value: type(value).__name__,
 )
-@pytest.mark.parametrize("place", ["probe", "open_picture", "picture_file"])
+@pytest.mark.parametrize("place", ["probe", "open_picture", "written"])
 def test_whatever_goes_wrong_becomes_a_result(
     job, tmp_path, monkeypatch, error, words, code, place
 ):

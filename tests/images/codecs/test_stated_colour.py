@@ -13,6 +13,7 @@ from PIL import Image, ImageCms
 
 from edsr_cli.errors import PictureError
 from edsr_cli.images import FORMATS, Metadata, decode, encode, formats, from_pil
+from edsr_cli.images.codecs.gif_writing import REDUCED
 from edsr_cli.images.colour import icc
 from edsr_cli.images.colour import spaces as colour_spaces
 from tests.images import builders
@@ -288,7 +289,8 @@ def test_colours_are_the_true_ones(name: str, tmp_path: Path) -> None:
     for output in FORMATS:  # and stay so
         if "ICC profile" in output.keeps:
             file = io.BytesIO()
-            assert encode(picture.pixels, output, picture.metadata, file) == ()
+            notes = encode(picture.pixels, output, picture.metadata, file)
+            assert notes == () or output is formats.GIF  # it has few colours, and no EXIF data
             assert difference(decode(file.getvalue()).metadata.icc_profile, true) < ROUNDING
     if picture.metadata.icc_profile:
         remarks = encode(picture.pixels, formats.BMP, picture.metadata, io.BytesIO())
@@ -314,18 +316,18 @@ def test_hdr_is_kept_in_the_format_s_own_way_or_remarked(transfer: int) -> None:
                 back = decode(file.getvalue()).metadata.hdr
                 assert notes == () and back == (9, transfer, 0, 1)
             else:
-                [note] = notes
+                [note] = (note for note in notes if note != REDUCED)
                 assert "HDR" in note and output.name in note
     # A profile beside it is for readers without HDR; in AVIF it would override what is exact.
     both = decode(png(cicp(9, transfer), iccp(P3_PROFILE)))
     for output in (item for item in FORMATS if "ICC profile" in item.keeps):
         file = io.BytesIO()
-        notes = encode(both.pixels, output, both.metadata, file)
+        notes = [n for n in encode(both.pixels, output, both.metadata, file) if n != REDUCED]
         back = decode(file.getvalue()).metadata
         exact = output.name in ("PNG", "AVIF")
         assert (back.hdr is not None) == exact
         assert back.icc_profile == (None if output.name == "AVIF" else P3_PROFILE)
-        assert [note for note in notes if "only its ICC profile" in note] == list(notes)
+        assert [note for note in notes if "only its ICC profile" in note] == notes
         assert len(notes) == (not exact)
 
 
