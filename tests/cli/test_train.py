@@ -157,7 +157,7 @@ def _wait_for_updates(path: Path, count: int) -> None:
 
 
 def test_resuming_a_stopped_training_gives_the_same_curve(pictures: Path) -> None:
-    goal = ("train", pictures, "-s", 2, "--updates", 60, "--validate-every", 10, *QUICK)
+    goal = ("train", pictures, "-s", 2, "--updates", 30, "--validate-every", 10, *QUICK)
     whole = finish(start(*goal, "-o", "whole"))
     assert whole.code == 0, whole.err
     process = start(*goal, "-o", "stopped")
