@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 STRIP_PIXELS = {"cpu": 1 << 15, "mps": 1 << 18, "cuda": 1 << 19}
 """Pixels in a strip: on a CPU as many as its caches like, on a GPU enough to keep it busy."""
 
-STRIPS = ("auto", "eager", "steps", "graphs", "fused")
+STRIPS = ("eager", "steps", "graphs", "fused")
 """How strips from the middle of a picture may be computed: as all the others; in windows that are
-written to in place; so, as one CUDA graph; so, with cuDNN's fused convolutions, too. "auto" is the
-last that there is on an NVIDIA GPU, and the first everywhere else."""
+written to in place; so, as one CUDA graph; so, with cuDNN's fused convolutions, too. The first is
+taken, until the others have run on a GPU."""
 
 VARIABLE = "EDSR_STRIPS"
-"""Of the environment: what "auto" is to be instead, for comparison and for trouble."""
+"""Of the environment: another one of `STRIPS`."""
 
 _CPU = Device("cpu")
 
@@ -46,15 +46,14 @@ class TorchEngine:
     """The engine; it has no state of its own.
 
     Args:
-        strips: one of `STRIPS`.
+        strips: one of `STRIPS`; None for what the environment says, or the first.
 
     Raises:
         UsageError: it is none of them, or the environment's is not.
     """
 
-    def __init__(self, strips: str = "auto") -> None:
-        if strips == "auto":
-            strips = os.environ.get(VARIABLE) or "auto"
+    def __init__(self, strips: str | None = None) -> None:
+        strips = strips or os.environ.get(VARIABLE) or STRIPS[0]
         if strips not in STRIPS:
             raise UsageError(
                 f"There is no way {strips!r} to compute strips.",
@@ -149,7 +148,8 @@ class TorchEngine:
                 network, scale, target, precision, ensemble=ensemble, transposed=transposed
             )
         ways = steady.ways(self._strips, target, precision)
-        return TorchNetwork(node, target, scale, steady.Preparations(node, ways, precision))
+        prepared = steady.Preparations(node, ways, precision) if ways else None
+        return TorchNetwork(node, target, scale, prepared)
 
     def release(self, device: Device) -> None:
         from edsr_cli.inference.engines.torch import devices
@@ -204,7 +204,8 @@ class TorchStream:
         scale = network.scale
         self._network, self._node = network, network.node.fresh()
         self._node.limit_rows(most_rows)
-        self._ferry = transfer.Ferry(network.device, dtype, sideways)
+        ahead = network.prepared is not None
+        self._ferry = transfer.Ferry(network.device, dtype, sideways, ahead=ahead)
         self._columns = slice(wanted.left * scale, wanted.right * scale)
         # Rows that are still to come before, and up to the end of, those that are wanted.
         self._before, self._left = wanted.top * scale, wanted.bottom * scale

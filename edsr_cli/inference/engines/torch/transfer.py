@@ -1,6 +1,6 @@
 """Strips of a picture as NumPy arrays in memory, and as tensors on a device.
 
-To and from an NVIDIA GPU they travel through memory that it can read and write by itself, on
+To and from an NVIDIA GPU they can travel through memory that it can read and write by itself, on
 streams of their own: while it computes one strip, the next comes and the one before goes, and the
 host waits for none of them before it has to give it away.
 """
@@ -25,16 +25,19 @@ class Ferry:
         device: where the picture is computed.
         dtype: of the output, uint8 or uint16.
         sideways: whether the arrays are transposed views of contiguous ones.
+        ahead: whether strips may travel while others are computed, on an NVIDIA GPU.
 
     Attributes:
         ahead: strips to have on their way back before one is waited for.
     """
 
-    def __init__(self, device: torch.device, dtype: np.dtype[Any], sideways: bool) -> None:
+    def __init__(
+        self, device: torch.device, dtype: np.dtype[Any], sideways: bool, *, ahead: bool
+    ) -> None:
         self._device, self._dtype = device, dtype
         self._order = (1, 0, 2) if sideways else (0, 1, 2)
         self._up = self._down = None
-        if device.type == "cuda":
+        if ahead and device.type == "cuda":
             self._up, self._down = (
                 torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
                 for _ in range(2)

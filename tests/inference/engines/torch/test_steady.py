@@ -216,8 +216,8 @@ def behind(monkeypatch):
     """A device that is two strips behind."""
     init = transfer.Ferry.__init__
 
-    def late(self, *arguments):
-        init(self, *arguments)
+    def late(self, *arguments, **options):
+        init(self, *arguments, **options)
         self.ahead = 2
 
     monkeypatch.setattr(transfer.Ferry, "__init__", late)
@@ -261,15 +261,17 @@ def test_what_ways_there_are():
             (way.fused, way.recorder is not None) for way in steady.ways(name, device, precision)
         ]
 
-    assert kinds("auto", cpu) == kinds("eager", cuda) == []
+    assert kinds("eager", cpu) == kinds("eager", cuda) == []
     assert kinds("steps", cuda) == [(False, False)]
-    assert kinds("graphs", cuda) == kinds("auto", cuda, Precision.FP32) == [(False, True)]
+    assert kinds("graphs", cuda) == kinds("fused", cuda, Precision.FP32) == [(False, True)]
     assert kinds("fused", cuda) == [(True, True), (False, True)]
 
 
 def test_the_environment_chooses(monkeypatch):
-    monkeypatch.setenv(engine.VARIABLE, "eager")
+    monkeypatch.delenv(engine.VARIABLE, raising=False)
     assert TorchEngine()._strips == "eager"
+    monkeypatch.setenv(engine.VARIABLE, "fused")
+    assert TorchEngine()._strips == "fused"
     assert TorchEngine("graphs")._strips == "graphs"
     monkeypatch.setenv(engine.VARIABLE, "fast")
     with pytest.raises(UsageError, match="no way 'fast' to compute strips"):
