@@ -10,6 +10,7 @@ Nothing of it has been run on a GPU yet: without one, the steps run as they are.
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,7 @@ from edsr_cli.inference.engines.torch.streaming import Node
 logger = logging.getLogger(__name__)
 
 _OFTEN = 4  # strips of one shape from which on it pays to prepare for it: that takes about as many
+_SHAPES = 8  # that are counted at a time
 _KEPT = 2  # preparations that are kept while no picture has them, for as many threads
 _TOLERANCE = {Precision.FP32: 0.05, Precision.BF16: 4.0, Precision.FP16: 4.0}
 """Levels that steps may differ by from the plain way, which rounds in another order; a row in the
@@ -129,7 +131,7 @@ class Preparations:
         self._tolerance = _TOLERANCE[precision]
         self._lock = threading.Lock()
         self._idle: list[tuple[torch.Size, Steps]] = []
-        self._latest, self._count = torch.Size(), 0
+        self._counts: Counter[torch.Size] = Counter()
 
     def lend(self, strip: Tensor) -> Steps | None:
         """Steps for strips of that shape, until they are given back; None if there are none."""
@@ -138,9 +140,10 @@ class Preparations:
                 if shape == strip.shape:
                     del self._idle[place]
                     return steps
-            self._count = self._count + 1 if strip.shape == self._latest else 1
-            self._latest = strip.shape
-            often = self._count >= _OFTEN
+            if strip.shape not in self._counts and len(self._counts) == _SHAPES:
+                self._counts.clear()
+            self._counts[strip.shape] += 1
+            often = self._counts[strip.shape] >= _OFTEN
         return self._prepared(strip) if often else None
 
     def take_back(self, steps: Steps, shape: torch.Size) -> None:
@@ -151,7 +154,8 @@ class Preparations:
     def forget(self) -> None:
         """Let go of all that was prepared, and of the memory that it takes."""
         with self._lock:
-            self._idle, self._count = [], 0
+            self._idle = []
+            self._counts.clear()
 
     def _prepared(self, strip: Tensor) -> Steps | None:
         """Steps by the best way that works; the others are not tried again."""
