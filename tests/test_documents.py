@@ -183,6 +183,8 @@ def folder(tmp_path: Path, edsr: str) -> Path:
     Image.fromarray(logo).save(tmp_path / "logo.png")
     (tmp_path / "examples").mkdir()
     shutil.copy(REPOSITORY / "examples" / "cat.png", tmp_path / "examples")
+    for name in ("astronaut.png", "cat.png"):  # as examples/README.md sees them
+        shutil.copy(REPOSITORY / "examples" / name, tmp_path)
     programs = tmp_path / ".venv" / "bin"
     programs.mkdir(parents=True)
     (programs / "edsr").write_text(edsr)
