@@ -156,6 +156,7 @@ def _wait_for_updates(path: Path, count: int) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_resuming_a_stopped_training_gives_the_same_curve(pictures: Path) -> None:
     goal = ("train", pictures, "-s", 2, "--updates", 30, "--validate-every", 10, *QUICK)
     whole = finish(start(*goal, "-o", "whole"))

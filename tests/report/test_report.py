@@ -281,7 +281,7 @@ def test_a_report_that_cannot_be_written_in_the_end(tmp_path):
             report.finished(Summary())
 
 
-@pytest.mark.parametrize("name", ["r.json", "r.html"])
+@pytest.mark.parametrize("name", ["r.json", pytest.param("r.html", marks=pytest.mark.slow)])
 def test_memory_does_not_grow_with_the_number_of_files(tmp_path, name):
     def written(count):
         kinds = [done, failed, skipped]
