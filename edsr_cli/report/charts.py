@@ -1,6 +1,7 @@
 """Curves as SVG: what chart.html.jinja draws, in numbers."""
 
 import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 8, 24  # for numbers beside the curves
 _TICKS = 5  # about so many on an axis
 _MOST_POINTS = 400  # of a curve; of more, means of neighbours are drawn
 _MOST_MARKED = 60  # points with a dot, which tells its value
+_ALIKE = 1e-9  # of values: a smaller span is none
 
 Points = Sequence[tuple[float, float]]
 """Places on the x axis, rising, and values."""
@@ -102,8 +104,9 @@ class _Axis:
         self, values: Sequence[float], start: float, end: float, logarithmic: bool = False
     ) -> None:
         self.least, self.most = min(values), max(values)
-        if self.least == self.most:
-            spare = abs(self.least) / 10 or 1.0
+        largest = max(abs(self.least), abs(self.most))
+        if self.most - self.least <= _ALIKE * largest:
+            spare = largest / 10 or 1.0
             self.least, self.most = self.least - spare, self.most + spare
         self._start, self._end = start, end
         self._scale = math.log if logarithmic else float
@@ -134,7 +137,7 @@ def _steps(least: float, most: float) -> Iterator[float]:
 
 def _powers(least: float, most: float) -> Iterator[float]:
     """1, 2 and 5 times powers of ten between two values; fewer where there are many."""
-    decades = math.log10(most / least)
+    decades = math.log10(most) - math.log10(least)
     kinds = (1, 2, 5) if decades <= 2 else (1,)
     every = max(1, round(decades / _TICKS))
     for power in range(math.floor(math.log10(least)), math.ceil(math.log10(most)) + 1, every):
@@ -155,7 +158,10 @@ def _number(value: float, span: float | None = None) -> str:
 
 
 def _drawable(points: Points, logarithmic: bool) -> list[tuple[float, float]]:
-    return [(x, y) for x, y in points if math.isfinite(y) and (y > 0 or not logarithmic)]
+    # Of numbers below the least normal one logarithms and powers of ten are no use.
+    finite = ((x, y) for x, y in points if math.isfinite(y))
+    flushed = ((x, y if abs(y) >= sys.float_info.min else 0.0) for x, y in finite)
+    return [(x, y) for x, y in flushed if y > 0 or not logarithmic]
 
 
 def _thinned(points: Points) -> Points:

@@ -242,13 +242,13 @@ def test_an_interruption_leaves_nothing(twice, tmp_path, large, stop):
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
 def test_memory_follows_the_width_alone(twice, tmp_path, monkeypatch, mode):
-    """Of a picture four times as high the network's rows take no more, and pixels are not kept."""
+    """Of a picture six times as high the network's rows take no more, and pixels are not kept."""
     monkeypatch.setattr(bands, "_BAND_BYTES", 1 << 16)
     monkeypatch.setattr(bands, "_SMALL", 0)
     # How many strips wait to be compressed shall not depend on what else the machine does.
     monkeypatch.setattr(steps.processors, "asked", lambda: 1)
     peaks = []
-    for height in (2000, 8000):
+    for height in (2000, 12000):
         source = tmp_path / f"{height}.png"
         picture = Image.new(mode, (64, height), "teal")
         if mode == "RGBA":
@@ -260,7 +260,8 @@ def test_memory_follows_the_width_alone(twice, tmp_path, monkeypatch, mode):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         assert record.status is Status.DONE, record.reason
-    assert peaks[1] < 1.2 * peaks[0]
+    # What depends on when threads run is a fifth; alpha alone, if it were kept, half.
+    assert peaks[1] < 1.35 * peaks[0]
 
 
 def test_the_plan_tells_of_scratch_files(twice, tmp_path, large):

@@ -1,7 +1,8 @@
 import math
+import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edsr_cli.report.charts import HEIGHT, WIDTH, Curve, chart
@@ -21,9 +22,14 @@ def places(line):
 
 
 @given(POINTS, st.booleans())
+@example([(0, 0.0), (0, 5e-324)], False)
+@example([(0, 5e-324)], True)
+@example([(0, 2.2250738585072014e-308), (1, 2.225073858507202e-308)], False)
+@example([(0, 2.2250738585072014e-308)], True)
 def test_everything_is_inside(points, logarithmic):
     made = chart([Curve("", points)], logarithmic=logarithmic)
-    good = [y for _, y in points if math.isfinite(y) and (y > 0 or not logarithmic)]
+    least = sys.float_info.min if logarithmic else -math.inf
+    good = [y for _, y in points if math.isfinite(y) and y >= least]
     assert (made is None) == (not good)
     if made is None:
         return
