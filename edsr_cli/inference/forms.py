@@ -18,20 +18,20 @@ Make = Callable[[Precision, bool, bool], Compiled]
 class Forms:
     """A network's compiled forms; any thread may ask for them.
 
-    Args:
-        make: makes one.
-
     Attributes:
         kept: those that were asked for last, the latest at the end.
     """
 
-    def __init__(self, make: Make) -> None:
-        self._make = make
+    def __init__(self) -> None:
         self.kept: OrderedDict[tuple[Precision, bool, bool], Compiled] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, precision: Precision, ensemble: bool, transposed: bool) -> Compiled:
-        """A form; see `Make`.
+    def get(self, make: Make, precision: Precision, ensemble: bool, transposed: bool) -> Compiled:
+        """A form; see `Make`, which makes those that are not kept.
+
+        It is not kept itself: a method of who owns the forms would tie a knot that holds the
+        weights, on a GPU too, until the interpreter looks for such knots, long after both are let
+        go.
 
         Raises:
             OutOfMemoryError: its weights do not fit on the device.
@@ -42,6 +42,6 @@ class Forms:
             if key not in self.kept:
                 while len(self.kept) >= KEPT:
                     self.kept.popitem(last=False)
-                self.kept[key] = self._make(*key)
+                self.kept[key] = make(*key)
             self.kept.move_to_end(key)
             return self.kept[key]

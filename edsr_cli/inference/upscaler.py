@@ -118,7 +118,7 @@ class Upscaler:
             memory.keep_none_that_is_freed()
         processors.survive_forks()
         self._warned = False
-        self._forms = Forms(self._compile)
+        self._forms = Forms()
 
     def plan(
         self,
@@ -279,7 +279,7 @@ class Upscaler:
             DeviceMemoryError: its weights do not fit.
         """
         try:
-            return self._forms.get(precision, ensemble, transposed)
+            return self._forms.get(self._compile, precision, ensemble, transposed)
         except OutOfMemoryError as error:
             raise DeviceMemoryError(
                 "The model's weights do not fit in the memory of "
