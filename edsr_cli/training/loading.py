@@ -1,5 +1,6 @@
 """From folders of pictures to the arrays that batches are cut from."""
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -33,10 +34,10 @@ def find_pictures(sources: Sequence[Path]) -> list[tuple[str, Path]]:
     """
     found = []
     for source in sources:
-        if source.is_file():
+        if os.path.isfile(source):  # noqa: PTH113 - false, not an error, whatever the name
             found.append((source.name, source))
             continue
-        if not source.is_dir():
+        if not os.path.isdir(source):  # noqa: PTH112
             raise UsageError(f"There is no folder {display_name(source)}.", "Check the name.")
         found += [
             (path.relative_to(source).as_posix(), path)

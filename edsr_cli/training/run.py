@@ -73,9 +73,11 @@ class RunFolder:
                 there are somebody else's files in the place of ours, and no `overwrite`.
         """
         name = display_name(self.path)
-        if resume and not self.state.exists():
+        # Path.exists fails for names that are too long; that is told when the folder is made.
+        state, weights = (os.path.exists(path) for path in (self.state, self.weights))  # noqa: PTH110
+        if resume and not state:
             raise UsageError(f"There is no training to resume in {name}.", "Leave out --resume.")
-        if not resume and not overwrite and (self.state.exists() or self.weights.exists()):
+        if not resume and not overwrite and (state or weights):
             raise UsageError(
                 f"There is a training in {name} already.",
                 "Go on with it with --resume, or replace it with --overwrite.",

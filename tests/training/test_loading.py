@@ -319,8 +319,9 @@ def test_two_folders_may_have_the_same_names(tmp_path: Path) -> None:
 
 
 def test_nothing_to_learn_from_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="There is no folder"):
-        find_pictures([tmp_path / "gone"])
+    for name in ("gone", "x" * 300):
+        with pytest.raises(UsageError, match="There is no folder"):
+            find_pictures([tmp_path / name])
     with pytest.raises(UsageError, match="There are no pictures"):
         find_pictures([tmp_path])
     (tmp_path / "bad.png").write_text("bad")

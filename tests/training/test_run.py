@@ -320,8 +320,8 @@ def test_one_training_at_a_time(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with (
-        pytest.raises(UsageError, match="cannot be written to"),
-        RunFolder(tmp_path / "file/run").held(),
-    ):
-        pytest.fail("there is no such folder")
+    for name in ("file/run", "x" * 300):
+        folder = RunFolder(tmp_path / name)
+        folder.check(resume=False, overwrite=False)
+        with pytest.raises(UsageError, match="cannot be written to"), folder.held():
+            pytest.fail("there is no such folder")

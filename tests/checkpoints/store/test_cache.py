@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edsr_cli.checkpoints import registry
-from edsr_cli.checkpoints.store.cache import cache_folder, canonical_path
+from edsr_cli.checkpoints.store.cache import cache_folder, canonical_path, damaged_path
 from edsr_cli.errors import WeightsError
 
 
@@ -66,3 +66,8 @@ def test_every_row_has_a_file_name_of_its_own():
     names = [canonical_path(Path(), row).name for row in registry.rows()]
     assert len(set(names)) == len(names)
     assert {"edsr-x2.safetensors", "mdsr-x234.safetensors"} <= set(names)
+
+
+def test_nothing_is_in_a_folder_that_cannot_be(tmp_path):
+    [row, *_] = registry.rows()
+    assert damaged_path(row, tmp_path / ("x" * 300)) is None
