@@ -75,13 +75,14 @@ class Log:
             ) from error
 
     def rows(self) -> list[Row]:
-        """What the file holds; a line that was cut off is left out."""
+        """What the file holds; a line that was cut off, or is damaged, is left out."""
         rows = []
         try:
-            text = self.path.read_text(encoding="utf-8")
+            text = self.path.read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
             return []
-        for line in csv.DictReader(io.StringIO(text)):
+        whole = text[: text.rfind("\n") + 1]
+        for line in csv.DictReader(io.StringIO(whole)):
             try:
                 psnr = {s: float(line[f"psnr_x{s}"]) for s in self.scales if line[f"psnr_x{s}"]}
                 row = Row(
