@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from edsr_cli.degradations.kernel import normalised
-from edsr_cli.degradations.reduction import ByKernel
+from edsr_cli.degradations.reduction import ByKernel, Given
 from edsr_cli.errors import FileError, UsageError
 from edsr_cli.pixels.resize import downscale
 from edsr_cli.training.loading import find_pictures, load_photos
@@ -305,6 +305,19 @@ def test_the_cache_tells_ways_of_making_lr_apart(folder: Path, tmp_path: Path) -
     assert not np.array_equal(plain.lr[2], other.lr[2]) and plain.digest != other.digest
     wanted = kernel.kernels[2].downscale(other.picture(0), 2)
     assert np.array_equal(other.small_picture(0, 2), wanted)
+
+
+def test_the_cache_notices_changed_lr_pictures(tmp_path: Path) -> None:
+    hr, lr = tmp_path / "0001.png", tmp_path / "0001x2.png"
+    Image.fromarray(picture(0, 60, 60)).save(hr)
+    found = []
+    for seed in (1, 2):
+        Image.fromarray(picture(seed, 30, 30)).save(lr)
+        os.utime(lr, (seed, seed))
+        given = Given({(hr, 2): lr})
+        found.append(load_photos([hr], (2,), 48, tmp_path / "cache", reduction=given))
+        assert np.array_equal(found[-1].small_picture(0, 2), picture(seed, 30, 30))
+    assert found[0].digest == found[1].digest  # by which a run that goes on knows its pictures
 
 
 def test_two_folders_may_have_the_same_names(tmp_path: Path) -> None:
