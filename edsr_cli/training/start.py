@@ -141,8 +141,8 @@ def _describe(photos: Photos) -> None:
 
 def _describe_split(photos: Photos, learn: Photos, folder: str | None) -> None:
     """Say what is learnt from, and what PSNR is measured on."""
-    chosen = {photo.name for photo in learn.photos}
-    held = [photo.name for photo in photos.photos if photo.name not in chosen]
+    learnt = {photo.hr for photo in learn.photos}  # names may be there in several folders
+    held = [photo.name for photo in photos.photos if photo.hr not in learnt]
     if folder is not None:
         rest = f"PSNR is measured on {display_name(Path(folder))}"
     elif held:
