@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from edsr_cli.errors import DeviceMemoryError, WeightsError
 from edsr_cli.inference import Precision, Upscaler
-from edsr_cli.inference.forms import KEPT, Forms
+from edsr_cli.inference.upscaler import KEPT, Forms
 from edsr_cli.pixels.windows import ArrayWindow, Region, RowsWindow
 from tests.inference.fake import SCALE, WEIGHTS, FakeEngine, FakeStream, blurred
 
