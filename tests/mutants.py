@@ -78,7 +78,7 @@ METADATA = (
 )
 PROBE = ("test_probe.py",)
 METRICS = ("test_metrics.py",)
-SCHEDULE = ("test_schedule.py",)
+SCHEDULE = ("test_recipe.py",)
 PATCHES = ("test_patches.py", "test_loading.py")
 
 MUTANTS = (

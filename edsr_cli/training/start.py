@@ -22,7 +22,8 @@ from edsr_cli.training.loading import load_photos
 from edsr_cli.training.patches import Sampler, home
 from edsr_cli.training.photos import Photos
 from edsr_cli.training.recipe import preset, with_options
-from edsr_cli.training.run import Run, RunFolder, Subject
+from edsr_cli.training.run import Run, RunFolder
+from edsr_cli.training.state import Subject
 from edsr_cli.training.trainer import Trainer
 from edsr_cli.training.validation import Pairs, degraded_pairs, hold_out, pairs_in, pairs_of
 
