@@ -12,5 +12,5 @@
     graphs      work that a GPU does as a whole; for training, too
     transfer    arrays to tensors and back
 
-Nothing outside of it, of `edsr_cli.model.networks` and of training imports torch.
+`tests/test_rooms.py` says who else may import torch.
 """
