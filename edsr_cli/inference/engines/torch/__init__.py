@@ -5,6 +5,7 @@
     costs       memory and work of a network, in integers
     devices     what the machine offers, and how torch says that something is amiss
     assembly    the plain network -> the streamed one
+    node        what a node of it is, and the rows that it holds
     streaming   its nodes
     tail        the node behind the body
     ensemble    the eight views, folded into the weights
