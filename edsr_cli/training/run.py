@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from edsr_cli.checkpoints.checkpoint import save_canonical
-from edsr_cli.errors import DeviceMemoryError, EdsrError, UsageError
+from edsr_cli.errors import DeviceMemoryError, EdsrError, UsageError, WeightsError
 from edsr_cli.files.atomic import atomic_write
 from edsr_cli.files.lock import BusyError, Lock
 from edsr_cli.files.names import display_name
@@ -266,11 +266,7 @@ class Run:
         loss, kept = self.trainer.loss_ahead(), self.folder.state.exists()
         name, update = display_name(self.folder.state), self.trainer.update
         if not math.isfinite(loss) or not finite(self.trainer.state_dict()):
-            raise DivergedError(
-                f"The training has diverged: by update {update:,} its weights are useless."
-                + (f" {name} stays as it was before." if kept else ""),
-                "Start again with a smaller --learning-rate, --warmup 1000 or --clip 1.",
-            )
+            raise self._diverged()
         if kept and loss > _HOPELESS:
             logger.warning(
                 "Update %s: the loss is %.3g levels of 255. The training seems to diverge; "
@@ -280,6 +276,14 @@ class Run:
                 name,
             )
         return kept and loss > _HOPELESS
+
+    def _diverged(self) -> DivergedError:
+        kept = f" {display_name(self.folder.state)} stays as it was before."
+        return DivergedError(
+            f"The training has diverged: by update {self.trainer.update:,} its weights are useless."
+            + kept * self.folder.state.exists(),
+            "Start again with a smaller --learning-rate, --warmup 1000 or --clip 1.",
+        )
 
     def save_weights(self, name: str, licence: str, origin: str) -> None:
         """Write the trained network as a canonical file that says how it came about."""
@@ -324,7 +328,10 @@ class Run:
         if not any(self.pairs.values()):
             return {}
         seen = self.samples.taking(self.trainer.update)
-        return validate(self.trainer.result(), self.pairs, str(self.trainer.device), seen)
+        try:
+            return validate(self.trainer.result(), self.pairs, str(self.trainer.device), seen)
+        except WeightsError as error:  # the network's output is not finite
+            raise self._diverged() from error
 
     def _show(self, state: str = "running", reason: str = "") -> None:
         """Write the page."""
