@@ -273,6 +273,21 @@ def test_a_cache_larger_than_the_disk_is_refused(
     assert not list(tmp_path.rglob("*.bin"))
 
 
+def test_what_a_killed_training_has_left_makes_room_first(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_photos([folder], (2,), 48, tmp_path)
+    [index] = tmp_path.rglob("index.json")
+    index.unlink()  # as if it had been killed before it wrote that
+    usual = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(
+        shutil,
+        "disk_usage",
+        lambda path: usual._replace(free=0) if list(path.glob("*.bin")) else usual,
+    )
+    assert load_photos([folder], (2,), 48, tmp_path).photos
+
+
 def test_a_cache_that_cannot_be_made_is_said(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(FileError, match="the cache cannot be written"):
