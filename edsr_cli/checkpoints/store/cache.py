@@ -74,12 +74,12 @@ def visible_files(folder: Path) -> list[tuple[Path, int]]:
     There are none if the folder cannot be read.
     """
     found = []
-    try:
+    with suppress(OSError):
         for path in sorted(folder.iterdir()):
-            if not path.name.startswith(".") and path.is_file():
-                found.append((path, path.stat().st_size))
-    except OSError:
-        pass
+            with suppress(OSError):  # it has gone meanwhile, or leads nowhere
+                status = path.stat()
+                if stat.S_ISREG(status.st_mode) and not path.name.startswith("."):
+                    found.append((path, status.st_size))
     return found
 
 
