@@ -43,7 +43,7 @@ _CPU = Device("cpu")
 
 
 class TorchEngine:
-    """The engine; it has no state of its own.
+    """The engine; it has no state of its own but how strips are computed.
 
     Args:
         strips: one of `STRIPS`; None for what the environment says, or the first.
