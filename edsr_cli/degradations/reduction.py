@@ -179,7 +179,7 @@ def by_kernel(path: Path, scales: tuple[int, ...]) -> ByKernel:
             )
         return ByKernel({scales[0]: read_kernel(path)})
     own = {scale: path / f"x{scale}.npy" for scale in scales}
-    if any((path / f"x{scale}.npy").exists() for scale in SCALES):
+    if any(os.path.lexists(path / f"x{scale}.npy") for scale in SCALES):
         return ByKernel({scale: read_kernel(file) for scale, file in own.items()})
     return ByKernel({scale: _estimated(path, scale) for scale in scales})
 
