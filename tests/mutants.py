@@ -288,8 +288,8 @@ MUTANTS = (
     ),
     Mutant(
         "colour", "black-point", "CMYK is converted without black-point compensation",
-        "flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,",
-        "flags=ImageCms.Flags.NONE,",
+        "_FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION",
+        "_FLAGS = ImageCms.Flags.NONE",
         COLOUR,
     ),
     Mutant(
