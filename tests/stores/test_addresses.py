@@ -50,6 +50,13 @@ def test_on_the_web_neither_passwords_nor_signatures_are_shown(
         assert is_web(found) and shown(found) == found
 
 
+@pytest.mark.parametrize("host", ["[host", "ho]st", "[::1", "[::1]x", "[v]"])
+def test_what_is_no_address_is_shown_all_the_same(host):
+    """It has to be, to say so."""
+    found = shown(f"http://user:SECRET@{host}/a.png?SECRET")
+    assert found == f"http://***@{host}/a.png?***"
+
+
 @given(words, secrets, words, st.sampled_from(["s3", "gs", "az", "abfs"]))
 def test_credentials_in_an_address_are_refused_and_not_shown(user, secret, path, scheme):
     address = f"{scheme}://{user}:{secret}@bucket/{path}.png"
