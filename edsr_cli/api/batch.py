@@ -22,7 +22,7 @@ from edsr_cli.folders.status import FolderStatus, run_line, tell
 from edsr_cli.folders.summary import Summary
 from edsr_cli.images import OutputFormat, format_for
 from edsr_cli.inference import Upscaler
-from edsr_cli.jobs.namer import SAME, Namer
+from edsr_cli.jobs.naming import SAME, Namer
 from edsr_cli.jobs.record import Record
 from edsr_cli.jobs.threads import choose_limits
 from edsr_cli.jobs.worker import Worker

@@ -105,8 +105,7 @@ def upscale_files(
     from edsr_cli.api.fetching import finder
     from edsr_cli.api.opening import worker_spec
     from edsr_cli.api.staging import staged
-    from edsr_cli.jobs.namer import Namer
-    from edsr_cli.jobs.naming import assign_outputs
+    from edsr_cli.jobs.naming import Namer, assign_outputs
     from edsr_cli.jobs.target import target_of
 
     if selected.own:

@@ -16,8 +16,7 @@ from edsr_cli.files.walk import Listing
 from edsr_cli.folders.roots import Root
 from edsr_cli.folders.shards import WHOLE, Shard, manifest_shard
 from edsr_cli.images import READ_SUFFIXES, OutputFormat
-from edsr_cli.jobs.namer import Namer, ending, same_format
-from edsr_cli.jobs.naming import identity
+from edsr_cli.jobs.naming import Namer, ending, identity, same_format
 from edsr_cli.jobs.task import Task
 
 UNREAD_SUFFIXES = frozenset(

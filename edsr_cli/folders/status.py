@@ -21,7 +21,7 @@ from edsr_cli.folders.scanning import BatchTask, Choice, Scanner
 from edsr_cli.folders.shards import WHOLE, Shard
 from edsr_cli.folders.summary import Summary
 from edsr_cli.images import format_for
-from edsr_cli.jobs.namer import SAME
+from edsr_cli.jobs.naming import SAME
 from edsr_cli.jobs.record import Record, Status
 from edsr_cli.jobs.staging import Staging
 from edsr_cli.stores.addresses import is_address

@@ -10,8 +10,7 @@ from edsr_cli.inference import Upscaler
 from edsr_cli.inference.planning import smallest_plan
 from edsr_cli.jobs import enlarging
 from edsr_cli.jobs.inputs import without_own
-from edsr_cli.jobs.namer import Namer
-from edsr_cli.jobs.naming import assign_outputs
+from edsr_cli.jobs.naming import Namer, assign_outputs
 from edsr_cli.jobs.record import Status
 from edsr_cli.jobs.spec import WorkerSpec
 from edsr_cli.jobs.target import target_of
