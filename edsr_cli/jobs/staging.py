@@ -1,12 +1,15 @@
-"""Where objects of stores are kept while they are files on this machine."""
+"""Objects of stores that are files on this machine for a while: where, and how they come and go."""
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edsr_cli.errors import UsageError
+from edsr_cli.jobs.ledger import Ledger
 from edsr_cli.jobs.task import Task
+from edsr_cli.jobs.work import Work
 from edsr_cli.stores.addresses import check_address, is_address, last_part, scheme_of, shown
 from edsr_cli.stores.store import Blob
 
@@ -74,3 +77,33 @@ class Staging:
             return task
 
         return files, output, bind
+
+
+def fetch(work: Work) -> None:
+    """Make a file of an input that lies in a store, until the work ends."""
+    path, origin = work.task.source, work.task.origin
+    if path is None or origin is None:
+        return
+
+    def remove() -> None:
+        path.unlink(missing_ok=True)
+        with suppress(OSError):  # others are in its folder
+            path.parent.rmdir()
+
+    work.opened.callback(remove)
+    origin.fetch(path)
+
+
+def deliver(work: Work, ledger: Ledger, goal: Blob) -> None:
+    """Put an output into its store, and let the ledger know what that says of it.
+
+    Raises:
+        StoreError: it cannot be put there; nothing is to be seen of it.
+    """
+    task, path = work.task, work.task.destination
+    assert path is not None
+    try:
+        result = goal.put(path, replace=work.options.overwrite)
+    finally:
+        path.unlink(missing_ok=True)
+    ledger.delivered(task, work.source, work.verdict, result)

@@ -18,8 +18,8 @@ from edsr_cli.jobs.frames import upscale_frames
 from edsr_cli.jobs.ledger import NO_FILE, FileState, Ledger, state_of
 from edsr_cli.jobs.partial import PartialRows
 from edsr_cli.jobs.record import Record, Status
-from edsr_cli.jobs.remote import deliver, fetch
 from edsr_cli.jobs.resuming import forget, is_resumable, kept, pass_over
+from edsr_cli.jobs.staging import deliver, fetch
 from edsr_cli.jobs.target import Target, target_of
 from edsr_cli.jobs.task import Task
 from edsr_cli.jobs.work import Work
