@@ -131,18 +131,18 @@ def _upscale(
     progress: Progress,
     done: "Callable[[Record, str], None]",
 ) -> None:
-    from edsr_cli.jobs import estimate
+    from edsr_cli.jobs import estimates
     from edsr_cli.jobs.executors import Serial
 
     worker = replace(worker, resume=options.resume)
-    speed = estimate.speed(worker.upscalers[0]) if options.dry_run else None
+    speed = estimates.speed(worker.upscalers[0]) if options.dry_run else None
     begun, format_name = 0, tasks[0].output_format.name
 
     def life(task: "Task") -> "Record":
         nonlocal begun, format_name
         begun, format_name = begun + 1, task.output_format.name
         if options.dry_run:
-            return worker.plan(task, speed=speed, forgiving=True)
+            return estimates.plan(worker, task, speed=speed, forgiving=True)
         count = f"{begun} of {len(tasks)}: " if len(tasks) > 1 else ""
         unit = Unit.PIXELS if worker.scale else Unit.PARTS
         with progress(f"{count}{task.source_name}", (worker.scale or 1) ** 2, unit) as report:

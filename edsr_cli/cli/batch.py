@@ -55,7 +55,7 @@ def batch(options: BatchOptions, results: Results) -> None:
     with terminal.starting(), interruption.held():
         from edsr_cli.api.batch import prepare
         from edsr_cli.api.opening import warm_up
-        from edsr_cli.jobs import estimate
+        from edsr_cli.jobs import estimates
 
         if not options.dry_run:
             warm_up(options)
@@ -76,9 +76,9 @@ def batch(options: BatchOptions, results: Results) -> None:
         ) as progress:
             summary = _go(terminal, prepared, [progress, *listeners], progress)
         if work.multiply_adds:
-            speeds = [estimate.speed(upscaler) for upscaler in prepared.upscalers]
+            speeds = [estimates.speed(upscaler) for upscaler in prepared.upscalers]
             if speed := sum(filter(None, speeds)):
-                terminal.note(estimate.in_all(work.multiply_adds / speed))
+                terminal.note(estimates.in_all(work.multiply_adds / speed))
         _finish(terminal, summary, prepared.roots, options.watch, lines.failed)
 
 

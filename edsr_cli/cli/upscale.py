@@ -66,7 +66,7 @@ def upscale(options: UpscaleOptions, results: Shown) -> None:
         selected = select(options)
         with interruption.held():
             from edsr_cli.api.opening import warm_up
-            from edsr_cli.jobs import estimate
+            from edsr_cli.jobs import estimates
             from edsr_cli.jobs.record import exit_code
 
             if not options.dry_run:
@@ -79,7 +79,7 @@ def upscale(options: UpscaleOptions, results: Shown) -> None:
     def done(record: "Record", format_name: str) -> None:
         ended.append(record)
         planned = record.status == "planned"
-        _report(terminal, record, f"; {estimate.in_words(record, format_name)}" if planned else "")
+        _report(terminal, record, f"; {estimates.in_words(record, format_name)}" if planned else "")
         if results.json:
             lines.write(record.to_short_dict())
         if preview is not None:
@@ -95,7 +95,7 @@ def upscale(options: UpscaleOptions, results: Shown) -> None:
         failed = sum(record.error is not None for record in ended)
         times = [record.plan["seconds"] for record in ended if "seconds" in record.plan]
         if len(times) > 1:
-            terminal.note(estimate.in_all(sum(times)))
+            terminal.note(estimates.in_all(sum(times)))
         if failed and len(ended) > 1:
             terminal.error(f"{failed} of {len(ended)} pictures failed.")
     code = exit_code(ended)

@@ -18,6 +18,7 @@ from edsr_cli.folders.recipe import Recipe
 from edsr_cli.folders.scanning import BatchTask, Ignored, Item, Passed, Source, Unlisted
 from edsr_cli.folders.shards import WHOLE, Shard
 from edsr_cli.folders.summary import Summary
+from edsr_cli.jobs.estimates import plan
 from edsr_cli.jobs.executors import Executor, Loop, Serial
 from edsr_cli.jobs.flow import start_thread
 from edsr_cli.jobs.ledger import LedgerError
@@ -189,7 +190,7 @@ class Batch:
         summary = Summary()
         begin = time.perf_counter()
         with closing(self._open(writable=False)) as ledger:
-            executor = Serial(replace(self._worker, ledger=ledger).plan)
+            executor = Serial(partial(plan, replace(self._worker, ledger=ledger)))
             self._drive(executor, source, listeners, summary)
         summary.seconds = time.perf_counter() - begin
         for listener in listeners:

@@ -73,39 +73,6 @@ def _by_rows(network: Upscaler, height: int, width: int, options: Outputs) -> Pl
         return None
 
 
-def plan_values(
-    plans: Sequence[Plan],
-    enlargement: Enlargement,
-    networks: Sequence[Upscaler],
-    options: Outputs,
-) -> dict[str, float]:
-    """Plans as `Record.plan` has them, without seconds; the cut is that of the last one."""
-    pairs = list(zip(plans, networks, strict=True))
-    last = plans[-1] if plans else None
-    return {
-        "panels": len(last.panels) if last else 0,
-        "panel_width": last.panel_width if last else 0,
-        "strips": -(-last.height // last.strip_rows) * len(last.panels) if last else 0,
-        "strip_rows": last.strip_rows if last else 0,
-        "transposed": last.transposed if last else False,
-        "memory_bytes": max((plan.bytes for plan in plans), default=0),
-        "weight_bytes": sum(network.weight_bytes(options.ensemble) for network in networks),
-        "multiply_adds": sum(
-            plan.pixels * network.work_per_pixel(options.ensemble) for plan, network in pairs
-        ),
-    }
-
-
-def between_bytes(
-    plans: Sequence[Plan], enlargement: Enlargement, networks: Sequence[Upscaler]
-) -> int:
-    """What is kept, at most, between two networks or in front of the reduction."""
-    between = [enlargement.between]
-    if plans and enlargement.reduces and not plans[-1].rows_only:
-        between.append(plans[-1].height * plans[-1].width * networks[-1].scale ** 2)
-    return DEEP_PIXEL_BYTES * max(between)
-
-
 def enlarge(
     source: Readable,
     target: Writable,

@@ -33,7 +33,7 @@ class Serial:
     """One task after the other, in the calling thread.
 
     Args:
-        life: what to do with a task, such as `Worker.complete` or `Worker.plan`.
+        life: what to do with a task, such as `Worker.complete`.
     """
 
     def __init__(self, life: Callable[[Task], Record]) -> None:
