@@ -219,6 +219,21 @@ def test_a_store_that_turns_read_only(both, caplog):
     assert both.run().failed == 1 and both.is_whole()
 
 
+def test_a_store_that_is_read_only_is_found_out_before_the_work(both):
+    both.bucket.proxy.rules = [Rule(Fault.DENIED, "PUT"), Rule(Fault.DENIED, "POST")]
+    for overwrite in (False, True):
+        (record,) = edsr_cli.upscale(
+            [both.folder / "in" / "a.png"],
+            f"{both.output}/a.png",
+            model=both.model,
+            engine="torch",
+            overwrite=overwrite,
+        )
+        assert record.kind is Kind.PERMISSION and record.stages.keys() == {"decode"}
+        assert record.error.startswith(f"{both.output}/a.png: the store does not permit this")
+    assert both.bucket.content("out") == {}
+
+
 def test_a_folder_that_cannot_be_listed(both):
     both.bucket.proxy.rules = [Rule(Fault.BUSY, "GET", "prefix=in%2Fsub%2F")]
     assert counts(both.run()) == (3, 0, 2)
