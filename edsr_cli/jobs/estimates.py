@@ -15,6 +15,7 @@ from edsr_cli.jobs import steps
 from edsr_cli.jobs.enlarging import DEEP_PIXEL_BYTES
 from edsr_cli.jobs.partial import bytes_at_most
 from edsr_cli.jobs.record import Record, Status
+from edsr_cli.jobs.staging import fetch
 from edsr_cli.jobs.task import Task
 from edsr_cli.jobs.work import Work
 from edsr_cli.restoration.networks import RestoringUpscaler
@@ -38,7 +39,9 @@ def plan(
         speed: multiply-adds a second, to say how long it takes; None not to.
         forgiving: whether it is a remark, no failure, that the output exists already.
     """
-    work = worker.examine(task, touch=False, forgiving=forgiving)
+    first = worker.upscalers[0]
+    chooses = isinstance(first, RestoringUpscaler) and first.restoration.fixed is None
+    work = worker.examine(task, touch=False, header=not chooses, forgiving=forgiving)
     if not work.ended:
         worker.lay_out(work)
     if not work.ended:
@@ -48,7 +51,8 @@ def plan(
         if networks and isinstance(networks[0], RestoringUpscaler):
             fixed = networks[0].restoration.fixed
             if fixed is None:
-                worker.decode(work)
+                if work.whole or work.attempt("decode", lambda: fetch(work), reading=True):
+                    worker.decode(work)
             else:
                 work.note(restore=fixed.strength, restore_reason=fixed.reason)
     if not work.ended:

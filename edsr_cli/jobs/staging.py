@@ -6,12 +6,15 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edsr_cli.errors import UsageError
+from edsr_cli.errors import Kind, PictureError, UsageError
 from edsr_cli.jobs.ledger import Ledger
 from edsr_cli.jobs.task import Task
 from edsr_cli.jobs.work import Work
 from edsr_cli.stores.addresses import check_address, is_address, last_part, scheme_of, shown
 from edsr_cli.stores.store import Blob
+
+_BEGINNING = 1 << 18  # bytes; headers with a profile and a thumbnail are shorter
+_SAID_FIRST = (b"\xff\xd8\xff", b"GIF8", b"BM")  # JPEG, GIF, BMP; others have parts at the end
 
 
 @dataclass(frozen=True)
@@ -79,8 +82,13 @@ class Staging:
         return files, output, bind
 
 
-def fetch(work: Work) -> None:
-    """Make a file of an input that lies in a store, until the work ends."""
+def fetch(work: Work, *, header: bool = False) -> None:
+    """Make a file of an input that lies in a store, until the work ends.
+
+    Args:
+        work: the input, whose state is known.
+        header: whether the beginning is enough, where a format has all of its header there.
+    """
     path, origin = work.task.source, work.task.origin
     if path is None or origin is None:
         return
@@ -91,7 +99,27 @@ def fetch(work: Work) -> None:
             path.parent.rmdir()
 
     work.opened.callback(remove)
+    several = work.options.frame or work.options.frames  # which are counted
+    if header and not several and work.source.size > _BEGINNING:
+        origin.fetch(path, _BEGINNING)
+        begun = path.read_bytes()
+        work.whole = len(begun) == work.source.size  # as servers send it that know no ranges
+        if work.whole or begun.startswith(_SAID_FIRST):
+            return
     origin.fetch(path)
+    work.whole = True
+
+
+def fetch_and(inspect: Callable[[], None], work: Work, *, header: bool) -> None:
+    """Fetch an input, or the beginning of it, and inspect it; all of it if that is not enough."""
+    fetch(work, header=header)
+    try:
+        inspect()
+    except PictureError as error:
+        if work.whole or error.kind is Kind.TOO_LARGE:
+            raise
+        fetch(work)
+        inspect()
 
 
 def deliver(work: Work, ledger: Ledger, goal: Blob) -> None:

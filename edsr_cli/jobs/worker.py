@@ -19,7 +19,7 @@ from edsr_cli.jobs.ledger import NO_FILE, FileState, Ledger, state_of
 from edsr_cli.jobs.partial import PartialRows
 from edsr_cli.jobs.record import Record, Status
 from edsr_cli.jobs.resuming import forget, is_resumable, kept, pass_over
-from edsr_cli.jobs.staging import deliver, fetch
+from edsr_cli.jobs.staging import deliver, fetch_and
 from edsr_cli.jobs.target import Target, target_of
 from edsr_cli.jobs.task import Task
 from edsr_cli.jobs.work import Work
@@ -128,12 +128,15 @@ class Worker:
             self.write(work)
         return self.finish(work)
 
-    def examine(self, task: Task, *, touch: bool = True, forgiving: bool = False) -> Work:
+    def examine(
+        self, task: Task, *, touch: bool = True, header: bool = False, forgiving: bool = False
+    ) -> Work:
         """Find out what is to be done and what can go wrong, without decoding anything.
 
         Args:
             task: what to read and write.
             touch: see `steps.check_output`.
+            header: whether only the header will be read; see `fetch`.
             forgiving: whether an output that exists already may be passed over.
         """
         work = Work(task, self.options, self._draft(task.source_name, task.destination_name))
@@ -170,11 +173,9 @@ class Worker:
             reason = f"{steps.output_name(task)}: {_SKIPPED[work.verdict.skip]}"
             work.end(Status.SKIPPED, kind=work.verdict.skip, reason=reason)
             return work
-        if (
-            work.attempt("decode", lambda: self.ledger.check(task), reading=False)
-            and work.attempt("decode", lambda: fetch(work), reading=True)
-            and work.attempt("decode", inspect, reading=True)
-        ):
+        if not work.attempt("decode", lambda: self.ledger.check(task), reading=False):
+            return work
+        if work.attempt("decode", lambda: fetch_and(inspect, work, header=header), reading=True):
             work.attempt("decode", check, reading=False)
         return work
 

@@ -88,15 +88,23 @@ class Blob:
             raise
         return None if found["type"] == "directory" else _state(found)
 
-    def fetch(self, path: Path) -> None:
+    def fetch(self, path: Path, most: int | None = None) -> None:
         """Make a file of it.
 
+        Args:
+            path: the file.
+            most: how many bytes of it are wanted, from the beginning, where the store can do that;
+                None for all.
+
         Raises:
-            StoreError: it cannot be read whole.
+            StoreError: it cannot be read, or not whole.
         """
 
         def fetch(fs: Any) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
+            if most is not None:
+                path.write_bytes(fs.cat_file(self.address, start=0, end=most))
+                return
             fs.get_file(self.address, str(path), **_in_parts(self.address))
             size = path.stat().st_size
             if self.known and self.known.size != size and not is_web(self.address):

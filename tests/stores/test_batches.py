@@ -16,6 +16,7 @@ from PIL import Image
 
 import edsr_cli
 from edsr_cli.errors import Kind, UsageError
+from edsr_cli.jobs import staging
 from edsr_cli.jobs.ledger import LedgerError
 from edsr_cli.jobs.record import Status
 from edsr_cli.stores.failures import StoreError
@@ -248,6 +249,41 @@ def test_a_dry_run_makes_nothing(both):
     assert both.bucket.content("out") == {} == both.bucket.manifests("out")
     both.run()
     assert both.run(dry_run=True).skipped == 6
+
+
+def test_a_dry_run_fetches_what_headers_need(both, monkeypatch):
+    """And says the same as over files; the last two have to be fetched whole."""
+    monkeypatch.setattr(staging, "_BEGINNING", 4096)
+    folder, source = both.folder / "large", f"{both.bucket.address}/large"
+    folder.mkdir()
+    pixels = np.random.default_rng(9).integers(0, 256, (90, 120, 3), np.uint8)
+    image, turned = Image.fromarray(pixels), Image.Exif()
+    turned[0x112] = 6
+    image.save(folder / "a.jpg", exif=turned, restart_marker_rows=1)
+    image.save(folder / "b.bmp")
+    image.save(folder / "c.jpg", exif=turned, comment=bytes(5000))
+    image.save(folder / "d.png", exif=turned)
+    both.bucket.fill(folder, "large")
+    both.bucket.proxy.clear()
+
+    def planned(where):
+        assert both.run(where, f"{both.output}/planned", dry_run=True).planned == 4
+        records = sorted(both.records, key=lambda record: record.input)
+        return [(each.input_size, each.output_size, each.plan, each.notes) for each in records]
+
+    found = planned(source)
+    assert found == planned(str(folder))
+    assert [size for size, *_ in found] == [(90, 120), (120, 90), (90, 120), (90, 120)]
+    for path in folder.iterdir():
+        size, name = path.stat().st_size, f"/{both.bucket.name}/large/{path.name}"
+        whole = path.name in ("c.jpg", "d.png")
+        assert both.bucket.proxy.sent[name] == 4096 + (size if whole else 0), path.name
+    both.bucket.proxy.clear()
+    both.run(source, f"{both.output}/planned", dry_run=True, model="edsr-free")
+    assert all(record.restore is not None for record in both.records)
+    for path in folder.iterdir():  # whose pixels say how much to restore
+        name = f"/{both.bucket.name}/large/{path.name}"
+        assert both.bucket.proxy.sent[name] == path.stat().st_size
 
 
 def test_what_cannot_be_begun(both, scratch):
