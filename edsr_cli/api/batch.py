@@ -28,7 +28,7 @@ from edsr_cli.jobs.threads import choose_limits
 from edsr_cli.jobs.worker import Worker
 from edsr_cli.options.definition import takes
 from edsr_cli.options.folders import BatchOptions
-from edsr_cli.options.template import fields_of
+from edsr_cli.options.reading import fields_of
 from edsr_cli.progress import Called, Progress, calling
 from edsr_cli.report import REPORT, About, Report
 

@@ -15,7 +15,7 @@ from edsr_cli.errors import PictureError, UsageError
 from edsr_cli.images import FORMATS, OutputFormat, format_for, probe
 from edsr_cli.jobs.target import Target
 from edsr_cli.jobs.task import STREAM, Task
-from edsr_cli.options.template import fields_of
+from edsr_cli.options.reading import fields_of
 
 SAME = "same"
 """The name of a format that stands for that of each input."""
