@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from edsr_cli.cli import interruption
-from edsr_cli.cli.batch_progress import BatchProgress
-from edsr_cli.cli.batch_table import endings
-from edsr_cli.cli.json_lines import JsonLines
+from edsr_cli.cli.batch_progress import BatchProgress, endings
 from edsr_cli.cli.options import Results, command
-from edsr_cli.cli.terminal import Terminal
+from edsr_cli.cli.terminal import JsonLines, Terminal
 from edsr_cli.errors import ExitCode
 from edsr_cli.options.folders import BatchOptions
 
