@@ -8,10 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edsr_cli.api.checks import check_format, staged, stores_in
 from edsr_cli.api.fetching import finder
 from edsr_cli.api.opening import worker_spec
-from edsr_cli.api.outputs import check_format
-from edsr_cli.api.staging import staged, stores_in
 from edsr_cli.errors import UsageError
 from edsr_cli.folders.recipe import Recipe, recipe_of
 from edsr_cli.folders.roots import Root, assign_folders
@@ -22,7 +21,7 @@ from edsr_cli.folders.status import FolderStatus, run_line, tell
 from edsr_cli.folders.summary import Summary
 from edsr_cli.images import OutputFormat, format_for
 from edsr_cli.inference import Upscaler
-from edsr_cli.jobs.naming import SAME, Namer
+from edsr_cli.jobs.naming import Namer, is_same
 from edsr_cli.jobs.record import Record
 from edsr_cli.jobs.threads import choose_limits
 from edsr_cli.jobs.worker import Worker
@@ -128,8 +127,7 @@ def prepare(options: BatchOptions, progress: Progress) -> Prepared:
         logger.info("A dry run writes no report.")
     elif options.report is not None:
         REPORT.check(Path(options.report), overwrite=options.overwrite)
-    same = options.format.lower() == SAME
-    output_format = None if same else format_for(None, options.format)
+    output_format = None if is_same(options.format) else format_for(None, options.format)
     if output_format is not None:
         check_format(options, output_format)
     if options.name is not None and "stem" not in fields_of(options.name):

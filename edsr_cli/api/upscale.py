@@ -102,9 +102,9 @@ def upscale_files(
     Raises:
         UsageError, WeightsError: before the first is done; see `upscale`.
     """
+    from edsr_cli.api.checks import staged
     from edsr_cli.api.fetching import finder
     from edsr_cli.api.opening import worker_spec
-    from edsr_cli.api.staging import staged
     from edsr_cli.jobs.naming import Namer, assign_outputs
     from edsr_cli.jobs.target import target_of
 
@@ -156,10 +156,12 @@ def _upscale(
 
 def _check(options: UpscaleOptions, tasks: "Sequence[Task]") -> None:
     """Refuse what the output formats, or standard output, cannot take."""
-    from edsr_cli.api.outputs import check_format
+    from edsr_cli.api.checks import check_format
+    from edsr_cli.jobs.naming import is_same
 
-    for output_format in {task.output_format for task in tasks}:
-        check_format(options, output_format, same=options.format == "same")
+    # Of the formats of inputs, what one cannot do may be said for the others.
+    for output_format in () if is_same(options.format) else {task.output_format for task in tasks}:
+        check_format(options, output_format)
     to_stdout = tasks[0].destination is None and not options.dry_run
     if to_stdout and sys.stdout is not None and sys.stdout.isatty():
         raise UsageError(

@@ -21,7 +21,7 @@ from edsr_cli.folders.scanning import BatchTask, Choice, Scanner
 from edsr_cli.folders.shards import WHOLE, Shard
 from edsr_cli.folders.summary import Summary
 from edsr_cli.images import format_for
-from edsr_cli.jobs.naming import SAME
+from edsr_cli.jobs.naming import is_same
 from edsr_cli.jobs.record import Record, Status
 from edsr_cli.jobs.staging import Staging
 from edsr_cli.stores.addresses import is_address
@@ -229,7 +229,8 @@ class FolderStatus:
             return
         run = runs[-1]
         choice = Choice(run.get("include", ()), run.get("exclude", ()))
-        output_format = None if run["format"] == SAME else format_for(None, run["format"])
+        name = run["format"]
+        output_format = None if is_same(name) else format_for(None, name)
         scanner = Scanner(roots, choice, output_format, recursive=bool(run.get("recursive", True)))
         for item in scanner.walk():
             if isinstance(item, BatchTask):

@@ -72,6 +72,11 @@ class Namer:
         return template.format(**sizes | values)
 
 
+def is_same(format_name: str | None) -> bool:
+    """Whether each output is to have the format of its input."""
+    return format_name is not None and format_name.lower() == SAME
+
+
 def same_format(source: Path | None) -> OutputFormat:
     """The format of an input, going by the ending of its name; PNG where none is written so."""
     suffix = source.suffix.lower() if source is not None else ""
@@ -110,7 +115,7 @@ def assign_outputs(
             output cannot take several pictures, the format is unknown, or a name is asked for
             where none is made up.
     """
-    same = format_name is not None and format_name.lower() == SAME
+    same = is_same(format_name)
     if same and STREAM in inputs:
         raise UsageError(
             "--format same goes by the name of the input, and standard input has none.",

@@ -208,7 +208,7 @@ def test_a_missing_package_is_named(address, extra, monkeypatch):
 
 def test_fsspec_is_imported_when_an_address_is_used():
     script = (
-        "import sys, edsr_cli.api.batch, edsr_cli.api.upscale, edsr_cli.api.staging\n"
+        "import sys, edsr_cli.api.batch, edsr_cli.api.upscale, edsr_cli.api.checks\n"
         "sys.exit(bool({'fsspec', 'aiohttp', 'botocore'} & sys.modules.keys()))"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
