@@ -118,7 +118,8 @@ def upscale_files(
             tasks = assign_outputs(selected.files, options.output, namer, options.format)
         else:
             files, output, bind = staging.stand_ins(selected.files, options.output)
-            tasks = assign_outputs(files, output, namer, options.format, bind)
+            with staging.naming(output, options.output):
+                tasks = assign_outputs(files, output, namer, options.format, bind)
         _check(options, tasks)
         _upscale(options, selected, spec.open(family), tasks, progress, done)
 

@@ -16,6 +16,7 @@ from edsr_cli.images import FORMATS, OutputFormat, format_for, probe
 from edsr_cli.jobs.target import Target
 from edsr_cli.jobs.task import STREAM, Task
 from edsr_cli.options.reading import fields_of
+from edsr_cli.text import one_line
 
 SAME = "same"
 """The name of a format that stands for that of each input."""
@@ -185,18 +186,18 @@ def _apart(tasks: list[Task], namer: Namer, *, same: bool) -> list[Task]:
 
 def _is_folder(output: str, inputs: Sequence[str]) -> bool:
     separators = tuple(filter(None, (os.sep, os.altsep)))
-    path = Path(output)
+    path, shown = Path(output), one_line(output)
     exists = os.path.lexists(path)
     if (exists and path.is_dir()) or output.endswith(separators):
         return True
     if len(inputs) > 1 and path.suffix and not exists:
         # A forgotten input is likelier than a folder called "out.png".
         raise UsageError(
-            f"{len(inputs)} pictures cannot be written to one file, {output}.",
-            f"For a folder of that name, write {output}{os.sep}",
+            f"{len(inputs)} pictures cannot be written to one file, {shown}.",
+            f"For a folder of that name, write {shown}{os.sep}",
         )
     if len(inputs) > 1 and exists:
-        raise UsageError(f"{output} is a file; {len(inputs)} pictures need a folder.")
+        raise UsageError(f"{shown} is a file; {len(inputs)} pictures need a folder.")
     return not path.suffix and not exists
 
 
@@ -208,14 +209,14 @@ def _refuse_conflicts(tasks: list[Task]) -> None:
         written = identity(task.destination)
         if written in sources:
             raise UsageError(
-                f"{task.destination_name} is an input and would be replaced by an output.",
+                f"{one_line(task.destination_name)} is an input and would be replaced by an "
+                "output.",
                 "Give another output with -o.",
             )
         if written in writers:
-            first = writers[written]
+            inputs = " and ".join(one_line(each.source_name) for each in (writers[written], task))
             raise UsageError(
-                f"{first.source_name} and {task.source_name} would both be written to "
-                f"{task.destination_name}.",
+                f"{inputs} would both be written to {one_line(task.destination_name)}.",
                 "Upscale them in two runs with different -o folders, or rename one.",
             )
         writers[written] = task

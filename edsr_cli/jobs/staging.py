@@ -1,8 +1,8 @@
 """Objects of stores that are files on this machine for a while: where, and how they come and go."""
 
 import hashlib
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -80,6 +80,25 @@ class Staging:
             return task
 
         return files, output, bind
+
+    @contextmanager
+    def naming(self, output: str | None, address: str | None) -> Iterator[None]:
+        """Have what is wrong with an output in the block be said of its address.
+
+        Args:
+            output: what stands for it here, by `stand_ins`.
+            address: what was asked for.
+        """
+        try:
+            yield
+        except UsageError as error:
+            if output is None or address is None or not is_address(address):
+                raise
+            place, name = output.rstrip("/"), shown(address.rstrip("/"))
+            what, hint, about = (
+                text.replace(place, name) for text in (error.what, error.hint, error.about)
+            )
+            raise UsageError(what, hint, about=about) from None
 
 
 def fetch(work: Work, *, header: bool = False) -> None:
