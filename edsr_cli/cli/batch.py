@@ -70,11 +70,11 @@ def batch(options: BatchOptions, results: Results) -> None:
         listeners: list[Listener] = [_JsonListener(lines)] if results.json else []
         listeners += [work] if options.dry_run else []
         with BatchProgress(
-            terminal, prepared.scale, drawn=drawn and not options.dry_run
+            terminal, prepared.worker.scale, drawn=drawn and not options.dry_run
         ) as progress:
             summary = _go(terminal, prepared, [progress, *listeners], progress)
         if work.multiply_adds:
-            speeds = [estimates.speed(upscaler) for upscaler in prepared.upscalers]
+            speeds = [estimates.speed(upscaler) for upscaler in prepared.worker.upscalers]
             if speed := sum(filter(None, speeds)):
                 terminal.note(estimates.in_all(work.multiply_adds / speed))
         _finish(terminal, summary, prepared.roots, options.watch, lines.failed)

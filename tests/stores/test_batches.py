@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 import edsr_cli
-from edsr_cli.errors import Kind, UsageError
+from edsr_cli.errors import Kind, UsageError, WeightsError
 from edsr_cli.jobs import staging
 from edsr_cli.jobs.ledger import LedgerError
 from edsr_cli.jobs.record import Status
@@ -312,6 +312,16 @@ def test_what_cannot_be_begun(both, scratch):
         both.run(output="https://example.org/out")
     assert list(scratch.iterdir()) == []
     assert both.bucket.content("out") == {}
+
+
+def test_what_fails_before_the_first_picture_leaves_nothing(both, scratch, monkeypatch):
+    def fail(*_):
+        raise WeightsError("it cannot be had.")
+
+    monkeypatch.setattr("edsr_cli.api.batch.recipe_of", fail)
+    with pytest.raises(WeightsError) as caught:
+        both.run()
+    assert list(scratch.iterdir()) == [], f"while somebody has {caught.value}"
 
 
 def test_a_list_of_addresses(both, caplog):
