@@ -231,7 +231,7 @@ def _run(
         fail_fast=options.fail_fast,
         watching=options.watch,
         shard=shard,
-        asked=lambda folder: run_line(roots, folder, shard=shard, settings=settings),
+        run_line=lambda folder: run_line(roots, folder, shard=shard, settings=settings),
         site=site,
     )
 
