@@ -158,12 +158,12 @@ class FolderStatus:
                 event = values["event"]
                 if event == "made":
                     self._hear(values, _Word(number, moment, Made.from_line(values)))
-                elif event == "failed":
+                elif event == "failed" and "input" in values:
                     reason, kind = str(values.get("reason")), str(values.get("kind"))
                     self._hear(values, _Word(number, moment, None, kind, reason))
                 elif event == "recipe":
                     part.recipe = values
-                elif event == "run":
+                elif event == "run" and {"inputs", "format"} <= values.keys():
                     # There are no locks in stores.
                     state = "at work, or broken off" if self.goal else "broken off"
                     part.run, part.state = values, state
