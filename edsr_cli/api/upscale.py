@@ -174,6 +174,6 @@ def _left_out(own: list[str]) -> str:
     """A line about outputs that were named as inputs."""
     more = f" and {len(own) - 3} more" if len(own) > 3 else ""
     return (
-        f"Left out, because edsr has made them from pictures that are named too: "
+        "Left out, because edsr has made them from pictures that are named too: "
         f"{', '.join(own[:3])}{more}."
     )
