@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -113,19 +114,20 @@ def enlarge(
         by_rows = target.order == "rows"
         plans = make_plans(enlargement, networks, options, by_rows=by_rows)
     source, target = for_network(source, target, linear=linear and bool(networks))
+    final = target
+    if enlargement.reduces:
+        height, width = (prod((side, *enlargement.scales)) for side in source.shape[:2])
+        final = Reducing(target, height, width, _DEEP if networks else source.dtype)
     parts = _parts(progress, plans)
     outcomes = []
-    for number, (network, plan) in enumerate(zip(networks, plans, strict=True), 1):
-        height, width = source.shape[0] * network.scale, source.shape[1] * network.scale
-        into: Any = None
-        if number == len(networks):
-            final = _reducing(target, height, width, _DEEP) if enlargement.reduces else target
-            into = final if final.order == "any" or plan.rows_only else None
-        if into is None:
-            dtype = final.dtype if number == len(networks) else _DEEP
-            into = ArrayWindow(room(height, width, dtype))
-        straight = number == len(networks) and into is final
-        report, first_row = parts[number - 1], 0
+    for number, (network, plan, report) in enumerate(zip(networks, plans, parts, strict=True), 1):
+        is_last, first_row = number == len(networks), 0
+        straight = is_last and (final.order == "any" or plan.rows_only)
+        into = final
+        if not straight:
+            height, width = (network.scale * side for side in source.shape[:2])
+            made = ArrayWindow(room(height, width, final.dtype if is_last else _DEEP))
+            into = made
         with ExitStack() as stack:
             if kept is not None and straight and plan.rows_only:
                 finished = kept.go_on(into, plan, network.scale, _in_pixels(report, plan, network))
@@ -144,16 +146,9 @@ def enlarge(
             )
         if straight:
             return tuple(outcomes)
-        source = into
-    if not networks:
-        height, width = source.shape[:2]
-        final = _reducing(target, height, width, source.dtype) if enlargement.reduces else target
+        source = made
     _copy(source, final)
     return tuple(outcomes)
-
-
-def _reducing(target: Writable, height: int, width: int, dtype: np.dtype[Any]) -> Writable:
-    return Reducing(target, height, width, dtype)
 
 
 def _copy(source: Readable, target: Writable) -> None:
