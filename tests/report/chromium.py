@@ -5,22 +5,18 @@ It is spoken to through two pipes, so there is no port, and nothing to install b
 
 import base64
 import contextlib
-import io
 import json
 import os
 import shutil
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
+from tests.report.browser import Browser
 
 PROGRAM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
 )
-DEADLINE = 60.0  # seconds; far more than anything takes on a busy machine
 
 _OPTIONS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync",
@@ -29,23 +25,20 @@ _OPTIONS = (
 )  # fmt: skip
 
 
-class Browser:
-    """One browser with one page; use it as a context manager.
+class Chromium(Browser):
+    """One Chromium, or Chrome.
 
     Args:
         folder: for what it keeps.
         ratio: pixels of the screen for each CSS pixel. (What the protocol simulates is another
             thing: there, boxes lie on whole CSS pixels.)
-
-    Attributes:
-        requests: addresses that the page has asked for since `open`, but for those of pictures in
-            it, which have data: in front.
-        complaints: what the page has written to the console, and exceptions in it.
     """
 
+    name = "chromium"
+
     def __init__(self, folder: Path, ratio: float = 1) -> None:
-        self.requests: list[str] = []
-        self.complaints: list[str] = []
+        self._requests: list[str] = []
+        self._complaints: list[str] = []
         self._number, self._read = 0, b""
         to_read, self._to = os.pipe()
         self._from, to_write = os.pipe()
@@ -65,10 +58,15 @@ class Browser:
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.call(f"{domain}.enable")
 
-    def __enter__(self) -> "Browser":
-        return self
+    @property
+    def requests(self) -> list[str]:
+        return self._requests
 
-    def __exit__(self, *exception: object) -> None:
+    @property
+    def complaints(self) -> list[str]:
+        return self._complaints
+
+    def close(self) -> None:
         with contextlib.suppress(OSError, EOFError):
             self._session = ""
             self.call("Browser.close")
@@ -104,52 +102,41 @@ class Browser:
         message = json.loads(data)
         event, about = message.get("method"), message.get("params", {})
         if event == "Network.requestWillBeSent" and not about["request"]["url"].startswith("data:"):
-            self.requests.append(about["request"]["url"])
+            self._requests.append(about["request"]["url"])
         elif event == "Runtime.exceptionThrown":
-            self.complaints.append(json.dumps(about["exceptionDetails"]))
+            self._complaints.append(json.dumps(about["exceptionDetails"]))
         elif event == "Runtime.consoleAPICalled":
-            self.complaints.append(json.dumps(about["args"]))
+            self._complaints.append(json.dumps(about["args"]))
         elif event == "Log.entryAdded":
-            self.complaints.append(about["entry"]["text"])
+            self._complaints.append(about["entry"]["text"])
         return message
 
     def open(self, path: Path, width: int = 900, height: int = 700, **features: str) -> None:
-        """Show the page in a file.
-
-        Args:
-            path: the file.
-            width, height: of the window, in CSS pixels.
-            features: media features with values, such as prefers_color_scheme="dark".
-        """
-        self.requests.clear()
-        self.complaints.clear()
-        self.call(
-            "Emulation.setDeviceMetricsOverride",
-            width=width, height=height, deviceScaleFactor=0, mobile=False,
-        )  # fmt: skip
+        self._requests.clear()
+        self._complaints.clear()
+        self.resize(width, height)
         named = [{"name": k.replace("_", "-"), "value": v} for k, v in features.items()]
         self.call("Emulation.setEmulatedMedia", features=named)
         self.call("Page.navigate", url=path.resolve().as_uri())
         self.until("document.readyState === 'complete'")
 
+    def resize(self, width: int, height: int) -> None:
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width, height=height, deviceScaleFactor=0, mobile=False,
+        )  # fmt: skip
+
+    def let_scripts_run(self, allowed: bool) -> None:
+        self.call("Emulation.setScriptExecutionDisabled", value=not allowed)
+
     def run(self, script: str) -> Any:
-        """The value of an expression in the page, awaited if it is a promise."""
         answer = self.call(
             "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
         )
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
-    def until(self, script: str) -> Any:
-        """Wait until an expression is true; gives its value."""
-        end = time.monotonic() + DEADLINE
-        while not (value := self.run(script)):
-            assert time.monotonic() < end, f"it never came: {script}"
-            time.sleep(0.02)
-        return value
-
     def press(self, key: str, code: str = "", *, shift: bool = False) -> None:
-        """Press and release a key, such as "ArrowLeft", "a" or ("!", "Digit1")."""
         text = {"text": key} if len(key) == 1 else {}
         about = {"key": key, "code": code, "modifiers": 8 if shift else 0}
         about["windowsVirtualKeyCode"] = {"Tab": 9, "Enter": 13, "Escape": 27}.get(key, 0)
@@ -157,7 +144,6 @@ class Browser:
         self.call("Input.dispatchKeyEvent", type="keyUp", **about)
 
     def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
-        """Press the mouse at one place of the window, and let it go at another."""
         for kind, (x, y), buttons in (
             ("mouseMoved", start, 0), ("mousePressed", start, 1), ("mouseMoved", end, 1),
             ("mouseReleased", end, 0),
@@ -168,13 +154,13 @@ class Browser:
                 clickCount=1,
             )  # fmt: skip
 
+    def wheel(self, x: float, y: float, turned: float) -> None:
+        where = {"x": x, "y": y, "deltaX": 0, "deltaY": turned}
+        self.call("Input.dispatchMouseEvent", type="mouseWheel", **where)
+
     def touch(self, kind: str, *points: tuple[float, float]) -> None:
-        """Fingers begin ("touchStart"), move ("touchMove") or end ("touchEnd") to touch places."""
         places = [{"x": x, "y": y, "id": n} for n, (x, y) in enumerate(points)]
         self.call("Input.dispatchTouchEvent", type=kind, touchPoints=places)
 
-    def screenshot(self) -> np.ndarray[Any, np.dtype[np.uint8]]:
-        """What is seen in the window: (H, W, 3), RGB, in pixels of the screen."""
-        data = base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"])
-        with Image.open(io.BytesIO(data)) as image:
-            return np.asarray(image.convert("RGB"))
+    def photograph(self) -> bytes:
+        return base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"])

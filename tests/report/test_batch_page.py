@@ -87,7 +87,7 @@ def test_a_pair_opens_in_the_viewer(browser, page, number):
 
 
 def test_without_scripts_it_is_all_there(browser, page):
-    browser.call("Emulation.setScriptExecutionDisabled", value=True)
+    browser.let_scripts_run(False)
     try:
         browser.open(page)
         visible = "[...document.querySelectorAll({!r})].map(each => each.checkVisibility())"
@@ -96,7 +96,7 @@ def test_without_scripts_it_is_all_there(browser, page):
         browser.run("document.querySelector('#files details').open = true")
         assert browser.run(visible.format("#files tbody tr")) == [True] * 5
     finally:
-        browser.call("Emulation.setScriptExecutionDisabled", value=False)
+        browser.let_scripts_run(True)
 
 
 def test_a_list_of_ten_thousand_files(browser, tmp_path):

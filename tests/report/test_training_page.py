@@ -140,8 +140,8 @@ def test_it_follows_the_training_and_stays_where_one_is(browser, tmp_path):
     browser.open(path, height=400)
     until_ready(browser)
     browser.run(
-        "document.querySelector('.logarithmic').click();"
-        "document.querySelector('.swap').focus(); scrollTo(0, 500); window.old = true"
+        "document.querySelector('.logarithmic').click(),"
+        "document.querySelector('.swap').focus(), scrollTo(0, 500), window.old = true"
     )
     choose(browser, "select.mode", "beside", "change")
     browser.press("+")
@@ -159,7 +159,7 @@ def test_it_follows_the_training_and_stays_where_one_is(browser, tmp_path):
     browser.until("!window.old && document.querySelector('.badge')?.textContent === 'done'")
     until_ready(browser)
     assert chosen(browser) == ["bicubic", "update 100"]
-    browser.run("window.old = true; new Promise(done => setTimeout(done, 1500))")
+    browser.run("window.old = true, new Promise(done => setTimeout(done, 1500))")
     assert browser.run("window.old")  # there is nothing to wait for any more
     assert browser.complaints == []
 
@@ -168,7 +168,7 @@ def test_it_does_not_follow_where_it_is_not_to(browser, tmp_path):
     path = tmp_path / "page.html"
     write(path, every=0.1)
     browser.open(path)
-    browser.run("document.querySelector('#live').click(); window.old = true")
+    browser.run("document.querySelector('#live').click(), window.old = true")
     browser.run("new Promise(done => setTimeout(done, 1500))")
     assert browser.run("window.old")
 
@@ -183,7 +183,7 @@ def test_what_was_stopped_without_a_word_is_noticed(browser, tmp_path, monkeypat
 
 
 def test_without_scripts_it_is_all_there(browser, tmp_path):
-    browser.call("Emulation.setScriptExecutionDisabled", value=True)
+    browser.let_scripts_run(False)
     try:
         write(tmp_path / "page.html")
         browser.open(tmp_path / "page.html")
@@ -193,4 +193,4 @@ def test_without_scripts_it_is_all_there(browser, tmp_path):
         browser.run("document.querySelector('.logarithmic').click()")
         assert browser.run(visible.format(".linear, .drawn")) == [False, True, True, True]
     finally:
-        browser.call("Emulation.setScriptExecutionDisabled", value=False)
+        browser.let_scripts_run(True)
