@@ -47,7 +47,7 @@ def test_figures_curves_and_the_last_values(tmp_path):
     page = write(tmp_path / "page.html")
     for texts in (
         ["running"], ["200", "updates of 1,000"], ["20 %", "done"], ["8 min 0 s", "left"],
-        ["3.250", "loss"], ["33.50", "dB of PSNR, x2; +3.00 over bicubic"],
+        ["3.250", "loss"], ["33.50", "dB of PSNR, x2; 3.00 above bicubic"],
         ["100", "1 min 0 s", "0.0001", "12.5000"], ["5e-05", "3.2500", "33.500"],
         ["start", "random weights"],
     ):  # fmt: skip
@@ -76,6 +76,14 @@ def test_states(tmp_path, fields, words):
     assert any(words in text for text in page.texts)
     assert ("left" in page.texts) == (fields.get("state") is None and fields.get("fraction") != 0)
     assert any("Follow it" in text for text in page.texts) == ("state" not in fields)
+
+
+def test_of_a_long_training_the_later_half_is_seen_alone(tmp_path):
+    """What it gains in the end is next to nothing beside what it gains at first."""
+    rows = [Row(n, 1.0, 1e-4, 1.0, {2: 20.0 if n < 6 else 35 + n / 100}) for n in range(12)]
+    says = [each.get("aria-label") for each in write(tmp_path / "p.html", rows=rows).all("svg")]
+    assert "x2: from 20 at 0 to 35.11 at 11; x2 bicubic: 30.5" in says
+    assert "x2: from 35.06 at 6 to 35.11 at 11" in says
 
 
 def test_somebody_elses_page_stays(tmp_path):
@@ -124,9 +132,9 @@ def test_versions_over_time_and_scales_of_the_loss(browser, tmp_path):
     choose(browser, "#part", "x2, picture 1 of 8", "change")
     words = "document.querySelector('.status').textContent"
     browser.until(f"{words}.includes('dB')")
-    visible = "['.drawn', '.linear'].map(each => document.querySelector(each).checkVisibility())"
+    visible = "['.drawn', '.other'].map(each => document.querySelector(each).checkVisibility())"
     assert browser.run(visible) == [True, False]
-    browser.run("document.querySelector('.logarithmic').click()")
+    browser.run("document.querySelector('.choice').click()")
     assert browser.run(visible) == [False, True]
     assert browser.run("document.querySelectorAll('.subject, b').length") == 2
     assert browser.run("document.querySelector('.subject').checkVisibility()") is False
@@ -140,7 +148,7 @@ def test_it_follows_the_training_and_stays_where_one_is(browser, tmp_path):
     browser.open(path, height=400)
     until_ready(browser)
     browser.run(
-        "document.querySelector('.logarithmic').click(),"
+        "document.querySelector('.choice').click(),"
         "document.querySelector('.swap').focus(), scrollTo(0, 500), window.old = true"
     )
     choose(browser, "select.mode", "beside", "change")
@@ -150,7 +158,7 @@ def test_it_follows_the_training_and_stays_where_one_is(browser, tmp_path):
     until_ready(browser)
     assert chosen(browser) == ["bicubic", "update 300"]  # the newest, as before
     assert browser.run("scrollY") == 500
-    assert browser.run("document.querySelector('.logarithmic').checked") is False
+    assert browser.run("document.querySelector('.choice').checked") is False
     assert browser.run("document.activeElement.className") == "swap"
     assert browser.run("document.querySelector('select.mode').value") == "beside"
     choose(browser, "#time", 1)  # another one than the newest stays
@@ -190,7 +198,7 @@ def test_without_scripts_it_is_all_there(browser, tmp_path):
         visible = "[...document.querySelectorAll({!r})].map(each => each.checkVisibility())"
         assert browser.run(visible.format(".versions img")) == [True] * 4
         assert browser.run(visible.format(".viewer, .script-only")) == [False] * 3
-        browser.run("document.querySelector('.logarithmic').click()")
-        assert browser.run(visible.format(".linear, .drawn")) == [False, True, True, True]
+        browser.run("document.querySelector('.choice').click()")
+        assert browser.run(visible.format(".other, .drawn")) == [False, True, True, True]
     finally:
         browser.let_scripts_run(True)
