@@ -18,6 +18,24 @@ const FINEST_STEP = 0.02; // of the slider, with a key
 
 const clamp = (value, least, most) => Math.min(Math.max(value, least), most);
 
+let truth; // see below
+
+/** Whether pages may read pixels as they are. Some browsers change them, so that nobody is known by them. */
+function readsTruly() {
+  if (truth !== undefined) return truth;
+  const context = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const wanted = context.createImageData(64, 64);
+  for (let place = 0; place < wanted.data.length; place++) {
+    wanted.data[place] = place % 4 === 3 ? 255 : (place * place) >> 4;
+  }
+  context.putImageData(wanted, 0, 0);
+  const read = context.getImageData(0, 0, 64, 64).data;
+  truth = read.every((value, place) => value === wanted.data[place]);
+  return truth;
+}
+
+const UNTRUE = "This browser changes the values of pixels that a page reads, against fingerprinting:";
+
 const arriving = new Map();
 
 /** What pictures beside the page call: a page of a file may run scripts, but read no pixels. */
@@ -91,6 +109,7 @@ class Version {
 
   async read() {
     if (this.base) {
+      if (!readsTruly()) throw new Error(`${UNTRUE} what the page holds as a difference cannot be shown.`);
       await this.base.load();
       const change = await createImageBitmap(new Blob([bytesOf(this.difference)]), AS_IN_THE_FILE);
       this.image = sum(this.base.raw, change);
@@ -435,7 +454,9 @@ class Viewer {
     const { words } = this;
     const said = [words];
     let [left, top, right, bottom] = this.view;
-    if (reference) {
+    if (!readsTruly()) {
+      said.push(`${UNTRUE} differences and the loupe are wrong, and nothing is measured.`);
+    } else if (reference) {
       [left, top] = [Math.max(left, border), Math.max(top, border)];
       [right, bottom] = [Math.min(right, width - border), Math.min(bottom, height - border)];
       const figures = [];

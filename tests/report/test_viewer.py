@@ -451,6 +451,24 @@ def test_differences_are_put_together(browser, tmp_path):
     assert browser.complaints == [] and len(browser.requests) == 1
 
 
+def test_a_browser_that_changes_pixels_is_found_out(browser, page):
+    """As Firefox's privacy.resistFingerprinting does, and Brave."""
+    if browser.name != "chromium":
+        pytest.skip("a script before those of the page is asked for as Chromium knows it")
+    changed = (
+        "const kept = CanvasRenderingContext2D.prototype.getImageData;"
+        "CanvasRenderingContext2D.prototype.getImageData = function (...place) {"
+        " const made = kept.apply(this, place); made.data[9] ^= 1; return made; }"
+    )
+    script = browser.call("Page.addScriptToEvaluateOnNewDocument", source=changed)
+    try:
+        show(browser, page)
+        browser.until("document.querySelector('.status').textContent.includes('fingerprinting')")
+        assert "dB" not in text(browser, ".status")
+    finally:
+        browser.call("Page.removeScriptToEvaluateOnNewDocument", **script)
+
+
 @pytest.mark.slow
 def test_four_models_and_a_megapixel_are_one_file(browser, tmp_path, monkeypatch, shared):
     """At x2: the input, four networks' pictures of 4 megapixels; each pixel is there.
