@@ -81,6 +81,11 @@ def test_a_pair_opens_in_the_viewer(browser, page, number):
         "0, 0, canvas.width, canvas.height).data.buffer)])(document.querySelector('.picture'))"
     )
     assert len(np.unique(colours)) > 500  # a picture of noise
+    browser.press(" ")
+    browser.until("!document.querySelector('.handle').checkVisibility()")  # one is seen alone
+    assert browser.run("document.querySelector('dialog').open")
+    browser.press("Escape")
+    browser.until("document.querySelector('.handle').checkVisibility()")
     browser.press("Escape")
     browser.until("!document.querySelector('dialog').open")
     assert browser.complaints == []
