@@ -161,12 +161,17 @@ def test_it_follows_the_training_and_stays_where_one_is(browser, tmp_path):
     assert browser.run("document.querySelector('.choice').checked") is False
     assert browser.run("document.activeElement.className") == "swap"
     assert browser.run("document.querySelector('select.mode').value") == "beside"
-    choose(browser, "#time", 1)  # another one than the newest stays
+    choose(browser, "#time", 1)  # another one than the newest stays, or the one before it
     browser.run("window.old = true")
-    write(path, "done", update=1000, parts=[part(0, 100, 300, 1000)])
-    browser.until("!window.old && document.querySelector('.badge')?.textContent === 'done'")
+    write(path, **quick, update=1000, parts=[part(0, 100, 300, 1000)])
+    browser.until("!window.old && document.querySelector('.tiles dd')?.textContent === '1,000'")
     until_ready(browser)
     assert chosen(browser) == ["bicubic", "update 100"]
+    browser.run("window.old = true")
+    write(path, "done", update=2000, parts=[part(0, 80, 300, 2000)])
+    browser.until("!window.old && document.querySelector('.badge')?.textContent === 'done'")
+    until_ready(browser)
+    assert chosen(browser) == ["bicubic", "update 80"]
     browser.run("window.old = true, new Promise(done => setTimeout(done, 1500))")
     assert browser.run("window.old")  # there is nothing to wait for any more
     assert browser.complaints == []
