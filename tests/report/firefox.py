@@ -108,6 +108,7 @@ class Firefox(Browser):
             with contextlib.suppress(OSError, ValueError):
                 return int((folder / "MarionetteActivePort").read_text())
             time.sleep(0.05)
+        self._process.kill()
         raise AssertionError("Firefox has not started")
 
     def close(self) -> None:
