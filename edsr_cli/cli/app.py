@@ -38,7 +38,7 @@ class _Commands(Commands):
 
 def _meant(word: str, commands: list[str]) -> str:
     shown = one_line(word)
-    if os.path.isdir(word):  # noqa: PTH112 - Path.is_dir fails for names that are too long
+    if os.path.isdir(word):
         return f"To enlarge all pictures in the folder: edsr batch {shown}"
     if os.path.lexists(word) or PurePath(word).suffix or set(word) & set("*?/\\"):
         return f"To enlarge a picture: edsr upscale {shown}"

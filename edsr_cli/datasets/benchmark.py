@@ -190,7 +190,7 @@ def _existing(folder: Path) -> Path | None:
 
 def _is_folder(path: Path) -> bool:
     """False, not an error, whatever the name, and where one may not look."""
-    return os.path.isdir(path)  # noqa: PTH112
+    return os.path.isdir(path)
 
 
 def _pictures(folder: Path) -> list[Path]:

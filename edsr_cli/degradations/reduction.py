@@ -171,7 +171,7 @@ def by_kernel(path: Path, scales: tuple[int, ...]) -> ByKernel:
         UsageError: there are none for a scale.
         PictureError: pairs cannot be read, or do not tell the kernel.
     """
-    if not os.path.isdir(path):  # noqa: PTH112 - false, not an error, whatever the name
+    if not os.path.isdir(path):
         if len(scales) > 1:
             raise UsageError(
                 f"{display_name(path)} is one kernel, but there are {len(scales)} scales.",

@@ -21,7 +21,7 @@ def refuse_conflicts(folder: Path, benchmarks: Iterable[Benchmark], scales: Iter
         UsageError: `folder` is a file, two pictures would be written to one file, or one would
             replace a picture of a data set.
     """
-    if os.path.lexists(folder) and not folder.is_dir():
+    if os.path.lexists(folder) and not os.path.isdir(folder):
         raise UsageError(f"{display_name(folder)} is not a folder.", "Give another one to --save.")
     work = [
         (benchmark, pair)

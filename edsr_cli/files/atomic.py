@@ -124,6 +124,20 @@ def check_writable(folder: Path, error: type[EdsrError] = FileError, touch: bool
         raise _explain(failed.problem, display_name(folder), error) from failed.problem
 
 
+def check_name(path: Path, error: type[EdsrError] = FileError) -> None:
+    """Find out whether a file can have a name at all: a short enough one, for example.
+
+    Raises:
+        EdsrError: of the class `error`: none can, or its folder may not be entered.
+    """
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass  # what its folder is, is asked elsewhere
+    except OSError as problem:
+        raise _explain(problem, display_name(path), error) from problem
+
+
 def _look_at(folder: Path) -> None:
     if not stat.S_ISDIR(folder.stat().st_mode):
         raise NotADirectoryError(errno.ENOTDIR, "not a folder")

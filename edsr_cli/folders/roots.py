@@ -135,7 +135,7 @@ def open_output(name: str, staging: Staging | None) -> tuple[Path, Store | None]
 
 def _check_input(path: Path) -> None:
     name = display_name(path)
-    if path.is_dir():
+    if os.path.isdir(path):
         return
     if os.path.lexists(path):
         raise UsageError("this is not a folder.", "For single files: edsr upscale.", about=name)

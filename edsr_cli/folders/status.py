@@ -224,7 +224,7 @@ class FolderStatus:
     def _tasks(self, roots: Sequence[Root]) -> Iterator[BatchTask]:
         """The pictures in the input folders, as far as they can be found from here."""
         runs = [part.run for part in self.parts if part.run]
-        roots = [root for root in roots if root.origin or root.path.is_dir()]
+        roots = [root for root in roots if root.origin or os.path.isdir(root.path)]
         if not runs or not roots:
             return
         run = runs[-1]

@@ -93,7 +93,7 @@ def _folder(path: str, mounted: str, top: Path) -> Path:
     if inner.startswith("/") or ".." in inner.split("/"):
         return top
     folder = top / inner
-    return folder if os.path.isdir(folder) else top  # noqa: PTH112 - some may not be looked into
+    return folder if os.path.isdir(folder) else top
 
 
 def _memory_left(group: Group) -> int | None:

@@ -40,6 +40,11 @@ def threads() -> int:
     return min(int(told), most) if told.isdecimal() and int(told) else most
 
 
+def described(threads: int) -> str:
+    """What people are told of a CPU, such as "cpu (1 thread)"."""
+    return f"cpu ({threads} thread{'s' if threads != 1 else ''})"
+
+
 def use_threads(threads: int | None = None) -> None:
     """Say how many threads engines compute with on the CPU, for the whole process.
 

@@ -78,7 +78,7 @@ def _what_is_wrong(name: str) -> EdsrError | None:
                 "no file matches this pattern.", "Check the folder.", about=one_line(name)
             )
         return None
-    if os.path.isdir(name):  # noqa: PTH112 - Path.is_dir fails for names that are too long
+    if os.path.isdir(name):
         return PictureError(
             "this is a folder, not a picture.",
             "For all that is in it: edsr batch.",

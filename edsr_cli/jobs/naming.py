@@ -188,7 +188,7 @@ def _is_folder(output: str, inputs: Sequence[str]) -> bool:
     separators = tuple(filter(None, (os.sep, os.altsep)))
     path, shown = Path(output), one_line(output)
     exists = os.path.lexists(path)
-    if (exists and path.is_dir()) or output.endswith(separators):
+    if os.path.isdir(path) or output.endswith(separators):
         return True
     if len(inputs) > 1 and path.suffix and not exists:
         # A forgotten input is likelier than a folder called "out.png".

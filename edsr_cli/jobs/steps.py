@@ -139,7 +139,7 @@ def check_output(task: Task, options: Outputs, *, touch: bool = True, free: bool
         except (FileNotFoundError, NotADirectoryError):
             folder = _existing(destination.parent)
         else:
-            if destination.is_dir():
+            if os.path.isdir(destination):
                 raise PictureError("this is a folder.", "Give a file with -o.", about=name)
             if not options.overwrite:
                 raise OutputExistsError(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edsr_cli.errors import UsageError
-from edsr_cli.files.atomic import check_writable
+from edsr_cli.files.atomic import check_name, check_writable
 from edsr_cli.files.names import display_name
 from edsr_cli.files.own import beginning
 
@@ -56,8 +56,9 @@ class Written:
         name = display_name(path)
         if path.suffix.lower() not in self.suffixes:
             raise UsageError(f"{self.what} is {self.endings}.", self._ending, about=name)
-        if path.is_dir():
+        if os.path.isdir(path):
             raise UsageError("this is a folder.", f"Give {self.option} a file.", about=name)
+        check_name(path, UsageError)
         if os.path.lexists(path) and not overwrite and not self.is_at(path):
             raise UsageError(
                 f"this file is not {self.what}, and would be replaced.", self.advice, about=name

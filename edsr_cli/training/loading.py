@@ -37,7 +37,7 @@ def find_pictures(sources: Sequence[Path]) -> list[tuple[str, Path]]:
         if os.path.isfile(source):  # noqa: PTH113 - false, not an error, whatever the name
             found.append((source.name, source))
             continue
-        if not os.path.isdir(source):  # noqa: PTH112
+        if not os.path.isdir(source):
             raise UsageError(f"There is no folder {display_name(source)}.", "Check the name.")
         found += [
             (path.relative_to(source).as_posix(), path)

@@ -73,7 +73,7 @@ class RunFolder:
         """
         name = display_name(self.path)
         # Path.exists fails for names that are too long; that is told when the folder is made.
-        state, weights = (os.path.exists(path) for path in (self.state, self.weights))  # noqa: PTH110
+        state, weights = (os.path.exists(path) for path in (self.state, self.weights))
         if resume and not state:
             raise UsageError(f"There is no training to resume in {name}.", "Leave out --resume.")
         if not resume and not overwrite and (state or weights):

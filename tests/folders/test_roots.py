@@ -69,6 +69,7 @@ def test_overlaps_are_mistakes():
 def test_only_folders_are_taken():
     assert "not a folder" in refused("file")
     assert "no such folder" in refused("missing")
+    assert "no such folder" in refused("m" * 300)
     assert "no name" in refused(os.path.abspath(os.sep))  # noqa: PTH100
 
 

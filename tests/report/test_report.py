@@ -60,6 +60,7 @@ def test_names_that_a_report_can_have(tmp_path, name):
         (".json", ".json or .html"),
         ("folder.json", "this is a folder"),
         ("nowhere/r.json", "there is no such folder"),
+        ("r" * 300 + ".json", "the name is too long"),
     ],
 )
 def test_names_that_are_refused_before_the_run(tmp_path, name, words):

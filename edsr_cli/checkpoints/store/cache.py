@@ -162,7 +162,7 @@ def seems_cached(row: ModelRow, folder: Path) -> Path | None:
 def damaged_path(row: ModelRow, folder: Path) -> tuple[Path, str] | None:
     """The file that has a model's name in the cache, if it is not to be used, and the reason."""
     path = canonical_path(folder, row)
-    reason = problem(path, row) if os.path.exists(path) else ""  # noqa: PTH110 - false, not an error
+    reason = problem(path, row) if os.path.exists(path) else ""
     return (path, reason) if reason else None
 
 

@@ -53,7 +53,7 @@ class NcnnEngine:
         import edsr_cli.inference.engines.ncnn.streaming  # noqa: F401
 
     def describe(self, device: Device) -> str:
-        return f"cpu ({processors.threads()} threads)"
+        return processors.described(processors.threads())
 
     def speed_key(self, device: Device) -> str:
         threads, most = processors.threads(), processors.available()
