@@ -165,9 +165,13 @@ def check_frames(name: str, frames: int, pixels: int, max_pixels: int) -> None:
         raise _too_large(name, f"{pixels:,} pixels in {frames:,} frames or pages", max_pixels)
 
 
+OTHER_FRAMES = "--frame takes another"
+"""The end of the remark on a picture that has more frames or pages."""
+
+
 def only_the_first(frames: int) -> str:
     """A remark on a picture that has more frames or pages, where none was chosen."""
-    return f"only the first of {frames} frames or pages is used; --frame takes another"
+    return f"only the first of {frames} frames or pages is used; {OTHER_FRAMES}"
 
 
 def _too_large(name: str, size: str, max_pixels: int) -> PictureError:

@@ -43,6 +43,23 @@ def test_a_folder(batch):
     assert rows(again)["done"] == "0" and rows(again)["skipped"] == "2  2 up to date"
 
 
+def test_all_frames(batch):
+    """Of an animation; of a picture, which is one frame; and only once."""
+    paint("in/a.png")
+    paint("in/b.png")
+    first, second = (Image.open(Path("in", name)).convert("P") for name in ("a.png", "b.png"))
+    second.putpixel((0, 0), 0 if second.getpixel((0, 0)) else 1)
+    first.save("in/c.gif", save_all=True, append_images=[second], duration=70)
+    arguments = ("in", "-f", "gif", "--frames", "all", "--json")
+    run = batch(*arguments)
+    found = {Path(record["input"]).name: record for record in records(run)}
+    assert run.code == 0 and found["c.gif"]["notes"][0] == "all 2 frames are made larger"
+    assert "all" not in " ".join(found["a.png"]["notes"])
+    with Image.open("in_x4/c.gif") as image:
+        assert (image.n_frames, image.size, image.info["duration"]) == (2, (36, 24), 70)
+    assert [record["status"] for record in records(batch(*arguments))] == ["skipped"] * 3
+
+
 def test_failures_are_told_and_counted(batch):
     paint("in/a.png")
     for i in range(5):
