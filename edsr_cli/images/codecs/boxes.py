@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
+import numpy as np
 from PIL import (
     AvifImagePlugin,  # noqa: F401 - importing a plugin registers its format
     Image,
@@ -45,6 +46,7 @@ AVIF_OUTPUT = OutputFormat(
     max_pixels=2**28,
     keeps=ALL_KINDS - {"resolution"},
     encoder_bytes=42,
+    grey=True,
     takes=frozenset(("quality", "chroma")),
     lossy=True,
     places=Places(hdr="alone"),  # a profile would override what is exact
@@ -164,8 +166,13 @@ class Avif(Codec):
         return replace(stated_points(points, None, "nclx"), explicit=True) if points else Stated()
 
     def rows(self, image: Image.Image, file: BinaryIO) -> Rows | None:
-        """Of more than 8 bits libvips gives all; of what is turned only Pillow tells how."""
+        """Of more than 8 bits libvips gives all; of what is turned only Pillow tells how.
+
+        Greyscale is that, also where Pillow gives three channels for it.
+        """
         bits = self.bits(image, file)
+        if bits == 8 and image.mode in ("RGB", "RGBA") and _is_monochrome(file):
+            return Rows(lambda: iter([_grey_samples(image)]), lambda: image, True, at_once=True)
         turned = self.orientation(image, file) != 1
         if bits == 8 or turned or image.mode not in ("RGB", "RGBA") or vips.library() is None:
             return None
@@ -186,7 +193,8 @@ class Avif(Codec):
         xmp, options = request.metadata.xmp, request.options
         settings: dict[str, Any] = {"xmp": xmp} if xmp else {}
         quality = options.quality or AVIF_QUALITY
-        settings |= {"quality": quality, "speed": AVIF_SPEED, "subsampling": options.subsampling}
+        subsampling = "4:0:0" if request.grey else options.subsampling
+        settings |= {"quality": quality, "speed": AVIF_SPEED, "subsampling": subsampling}
         if request.alpha is not None:  # lossy, it would be neither opaque nor transparent anywhere
             settings |= {"codec": "aom", "advanced": {"alpha:lossless": "1"}}
         return settings
@@ -230,7 +238,7 @@ def _avif_bits(header: bytes) -> int:
     start = header.find(b"av1C")
     if start < 0:
         return 8
-    flags = header[start + 6]  # tier, high_bitdepth, twelve_bit, ...
+    flags = header[start + 6]  # tier, high_bitdepth, twelve_bit, monochrome, ...
     if not flags & 0x40:
         return 8
     return 12 if flags & 0x20 else 10
@@ -241,20 +249,45 @@ def avif_quality(index: int) -> int:
     return min(100, max(1, round(100 * (1 - index / 255))))
 
 
+def _is_monochrome(file: BinaryIO) -> bool:
+    """Whether an AVIF says that its picture, not only its alpha, has one channel."""
+    try:
+        return any(box.read(file)[2] & 0x10 for box in _primary_boxes(file, b"av1C"))
+    except (struct.error, IndexError):
+        return False
+
+
+def _grey_samples(image: Image.Image) -> Samples:
+    """The first of three equal channels, and alpha."""
+    image.load()
+    values = np.asarray(image)
+    return Samples("GRAY", values[..., :1], values[..., 3] if values.shape[2] == 4 else None, 8)
+
+
 def code_points(file: BinaryIO) -> CodePoints | None:
-    """What the primary item of an AVIF states, in an nclx box."""
+    """What the primary item of an AVIF states, in an nclx box.
+
+    May raise `struct.error` and `IndexError` where the file is damaged.
+    """
+    for box in _primary_boxes(file, b"colr"):
+        data = box.read(file)
+        if data[:4] == b"nclx" and len(data) >= 11:
+            primaries, transfer, matrix, full = struct.unpack_from(">3HB", data, 4)
+            return primaries, transfer, matrix, full >> 7
+    return None
+
+
+def _primary_boxes(file: BinaryIO, name: bytes) -> list[Box]:
+    """The properties of some name of the primary item; of all items where it is not known."""
     properties = find_boxes(file, b"meta", b"iprp", b"ipco", skip=4)
     if not properties:
-        return None
-    inside = boxes(file, properties[0])
+        return []
     wanted = _primary_properties(file)
-    for index, box in enumerate(inside, 1):
-        if box.name == b"colr" and (wanted is None or index in wanted):
-            data = box.read(file)
-            if data[:4] == b"nclx" and len(data) >= 11:
-                primaries, transfer, matrix, full = struct.unpack_from(">3HB", data, 4)
-                return primaries, transfer, matrix, full >> 7
-    return None
+    return [
+        box
+        for index, box in enumerate(boxes(file, properties[0]), 1)
+        if box.name == name and (wanted is None or index in wanted)
+    ]
 
 
 def _primary_properties(file: BinaryIO) -> set[int] | None:

@@ -39,6 +39,7 @@ BMP_OUTPUT = OutputFormat(
     keeps=frozenset(("resolution",)),
     encoder_bytes=0,
     alpha=False,
+    grey=True,
 )
 
 GIF_OUTPUT = OutputFormat(
