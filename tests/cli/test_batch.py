@@ -207,16 +207,16 @@ def test_compression_is_for_png(batch, edsr, model):
 @pytest.mark.parametrize("more", [[], ["-n"], ["-q"]])
 def test_a_folder_of_pictures_that_cannot_be_read(batch, more):
     """It is told what was found, and is not called a success."""
-    for name in ("a.JXL", "b.jxl", "c.cr2", "notes.txt", ".hidden.png"):
+    for name in ("a.JXR", "b.jxr", "c.cr2", "notes.txt", ".hidden.png"):
         Path("in", name).touch()
     run = batch("in", *more)
     assert run.code == 1
     assert run.lines[-1] == (
         "error: No picture could be taken: the 3 in in are of formats that cannot be read "
-        "(.jxl, .cr2). Convert them to PNG or JPEG first."
+        "(.jxr, .cr2). Convert them to PNG or JPEG first."
     )
     if not more:
-        assert "3 pictures of formats that cannot be read (.jxl, .cr2)" in rows(run)["not taken"]
+        assert "3 pictures of formats that cannot be read (.jxr, .cr2)" in rows(run)["not taken"]
     paint("in/good.png")
     mixed = batch("in", *more)
     assert mixed.code == 0 and "error" not in mixed.err

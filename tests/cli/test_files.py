@@ -213,7 +213,7 @@ BROKEN: dict[str, tuple[Make, str]] = {
     "floating point": (holding(builders.tiff(np.zeros((4, 4), np.float32))), "floating-point"),
     "32-bit grey": (holding(builders.tiff(np.full((4, 4), 70_000, np.uint32))), "70000"),
     "HEIC": (holding(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"), "HEIC"),
-    "JPEG XL": (holding(b"\xff\x0a\xfa\x7f\x90\x05"), "JPEG XL files cannot be read"),
+    "JPEG XL": (holding(b"\xff\x0a\xfa\x7f\x90\x05"), "JPEG XL"),  # installed or not
     "PDF": (holding(b"%PDF-1.7\n"), "PDF files cannot be read"),
     "SVG": (holding(b"<svg xmlns='http://www.w3.org/2000/svg'/>"), "SVG files cannot be read"),
     "PostScript": (holding(b"%!PS-Adobe-3.0 EPSF-3.0\n"), "PostScript files cannot be read"),
