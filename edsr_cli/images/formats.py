@@ -8,9 +8,10 @@ from edsr_cli.errors import UsageError
 from edsr_cli.files.names import display_name
 from edsr_cli.images.codecs import (
     Codec,
-    boxes,
+    avif,
     heif,
     jpeg,
+    jpeg2000,
     jxl,
     png,
     psd,
@@ -21,14 +22,14 @@ from edsr_cli.images.codecs import (
 from edsr_cli.images.picture import OutputFormat
 
 CODECS: tuple[Codec, ...] = (
-    png.CODEC, jpeg.CODEC, webp.CODEC, tiff.CODEC, boxes.AVIF_CODEC, boxes.JPEG2000_CODEC,
+    png.CODEC, jpeg.CODEC, webp.CODEC, tiff.CODEC, avif.CODEC, jpeg2000.CODEC,
     psd.CODEC, *heif.CODECS, *simple.CODECS, *jxl.CODECS,
 )  # fmt: skip
 _BY_NAME = {name: codec for codec in CODECS for name in codec.names}
 _ANY = Codec()
 
 PNG, JPEG, WEBP, TIFF, AVIF, BMP, GIF, JXL = (
-    png.OUTPUT, jpeg.OUTPUT, webp.OUTPUT, tiff.OUTPUT, boxes.AVIF_OUTPUT, simple.BMP_OUTPUT,
+    png.OUTPUT, jpeg.OUTPUT, webp.OUTPUT, tiff.OUTPUT, avif.OUTPUT, simple.BMP_OUTPUT,
     simple.GIF_OUTPUT, jxl.OUTPUT,
 )  # fmt: skip
 
