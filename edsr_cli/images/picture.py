@@ -270,7 +270,7 @@ class OutputFormat:
         grey: whether it can hold greyscale, in less space than RGB.
         grey_alpha: whether greyscale can have alpha, too, where both can be held.
         takes: the names of `OutputOptions` that matter to it.
-        lossy: whether what is written is always a little different.
+        lossy: why what is written is always a little different; empty where it is not.
         holds: whether a file holds "one" picture, an "animation", or "pages", which frames of an
             animation can be, too.
         places: see `Places`.
@@ -288,7 +288,7 @@ class OutputFormat:
     grey: bool = False
     grey_alpha: bool = True
     takes: frozenset[str] = frozenset()
-    lossy: bool = False
+    lossy: str = ""
     holds: Literal["one", "animation", "pages"] = "one"
     places: Places = Places()
 

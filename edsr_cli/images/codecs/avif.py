@@ -36,7 +36,8 @@ OUTPUT = OutputFormat(
     encoder_bytes=42,
     grey=True,
     takes=frozenset(("quality", "chroma")),
-    lossy=True,
+    # Up to 3 levels. The matrix of identity, which would round nothing, it does not ask for.
+    lossy="Pillow writes YCbCr, which rounds colours even at quality 100",
     places=Places(hdr="alone"),  # a profile would override what is exact
 )
 

@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edsr_cli.api.outputs import check_format
+from edsr_cli.errors import UsageError
 from edsr_cli.images import Metadata, OutputOptions, decode, encode, formats
 from edsr_cli.images.colour import spaces
+from edsr_cli.options.pictures import Outputs
 from tests.images import builders
 
 GREY = builders.gradient(24, 40)[..., :1]
@@ -34,3 +37,14 @@ def test_colours_with_alpha_are_not_greyscale() -> None:
     """Although their alpha is a picture of one channel."""
     image = Image.fromarray(np.dstack((builders.gradient(24, 40), GREY)))
     assert not decode(builders.saved(image, "AVIF"), keep_alpha=True).grey
+
+
+def test_colours_are_rounded_at_any_quality() -> None:
+    """Which is why --lossless refuses AVIF: should this change, it need not."""
+    noise = np.random.default_rng(1).integers(0, 256, (40, 40, 3), np.uint8)
+    file = io.BytesIO()
+    encode(noise, formats.AVIF, Metadata(), file, OutputOptions(quality=100))
+    off = np.abs(imagecodecs.avif_decode(file.getvalue()).astype(int) - noise)
+    assert 0 < off.max() <= 3
+    with pytest.raises(UsageError, match="AVIF is written with loss: Pillow writes YCbCr"):
+        check_format(Outputs(lossless=True), formats.AVIF)
