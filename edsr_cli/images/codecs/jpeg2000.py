@@ -4,6 +4,7 @@ What Pillow does not tell: the depth, colours that are no profile, and most meta
 """
 
 import struct
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from PIL import (
@@ -12,12 +13,15 @@ from PIL import (
 )
 
 from edsr_cli.errors import PictureError
-from edsr_cli.images.codecs import Codec, bits_in_header
+from edsr_cli.images.codecs import Codec, Rows, beginning, bits_in_header, oiio
 from edsr_cli.images.codecs.boxes import Box, boxes, find_boxes
-from edsr_cli.images.colour import spaces
+from edsr_cli.images.colour import Samples, spaces
 from edsr_cli.images.colour.spaces import Stated, made, stated_points
 from edsr_cli.images.metadata import C2PA, Found, iptc
+from edsr_cli.pixels.depth import full_range
 
+_CODESTREAM = b"\xff\x4f\xff\x51"  # SOC and SIZ
+_SRGB = 16  # the number of a colour space
 _UUID_EXIF = b"JpgTiffExif->JP2"
 _UUID_XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _UUID_IPTC = bytes.fromhex("33c7a4d2b81d4723a0baf1a3e097ad38")
@@ -33,6 +37,40 @@ class Jpeg2000(Codec):
     def bits(self, image: Image.Image, file: BinaryIO) -> int:
         return bits_in_header(file, _jpeg2000_bits)
 
+    def rows(self, image: Image.Image, file: BinaryIO) -> Rows | None:
+        """Colours of more than 8 bits come from OpenImageIO, all of them.
+
+        Pillow rounds them to 8 bits without a limit, so that white becomes black.
+
+        Raises:
+            PictureError: they are such, and it is not installed, or they are of a rare kind.
+        """
+        bits = self.bits(image, file)
+        if bits <= 8 or image.mode.startswith("I"):
+            return super().rows(image, file)
+        if not _is_plain(image, file):
+            raise PictureError(
+                f"its {bits}-bit colours are stored in a rare way, which cannot be read.",
+                "Convert it to PNG or TIFF first.",
+            )
+        if not oiio.available():
+            raise PictureError(
+                f"{bits}-bit colours of JPEG 2000 cannot be read without OpenImageIO.",
+                'Install it (pip install "edsr-cli[jxl]"), or convert it to PNG or TIFF first.',
+            )
+
+        def begin() -> Iterator[Samples]:
+            file.seek(0)
+            content = file.read()
+            pixels, _ = oiio.read(content, ".j2k" if content.startswith(_CODESTREAM) else ".jp2")
+            if pixels.shape != (image.height, image.width, len(image.getbands())):
+                raise ValueError("the picture is not what its header says")
+            values = full_range(pixels >> (16 - bits), bits)
+            alpha = values[..., 3] if image.mode == "RGBA" else None
+            yield Samples("RGB", values[..., :3], alpha, bits)
+
+        return Rows(begin, lambda: image, exact=True, at_once=True)
+
     def texts(self, image: Image.Image, file: BinaryIO | None, found: Found) -> None:
         if file is None:
             super().texts(image, file, found)
@@ -47,14 +85,44 @@ CODEC = Jpeg2000()
 
 
 def _jpeg2000_bits(header: bytes) -> int:
-    start = header.find(b"\xff\x4f\xff\x51")  # SOC and SIZ open the code stream
-    if start < 0:
-        return 8
-    # SIZ: length and capabilities (2 bytes each), eight sizes (4 each), number of components (2),
-    # then 3 bytes for each component, the first of which is its depth less one and a sign bit.
-    (components,) = struct.unpack_from(">H", header, start + 40)
-    depths = header[start + 42 : start + 42 + 3 * components : 3]
+    depths = _components(header)[::3]
     return max((depth & 0x7F) + 1 for depth in depths) if depths else 8
+
+
+def _components(header: bytes) -> bytes:
+    """Three bytes for each component: depth less one and a sign bit, steps across and down."""
+    start = header.find(_CODESTREAM)
+    if start < 0:
+        return b""
+    # SIZ: length and capabilities (2 bytes each), eight sizes (4 each), number of components (2).
+    (components,) = struct.unpack_from(">H", header, start + 40)
+    return header[start + 42 : start + 42 + 3 * components]
+
+
+def _is_plain(image: Image.Image, file: BinaryIO) -> bool:
+    """Whether components are RGB, and maybe alpha, all of one depth and size."""
+    try:
+        parts, space = _components(beginning(file)), _enumerated_space(file)
+    except (IndexError, struct.error):
+        return False
+    alike = parts[:1] + b"\1\1"
+    return (
+        image.mode in ("RGB", "RGBA")
+        and parts == alike * len(image.getbands())
+        and parts[0] < 16
+        and space in (None, _SRGB)
+        and not find_boxes(file, b"jp2h", b"pclr")
+    )
+
+
+def _enumerated_space(file: BinaryIO) -> int | None:
+    """The number of the colour space; None where none is numbered."""
+    for box in find_boxes(file, b"jp2h", b"colr"):
+        data = box.read(file)
+        if data[0] == 1:
+            (space,) = struct.unpack_from(">L", data, 3)
+            return int(space)
+    return None
 
 
 def _find_in_jpeg2000(file: BinaryIO, found: Found) -> None:

@@ -92,7 +92,7 @@ class JxlImage(ImageFile.ImageFile):
             samples = decoded(self, cast(BinaryIO, self.fp))
             alpha = [] if samples.alpha is None else [samples.alpha]
             shown = to_8_bits(np.dstack([samples.colours, *alpha]))
-            image = Image.fromarray(shown[..., 0] if shown.shape[2] == 1 else shown, self.mode)
+            image = Image.fromarray(shown[..., 0] if shown.shape[2] == 1 else shown)
             self.im, self.tile = image.im, []
         return super().load()
 

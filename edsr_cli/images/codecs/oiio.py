@@ -1,6 +1,7 @@
 """What OpenImageIO can do and Pillow cannot, where it is installed (`edsr-cli[jxl]`).
 
-It decodes and encodes JPEG XL. It takes nothing but files that have names.
+It decodes and encodes JPEG XL, and decodes colours of JPEG 2000 with all their bits. It takes
+nothing but files that have names.
 """
 
 from functools import cache
@@ -14,6 +15,7 @@ from edsr_cli.files.scratch import scratch_directory
 from edsr_cli.text import one_line
 
 _LEAST_BYTES = 128  # it takes no shorter JPEG XL; what follows a picture does not matter
+_AS_STORED = "oiio:UnassociatedAlpha"  # else it multiplies colours by alpha
 
 
 def available() -> bool:
@@ -46,8 +48,8 @@ def read(content: bytes, suffix: str) -> tuple[NDArray[Any], Any]:
         suffix: the ending of the names of such files.
 
     Returns:
-        The pixels, (H, W, channels), of uint8, uint16 or floating-point numbers; and an `ImageSpec`
-        that tells of them.
+        The pixels, (H, W, channels), of uint8, uint16 or floating-point numbers, over the full
+        range of their type; and an `ImageSpec` that tells of them.
 
     Raises:
         EOFError: it is cut short.
@@ -58,7 +60,9 @@ def read(content: bytes, suffix: str) -> tuple[NDArray[Any], Any]:
     with scratch_directory() as folder:
         path = folder / f"picture{suffix}"
         path.write_bytes(content.ljust(_LEAST_BYTES, b"\0"))
-        opened = module.ImageInput.open(str(path))
+        config = module.ImageSpec()
+        config.attribute(_AS_STORED, 1)
+        opened = module.ImageInput.open(str(path), config)
         if opened is None:
             raise _failure(module.geterror())
         spec = opened.spec()
