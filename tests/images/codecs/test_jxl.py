@@ -219,7 +219,8 @@ def test_metadata_that_are_packed_or_damaged(monkeypatch: pytest.MonkeyPatch) ->
         ([(b"brob", b"xml " + brotli.compress(packet))], packet, 0),
         ([(b"brob", b"xml " + brotli.compress(packet)[:-4])], None, 1),
         ([(b"brob", b"xml " + brotli.compress(bytes(2**20)))], None, 1),
-        ([(b"jumb", b"..c2pa.."), (b"jhgm", b"...")], None, 2),
+        ([(b"xml ", packet)] + [(b"brob", b"xml " + bytes(9))] * 9, packet, 0),
+        ([(b"jumb", b"..c2pa.."), (b"jhgm", b"..."), (b"brob", b"x")], None, 2),
     ):
         picture = decode(boxed(*parts, stream), keep_alpha=True)
         assert (picture.metadata.xmp, len(picture.notes)) == (xmp, notes)
