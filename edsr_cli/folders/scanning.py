@@ -16,8 +16,7 @@ from edsr_cli.files.walk import Listing
 from edsr_cli.folders.roots import Root
 from edsr_cli.folders.shards import WHOLE, Shard, manifest_shard
 from edsr_cli.images import READ_SUFFIXES, OutputFormat
-from edsr_cli.jobs.namer import Namer, ending, same_format
-from edsr_cli.jobs.naming import identity
+from edsr_cli.jobs.naming import Namer, ending, identity, same_format
 from edsr_cli.jobs.task import Task
 
 UNREAD_SUFFIXES = frozenset(
@@ -252,21 +251,21 @@ class Scanner:
         pictures = [
             name
             for name in listing.files
-            if PurePath(name).suffix.lower() in READ_SUFFIXES and not name.startswith(".")
+            if PurePath(name).suffix.lower() in READ_SUFFIXES and name not in listing.hidden
         ]
         outputs = name_outputs(pictures, listing.folders, partial(self._name, folder))
         for name in listing.files:
-            item = self._file(root, folder / name, outputs, name in listing.hidden)
+            item = self._file(root, folder / name, outputs, listing)
             yield _in_stores(root, item, states) if isinstance(item, BatchTask) else item
         for name in listing.folders:
-            why = self._why_not_enter(root, folder / name, name in listing.hidden)
+            why = self._why_not_enter(root, folder / name, listing)
             if why is not None:
                 yield Passed(folder / name, why)
             else:
                 below.append(folder / name)
 
-    def _why_not_enter(self, root: Root, folder: Path, hidden: bool = False) -> Ignored | None:
-        if hidden or folder.name.startswith("."):
+    def _why_not_enter(self, root: Root, folder: Path, listing: Listing) -> Ignored | None:
+        if folder.name in listing.hidden:
             return Ignored.HIDDEN
         if not self._choice.enters_folder(folder.relative_to(root.path).as_posix()):
             return Ignored.EXCLUDED
@@ -274,14 +273,14 @@ class Scanner:
             return Ignored.OUTPUTS
         if not self._recursive:
             return Ignored.SUBFOLDER
-        if folder.is_symlink() and (identity(folder) + os.sep).startswith(self._insides):
+        if folder.name in listing.links and (identity(folder) + os.sep).startswith(self._insides):
             return Ignored.REPEATED
         return None
 
     def _file(
-        self, root: Root, path: Path, outputs: dict[str, str], hidden: bool = False
+        self, root: Root, path: Path, outputs: dict[str, str], listing: Listing
     ) -> BatchTask | Passed:
-        if hidden or path.name.startswith("."):
+        if path.name in listing.hidden:
             return Passed(path, Ignored.HIDDEN)
         relative = path.relative_to(root.path)
         if not self._choice.takes_file(relative.as_posix()):

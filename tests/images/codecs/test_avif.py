@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edsr_cli.api.outputs import check_format
+from edsr_cli.api.checks import check_format
 from edsr_cli.errors import UsageError
 from edsr_cli.images import Metadata, OutputOptions, decode, encode, formats
 from edsr_cli.images.colour import spaces
