@@ -31,7 +31,8 @@ def check_format(options: Outputs, output_format: OutputFormat) -> None:
     if options.lossless and output_format.lossy:
         able = [each.name for each in FORMATS if not each.lossy]
         raise UsageError(
-            f"--lossless: {name} is written with loss.", f"Choose one of {', '.join(able)}."
+            f"--lossless: {name} is written with loss: {output_format.lossy}.",
+            f"Choose one of {', '.join(able)}.",
         )
     if options.depth is not Depth.AUTO and int(options.depth) > output_format.depths[-1]:
         able = [each.name for each in FORMATS if int(options.depth) <= each.depths[-1]]

@@ -6,6 +6,7 @@ Modules here import torch and Pillow only inside the commands that need them, so
 
 import gc
 import os
+import sys
 from typing import NoReturn
 
 _GARBAGE = 20_000  # objects
@@ -28,4 +29,6 @@ def main() -> NoReturn:
     try:
         app.main()
     finally:
-        gc.freeze()
+        # OpenImageIO, which is for JPEG XL, complains of all of its own that is not collected.
+        if "OpenImageIO" not in sys.modules:
+            gc.freeze()

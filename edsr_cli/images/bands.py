@@ -14,7 +14,6 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edsr_cli.errors import FileError, PictureError
 from edsr_cli.files.scratch import scratch
 from edsr_cli.images.alpha import DROPPED, UNCOVERED
 from edsr_cli.images.colour import Converted, transparency_note
@@ -114,7 +113,7 @@ def put_together(
         loaded: whether the bands are parts of what is in memory now, and shall not stay there.
 
     Raises:
-        PictureError: there is no room for a scratch file.
+        FileError: there is no room for a scratch file.
         EOFError: there are too few bands, or none.
         Exception: what `begin` raises.
     """
@@ -125,12 +124,7 @@ def put_together(
     if wanted.streamed and first.pixels.itemsize * 3 * width * height > _SMALL * _BAND_BYTES:
         if len(first.pixels) < height and orientation == 1 and not loaded:
             return _by_rows(first, bands, begin, shape, wanted)
-        try:
-            return _filled(first, bands, size, orientation, wanted, _on_disk)
-        except FileError as error:
-            raise PictureError(
-                error.what, error.hint, about=wanted.name, kind=error.kind
-            ) from error
+        return _filled(first, bands, size, orientation, wanted, _on_disk)
     if len(first.pixels) < height:
         return _filled(first, bands, size, orientation, wanted, np.empty)
     note = None if wanted.alpha else transparency_note(first.pixels, first.alpha)

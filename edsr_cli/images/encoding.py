@@ -161,6 +161,8 @@ def fitted(
         )
     metadata, notes = fit(request.metadata, output_format, *request.size)
     grey = request.grey and output_format.grey
+    if request.alpha is not None and not output_format.grey_alpha:
+        grey = False
     if grey:
         metadata, grey, more = _in_grey(metadata)
         notes += more

@@ -8,9 +8,11 @@ from edsr_cli.errors import UsageError
 from edsr_cli.files.names import display_name
 from edsr_cli.images.codecs import (
     Codec,
-    boxes,
+    avif,
     heif,
     jpeg,
+    jpeg2000,
+    jxl,
     png,
     psd,
     simple,
@@ -20,19 +22,19 @@ from edsr_cli.images.codecs import (
 from edsr_cli.images.picture import OutputFormat
 
 CODECS: tuple[Codec, ...] = (
-    png.CODEC, jpeg.CODEC, webp.CODEC, tiff.CODEC, boxes.AVIF_CODEC, boxes.JPEG2000_CODEC,
-    psd.CODEC, *heif.CODECS, *simple.CODECS,
+    png.CODEC, jpeg.CODEC, webp.CODEC, tiff.CODEC, avif.CODEC, jpeg2000.CODEC,
+    psd.CODEC, *heif.CODECS, *simple.CODECS, *jxl.CODECS,
 )  # fmt: skip
 _BY_NAME = {name: codec for codec in CODECS for name in codec.names}
 _ANY = Codec()
 
-PNG, JPEG, WEBP, TIFF, AVIF, BMP, GIF = (
-    png.OUTPUT, jpeg.OUTPUT, webp.OUTPUT, tiff.OUTPUT, boxes.AVIF_OUTPUT, simple.BMP_OUTPUT,
-    simple.GIF_OUTPUT,
+PNG, JPEG, WEBP, TIFF, AVIF, BMP, GIF, JXL = (
+    png.OUTPUT, jpeg.OUTPUT, webp.OUTPUT, tiff.OUTPUT, avif.OUTPUT, simple.BMP_OUTPUT,
+    simple.GIF_OUTPUT, jxl.OUTPUT,
 )  # fmt: skip
 
 FORMATS = tuple(codec.output for codec in CODECS if codec.output is not None)
-"""All output formats, the one to recommend first."""
+"""All output formats that can be written here, the one to recommend first."""
 
 READ_FORMATS = tuple(codec.names[0] for codec in CODECS if not codec.suffixes)
 """Formats read by what is in the file, as Pillow calls them. All are raster pictures: EPS and WMF,
@@ -45,7 +47,10 @@ READ_SUFFIXES = frozenset(
     suffix
     for suffix, name in Image.EXTENSION.items()
     if name in READ_FORMATS or NAME_BY_SUFFIX.get(suffix) == name
-) | {".mpo"}  # multi-picture JPEG
+).union(
+    [".mpo"],  # multi-picture JPEG
+    *(each.suffixes for each in FORMATS),  # all that is written is read, whoever else reads it
+)
 """Endings, lower case, of the names of files that can be read, if they are what they are called."""
 
 MAGIC_BYTES = 16
@@ -77,11 +82,13 @@ def format_for(path: Path | None, name: str | None = None) -> OutputFormat:
             decides where `path` says nothing.
 
     Raises:
-        UsageError: there is no such format, none is asked for, or `path` and `name` disagree.
+        UsageError: there is no such format, none is asked for, it is not installed, or `path` and
+            `name` disagree.
     """
     by_suffix = {suffix: entry for entry in FORMATS for suffix in entry.suffixes}
     by_name = by_suffix | {f".{entry.name.lower()}": entry for entry in FORMATS}
     suffix = path.suffix.lower() if path is not None else ""
+    _check_installed(suffix if name is None else "." + name.lower().removeprefix("."))
     choices = f"Choose one of {', '.join(by_suffix)}."
     if name is not None:
         chosen = by_name.get("." + name.lower().removeprefix("."))
@@ -100,3 +107,16 @@ def format_for(path: Path | None, name: str | None = None) -> OutputFormat:
         ending = f"the ending {display_name(b'', suffix)}" if suffix else "a name without ending"
         raise UsageError(f"no picture format has {ending}.", choices, about=display_name(path))
     return by_suffix[suffix]
+
+
+def _check_installed(suffix: str) -> None:
+    """Refuse an optional format that is not there.
+
+    Raises:
+        UsageError: what writes it is not installed.
+    """
+    if suffix in JXL.suffixes and JXL not in FORMATS:
+        raise UsageError(
+            "JPEG XL cannot be written without OpenImageIO.",
+            'Install it (pip install "edsr-cli[jxl]"), or choose another format.',
+        )

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 
 from PIL import Image, PngImagePlugin, _imaging
 
-from edsr_cli.errors import EdsrError, Kind, PictureError
+from edsr_cli.errors import EdsrError, FileError, Kind, PictureError
 from edsr_cli.files.reasons import kind_of_system_error
 
 MAX_PNG_CHUNK_BYTES = 2**24
@@ -112,6 +112,12 @@ def guarded(name: str, max_pixels: int) -> Iterator[None]:
     try:
         with limits(max_pixels):
             yield
+    except FileError as error:
+        if isinstance(error, PictureError) and error.about:
+            raise
+        # Codecs need not know what the file is called, nor scratch files what they are for.
+        what, hint, about = error.what, error.hint, error.about or name
+        raise PictureError(what, hint, about=about, kind=error.kind) from error
     except EdsrError:
         raise
     except Exception as error:
@@ -165,9 +171,13 @@ def check_frames(name: str, frames: int, pixels: int, max_pixels: int) -> None:
         raise _too_large(name, f"{pixels:,} pixels in {frames:,} frames or pages", max_pixels)
 
 
+OTHER_FRAMES = "--frame takes another"
+"""The end of the remark on a picture that has more frames or pages."""
+
+
 def only_the_first(frames: int) -> str:
     """A remark on a picture that has more frames or pages, where none was chosen."""
-    return f"only the first of {frames} frames or pages is used; --frame takes another"
+    return f"only the first of {frames} frames or pages is used; {OTHER_FRAMES}"
 
 
 def _too_large(name: str, size: str, max_pixels: int) -> PictureError:

@@ -190,8 +190,8 @@ class OutputOptions:
 
     Attributes:
         compression: deflate level of PNG, 0 to 9; None for what is best for photographs.
-        quality: of JPEG, AVIF and lossy WebP, 1 to 100; None for the format's own, which for WebP
-            is without loss.
+        quality: of JPEG, AVIF, and lossy WebP and JPEG XL, 1 to 100; None for the format's own,
+            which for the last two is without loss.
         chroma: "420" or "444": whether the colours of JPEG and AVIF have a quarter of luma's
             resolution, or the same; None for the same.
         tiff: how pixels lie in a TIFF: "strips" of rows, as all programs read them; "tiled", so
@@ -268,8 +268,9 @@ class OutputFormat:
         alpha: whether it can hold transparency that all programs read.
         depths: the numbers of bits a channel that it is written with, ascending.
         grey: whether it can hold greyscale, in less space than RGB.
+        grey_alpha: whether greyscale can have alpha, too, where both can be held.
         takes: the names of `OutputOptions` that matter to it.
-        lossy: whether what is written is always a little different.
+        lossy: why what is written is always a little different; empty where it is not.
         holds: whether a file holds "one" picture, an "animation", or "pages", which frames of an
             animation can be, too.
         places: see `Places`.
@@ -285,8 +286,9 @@ class OutputFormat:
     alpha: bool = True
     depths: tuple[int, ...] = (8,)
     grey: bool = False
+    grey_alpha: bool = True
     takes: frozenset[str] = frozenset()
-    lossy: bool = False
+    lossy: str = ""
     holds: Literal["one", "animation", "pages"] = "one"
     places: Places = Places()
 

@@ -107,6 +107,11 @@ def check_several(output_format: OutputFormat) -> None:
         )
 
 
+def holds_all(animated: bool, output_format: OutputFormat) -> bool:
+    """Whether a format holds several frames of an animation, or else pages, in one file."""
+    return output_format.holds == "pages" or (animated and output_format.holds == "animation")
+
+
 def check_holds(info: PictureInfo, output_format: OutputFormat) -> None:
     """Refuse to write several pictures as one, or the pages of a document as an animation.
 
@@ -114,9 +119,7 @@ def check_holds(info: PictureInfo, output_format: OutputFormat) -> None:
         PictureError: that is what is asked for.
     """
     count = len(info.all_frames)
-    if output_format.holds == "pages" or (info.animated and output_format.holds != "one"):
-        return
-    if count > 1:
+    if count > 1 and not holds_all(info.animated, output_format):
         what = "frames" if info.animated else "pages"
         raise PictureError(
             f"{output_format.name} cannot hold its {count} {what}.",

@@ -28,11 +28,18 @@ _READ = (
     (0, b"BM", "BMP"),
     (0, b"8BPS", "PSD"),
     (0, b"\x00\x00\x00\x0cjP", "JPEG 2000"),
-)
-_NOT_READ = (
     (4, b"ftyphe", "HEIC"),
     (4, b"ftypmif1", "HEIC"),
     (4, b"ftypmsf1", "HEIC"),
+    (0, b"\x00\x00\x00\x0cJXL", "JPEG XL"),
+    (0, b"\xff\x0a", "JPEG XL"),
+)
+_OPTIONAL = {
+    "HEIC": ("pillow_heif", "pillow-heif", "heif"),
+    "JPEG XL": ("OpenImageIO", "OpenImageIO", "jxl"),
+}
+"""Formats of the first group that take a module, what people call it, and the extra with it."""
+_NOT_READ = (
     (4, b"ftypcrx", "camera raw"),
     (0, b"IIU\0", "camera raw"),  # Panasonic, Leica
     (0, b"IIRO", "camera raw"),  # Olympus
@@ -43,8 +50,6 @@ _NOT_READ = (
     (0, b"FOVb", "camera raw"),  # Sigma
     (0, b"\0MRM", "camera raw"),  # Minolta
     (4, b"ftyp", "video"),
-    (0, b"\x00\x00\x00\x0cJXL", "JPEG XL"),
-    (0, b"\xff\x0a", "JPEG XL"),
     (0, b"%PDF", "PDF"),
     (0, b"%!PS", "PostScript"),
     (0, b"<svg", "SVG"),
@@ -110,6 +115,14 @@ def not_a_picture(file: BinaryIO, name: str) -> PictureError:
     start = file.read(16)
     for offset, magic, kind in _READ:
         if start.startswith(magic, offset):
+            module, package, extra = _OPTIONAL.get(kind, ("", "", ""))
+            if module and find_spec(module) is None:
+                return PictureError(
+                    f"{kind} files cannot be read without {package}.",
+                    f'Install it (pip install "edsr-cli[{extra}]"), or convert it to PNG or JPEG '
+                    "first.",
+                    about=name,
+                )
             return PictureError(
                 f"it looks like {kind}, but is damaged or of a rare kind that cannot be read.",
                 "Copy or download it again, or save it as an ordinary PNG with an image editor.",
@@ -119,28 +132,12 @@ def not_a_picture(file: BinaryIO, name: str) -> PictureError:
         if start.startswith(magic, offset):
             if kind == "camera raw":
                 return camera_raw(name)
-            if kind == "HEIC":
-                return _heic(name)
             return PictureError(
                 f"{kind} files cannot be read.", "Convert it to PNG or JPEG first.", about=name
             )
     return PictureError(
         "this is not a picture of a known format.",
         "Give it a PNG, JPEG, WebP, AVIF, TIFF, BMP or GIF file.",
-        about=name,
-    )
-
-
-def _heic(name: str) -> PictureError:
-    if find_spec("pillow_heif") is None:
-        return PictureError(
-            "HEIC files cannot be read without pillow-heif.",
-            'Install it (pip install "edsr-cli[heif]"), or convert it to PNG or JPEG first.',
-            about=name,
-        )
-    return PictureError(
-        "it looks like HEIC, but is damaged or of a rare kind that cannot be read.",
-        "Copy or download it again, or save it as an ordinary PNG with an image editor.",
         about=name,
     )
 

@@ -15,6 +15,15 @@ if TYPE_CHECKING:
     from edsr_cli.jobs.worker import Worker
 
 
+def remarks_on(inspected: steps.Inspected) -> tuple[str, ...]:
+    """What to say of several frames or pages that are made larger, and of a cover that is not."""
+    what = "frames" if inspected.animated else "pages"
+    remark = f"all {inspected.frames} {what} are made larger"
+    if not inspected.cover:
+        return (remark,)
+    return remark, "left out: its cover, which is shown where animations are not"
+
+
 def upscale_frames(
     worker: "Worker",
     work: Work,

@@ -29,6 +29,8 @@ def is_resumable(work: Work) -> bool:
     task, plans = work.task, work.plans
     if task.source is None or task.destination is None or task.goal is not None:
         why = "it does not go from file to file"
+    elif work.inspected.frames > 1:
+        why = f"it has {work.inspected.frames} frames or pages, which are begun anew"
     elif plans and not plans[-1].rows_only:
         why = "it is not made by rows of full width; a larger --max-memory, or no --tile, helps"
     else:

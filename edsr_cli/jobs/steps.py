@@ -21,9 +21,9 @@ from edsr_cli.images import (
     Picture,
 )
 from edsr_cli.images.alpha import DROP, KEEP, UNCOVERED, WAYS_OUT, applied, resized
-from edsr_cli.images.guard import check_frames
+from edsr_cli.images.guard import OTHER_FRAMES, check_frames
 from edsr_cli.images.metadata.stripping import stripped, with_resolution
-from edsr_cli.images.sequences import check_holds, opaque_beside
+from edsr_cli.images.sequences import check_holds, holds_all, opaque_beside
 from edsr_cli.inference import memory, processors
 from edsr_cli.jobs.streams import read_stdin, stdout
 from edsr_cli.jobs.target import PRINT_DPI
@@ -53,7 +53,7 @@ class Inspected:
         streams: whether they can be decoded as they are asked for.
         decoder_bytes: memory that decoding takes beside them, for a moment, where they cannot.
         frames: the number of those that are made larger, or of pages.
-        animated, plays: see `PictureInfo`.
+        animated, plays, cover: see `PictureInfo`.
     """
 
     source: Path | bytes
@@ -65,6 +65,7 @@ class Inspected:
     frames: int = 1
     animated: bool = False
     plays: int = 1
+    cover: bool = False
 
 
 def inspect(task: Task, options: Outputs) -> Inspected:
@@ -95,6 +96,7 @@ def inspect(task: Task, options: Outputs) -> Inspected:
         frames,
         info.animated,
         info.plays,
+        info.cover,
     )
 
 
@@ -176,15 +178,17 @@ def decode(
     Raises:
         PictureError: it cannot be read.
     """
-    keep_grey = _keeps_grey(options, output_format)
+    grey = _keeps_grey(options, output_format)
     with ExitStack() as stack:
         file = images.open_picture(inspected.source, _max_pixels(options), frame=_frame(options))
         picture = stack.enter_context(file).read(
-            keep_alpha=options.alpha != DROP, keep_grey=keep_grey, streamed=opened is not None
+            keep_alpha=options.alpha != DROP,
+            keep_grey=grey and _keeps_profile(output_format),
+            streamed=opened is not None,
         )
         if opened is not None:
             opened.push(stack.pop_all())
-    return _seen(picture, options, keep_grey)
+    return _seen(picture, options, grey, holds_all(inspected.animated, output_format))
 
 
 def decode_frames(
@@ -197,11 +201,12 @@ def decode_frames(
     Raises:
         PictureError: one cannot be read.
     """
-    keep_grey = not inspected.animated and _keeps_grey(options, output_format)
+    grey = not inspected.animated and _keeps_grey(options, output_format)
+    keep_grey = grey and _keeps_profile(output_format)
     clear = False
     with images.open_picture(inspected.source, _max_pixels(options)) as opened:
         for picture in opened.frames(keep_alpha=options.alpha != DROP, keep_grey=keep_grey):
-            picture = _seen(picture, options, keep_grey)
+            picture = _seen(picture, options, grey)
             if inspected.animated and options.alpha == KEEP:
                 # Only of a GIF the first frame does not tell.
                 clear = clear or picture.alpha is not None or picture.source_format == "GIF"
@@ -219,11 +224,31 @@ def _keeps_grey(options: Outputs, output_format: OutputFormat) -> bool:
     return options.grey is Grey.AUTO and output_format.grey and options.alpha in (DROP, KEEP)
 
 
-def _seen(picture: Picture, options: Outputs, keep_grey: bool) -> Picture:
-    """A picture with the colours that the network is to see."""
-    notes = tuple(f"{note}; {WAYS_OUT}" if note == UNCOVERED else note for note in picture.notes)
-    grey = picture.grey and keep_grey
+def _keeps_profile(output_format: OutputFormat) -> bool:
+    """Whether greyscale can keep its own values, since the format says what they are."""
+    return "ICC profile" in output_format.keeps
+
+
+def _seen(picture: Picture, options: Outputs, grey: bool, several: bool = False) -> Picture:
+    """A picture with the colours that the network is to see.
+
+    Args:
+        picture: as it was read.
+        options: how.
+        grey: whether greyscale is written as such.
+        several: whether its other frames or pages could be written, too.
+    """
+    notes = tuple(_with_ways_out(note, several) for note in picture.notes)
+    grey = picture.grey and grey
     return replace(applied(picture, options.alpha), notes=notes, grey=grey)
+
+
+def _with_ways_out(note: str, several: bool) -> str:
+    if note == UNCOVERED:
+        return f"{note}; {WAYS_OUT}"
+    if several and note.endswith(OTHER_FRAMES):
+        return f"{note}, --frames all takes all"
+    return note
 
 
 def metadata(

@@ -14,7 +14,7 @@ from edsr_cli.inference import Progress, Upscaler
 from edsr_cli.jobs import enlarging, steps
 from edsr_cli.jobs.estimates import output_bytes, plan_values
 from edsr_cli.jobs.family import Family
-from edsr_cli.jobs.frames import upscale_frames
+from edsr_cli.jobs.frames import remarks_on, upscale_frames
 from edsr_cli.jobs.ledger import NO_FILE, FileState, Ledger, state_of
 from edsr_cli.jobs.partial import PartialRows
 from edsr_cli.jobs.record import Record, Status
@@ -148,13 +148,12 @@ class Worker:
             work.enlargement = self.target.enlargement(width, height, self.scales)
             work.note(output_size=work.enlargement.after)
             task.output_format.check_size(*work.enlargement.after)
+            work.resumable = bool(self.resume) and is_resumable(work)
             if work.inspected.frames > 1:
-                what = "frames" if work.inspected.animated else "pages"
-                work.note(notes=(f"all {work.inspected.frames} {what} are made larger",))
+                work.note(notes=remarks_on(work.inspected))
             else:
                 made = output_bytes(work)
                 made += enlarging.DEEP_PIXEL_BYTES * work.enlargement.between
-                work.resumable = bool(self.resume) and is_resumable(work)
                 work.large = work.resumable or steps.is_large(work.inspected, made, work.options)
             if work.enlargement.remark:
                 work.note(notes=(*work.record.notes, work.enlargement.remark), model="")

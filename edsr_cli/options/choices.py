@@ -70,5 +70,5 @@ class Strip(StrEnum):
     ALL = "all"
 
 
-FORMATS = "png, jpeg, webp, tiff, avif, bmp or gif"
+FORMATS = "png, jpeg, webp, tiff, avif, bmp, gif or jxl"
 """Those of `images.formats`, for helps: that module takes a while to import."""

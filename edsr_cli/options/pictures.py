@@ -183,8 +183,8 @@ class Outputs(Upscaling, Size):
         values.WHOLE,
         "--quality",
         "1..100",
-        "Quality of JPEG, AVIF and WebP, which is lossy then. Default: 95 for JPEG, 90 for AVIF, "
-        "lossless for WebP.",
+        "Quality of JPEG and AVIF, and of WebP and JPEG XL, which are lossy then. Default: 95 for "
+        "JPEG, 90 for AVIF, lossless for the others.",
         panel=OUTPUT,
         least=1,
         most=100,
@@ -194,7 +194,7 @@ class Outputs(Upscaling, Size):
         values.FLAG,
         "--lossless",
         "",
-        "Refuse formats with loss; WebP is lossless anyway.",
+        "Refuse formats with loss; WebP and JPEG XL are lossless anyway.",
         panel=OUTPUT,
         default=False,
     )
@@ -210,8 +210,8 @@ class Outputs(Upscaling, Size):
         values.DEPTH,
         "--depth",
         "auto|8|16",
-        "Bits a channel; auto for those of the input, as far as the format has them. PNG and TIFF "
-        "have 16.",
+        "Bits a channel; auto for those of the input, as far as the format has them. PNG, TIFF and "
+        "JPEG XL have 16.",
         panel=OUTPUT,
         default=Depth.AUTO,
     )
@@ -219,7 +219,7 @@ class Outputs(Upscaling, Size):
         values.GREY,
         "--grey",
         "auto|rgb",
-        "What greyscale becomes: greyscale in PNG, JPEG and TIFF; or always RGB.",
+        "What greyscale becomes: greyscale, in all formats but WebP; or always RGB.",
         panel=OUTPUT,
         default=Grey.AUTO,
     )

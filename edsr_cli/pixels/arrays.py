@@ -27,16 +27,16 @@ def check_pixels(pixels: Pixels) -> tuple[int, int]:
     return pixels.shape[0], pixels.shape[1]
 
 
-def empty_pixels(height: int, width: int, dtype: np.dtype[Any]) -> Pixels:
-    """An array for a picture, (height, width, 3).
+def empty_pixels(height: int, width: int, dtype: np.dtype[Any], channels: int = 3) -> Pixels:
+    """An array for a picture, (height, width, channels).
 
     Raises:
         DeviceMemoryError: there is not enough memory.
     """
     try:
-        return np.empty((height, width, 3), dtype)
+        return np.empty((height, width, channels), dtype)
     except MemoryError as error:
-        need = height * width * 3 * dtype.itemsize / 1e9
+        need = height * width * channels * dtype.itemsize / 1e9
         raise DeviceMemoryError(
             f"The output, {width} x {height} pixels, needs {need:.1f} GB of memory.",
             "Cut the picture into parts, take a smaller scale or a machine with more memory.",

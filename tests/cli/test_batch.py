@@ -43,6 +43,23 @@ def test_a_folder(batch):
     assert rows(again)["done"] == "0" and rows(again)["skipped"] == "2  2 up to date"
 
 
+def test_all_frames(batch):
+    """Of an animation; of a picture, which is one frame; and only once."""
+    paint("in/a.png")
+    paint("in/b.png")
+    first, second = (Image.open(Path("in", name)).convert("P") for name in ("a.png", "b.png"))
+    second.putpixel((0, 0), 0 if second.getpixel((0, 0)) else 1)
+    first.save("in/c.gif", save_all=True, append_images=[second], duration=70)
+    arguments = ("in", "-f", "gif", "--frames", "all", "--json")
+    run = batch(*arguments)
+    found = {Path(record["input"]).name: record for record in records(run)}
+    assert run.code == 0 and found["c.gif"]["notes"][0] == "all 2 frames are made larger"
+    assert "all" not in " ".join(found["a.png"]["notes"])
+    with Image.open("in_x4/c.gif") as image:
+        assert (image.n_frames, image.size, image.info["duration"]) == (2, (36, 24), 70)
+    assert [record["status"] for record in records(batch(*arguments))] == ["skipped"] * 3
+
+
 def test_failures_are_told_and_counted(batch):
     paint("in/a.png")
     for i in range(5):
@@ -190,16 +207,16 @@ def test_compression_is_for_png(batch, edsr, model):
 @pytest.mark.parametrize("more", [[], ["-n"], ["-q"]])
 def test_a_folder_of_pictures_that_cannot_be_read(batch, more):
     """It is told what was found, and is not called a success."""
-    for name in ("a.JXL", "b.jxl", "c.cr2", "notes.txt", ".hidden.png"):
+    for name in ("a.JXR", "b.jxr", "c.cr2", "notes.txt", ".hidden.png"):
         Path("in", name).touch()
     run = batch("in", *more)
     assert run.code == 1
     assert run.lines[-1] == (
         "error: No picture could be taken: the 3 in in are of formats that cannot be read "
-        "(.jxl, .cr2). Convert them to PNG or JPEG first."
+        "(.jxr, .cr2). Convert them to PNG or JPEG first."
     )
     if not more:
-        assert "3 pictures of formats that cannot be read (.jxl, .cr2)" in rows(run)["not taken"]
+        assert "3 pictures of formats that cannot be read (.jxr, .cr2)" in rows(run)["not taken"]
     paint("in/good.png")
     mixed = batch("in", *more)
     assert mixed.code == 0 and "error" not in mixed.err

@@ -16,6 +16,7 @@ from PIL import Image
 
 from edsr_cli.images import decode
 from edsr_cli.images.alpha import UNCOVERED, WAYS_OUT
+from edsr_cli.images.guard import only_the_first
 from edsr_cli.pixels.depth import to_uint8
 from tests.cli.conftest import finish, listing, start
 from tests.images import builders
@@ -26,6 +27,7 @@ PIXELS = builders.gradient(HEIGHT, WIDTH)
 NOISE = np.random.default_rng(3).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
 PICTURE = Image.fromarray(PIXELS)
 GREY = PICTURE.convert("L")
+SEVERAL = f"{only_the_first(2)}, --frames all takes all"
 
 
 @dataclass(frozen=True)
@@ -100,19 +102,19 @@ ODD = {
         saved(FRAMES[0], "GIF", save_all=True, append_images=FRAMES[1:]),
         "film.gif",
         rgb(PALETTE),
-        notes=("only the first of 2 frames or pages is used; --frame takes another",),
+        notes=(SEVERAL,),
     ),
     "animated WebP": Odd(
         saved(PICTURE, "WEBP", save_all=True, lossless=True, append_images=[PICTURE.rotate(180)]),
         "film.webp",
         PIXELS,
-        notes=("only the first of 2 frames or pages is used; --frame takes another",),
+        notes=(SEVERAL,),
     ),
     "TIFF of two pages": Odd(
         saved(PICTURE, "TIFF", save_all=True, append_images=[GREY]),
         "pages.tiff",
         PIXELS,
-        notes=("only the first of 2 frames or pages is used; --frame takes another",),
+        notes=(only_the_first(2),),
     ),
     "lying on its side": Odd(
         saved(PICTURE, "PNG", exif=builders.exif(orientation=6)),
@@ -133,7 +135,7 @@ ODD = {
     "multi-picture JPEG": Odd(
         saved(PICTURE, "MPO", save_all=True, append_images=[PICTURE]),
         "two.jpg",
-        notes=("only the first of 2 frames or pages is used; --frame takes another",),
+        notes=(only_the_first(2),),
     ),
     "JPEG called PNG": Odd(saved(PICTURE, "JPEG"), "liar.png"),
     "PNG without an ending": Odd(WHOLE, "no ending", PIXELS),
@@ -211,7 +213,7 @@ BROKEN: dict[str, tuple[Make, str]] = {
     "floating point": (holding(builders.tiff(np.zeros((4, 4), np.float32))), "floating-point"),
     "32-bit grey": (holding(builders.tiff(np.full((4, 4), 70_000, np.uint32))), "70000"),
     "HEIC": (holding(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"), "HEIC"),
-    "JPEG XL": (holding(b"\xff\x0a\xfa\x7f\x90\x05"), "JPEG XL files cannot be read"),
+    "JPEG XL": (holding(b"\xff\x0a\xfa\x7f\x90\x05"), "JPEG XL"),  # installed or not
     "PDF": (holding(b"%PDF-1.7\n"), "PDF files cannot be read"),
     "SVG": (holding(b"<svg xmlns='http://www.w3.org/2000/svg'/>"), "SVG files cannot be read"),
     "PostScript": (holding(b"%!PS-Adobe-3.0 EPSF-3.0\n"), "PostScript files cannot be read"),

@@ -20,6 +20,7 @@ import pytest
 from PIL import Image
 
 from edsr_cli import __version__
+from edsr_cli.images import FORMATS, Metadata, formats, write_picture
 from tests.cli.conftest import DEADLINE, PIXELS, finish, listing, on_terminal, start
 from tests.images import builders
 from tests.jobs.nearest import read_back, repeated
@@ -336,6 +337,17 @@ def test_a_whole_run_is_quiet_on_stderr_but_for_one_line(tmp_path):
     )  # fmt: skip
     [line] = run.lines
     assert line.startswith("photo.png -> photo_x4.png: 9 x 6 -> 36 x 24 in ")
+
+
+def test_so_is_one_with_jpeg_xl(tmp_path):
+    """Whose library complains at the end of what nobody has collected."""
+    if formats.JXL not in FORMATS:
+        pytest.skip("JPEG XL is not installed")
+    write_picture(tmp_path / "a.jxl", PIXELS, formats.JXL, Metadata())
+    run = finish(start("upscale", "a.jxl", "-f", "same", cwd=tmp_path))
+    assert run.code == 0
+    [line] = run.lines
+    assert line.startswith("a.jxl -> a_x4.jxl: 9 x 6 -> 36 x 24 in ")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")

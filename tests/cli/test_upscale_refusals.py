@@ -29,7 +29,7 @@ from tests.jobs.nearest import read_back
         (["photo.png", "--print", "9x9"], ["--print", "30x20cm"]),
         (["photo.png", "--megapixels", "0"], ["--megapixels", "'0' is not a number above 0"]),
         (["photo.png", "--dpi", "0"], ["--dpi", "such as 300"]),
-        (["photo.png", "--quality", "80"], ["--quality is for JPEG, WebP and AVIF", "PNG"]),
+        (["photo.png", "--quality", "80"], ["--quality is for JPEG, WebP", "PNG"]),
         (["photo.png", "-f", "webp", "--chroma", "420"], ["--chroma is for JPEG and AVIF"]),
         (["photo.png", "-f", "jpeg", "--lossless"], ["JPEG is written with loss", "PNG"]),
         (["photo.png", "--lossless", "--quality", "9"], ["--quality and --lossless exclude"]),

@@ -101,7 +101,7 @@ def test_subfolders_can_be_left_out():
 
 
 def test_what_is_no_picture_is_counted():
-    touch("in/a.png", "in/b.txt", "in/c", "in/d.JXL", "in/e.cr2", "in/.f.png", "in/.g/h.png")
+    touch("in/a.png", "in/b.txt", "in/c", "in/d.JXR", "in/e.cr2", "in/.f.png", "in/.g/h.png")
     touch("in/Thumbs.db", "in/.DS_Store", "in/._a.png")
     items = walk()
     assert list(outputs(items)) == ["in/a.png"]
@@ -109,7 +109,7 @@ def test_what_is_no_picture_is_counted():
         "in/b.txt": Ignored.OTHER,
         "in/c": Ignored.OTHER,
         "in/Thumbs.db": Ignored.OTHER,
-        "in/d.JXL": Ignored.UNREAD,
+        "in/d.JXR": Ignored.UNREAD,
         "in/e.cr2": Ignored.UNREAD,
         "in/.f.png": Ignored.HIDDEN,
         "in/.g": Ignored.HIDDEN,

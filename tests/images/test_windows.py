@@ -111,7 +111,7 @@ def test_options() -> None:
 
 @every_format
 def test_the_depth_is_the_formats(output: OutputFormat) -> None:
-    deep = output.name in ("PNG", "TIFF")
+    deep = output.name in ("PNG", "TIFF", "JXL")
     for stored in (1, 8, 10, 16):
         bits = 16 if deep and stored > 8 else 8
         assert output.bits(stored) == bits

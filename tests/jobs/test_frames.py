@@ -1,6 +1,7 @@
 """All frames of a file, from file to file, through networks that repeat pixels."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,14 +22,14 @@ from tests.jobs.nearest import repeated, save_nearest
 def run(tmp_path):
     model = save_nearest(tmp_path / "x2.safetensors", 2)
 
-    def go(content, name, plan=False, progress=None, **options):
+    def go(content, name, plan=False, progress=None, resume=None, **options):
         source = tmp_path / "in"
         source.write_bytes(content)
         destination = tmp_path / name
         options = Outputs(
             model=model, device="cpu", precision="fp32", frames="all", overwrite=True, **options
         )
-        worker = WorkerSpec(options=options, devices=("cpu",)).open()
+        worker = replace(WorkerSpec(options=options, devices=("cpu",)).open(), resume=resume)
         task = Task(source, destination, format_for(destination))
         record = estimates.plan(worker, task) if plan else worker.complete(task, progress)
         return destination, record
@@ -113,6 +114,24 @@ def test_all_frames_together_are_limited(run):
     assert record.status is Status.FAILED and not path.exists()
     assert "720 pixels in 3 frames or pages" in record.reason
     assert run(FILES["WebP"], "out.webp", max_pixels=720)[1].status is Status.DONE
+
+
+def test_a_cover_is_left_out_with_a_remark(run):
+    cover, *shown = map(Image.fromarray, pictures())
+    file = io.BytesIO()
+    cover.save(file, "PNG", save_all=True, append_images=shown, default_image=True)
+    path, record = run(file.getvalue(), "out.gif")
+    assert record.notes == (
+        "all 2 frames are made larger",
+        "left out: its cover, which is shown where animations are not",
+    )
+    with open_picture(path) as opened:
+        assert opened.info.frames == 2
+
+
+def test_rows_of_several_are_not_kept(run, caplog):
+    assert run(FILES["GIF"], "out.gif", plan=True, resume=True)[1].status is Status.PLANNED
+    assert "no rows are kept for --resume: it has 3 frames or pages" in caplog.text
 
 
 def test_one_frame_and_all_exclude_each_other():

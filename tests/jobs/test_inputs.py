@@ -1,9 +1,9 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
-from PIL import Image
 
-from edsr_cli.images import FORMATS, format_for
+from edsr_cli.images import FORMATS, Metadata, format_for, write_picture
 from edsr_cli.images.provenance import provenance, scale_of, stated_record
 from edsr_cli.jobs.inputs import without_own
 
@@ -41,7 +41,7 @@ def test_an_output_of_an_output_and_names_with_both_endings(job, photo):
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_others_pictures_of_such_names_are_kept(photo, suffix):
     name = f"photo_x4{suffix}"
-    Image.new("RGB", (30, 20)).save(name)
+    write_picture(Path(name), np.zeros((20, 30, 3), np.uint8), format_for(Path(name)), Metadata())
     assert without_own(["photo.png", name]) == (["photo.png", name], [])
 
 

@@ -71,6 +71,7 @@ def test_formats_refuse_what_they_cannot(entry):
         "JPEG": {"quality", "chroma"}, "AVIF": {"quality", "chroma"},
         "WebP": {"quality", "lossless"}, "PNG": {"compression", "lossless"},
         "TIFF": {"lossless"}, "BMP": {"lossless"}, "GIF": set(),
+        "JXL": {"quality", "lossless"},
     }[entry.name]  # fmt: skip
     values = {"quality": 80, "chroma": "420", "lossless": True, "compression": 3}
     for name, value in values.items():

@@ -327,7 +327,7 @@ class Codec:
     def create(self, file: BinaryIO, request: OutputRequest) -> Encoder:
         """Begin to write a picture to a file; see `encoding.create_picture`.
 
-        Here the picture, RGB of 8 bits, is kept whole, in any order, and encoded at the end.
+        Here the picture is kept whole, in any order, and encoded at the end.
 
         Args:
             file: where to write.
@@ -337,7 +337,7 @@ class Codec:
         return WholeEncoder(file, request, self.encode)
 
     def encode(self, pixels: Pixels, file: BinaryIO, request: OutputRequest) -> tuple[str, ...]:
-        """Write a whole picture of shape (H, W, 3), uint8, as is its alpha; see `create`.
+        """Write a whole picture; it and its alpha are of the type that the request says.
 
         Returns:
             Remarks on what could not be kept, one line each.
@@ -356,7 +356,13 @@ class Codec:
         raise NotImplementedError
 
     def save(self, pixels: Pixels, file: Any, request: OutputRequest) -> None:
-        """Let Pillow write a picture, with the options of `pillow_options`."""
+        """Let Pillow write a picture, with the options of `pillow_options`.
+
+        Args:
+            pixels: shape and type as the request says; of greyscale without the third axis, too.
+            file: where to write.
+            request: what is asked of it.
+        """
         assert self.output is not None
         metadata, settings = request.metadata, self.pillow_options(request)
         # Everything is passed, even if empty: what is not, Pillow may take from elsewhere.
@@ -366,7 +372,7 @@ class Codec:
             settings["exif"] = b"Exif\0\0" + metadata.exif
         if metadata.dpi:
             settings["dpi"] = metadata.dpi
-        image = Image.fromarray(pixels)
+        image = Image.fromarray(pixels[..., 0] if request.grey and pixels.ndim == 3 else pixels)
         if request.alpha is not None:
             image.putalpha(Image.fromarray(request.alpha[:]))
         image.save(file, self.output.name, **settings)

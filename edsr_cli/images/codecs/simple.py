@@ -39,6 +39,7 @@ BMP_OUTPUT = OutputFormat(
     keeps=frozenset(("resolution",)),
     encoder_bytes=0,
     alpha=False,
+    grey=True,
 )
 
 GIF_OUTPUT = OutputFormat(
@@ -48,7 +49,7 @@ GIF_OUTPUT = OutputFormat(
     keeps=frozenset(("ICC profile", "XMP data", "texts")),
     encoder_bytes=8,
     grey=True,
-    lossy=True,  # 256 colours
+    lossy="it has 256 colours",
     holds="animation",
     places=Places(texts="comments"),
 )

@@ -6,7 +6,7 @@ from typing import BinaryIO, Literal, Protocol
 
 from edsr_cli.images.picture import OutputRequest
 from edsr_cli.pixels.arrays import Pixels, empty_pixels
-from edsr_cli.pixels.depth import to_8_bits
+from edsr_cli.pixels.depth import spread_over
 from edsr_cli.pixels.windows import Region, Writable
 
 
@@ -39,19 +39,19 @@ class WholeEncoder:
     ) -> None:
         self.shape, self.dtype = request.shape, request.dtype
         if request.alpha is not None:
-            request = replace(request, alpha=to_8_bits(request.alpha[:]))
+            request = replace(request, alpha=spread_over(request.alpha[:], self.dtype))
         self._file, self._request, self._encode = file, request, encode
         self._pixels: Pixels | None = None
         self._owned = True  # whether nobody else holds them
 
     def write(self, region: Region, pixels: Pixels) -> None:
         """Put pixels where the region says; a whole picture is taken as it is, not copied."""
-        height, width = self.shape[:2]
+        height, width, channels = self.shape
         if pixels.shape == self.shape and pixels.flags.c_contiguous:
             self._pixels, self._owned = pixels, False
             return
         if self._pixels is None:
-            self._pixels = empty_pixels(height, width, self.dtype)
+            self._pixels = empty_pixels(height, width, self.dtype, channels)
         elif not self._owned:
             self._pixels = self._pixels.copy()
         self._owned = True

@@ -303,6 +303,9 @@ def test_the_measure_sees_a_wrong_space() -> None:
         assert difference(None, lab(points, curve)) > 4
 
 
+EXACT = ("PNG", "AVIF", "JXL")  # which have code points
+
+
 @pytest.mark.parametrize("transfer", [16, 18])
 def test_hdr_is_kept_in_the_format_s_own_way_or_remarked(transfer: int) -> None:
     for data in (png(cicp(9, transfer)), avif(9, transfer)):
@@ -312,21 +315,21 @@ def test_hdr_is_kept_in_the_format_s_own_way_or_remarked(transfer: int) -> None:
         for output in FORMATS:
             file = io.BytesIO()
             notes = encode(picture.pixels, output, picture.metadata, file)
-            if output.name in ("PNG", "AVIF"):
+            if output.name in EXACT:
                 back = decode(file.getvalue()).metadata.hdr
                 assert notes == () and back == (9, transfer, 0, 1)
             else:
                 [note] = (note for note in notes if note != REDUCED)
                 assert "HDR" in note and output.name in note
-    # A profile beside it is for readers without HDR; in AVIF it would override what is exact.
+    # A profile beside it is for readers without HDR; elsewhere it would override what is exact.
     both = decode(png(cicp(9, transfer), iccp(P3_PROFILE)))
     for output in (item for item in FORMATS if "ICC profile" in item.keeps):
         file = io.BytesIO()
         notes = [n for n in encode(both.pixels, output, both.metadata, file) if n != REDUCED]
         back = decode(file.getvalue()).metadata
-        exact = output.name in ("PNG", "AVIF")
+        exact = output.name in EXACT
         assert (back.hdr is not None) == exact
-        assert back.icc_profile == (None if output.name == "AVIF" else P3_PROFILE)
+        assert back.icc_profile == (None if output.name in ("AVIF", "JXL") else P3_PROFILE)
         assert [note for note in notes if "only its ICC profile" in note] == notes
         assert len(notes) == (not exact)
 

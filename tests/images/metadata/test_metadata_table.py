@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from edsr_cli.errors import PictureError
-from edsr_cli.images import FORMATS, OutputFormat, decode, write_picture
+from edsr_cli.images import FORMATS, OutputFormat, decode, formats, write_picture
 from edsr_cli.images.provenance import provenance
 from tests.conftest import REPOSITORY
 from tests.images import rich
@@ -112,6 +112,8 @@ def test_nothing_is_lost_in_silence(outputs: Any) -> None:
         words = [" or ".join(sorted(cells[output.name])) for output in FORMATS]
         lines.append(f"| {label} | " + " | ".join(words) + " |")
     made = "\n".join(lines) + "\n"
+    if formats.JXL not in FORMATS:
+        pytest.skip("JPEG XL, which the page has a column for, is not installed")
     page = PAGE.read_text(encoding="utf-8")
     written = page[page.index(BEGIN) + len(BEGIN) : page.index(END)]
     assert written == made, made
@@ -218,6 +220,8 @@ def test_exiftool_finds_again_what_was_there(outputs: Any) -> None:
         for key, value in before.items():
             short = key.split(":")[1]
             said = json.dumps(value, ensure_ascii=False).strip('"[]{}')
+            if form == "JXL" and key.startswith("ICC"):  # it is inside of what is compressed
+                continue
             if short in names or short in STORAGE or said in values or str(value) in values:
                 continue
             if isinstance(value, list) and all(str(part) in values for part in value):
