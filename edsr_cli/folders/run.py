@@ -27,7 +27,8 @@ from edsr_cli.jobs.worker import Worker
 from edsr_cli.stores.store import Store
 
 if TYPE_CHECKING:
-    from edsr_cli.jobs.cluster import Distributed, RemoteLedger, Site
+    from edsr_cli.jobs.cluster import Distributed, Site
+    from edsr_cli.jobs.remote_ledger import RemoteLedger
 
 
 @dataclass(frozen=True)
@@ -209,7 +210,7 @@ class Batch:
     def _ledger(self) -> "FolderLedger | RemoteLedger":
         if self._site is None:
             return self._open(writable=True)
-        from edsr_cli.jobs.cluster import RemoteLedger
+        from edsr_cli.jobs.remote_ledger import RemoteLedger
 
         return RemoteLedger(
             partial(
@@ -226,7 +227,8 @@ class Batch:
     ) -> "Threaded | Distributed":
         if self._site is None:
             return Threaded(replace(self._worker, ledger=ledger), self._limits, tick=tick)
-        from edsr_cli.jobs.cluster import Distributed, RemoteLedger
+        from edsr_cli.jobs.cluster import Distributed
+        from edsr_cli.jobs.remote_ledger import RemoteLedger
 
         assert isinstance(ledger, RemoteLedger)
         return Distributed(self._site, ledger, tick=tick)
