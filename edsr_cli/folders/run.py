@@ -10,9 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from edsr_cli.errors import EdsrError, Kind
-from edsr_cli.files.names import display_name
-from edsr_cli.files.reasons import kind_of
+from edsr_cli.errors import Kind
 from edsr_cli.folders.ledger import FolderLedger
 from edsr_cli.folders.recipe import Recipe
 from edsr_cli.folders.scanning import BatchTask, Ignored, Item, Passed, Source, Unlisted
@@ -244,7 +242,7 @@ class Batch:
                 if item.why is Ignored.UNREAD:
                     summary.unread[item.path.suffix.lower()] += 1
                 return
-            record = _unlisted(item) if isinstance(item, Unlisted) else item
+            record = item.record() if isinstance(item, Unlisted) else item
             if self._watching and record.kind is Kind.MISSING:
                 summary.ignored[Ignored.VANISHED] += 1
                 return
@@ -276,18 +274,6 @@ def _close(ledger: "FolderLedger | RemoteLedger", summary: Summary) -> None:
     except LedgerError:
         if summary.stopped != Kind.MANIFEST:
             raise
-
-
-def _unlisted(item: Unlisted) -> Record:
-    """The record of a folder that cannot be listed."""
-    error, source = item.error, str(item.path)
-    if isinstance(error, EdsrError):
-        source, reason = error.about, str(error)
-    else:
-        name = display_name(item.path)
-        reason = f"{name}: it cannot be listed ({error.strerror}). Check its permissions."
-    kind = kind_of(error, reading=True)
-    return Record(source, "", Status.FAILED, kind, reason, ended=time.time())
 
 
 class _Counter:

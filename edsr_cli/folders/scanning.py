@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import time
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +12,8 @@ from functools import cache, partial
 from pathlib import Path, PurePath
 
 from edsr_cli.errors import EdsrError, UsageError
+from edsr_cli.files.names import display_name
+from edsr_cli.files.reasons import kind_of
 from edsr_cli.files.state import FileState
 from edsr_cli.files.walk import Listing
 from edsr_cli.folders.roots import Root
@@ -18,6 +21,7 @@ from edsr_cli.folders.shards import WHOLE, Shard, manifest_shard
 from edsr_cli.images import READ_SUFFIXES, OutputFormat
 from edsr_cli.jobs.namer import Namer, ending, same_format
 from edsr_cli.jobs.naming import identity
+from edsr_cli.jobs.record import Record, Status
 from edsr_cli.jobs.task import Task
 
 UNREAD_SUFFIXES = frozenset(
@@ -88,6 +92,17 @@ class Unlisted:
 
     path: Path
     error: OSError | EdsrError
+
+    def record(self) -> Record:
+        """It counts as a failure: nobody knows what is in it."""
+        error, source = self.error, str(self.path)
+        if isinstance(error, EdsrError):
+            source, reason = error.about, str(error)
+        else:
+            name = display_name(self.path)
+            reason = f"{name}: it cannot be listed ({error.strerror}). Check its permissions."
+        kind = kind_of(error, reading=True)
+        return Record(source, "", Status.FAILED, kind, reason, ended=time.time())
 
 
 Item = BatchTask | Passed | Unlisted
