@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from edsr_cli.errors import Kind
 from edsr_cli.folders.ledger import FolderLedger
 from edsr_cli.folders.recipe import Recipe
-from edsr_cli.folders.scanning import BatchTask, Ignored, Item, Passed, Source, Unlisted
+from edsr_cli.folders.scanning import Ignored, Passed, Source, Unlisted
 from edsr_cli.folders.shards import WHOLE, Shard
 from edsr_cli.folders.summary import Summary
 from edsr_cli.jobs.executors import Executor, Loop, Serial
@@ -128,14 +128,14 @@ class Batch:
         self,
         source: Source,
         listeners: Sequence[Listener] = (),
-        counting: Iterator[Item] | None = None,
+        counting: Iterator[int] | None = None,
     ) -> Summary:
         """Do all tasks of a source.
 
         Args:
             source: where tasks come from.
             listeners: who is told.
-            counting: gives all tasks once more, to find out how many there are; it runs ahead.
+            counting: gives numbers of tasks, which add up to that of all; it runs ahead.
 
         Raises:
             EdsrError: an output folder cannot be used, another run is at work in it, or there are
@@ -284,30 +284,30 @@ class _Counter:
     disk), and what arrives in a folder before its turn comes would be left out.
 
     Args:
-        items: where to find them; None for nowhere.
+        counting: see `Batch.run`.
     """
 
-    def __init__(self, items: Iterator[Item] | None) -> None:
-        self._items = items
-        self.total = None if items is None else 0
+    def __init__(self, counting: Iterator[int] | None) -> None:
+        self._counting = counting
+        self.total = None if counting is None else 0
         self.ended = False
         self._wanted = True
         self._thread = threading.Thread(target=self._count, name="edsr-count")
 
     def __enter__(self) -> "_Counter":
-        if self._items is not None:
+        if self._counting is not None:
             start_thread(self._thread)
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._wanted = False
-        if self._items is not None:
+        if self._counting is not None:
             self._thread.join()
 
     def _count(self) -> None:
-        assert self._items is not None and self.total is not None
-        for item in self._items:
+        assert self._counting is not None and self.total is not None
+        for count in self._counting:
             if not self._wanted:
                 return
-            self.total += isinstance(item, BatchTask)
+            self.total += count
         self.ended = True
