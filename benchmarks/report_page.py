@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 
 from edsr_cli.report import About
-from tests.report.browser import Browser
+from tests.report.chromium import Chromium
 from tests.report.examples import done, failed, make_pictures, skipped, write_report
 
 REPEATS = 5
@@ -48,7 +48,7 @@ def main(count: int) -> None:
         write_report(page, records, About((folder / "in",), (folder / "in_x4",)))
         print(f"{count:,} files, {page.stat().st_size / 1e6:.1f} MB")
         rows = []
-        with Browser(folder / "browser") as browser:
+        with Chromium(folder / "browser") as browser:
             for _ in range(REPEATS):
                 begin = time.perf_counter()
                 browser.open(page)

@@ -9,7 +9,7 @@ import torch
 
 from edsr_cli.checkpoints.checkpoint import Checkpoint
 from edsr_cli.inference.engines.torch.assembly import collapse_tail, stream, stream_ensemble
-from edsr_cli.inference.engines.torch.streaming import Node
+from edsr_cli.inference.engines.torch.node import Node
 from edsr_cli.model.config import NetworkConfig
 from edsr_cli.model.networks import EDSR, MDSR, build, tensors_of
 

@@ -78,7 +78,7 @@ METADATA = (
 )
 PROBE = ("test_probe.py",)
 METRICS = ("test_metrics.py",)
-SCHEDULE = ("test_schedule.py",)
+SCHEDULE = ("test_recipe.py",)
 PATCHES = ("test_patches.py", "test_loading.py")
 
 MUTANTS = (
@@ -288,8 +288,8 @@ MUTANTS = (
     ),
     Mutant(
         "colour", "black-point", "CMYK is converted without black-point compensation",
-        "flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,",
-        "flags=ImageCms.Flags.NONE,",
+        "_FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION",
+        "_FLAGS = ImageCms.Flags.NONE",
         COLOUR,
     ),
     Mutant(

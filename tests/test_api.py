@@ -117,7 +117,7 @@ def test_the_ensemble(tmp_path):
 def test_one_upscaler_serves_many_threads(upscaler):
     """8 threads, 50 pictures each, of different sizes; a picture comes back as an array is."""
     random = np.random.default_rng(0)
-    sizes = random.integers(1, 40, (400, 2))
+    sizes = random.integers(1, 24, (400, 2))
 
     def differs(number):
         pixels = np.random.default_rng(number).integers(

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from tests.conftest import REPOSITORY
 
 
@@ -13,6 +15,7 @@ def run(*command: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_device_compares_and_has_a_line_for_each_case():
     output = run("benchmarks/device.py", "--device", "cpu", "--small", "--seconds", "1e9")
     levels = [line for line in output.splitlines() if "levels at most" in line]

@@ -1,6 +1,7 @@
 """The public Python API, which the command line uses, too.
 
-    opening    a model becomes an upscaler
+    opening    a model becomes an upscaler; fetching gets its file
+    checks     what `upscale` and `batch` look at before the work
     pictures   `load`, and what it gives
     versions   versions of a picture, for `compare`
     devices    the devices that there are

@@ -8,10 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edsr_cli.api.checks import check_format, staged, stores_in
 from edsr_cli.api.fetching import finder
 from edsr_cli.api.opening import worker_spec
-from edsr_cli.api.outputs import check_format
-from edsr_cli.api.staging import staged, stores_in
 from edsr_cli.errors import UsageError
 from edsr_cli.folders.recipe import Recipe, recipe_of
 from edsr_cli.folders.roots import Root, assign_folders
@@ -21,14 +20,14 @@ from edsr_cli.folders.shards import Shard, parse_shard
 from edsr_cli.folders.status import FolderStatus, run_line, tell
 from edsr_cli.folders.summary import Summary
 from edsr_cli.images import OutputFormat, format_for
-from edsr_cli.inference import Upscaler
-from edsr_cli.jobs.namer import SAME, Namer
+from edsr_cli.jobs.naming import Namer, is_same
 from edsr_cli.jobs.record import Record
+from edsr_cli.jobs.spec import WorkerSpec
 from edsr_cli.jobs.threads import choose_limits
 from edsr_cli.jobs.worker import Worker
 from edsr_cli.options.definition import takes
 from edsr_cli.options.folders import BatchOptions
-from edsr_cli.options.template import fields_of
+from edsr_cli.options.reading import fields_of
 from edsr_cli.progress import Called, Progress, calling
 from edsr_cli.report import REPORT, About, Report
 
@@ -74,27 +73,30 @@ class Prepared:
 
     Attributes:
         options: what was asked for.
-        upscalers: one for each device.
+        worker: who does it, or stands for those of a cluster.
         roots: the folders.
         recipe: what outputs are made with.
-        size: that of outputs, such as "x4".
-        scale: the upscaling factor, where there is one network and nothing else.
-        devices: where it is done, in words.
+        site: the cluster where it is done, if not on this machine.
         batch: the run.
         scanner: finds the pictures.
         held: what is to be let go of at the end, such as the connection to a cluster.
     """
 
     options: BatchOptions
-    upscalers: Sequence[Upscaler]
+    worker: Worker
     roots: Sequence[Root]
     recipe: Recipe
-    size: str
-    scale: int | None
-    devices: str
+    site: "Site | None"
     batch: Batch
     scanner: Scanner
     held: ExitStack
+
+    @property
+    def devices(self) -> str:
+        """Where it is done, in words."""
+        if self.site is not None:
+            return f"{self.site.workers} workers on {self.site.cluster.address}"
+        return ", ".join(each.engine.describe(each.device) for each in self.worker.upscalers)
 
     def go(self, listeners: Sequence[Listener]) -> Summary:
         """Do it, or plan it; see `Batch.run` for what is raised."""
@@ -103,7 +105,8 @@ class Prepared:
             if options.dry_run:
                 return self.batch.plan(self.scanner.walk(), listeners)
             if options.report is not None:
-                about = _about(self.roots, self.recipe, self.size, self.devices, options.watch)
+                size = self.worker.target.label
+                about = _about(self.roots, self.recipe, size, self.devices, options.watch)
                 report = Report(Path(options.report), about, options.overwrite)
                 listeners = [*listeners, stack.enter_context(report)]
             source, counting = self._sources()
@@ -124,16 +127,7 @@ def prepare(options: BatchOptions, progress: Progress) -> Prepared:
     Raises:
         UsageError, WeightsError: see `batch`.
     """
-    if options.report is not None and options.dry_run:
-        logger.info("A dry run writes no report.")
-    elif options.report is not None:
-        REPORT.check(Path(options.report), overwrite=options.overwrite)
-    same = options.format.lower() == SAME
-    output_format = None if same else format_for(None, options.format)
-    if output_format is not None:
-        check_format(options, output_format)
-    if options.name is not None and "stem" not in fields_of(options.name):
-        raise UsageError("--name without {stem} would be one name for all pictures.")
+    output_format = _checked(options)
     choice = Choice(options.include, options.exclude)
     shard = parse_shard(options.shard)
     names = [name.strip() for name in options.device.split(",")]
@@ -142,59 +136,87 @@ def prepare(options: BatchOptions, progress: Progress) -> Prepared:
 
         names = usable()
     spec = worker_spec(options, names)
-    find = finder(options.download, progress)
-    if options.ray is None or options.dry_run:
-        worker = spec.open(spec.load(find))
-        return _prepared(options, worker, output_format, choice, shard)
+    on_cluster = options.ray is not None and not options.dry_run
+    # What this machine computes with says nothing about those that will.
+    here = replace(spec, devices=("cpu",)) if on_cluster else spec
+    worker = here.open(spec.load(finder(options.download, progress)))
+    with ExitStack() as stack:
+        staging = stack.enter_context(staged(options))
+        roots = assign_folders(
+            options.inputs, options.output, worker.target.label, options.recursive, staging
+        )
+        if on_cluster:
+            site, recipe = _join(options, spec, output_format, stack)
+        else:
+            site, recipe = None, recipe_of(worker, output_format)
+        namer = None if options.name is None else Namer(worker.target, options.name, worker.model)
+        scanner = Scanner(
+            roots, choice, output_format, recursive=options.recursive, namer=namer, shard=shard
+        )
+        run = _run(options, worker, roots, recipe, shard, site)
+        # Behind this nothing fails, or what is held would not be let go of.
+        return Prepared(options, worker, roots, recipe, site, run, scanner, stack.pop_all())
+
+
+def _checked(options: BatchOptions) -> OutputFormat | None:
+    """Refuse what does not go together; gives the output format, or None for that of each input.
+
+    Raises:
+        UsageError: there is something.
+    """
+    if options.report is not None and options.dry_run:
+        logger.info("A dry run writes no report.")
+    elif options.report is not None:
+        REPORT.check(Path(options.report), overwrite=options.overwrite)
+    if options.name is not None and "stem" not in fields_of(options.name):
+        raise UsageError("--name without {stem} would be one name for all pictures.")
+    if options.ray is not None and stores_in(options):
+        raise UsageError(
+            "--ray does not go with addresses of stores yet.",
+            "Start a job array with --shard auto instead.",
+        )
+    if is_same(options.format):
+        return None
+    output_format = format_for(None, options.format)
+    check_format(options, output_format)
+    return output_format
+
+
+def _join(
+    options: BatchOptions, spec: WorkerSpec, output_format: OutputFormat | None, stack: ExitStack
+) -> "tuple[Site, Recipe]":
+    """Join the cluster until the stack ends; what its workers make outputs with comes from one."""
     from edsr_cli.jobs.cluster import Cluster, Site, ask_a_worker, connected
 
-    # What this machine computes with says nothing about those that will.
-    worker = replace(spec, devices=("cpu",)).open(spec.load(find))
+    assert options.ray is not None
     cluster = Cluster(
         address=options.ray,
         workers=options.ray_workers,
         cpus=options.worker_cpus,
         gpus=options.worker_gpus,
     )
-    if stores_in(options):
-        raise UsageError(
-            "--ray does not go with addresses of stores yet.",
-            "Start a job array with --shard auto instead.",
-        )
-    with ExitStack() as stack:
-        count = stack.enter_context(connected(cluster))
-        recipe = ask_a_worker(spec, cluster, partial(recipe_of, output_format=output_format))
-        site = Site(spec, cluster, count)
-        held = stack.pop_all()
-    return _prepared(options, worker, output_format, choice, shard, recipe, site, held)
+    count = stack.enter_context(connected(cluster))
+    recipe = ask_a_worker(spec, cluster, partial(recipe_of, output_format=output_format))
+    return Site(spec, cluster, count), recipe
 
 
-def _prepared(
+def _run(
     options: BatchOptions,
     worker: Worker,
-    output_format: OutputFormat | None,
-    choice: Choice,
+    roots: Sequence[Root],
+    recipe: Recipe,
     shard: Shard,
-    recipe: Recipe | None = None,
-    site: "Site | None" = None,
-    held: ExitStack | None = None,
-) -> Prepared:
-    """Put together what was prepared; a recipe is that of a cluster's workers."""
-    target, held = worker.target, held or ExitStack()
-    with ExitStack() as stack:
-        staging = stack.enter_context(staged(options))
-        roots = assign_folders(
-            options.inputs, options.output, target.label, options.recursive, staging
-        )
-        held.push(stack.pop_all())
-    recipe = recipe_of(worker, output_format) if recipe is None else recipe
+    site: "Site | None",
+) -> Batch:
+    """The run, with all that holds for it."""
     settings = {
         "include": list(options.include),
         "exclude": list(options.exclude),
         "recursive": options.recursive,
         "format": options.format,
     }
-    batch = Batch(
+    factor = worker.target.factor
+    return Batch(
         worker=worker,
         folders=[root.folder for root in roots],
         goals={root.folder: root.goal for root in roots if root.goal is not None},
@@ -203,31 +225,14 @@ def _prepared(
             worker.upscalers,
             workers=options.workers,
             queue_bytes=options.max_queue,
-            factor=None if target.factor is None else float(target.factor),
+            factor=None if factor is None else float(factor),
         ),
         checksum=options.checksum,
         fail_fast=options.fail_fast,
         watching=options.watch,
         shard=shard,
-        asked=lambda folder: run_line(roots, folder, shard=shard, settings=settings),
+        run_line=lambda folder: run_line(roots, folder, shard=shard, settings=settings),
         site=site,
-    )
-    namer = None if options.name is None else Namer(target, options.name, worker.model)
-    scanner = Scanner(
-        roots, choice, output_format, recursive=options.recursive, namer=namer, shard=shard
-    )
-    names = [upscaler.engine.describe(upscaler.device) for upscaler in worker.upscalers]
-    return Prepared(
-        options,
-        worker.upscalers,
-        roots,
-        recipe,
-        target.label,
-        worker.scale,
-        ", ".join(names) if site is None else f"{site.workers} workers on {site.cluster.address}",
-        batch,
-        scanner,
-        held,
     )
 
 

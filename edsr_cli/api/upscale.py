@@ -102,11 +102,10 @@ def upscale_files(
     Raises:
         UsageError, WeightsError: before the first is done; see `upscale`.
     """
+    from edsr_cli.api.checks import staged
     from edsr_cli.api.fetching import finder
     from edsr_cli.api.opening import worker_spec
-    from edsr_cli.api.staging import staged
-    from edsr_cli.jobs.namer import Namer
-    from edsr_cli.jobs.naming import assign_outputs
+    from edsr_cli.jobs.naming import Namer, assign_outputs
     from edsr_cli.jobs.target import target_of
 
     if selected.own:
@@ -119,7 +118,8 @@ def upscale_files(
             tasks = assign_outputs(selected.files, options.output, namer, options.format)
         else:
             files, output, bind = staging.stand_ins(selected.files, options.output)
-            tasks = assign_outputs(files, output, namer, options.format, bind)
+            with staging.naming(output, options.output):
+                tasks = assign_outputs(files, output, namer, options.format, bind)
         _check(options, tasks)
         _upscale(options, selected, spec.open(family), tasks, progress, done)
 
@@ -132,18 +132,18 @@ def _upscale(
     progress: Progress,
     done: "Callable[[Record, str], None]",
 ) -> None:
-    from edsr_cli.jobs import estimate
+    from edsr_cli.jobs import estimates
     from edsr_cli.jobs.executors import Serial
 
     worker = replace(worker, resume=options.resume)
-    speed = estimate.speed(worker.upscalers[0]) if options.dry_run else None
+    speed = estimates.speed(worker.upscalers[0]) if options.dry_run else None
     begun, format_name = 0, tasks[0].output_format.name
 
     def life(task: "Task") -> "Record":
         nonlocal begun, format_name
         begun, format_name = begun + 1, task.output_format.name
         if options.dry_run:
-            return worker.plan(task, speed=speed, forgiving=True)
+            return estimates.plan(worker, task, speed=speed, forgiving=True)
         count = f"{begun} of {len(tasks)}: " if len(tasks) > 1 else ""
         unit = Unit.PIXELS if worker.scale else Unit.PARTS
         with progress(f"{count}{task.source_name}", (worker.scale or 1) ** 2, unit) as report:
@@ -157,10 +157,12 @@ def _upscale(
 
 def _check(options: UpscaleOptions, tasks: "Sequence[Task]") -> None:
     """Refuse what the output formats, or standard output, cannot take."""
-    from edsr_cli.api.outputs import check_format
+    from edsr_cli.api.checks import check_format
+    from edsr_cli.jobs.naming import is_same
 
-    for output_format in {task.output_format for task in tasks}:
-        check_format(options, output_format, same=options.format == "same")
+    # Of the formats of inputs, what one cannot do may be said for the others.
+    for output_format in () if is_same(options.format) else {task.output_format for task in tasks}:
+        check_format(options, output_format)
     to_stdout = tasks[0].destination is None and not options.dry_run
     if to_stdout and sys.stdout is not None and sys.stdout.isatty():
         raise UsageError(
@@ -172,6 +174,6 @@ def _left_out(own: list[str]) -> str:
     """A line about outputs that were named as inputs."""
     more = f" and {len(own) - 3} more" if len(own) > 3 else ""
     return (
-        f"Left out, because edsr has made them from pictures that are named too: "
+        "Left out, because edsr has made them from pictures that are named too: "
         f"{', '.join(own[:3])}{more}."
     )

@@ -1,6 +1,5 @@
 """Versions of pictures for `compare`: by networks, by interpolation, from files."""
 
-import os
 import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +28,7 @@ from edsr_cli.pixels.windows import ArrayWindow, Region
 from edsr_cli.progress import Progress
 from edsr_cli.report.comparison import Comparison, Version
 from edsr_cli.restoration.networks import at_choice, choice_for
+from edsr_cli.text import one_line
 
 _REACH = 2  # input pixels on either side that bicubic interpolation depends on
 
@@ -155,7 +155,7 @@ class Subject:
             size = _size(region, self.scale)
             if self.reference is not None:
                 versions = self._measured(versions, region, size, border)
-            shown = display_name(Path(Path(self.path).name))
+            shown = _name(self.path)
             name = shown if crop is None else f"{shown} {crop}"
             yield Comparison(name, self.path, crop, size, self.scale, border, versions)
 
@@ -230,7 +230,7 @@ def _number(setting: Setting | None) -> str:
 
 def _name(path: str) -> str:
     """What to call a model, or a file."""
-    return display_name(Path(Path(path).name)) if os.sep in path else display_name(Path(path))
+    return one_line(Path(path).name or path)
 
 
 def _told_apart(versions: Sequence[Version]) -> list[Version]:

@@ -186,7 +186,7 @@ def _checked(tensor: NDArray[Any], what: str, shape: tuple[int, ...]) -> NDArray
     if tensor.shape != shape:
         raise WeightsError(f"{what} has shape {tensor.shape}, not {shape}.")
     if tensor.dtype not in (np.float32, np.float16):
-        raise WeightsError(f"{what} is of type {tensor.dtype}, not a float.")
+        raise WeightsError(f"{what} is of type {tensor.dtype}, not fp16 or fp32.")
     # A copy: arrays may look into a file that is changed or removed later.
     tensor = np.array(tensor, np.float32, order="C")
     if not np.isfinite(tensor).all():

@@ -92,11 +92,12 @@ def check_readable(path: Path) -> None:
         WeightsError: the file is missing, is a folder, a pipe or a device, is empty or cannot be
             read.
     """
-    if path.is_dir():
-        raise WeightsError(f"{path} is a folder, not a weights file.")
     try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise WeightsError(f"{path} is a folder, not a weights file.")
         # Opening a pipe would wait for somebody who writes to it, and a device may never end.
-        if not stat.S_ISREG(path.stat().st_mode):
+        if not stat.S_ISREG(mode):
             raise WeightsError(f"{path} is a pipe or a device, not a weights file.")
         with path.open("rb") as file:
             if not file.read(1):

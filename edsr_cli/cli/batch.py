@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from edsr_cli.cli import interruption
-from edsr_cli.cli.batch_progress import BatchProgress
-from edsr_cli.cli.batch_table import endings
-from edsr_cli.cli.json_lines import JsonLines
+from edsr_cli.cli.batch_progress import BatchProgress, endings
 from edsr_cli.cli.options import Results, command
-from edsr_cli.cli.terminal import Terminal
+from edsr_cli.cli.terminal import JsonLines, Terminal
 from edsr_cli.errors import ExitCode
 from edsr_cli.options.folders import BatchOptions
 
@@ -55,7 +53,7 @@ def batch(options: BatchOptions, results: Results) -> None:
     with terminal.starting(), interruption.held():
         from edsr_cli.api.batch import prepare
         from edsr_cli.api.opening import warm_up
-        from edsr_cli.jobs import estimate
+        from edsr_cli.jobs import estimates
 
         if not options.dry_run:
             warm_up(options)
@@ -72,13 +70,13 @@ def batch(options: BatchOptions, results: Results) -> None:
         listeners: list[Listener] = [_JsonListener(lines)] if results.json else []
         listeners += [work] if options.dry_run else []
         with BatchProgress(
-            terminal, prepared.scale, drawn=drawn and not options.dry_run
+            terminal, prepared.worker.scale, drawn=drawn and not options.dry_run
         ) as progress:
             summary = _go(terminal, prepared, [progress, *listeners], progress)
         if work.multiply_adds:
-            speeds = [estimate.speed(upscaler) for upscaler in prepared.upscalers]
+            speeds = [estimates.speed(upscaler) for upscaler in prepared.worker.upscalers]
             if speed := sum(filter(None, speeds)):
-                terminal.note(estimate.in_all(work.multiply_adds / speed))
+                terminal.note(estimates.in_all(work.multiply_adds / speed))
         _finish(terminal, summary, prepared.roots, options.watch, lines.failed)
 
 

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from edsr_cli.cli import interruption
-from edsr_cli.cli.json_lines import JsonLines
 from edsr_cli.cli.options import Results, command
-from edsr_cli.cli.terminal import Terminal
+from edsr_cli.cli.terminal import JsonLines, Terminal
 from edsr_cli.errors import ExitCode, UsageError
 from edsr_cli.options import values
 from edsr_cli.options.comparing import CompareOptions

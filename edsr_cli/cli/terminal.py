@@ -1,9 +1,12 @@
-"""Everything that is said to the user: on stderr, so that stdout is free for data."""
+"""Everything that is said to the user: on stderr, so that stdout is free for data.
+
+Results go there as lines of JSON, which may fail before the work is done.
+"""
 
 import json
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
@@ -124,6 +127,36 @@ class Terminal:
         """Progress of one part of the work: see `edsr_cli.progress.Progress`, which this is."""
         with Bar(self, name) as bar:
             yield Part(bar, factor, unit)
+
+
+class JsonLines:
+    """Writes results; that they cannot be written is told once, and does not end the work.
+
+    Args:
+        terminal: where to say so.
+
+    Attributes:
+        failed: whether some are lost.
+    """
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        self.failed = False
+
+    def write(self, values: Mapping[str, Any]) -> None:
+        """Write a result, if those before could be written."""
+        if self.failed:
+            return
+        try:
+            self._terminal.json(dict(values))
+            return
+        except BrokenPipeError:
+            sys.stdout = None  # or the interpreter would try again at the end, and complain
+            reason = "Standard output: whoever reads it has stopped before the end."
+        except EdsrError as error:
+            reason = str(error)
+        self.failed = True
+        self._terminal.error(f"{reason} The pictures are done all the same.")
 
 
 @contextmanager

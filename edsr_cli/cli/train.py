@@ -1,18 +1,25 @@
 """`edsr train`."""
 
+import math
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
 from edsr_cli.cli import interruption
 from edsr_cli.cli.options import Messages, command
+from edsr_cli.cli.progress import Bar
 from edsr_cli.cli.terminal import Terminal
-from edsr_cli.cli.training_progress import TrainingProgress
 from edsr_cli.errors import EdsrError
 from edsr_cli.options.training import TrainOptions
 
 if TYPE_CHECKING:
     from edsr_cli.training.run import Run
+    from edsr_cli.training.trainer import Step
+
+_INTERVAL = 60.0  # seconds between lines where there is no terminal to draw on
 
 
 @command(TrainOptions, Messages)
@@ -83,3 +90,58 @@ def _saving(terminal: Terminal, run: "Run") -> Iterator[None]:
                 "on."
             )
         raise
+
+
+class TrainingProgress:
+    """Call it with every step; use it as a context manager.
+
+    Args:
+        terminal: where to show it.
+        run: what is shown.
+    """
+
+    def __init__(self, terminal: Terminal, run: "Run") -> None:
+        self._terminal, self._run = terminal, run
+        self._begin = time.perf_counter()
+        self._first = run.trainer.update
+        self._psnr: dict[int, float] = {}
+        self._bar = Bar(terminal, interval=_INTERVAL)
+
+    def __enter__(self) -> Self:
+        self._bar.__enter__()
+        self._show_psnr()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.close()
+        if kind is None:
+            self._show_psnr()
+
+    def __call__(self, step: "Step") -> None:
+        """Show that an update is done."""
+        self._show_psnr()
+        words = f"{100 * step.fraction:.1f} %, {self._line(step)}"
+        self._bar.show(step.fraction, 1.0, words)
+
+    def _show_psnr(self) -> None:
+        """Say what the last validation gave, if it has not been said."""
+        if self._run.psnr != self._psnr:
+            self._psnr = self._run.psnr
+            quality = ", ".join(f"x{scale} {value:.3f}" for scale, value in self._psnr.items())
+            update = self._run.trainer.update
+            self._terminal.note(f"Update {update:,}: validation PSNR {quality} dB")
+
+    def _line(self, step: "Step") -> str:
+        elapsed = time.perf_counter() - self._begin
+        speed = (step.update - self._first) / elapsed
+        begun = step.seconds + elapsed / max(step.update - self._first, 1)
+        left = begun * (1 - step.fraction) / max(step.fraction, 1e-9)
+        loss = self._run.loss
+        parts = [f"update {step.update:,}", f"{speed:.2f} updates/s"]
+        parts += [] if math.isnan(loss) else [f"loss {loss:.3f}"]
+        return ", ".join([*parts, f"{timedelta(seconds=round(left))} left"])

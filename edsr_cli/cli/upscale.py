@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from edsr_cli.cli import interruption
-from edsr_cli.cli.json_lines import JsonLines
 from edsr_cli.cli.options import Results, command
-from edsr_cli.cli.terminal import Terminal
+from edsr_cli.cli.terminal import JsonLines, Terminal
 from edsr_cli.errors import EdsrError, ExitCode, UsageError
 from edsr_cli.options import values
 from edsr_cli.options.definition import MESSAGES, group, option
@@ -66,7 +65,7 @@ def upscale(options: UpscaleOptions, results: Shown) -> None:
         selected = select(options)
         with interruption.held():
             from edsr_cli.api.opening import warm_up
-            from edsr_cli.jobs import estimate
+            from edsr_cli.jobs import estimates
             from edsr_cli.jobs.record import exit_code
 
             if not options.dry_run:
@@ -79,7 +78,7 @@ def upscale(options: UpscaleOptions, results: Shown) -> None:
     def done(record: "Record", format_name: str) -> None:
         ended.append(record)
         planned = record.status == "planned"
-        _report(terminal, record, f"; {estimate.in_words(record, format_name)}" if planned else "")
+        _report(terminal, record, f"; {estimates.in_words(record, format_name)}" if planned else "")
         if results.json:
             lines.write(record.to_short_dict())
         if preview is not None:
@@ -95,7 +94,7 @@ def upscale(options: UpscaleOptions, results: Shown) -> None:
         failed = sum(record.error is not None for record in ended)
         times = [record.plan["seconds"] for record in ended if "seconds" in record.plan]
         if len(times) > 1:
-            terminal.note(estimate.in_all(sum(times)))
+            terminal.note(estimates.in_all(sum(times)))
         if failed and len(ended) > 1:
             terminal.error(f"{failed} of {len(ended)} pictures failed.")
     code = exit_code(ended)

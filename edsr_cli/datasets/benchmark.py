@@ -89,7 +89,7 @@ class Benchmark:
             UsageError: the folder cannot be read.
         """
         lr = None if self.lr is None else self.lr / f"X{scale}"
-        if lr is not None and not lr.is_dir():
+        if lr is not None and not _is_folder(lr):
             lr = None
         return [
             Pair(hr.stem, scale, hr, None if lr is None else lr / f"{hr.stem}x{scale}{hr.suffix}")
@@ -110,7 +110,7 @@ def find_benchmark(folder: str, lr: str = "bicubic", part: str = "valid") -> Ben
     """
     path = Path(folder)
     shown = display_name(path)
-    if not os.path.isdir(folder):  # noqa: PTH112 - false, not an error, whatever the name
+    if not _is_folder(path):
         if os.path.lexists(folder):
             raise UsageError(f"{shown} is not a folder.", "Give the folder that it is in.")
         raise UsageError(f"There is no folder {shown}.", "Check the name.")
@@ -167,9 +167,9 @@ def _recognise(path: Path, lr: str, part: str) -> Benchmark:
     name, parent = _name_and_parent(path)
     if name == "HR":
         path, (name, _) = parent, _name_and_parent(parent)
-    if (path / "HR").is_dir():
+    if _is_folder(path / "HR"):
         return Benchmark(name, path / "HR", _existing(path / f"LR_{lr}"))
-    if (path / f"DIV2K_{part}_HR").is_dir():
+    if _is_folder(path / f"DIV2K_{part}_HR"):
         path, name, parent = path / f"DIV2K_{part}_HR", f"DIV2K_{part}_HR", path
     if match := _DIV2K_HR.fullmatch(name):
         small = _existing(parent / f"DIV2K_{match[1]}_LR_{lr}")
@@ -185,7 +185,12 @@ def _name_and_parent(path: Path) -> tuple[str, Path]:
 
 
 def _existing(folder: Path) -> Path | None:
-    return folder if folder.is_dir() else None
+    return folder if _is_folder(folder) else None
+
+
+def _is_folder(path: Path) -> bool:
+    """False, not an error, whatever the name, and where one may not look."""
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 def _pictures(folder: Path) -> list[Path]:

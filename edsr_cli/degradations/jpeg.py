@@ -15,19 +15,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from edsr_cli.images.codecs.jpeg import luma_table
+
 _BLOCK = 8
 
-# Annex K of T.81, tables K.1 and K.2, row by row.
-_LUMA = (
-    (16, 11, 10, 16, 24, 40, 51, 61),
-    (12, 12, 14, 19, 26, 58, 60, 55),
-    (14, 13, 16, 24, 40, 57, 69, 56),
-    (14, 17, 22, 29, 51, 87, 80, 62),
-    (18, 22, 37, 56, 68, 109, 103, 77),
-    (24, 35, 55, 64, 81, 104, 113, 92),
-    (49, 64, 78, 87, 103, 121, 120, 101),
-    (72, 92, 95, 98, 112, 100, 103, 99),
-)
+_LUMA = luma_table(50)  # the standard one: T.81, table K.1
+
+# Table K.2, row by row.
 _CHROMA = (
     (17, 18, 24, 47, 99, 99, 99, 99),
     (18, 21, 26, 66, 99, 99, 99, 99),

@@ -111,7 +111,7 @@ def read_kernel(path: Path) -> Kernel:
             with Image.open(content) as picture:
                 if max(picture.size) > LARGEST:
                     raise ValueError(f"it has {picture.width} x {picture.height} pixels")
-                grey = picture if picture.mode.startswith("I") else picture.convert("L")
+                grey = picture if picture.mode.startswith(("I", "F")) else picture.convert("L")
                 weights = np.asarray(grey)
         return normalised(np.asarray(weights, np.float64), name)
     except UnidentifiedImageError as error:

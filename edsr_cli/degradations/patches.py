@@ -101,8 +101,9 @@ class Degradation:
 
     def _reduced(self, hr: Tensor, size: torch.Size, table: Mapping[str, Tensor]) -> Tensor:
         scale = hr.shape[2] // size[0]
+        widest = self.spec.blur.high if self.spec.blur else 0.0
         rows, columns = (
-            resampling.matrices(length, scale, table["filter"], table[name].float() * scale)
+            resampling.matrices(length, scale, table["filter"], table[name].float() * scale, widest)
             for length, name in zip(size, ("blur_down", "blur_right"), strict=True)
         )
         return resampling.reduce(hr, rows, columns)

@@ -15,7 +15,7 @@ from edsr_cli.degradations.spec import Filter
 FILTERS = tuple(Filter)
 """The filters by the numbers that `matrices` takes."""
 
-_SUPPORT = 3  # LR pixels, that of the widest filter
+_DEVIATIONS = 3  # at which the Gaussian ends; each counts as an LR pixel at least
 _LEAST_SIGMA = 0.02  # HR pixels: what is less leaves the picture as it is
 
 
@@ -33,7 +33,7 @@ def reduce(hr: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     return rows[:, None] @ (hr @ columns.transpose(1, 2)[:, None])
 
 
-def matrices(length: int, scale: int, filters: Tensor, sigmas: Tensor) -> Tensor:
+def matrices(length: int, scale: int, filters: Tensor, sigmas: Tensor, widest: float) -> Tensor:
     """What makes rows of LR pixels from rows of HR pixels.
 
     Beyond the ends, the outermost HR pixel is repeated for the blur; the filter takes what is
@@ -44,6 +44,7 @@ def matrices(length: int, scale: int, filters: Tensor, sigmas: Tensor) -> Tensor
         scale: HR pixels to an LR pixel.
         filters: (N,) int64, indices into `FILTERS`.
         sigmas: (N,) of the Gaussian before the filter, in HR pixels; 0 for none.
+        widest: the largest that these may be, in LR pixels.
 
     Returns:
         (N, length, scale * length), fp32; each row has a sum of 1.
@@ -54,7 +55,7 @@ def matrices(length: int, scale: int, filters: Tensor, sigmas: Tensor) -> Tensor
     kernels = torch.stack([_VALUES[name](position) for name in FILTERS])
     reduction = kernels[filters]
     reduction = reduction / reduction.sum(2, keepdim=True)
-    return _blurred(reduction, sigmas, math.ceil(_SUPPORT * scale))
+    return _blurred(reduction, sigmas, math.ceil(_DEVIATIONS * max(1.0, widest) * scale))
 
 
 def _blurred(reduction: Tensor, sigmas: Tensor, reach: int) -> Tensor:

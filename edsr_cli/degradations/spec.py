@@ -56,8 +56,8 @@ class Spec:
 
     Attributes:
         clean: share of the pictures that nothing is done to.
-        blur: a Gaussian, sigma in LR pixels. One in five of a range has another sigma for rows
-            than for columns.
+        blur: a Gaussian, sigma in LR pixels. In one of five, that along rows is drawn anew, and
+            with it whether there is any.
         filters: one of these makes the picture smaller.
         filter_share: in place of MATLAB's bicubic rule, in this share of the pictures.
         noise: white Gaussian noise, sigma in levels of 255.

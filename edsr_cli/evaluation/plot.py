@@ -24,17 +24,20 @@ def default_degradations() -> list[str]:
 
 
 def jpeg_quality(degradation: str) -> float | None:
-    """Where a degradation stands on the axis; None if it is not compression alone."""
+    """Where a degradation stands on the axis, 1 to 100.
+
+    None if it is not the compression of every picture at one quality, as 4:2:0, and nothing else.
+    """
     if degradation == CLEAN.name:
         return _CLEAN_AT
     try:
         steps = spec.parse(degradation)
     except UsageError:  # a kernel
         return None
-    alone = spec.Spec(jpeg=steps.jpeg, full_colour=steps.full_colour)
-    if steps != alone or steps.jpeg is None or steps.jpeg.low != steps.jpeg.high:
+    if steps.jpeg is None:
         return None
-    return steps.jpeg.low
+    quality = steps.jpeg.low
+    return quality if steps == spec.Spec(jpeg=spec.Strength(quality, quality)) else None
 
 
 def check_plot(degradations: Sequence[str], path: Path, overwrite: bool) -> None:

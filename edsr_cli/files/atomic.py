@@ -58,9 +58,10 @@ def atomic_write(
     try:
         target, mode = _target(path, overwrite)
         temporary, raw = _create(target.parent, mode)
-        guard = _guard(raw)
+        guard = None
         try:
             try:
+                guard = _guard(raw)
                 buffered = cast(BinaryIO, io.BufferedWriter(raw, _BUFFER_BYTES))
                 try:
                     yield buffered
@@ -201,7 +202,8 @@ def _guard(raw: _RawFile) -> int | None:
     It is closed before, since some file systems set a file's time only then. On Windows, where
     nobody removes what is open, a file that is open cannot be renamed either.
     """
-    return None if os.name == "nt" else os.dup(raw.fileno())
+    with _failing():
+        return None if os.name == "nt" else os.dup(raw.fileno())
 
 
 def _finish(buffered: BinaryIO, raw: _RawFile, target: Path) -> None:

@@ -40,6 +40,9 @@ def _gone(words: str = "", hint: str = _ELSEWHERE, **cache: str) -> Reason:
     return Reason(words, hint, Kind.MISSING, True, **cache)
 
 
+_TOO_MANY = Reason(
+    "too many files are open", "Close other programs, or raise the limit (ulimit -n)."
+)
 _FORBIDDEN = Reason(
     "no permission to write there", _ELSEWHERE, Kind.PERMISSION, cache_hint=_OTHER_CACHE
 )
@@ -82,6 +85,8 @@ _REASONS = {
         kind=Kind.EXISTS, cache_words="there is a file of that name", cache_hint=_OTHER_CACHE
     ),
     errno.ENOMEM: Reason(kind=Kind.MEMORY),
+    errno.EMFILE: _TOO_MANY,
+    errno.ENFILE: _TOO_MANY,
 }
 
 _UNKNOWN = Reason()

@@ -82,20 +82,30 @@ def scratch_directory() -> Iterator[Path]:
     for left in parent.glob(f"{_FOLDER}*"):
         _remove_abandoned(left)
     try:
-        folder = Path(tempfile.mkdtemp(prefix=_FOLDER, dir=parent))
+        folder, lock = _locked_folder(parent)
     except OSError as error:
         raise FileError(
             f"no scratch folder can be made there ({error.strerror}).",
             "Set TMPDIR to another folder.",
             about=one_line(str(parent)),
         ) from error
-    lock = Lock(folder / _LOCK, "another run may remove what this one keeps there")
     try:
-        lock.acquire()
         yield folder
     finally:
         lock.release()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _locked_folder(parent: Path) -> tuple[Path, Lock]:
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=_FOLDER, dir=parent))
+        lock = Lock(folder / _LOCK, "another run may remove what this one keeps there")
+        # Another run that finds the lock's file before it is locked takes the folder for abandoned.
+        with suppress(BusyError, FileNotFoundError):
+            lock.acquire()
+            if (folder / _LOCK).exists():
+                return folder, lock
+            lock.release()
 
 
 def _remove_abandoned(folder: Path) -> None:
@@ -105,9 +115,11 @@ def _remove_abandoned(folder: Path) -> None:
         if not (folder / _LOCK).exists():  # it was made in just this moment, or is not ours
             return
         lock.acquire()
-        lock.release()
+        if os.name == "nt":  # where a file that is open is not removed
+            lock.release()
         if lock.works:
             shutil.rmtree(folder, ignore_errors=True)
+        lock.release()
 
 
 def _allocate(descriptor: int, size: int) -> None:

@@ -151,7 +151,7 @@ class FolderLedger(Ledger):
             with suppress(LedgerError):  # it is for people who look there; nothing depends on it
                 folder.manifest.remark("failed", values)
 
-    def _own(self, task: Task) -> "tuple[BatchTask, OutputFolder]":
+    def _own(self, task: Task) -> tuple[BatchTask, OutputFolder]:
         assert isinstance(task, BatchTask)
         return task, self._folders[task.folder]
 

@@ -15,9 +15,11 @@ What is held in memory is a hash and an offset for each output.
 import errno
 import hashlib
 import json
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,10 @@ from edsr_cli.files.disk import sync
 from edsr_cli.files.names import display_name
 from edsr_cli.files.own import NotPlainError, open_plain
 from edsr_cli.files.reasons import kind_of_system_error
-from edsr_cli.jobs.ledger import FileState, LedgerError
+from edsr_cli.files.state import FileState
+from edsr_cli.jobs.ledger import LedgerError
+
+logger = logging.getLogger(__name__)
 
 _SPARE_LINES = 1000  # superseded lines for which a manifest is not worth rewriting
 _LINE_BYTES = 1 << 20  # more than any line of ours has, however long the names in it are
@@ -134,12 +139,16 @@ class Manifest:
         self._offsets: dict[int, int] = {}
         self._recipes: set[str] = set()
         self._descriptor = -1
-        with self._explained():
-            self._open()
-            # A file without a line of ours is somebody else's, who may want it as it is.
-            ours = self._offsets or self._recipes
-            if self._spare > max(_SPARE_LINES, len(self._offsets)) and writable and ours:
-                self._compact()
+        try:
+            with self._explained():
+                self._open()
+                # A file without a line of ours is somebody else's, who may want it as it is.
+                ours = self._offsets or self._recipes
+                if self._spare > max(_SPARE_LINES, len(self._offsets)) and writable and ours:
+                    self._compact()
+        except BaseException:
+            self._let_go()
+            raise
 
     def close(self) -> None:
         """Make sure that everything is on the disk, and close the file.
@@ -147,14 +156,17 @@ class Manifest:
         Raises:
             LedgerError: it cannot be written.
         """
-        if self._descriptor < 0:
-            return
         try:
-            if self._writable:
+            if self._writable and self._descriptor >= 0:
                 self.sync()
         finally:
-            os.close(self._descriptor)
-            self._descriptor = -1
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Close the file, whatever is in it, if it is open."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def find(self, output: str) -> Made | None:
         """The latest line about an output, given by its path below the output folder."""
@@ -310,42 +322,40 @@ class Manifest:
             self._synced = reached
 
     def _compact(self) -> None:
-        """Rewrite the file without lines that others have superseded, atomically."""
+        """Rewrite the file without lines that others have superseded, atomically.
+
+        Where that is not possible, it stays as it is: on Windows while somebody else reads it.
+        """
         kept = {*self._offsets.values(), self._run}
-        with atomic_write(self.path, overwrite=True, error=LedgerError) as file:
-            for offset, line in self._lines():
-                values = None if offset in kept else _parse(line)
-                if offset in kept or (values and values["event"] == "recipe"):
-                    file.write(line)
-        os.close(self._descriptor)
+        try:
+            with atomic_write(self.path, overwrite=True, error=LedgerError) as file:
+                for offset, line in self._lines():
+                    values = None if offset in kept else _parse(line)
+                    if offset in kept or (values and values["event"] == "recipe"):
+                        file.write(line)
+                self._let_go()  # Windows replaces no file that is open, by ourselves neither
+        except LedgerError as error:
+            logger.debug("%s It stays longer than it need be.", error.message)
+        self._let_go()
         self._offsets.clear()
         self._open()
 
-    def _explained(self) -> "_Explained":
-        return _Explained(self.path)
-
-
-class _Explained:
-    """Turns failures of the file system into `LedgerError`."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, NotPlainError):
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn failures of the file system into `LedgerError`."""
+        try:
+            yield
+        except NotPlainError as error:
             raise LedgerError(
                 f"the list of what is done cannot be kept there: {error.strerror}.",
                 "Move it away, or choose another output folder with -o.",
-                about=display_name(self._path),
+                about=display_name(self.path),
             ) from error
-        if isinstance(error, OSError):
+        except OSError as error:
             raise LedgerError(
                 f"the list of what is done cannot be kept ({error.strerror}).",
                 "Make room there, or choose another output folder with -o.",
-                about=display_name(self._path),
+                about=display_name(self.path),
                 kind=kind_of_system_error(error, reading=False),
             ) from error
 

@@ -120,7 +120,11 @@ class OutputFolder:
             self._stack = stack.pop_all()
 
     def close(self) -> None:
-        """Close the manifest, and let others in."""
+        """Close the manifest, and let others in.
+
+        Raises:
+            LedgerError: not everything could be brought to the disk.
+        """
         self._stack.close()
 
     def find(self, output: str) -> list[Made]:

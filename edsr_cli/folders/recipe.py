@@ -7,7 +7,7 @@ from typing import Any
 
 from edsr_cli.checkpoints.checkpoint import Checkpoint, weights_digest
 from edsr_cli.images import OutputFormat
-from edsr_cli.jobs.namer import SAME
+from edsr_cli.jobs.naming import SAME
 from edsr_cli.jobs.worker import Worker
 from edsr_cli.restoration.networks import restore_label, weights_of
 

@@ -10,7 +10,7 @@ from edsr_cli.files.names import display_name
 from edsr_cli.jobs.inputs import address_error
 from edsr_cli.jobs.naming import identity
 from edsr_cli.jobs.staging import Staging
-from edsr_cli.stores.addresses import check_address, is_address, is_web
+from edsr_cli.stores.addresses import check_address, is_address, is_web, shown
 from edsr_cli.stores.lists import UrlList, is_list
 from edsr_cli.stores.store import Store
 from edsr_cli.text import one_line
@@ -110,7 +110,7 @@ def open_input(name: str, staging: Staging | None) -> tuple[Path, Store | UrlLis
             "there are no folders on the web.",
             "Write the addresses of pictures into a file, one a line, such as pictures.txt, and "
             "give that.",
-            about=one_line(name.partition("?")[0].rpartition("@")[2]),
+            about=shown(name),
         )
     store = Store.at(name)
     if next(iter(store.entries()), None) is None:

@@ -16,6 +16,7 @@ from edsr_cli.folders.recipe import Recipe
 from edsr_cli.folders.scanning import Ignored, Passed, Source, Unlisted
 from edsr_cli.folders.shards import WHOLE, Shard
 from edsr_cli.folders.summary import Summary
+from edsr_cli.jobs.estimates import plan
 from edsr_cli.jobs.executors import Executor, Loop, Serial
 from edsr_cli.jobs.flow import start_thread
 from edsr_cli.jobs.ledger import LedgerError
@@ -81,7 +82,7 @@ class Batch:
         fail_fast: whether the first failure stops the run.
         watching: whether pictures may come and go, so that it is no failure if one vanishes.
         shard: the part of all pictures that tasks will come of.
-        asked: what was asked for, for the manifest of an output folder; see `status.run_line`.
+        run_line: gives what the manifest of an output folder is told; see `status.run_line`.
         site: a cluster to work on; None for this machine.
 
     Attributes:
@@ -100,13 +101,13 @@ class Batch:
         fail_fast: bool = False,
         watching: bool = False,
         shard: Shard = WHOLE,
-        asked: Callable[[Path], dict[str, Any]] | None = None,
+        run_line: Callable[[Path], dict[str, Any]] | None = None,
         site: "Site | None" = None,
     ) -> None:
-        self._shard, self._wanted, self._site = shard, asked, site
-        self._worker, self._folders, self._goals = worker, folders, goals
-        self._recipe = recipe
-        self._limits, self._checksum = limits, checksum
+        self._worker, self._limits, self._site, self._run_line = worker, limits, site, run_line
+        self._open_ledger = partial(
+            FolderLedger, folders, recipe, checksum=checksum, shard=shard, goals=dict(goals)
+        )
         self._fail_fast, self._watching = fail_fast, watching
         self._asked: str | None = None
         self._executor: Executor | None = None
@@ -148,8 +149,8 @@ class Batch:
         with ExitStack() as stack:
             ledger = self._ledger()
             stack.callback(_close, ledger, summary)
-            if self._wanted is not None:
-                ledger.remark("run", self._wanted)
+            if self._run_line is not None:
+                ledger.remark("run", self._run_line)
             counter = stack.enter_context(_Counter(counting))
 
             def tick() -> None:
@@ -187,38 +188,20 @@ class Batch:
         """
         summary = Summary()
         begin = time.perf_counter()
-        with closing(self._open(writable=False)) as ledger:
-            executor = Serial(replace(self._worker, ledger=ledger).plan)
+        with closing(self._open_ledger(writable=False)) as ledger:
+            executor = Serial(partial(plan, replace(self._worker, ledger=ledger)))
             self._drive(executor, source, listeners, summary)
         summary.seconds = time.perf_counter() - begin
         for listener in listeners:
             listener.finished(summary)
         return summary
 
-    def _open(self, *, writable: bool) -> FolderLedger:
-        return FolderLedger(
-            self._folders,
-            self._recipe,
-            checksum=self._checksum,
-            writable=writable,
-            shard=self._shard,
-            goals=self._goals,
-        )
-
     def _ledger(self) -> "FolderLedger | RemoteLedger":
         if self._site is None:
-            return self._open(writable=True)
+            return self._open_ledger()
         from edsr_cli.jobs.remote_ledger import RemoteLedger
 
-        return RemoteLedger(
-            partial(
-                FolderLedger,
-                self._folders,
-                self._recipe,
-                checksum=self._checksum,
-                shard=self._shard,
-            )
-        )
+        return RemoteLedger(self._open_ledger)
 
     def _crew(
         self, ledger: "FolderLedger | RemoteLedger", tick: Callable[[], None]

@@ -19,8 +19,7 @@ from edsr_cli.files.walk import Listing
 from edsr_cli.folders.roots import Root
 from edsr_cli.folders.shards import WHOLE, Shard, manifest_shard
 from edsr_cli.images import READ_SUFFIXES, OutputFormat
-from edsr_cli.jobs.namer import Namer, ending, same_format
-from edsr_cli.jobs.naming import identity
+from edsr_cli.jobs.naming import Namer, ending, identity, same_format
 from edsr_cli.jobs.record import Record, Status
 from edsr_cli.jobs.task import Task
 
@@ -264,7 +263,7 @@ class Scanner:
                     continue
                 inside = []
                 for name in folder.listing.folders:
-                    why = self._why_not_enter(root, path / name, name in folder.listing.hidden)
+                    why = self._why_not_enter(root, path / name, folder.listing)
                     if why is None:
                         inside.append(path / name)
                     else:
@@ -295,7 +294,8 @@ class Scanner:
     def _items(self, folder: "_Folder") -> Iterator[Item]:
         """The items of the files in one folder."""
         root, path, files = folder.root, folder.path, folder.listing.files
-        pictures = [n for n in files if _suffix(n) in READ_SUFFIXES and not n.startswith(".")]
+        hidden = folder.listing.hidden
+        pictures = [name for name in files if _suffix(name) in READ_SUFFIXES and name not in hidden]
         outputs = name_outputs(pictures, folder.listing.folders, partial(self._name, path))
         target = root.folder / folder.output
         for name in files:
@@ -310,7 +310,7 @@ class Scanner:
 
     def _left_out(self, folder: "_Folder", name: str) -> Ignored | None:
         """Why a file is no task; None if it is one."""
-        if name.startswith(".") or name in folder.listing.hidden:
+        if name in folder.listing.hidden:
             return Ignored.HIDDEN
         if not self._choice.takes_file(folder.below + name):
             return Ignored.EXCLUDED
@@ -319,8 +319,8 @@ class Scanner:
             return Ignored.UNREAD if suffix in UNREAD_SUFFIXES else Ignored.OTHER
         return None if self._shard.has(folder.task_name(name)) else Ignored.SHARD
 
-    def _why_not_enter(self, root: Root, folder: Path, hidden: bool = False) -> Ignored | None:
-        if hidden or folder.name.startswith("."):
+    def _why_not_enter(self, root: Root, folder: Path, listing: Listing) -> Ignored | None:
+        if folder.name in listing.hidden:
             return Ignored.HIDDEN
         if not self._choice.enters_folder(folder.relative_to(root.path).as_posix()):
             return Ignored.EXCLUDED
@@ -328,7 +328,7 @@ class Scanner:
             return Ignored.OUTPUTS
         if not self._recursive:
             return Ignored.SUBFOLDER
-        if folder.is_symlink() and (identity(folder) + os.sep).startswith(self._insides):
+        if folder.name in listing.links and (identity(folder) + os.sep).startswith(self._insides):
             return Ignored.REPEATED
         return None
 

@@ -21,7 +21,7 @@ from edsr_cli.folders.scanning import BatchTask, Choice, Item, Scanner, Unlisted
 from edsr_cli.folders.shards import WHOLE, Shard
 from edsr_cli.folders.summary import Summary
 from edsr_cli.images import format_for
-from edsr_cli.jobs.namer import SAME
+from edsr_cli.jobs.naming import is_same
 from edsr_cli.jobs.record import Record, Status
 from edsr_cli.jobs.staging import Staging
 from edsr_cli.stores.addresses import is_address
@@ -160,12 +160,12 @@ class FolderStatus:
                 event = values["event"]
                 if event == "made":
                     self._hear(values, _Word(number, moment, Made.from_line(values)))
-                elif event == "failed":
+                elif event == "failed" and "input" in values:
                     reason, kind = str(values.get("reason")), str(values.get("kind"))
                     self._hear(values, _Word(number, moment, None, kind, reason))
                 elif event == "recipe":
                     part.recipe = values
-                elif event == "run":
+                elif event == "run" and {"inputs", "format"} <= values.keys():
                     # There are no locks in stores.
                     state = "at work, or broken off" if self.goal else "broken off"
                     part.run, part.state = values, state
@@ -231,7 +231,8 @@ class FolderStatus:
             return
         run = runs[-1]
         choice = Choice(run.get("include", ()), run.get("exclude", ()))
-        output_format = None if run["format"] == SAME else format_for(None, run["format"])
+        name = run["format"]
+        output_format = None if is_same(name) else format_for(None, name)
         scanner = Scanner(roots, choice, output_format, recursive=bool(run.get("recursive", True)))
         yield from scanner.walk()
 

@@ -31,8 +31,8 @@ class Summary:
         input_bytes, output_bytes: of the files of the pictures done.
         stages: seconds of work of each stage, added up over its threads.
         load: how the devices spent their time.
-        stopped: why the run ended early: "interrupted", "failure" (--fail-fast) or "disk-full";
-            None if it did not.
+        stopped: why the run ended early: "interrupted", "failure" (--fail-fast), or the kind of
+            failure that ends every run, "disk-full" or "manifest"; None if it did not.
     """
 
     began: float = field(default_factory=time.time)

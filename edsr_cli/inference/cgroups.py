@@ -6,6 +6,7 @@ their files are. Every group from ours up to the outermost that can be seen has 
 and all of them hold.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -92,7 +93,7 @@ def _folder(path: str, mounted: str, top: Path) -> Path:
     if inner.startswith("/") or ".." in inner.split("/"):
         return top
     folder = top / inner
-    return folder if folder.is_dir() else top
+    return folder if os.path.isdir(folder) else top  # noqa: PTH112 - some may not be looked into
 
 
 def _memory_left(group: Group) -> int | None:

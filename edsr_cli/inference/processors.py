@@ -28,6 +28,18 @@ def asked() -> int:
     return _asked or 0
 
 
+def threads() -> int:
+    """How many an engine without a choice of its own takes.
+
+    As many as were asked for, or told OpenMP, or as there are processors for.
+    """
+    if _asked:
+        return _asked
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    most = available()
+    return min(int(told), most) if told.isdecimal() and int(told) else most
+
+
 def use_threads(threads: int | None = None) -> None:
     """Say how many threads engines compute with on the CPU, for the whole process.
 

@@ -1,8 +1,9 @@
-"""Upscaling of pictures: device, number format, plan, and what to do when it fails."""
+"""Upscaling of pictures: device, number format, plan, and the network in the forms it takes."""
 
 import logging
 import operator
-from collections import deque
+import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, SupportsIndex
@@ -10,33 +11,29 @@ from typing import Literal, SupportsIndex
 import numpy as np
 
 from edsr_cli.checkpoints.checkpoint import Checkpoint
-from edsr_cli.errors import DeviceMemoryError, WeightsError
+from edsr_cli.errors import DeviceMemoryError
 from edsr_cli.inference import memory, processors
-from edsr_cli.inference.engine import (
-    Compiled,
-    Engine,
-    NotFiniteError,
-    OutOfMemoryError,
-    Precision,
-)
+from edsr_cli.inference.engine import Compiled, Engine, OutOfMemoryError, Precision
 from edsr_cli.inference.engines import engine_for
-from edsr_cli.inference.forms import Forms
+from edsr_cli.inference.execution import REMEDIES, Execution, Progress
 from edsr_cli.inference.planning import Footprint, Plan, make_plan, smallest_plan
 from edsr_cli.pixels.arrays import Pixels, empty_pixels
-from edsr_cli.pixels.windows import ArrayWindow, Readable, Region, Transposed, Writable
+from edsr_cli.pixels.windows import ArrayWindow, Readable, Transposed, Writable
 
 logger = logging.getLogger(__name__)
 
 SLOW = 2.5
 """From how many times the plain work on a plan is worth a warning."""
 
-_REMEDIES = "Close other programs, leave out --ensemble, take a smaller model or another --device."
-
-_TILE_ROWS = 8  # of the largest transforms that convolutions are computed with
+KEPT = 2
+"""Forms that are kept: pictures of both orientations, or both number formats where one overflows at
+times. Each is a copy of the weights, with the self-ensemble eight of them."""
 
 Tile = int | Literal["auto", "none"]
-Progress = Callable[[int, int], None]
-"""Called with the number of LR pixels that are done, and that there are."""
+
+Make = Callable[[Precision, bool, bool], Compiled]
+"""Compiles in a number format, as the mean of all views, for transposed pictures; see
+`edsr_cli.inference.engine.Engine.compile`."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +115,7 @@ class Upscaler:
             memory.keep_none_that_is_freed()
         processors.survive_forks()
         self._warned = False
-        self._forms = Forms(self._compile)
+        self._forms = Forms()
 
     def plan(
         self,
@@ -268,9 +265,9 @@ class Upscaler:
             source, target = Transposed(source), Transposed(target)
         if first_row and not (plan.rows_only and 0 < first_row <= height):
             raise ValueError(f"{plan} cannot be gone on with from row {first_row}")
-        work = _Work(self, source, target, plan, ensemble, progress, first_row)
-        work.run()
-        return Outcome(work.plan, work.precision)
+        execution = Execution(self, source, target, plan, ensemble, progress, first_row)
+        execution.run()
+        return Outcome(execution.plan, execution.precision)
 
     def compiled(self, precision: Precision, ensemble: bool, transposed: bool) -> Compiled:
         """The network on the device; see `edsr_cli.inference.engine.Engine.compile`.
@@ -279,12 +276,12 @@ class Upscaler:
             DeviceMemoryError: its weights do not fit.
         """
         try:
-            return self._forms.get(precision, ensemble, transposed)
+            return self._forms.get(self._compile, precision, ensemble, transposed)
         except OutOfMemoryError as error:
             raise DeviceMemoryError(
                 "The model's weights do not fit in the memory of "
                 f"{self.engine.describe(self.device)}.",
-                _REMEDIES,
+                REMEDIES,
             ) from error
 
     def _compile(self, precision: Precision, ensemble: bool, transposed: bool) -> Compiled:
@@ -299,12 +296,7 @@ class Upscaler:
 
     def _warn_if_slow(self, plan: Plan, tile: Tile) -> None:
         """Say, once, that pictures take far longer because they are cut so small."""
-        # Nothing can be done about pictures that are small themselves.
-        if (
-            plan.slowdown < SLOW
-            or self._warned
-            or plan.panel_width == plan.width <= plan.strip_rows
-        ):
+        if plan.slowdown < SLOW or self._warned:
             return
         self._warned = True
         if self.max_memory is not None:
@@ -323,138 +315,33 @@ class Upscaler:
         )
 
 
-class _Work:
-    """One picture on its way through a network: what is left of it, and how that is done.
-
-    Args:
-        upscaler: whose picture it is.
-        source, target: its windows, transposed if the plan is.
-        plan, ensemble, progress, first_row: see `Upscaler.upscale_into`.
+class Forms:
+    """A network's compiled forms; any thread may ask for them.
 
     Attributes:
-        plan, precision: those of what comes next; they change when something fails.
+        kept: those that were asked for last, the latest at the end.
     """
 
-    def __init__(
-        self,
-        upscaler: Upscaler,
-        source: Readable,
-        target: Writable,
-        plan: Plan,
-        ensemble: bool,
-        progress: Progress | None,
-        first_row: int = 0,
-    ) -> None:
-        self._upscaler, self._source, self._target = upscaler, source, target
-        self._ensemble, self._progress = ensemble, progress
-        self.plan, self.precision = plan, upscaler.precision
-        self._first_row = first_row
-        self._done = first_row * plan.width  # pixels that are left behind
-        self._reached = 0  # the row below those of the present region that are done
+    def __init__(self) -> None:
+        self.kept: OrderedDict[tuple[Precision, bool, bool], Compiled] = OrderedDict()
+        self._lock = threading.Lock()
 
-    def run(self) -> None:
-        """Do all of it."""
-        todo: deque[Region] = deque()
-        if self._first_row < self.plan.height:
-            todo += (replace(panel, top=self._first_row) for panel in self.plan.panels)
-        while todo:
-            region = todo.popleft()
-            self._reached = region.top
-            try:
-                self._stream(region)
-            except NotFiniteError:
-                self._take_fp32()
-            except OutOfMemoryError as error:
-                # The frames of its traceback would keep rows in memory.
-                self._take_less(error.with_traceback(None))
-            rest = replace(region, top=self._reached)
-            self._done += (rest.top - region.top) * (region.right - region.left)
-            if rest.top < rest.bottom:
-                todo.extendleft(reversed(list(rest.panels(self.plan.panel_width))))
+    def get(self, make: Make, precision: Precision, ensemble: bool, transposed: bool) -> Compiled:
+        """A form; see `Make`, which makes those that are not kept.
 
-    def _stream(self, region: Region) -> None:
-        """Stream a region, and what it depends on, into the target."""
-        upscaler, plan = self._upscaler, self.plan
-        read = region.grown(plan.footprint.radius, plan.height, plan.width)
-        if region.top == self._first_row > 0:
-            read = replace(read, top=self._in_step(read.top))
-        compiled = upscaler.compiled(self.precision, self._ensemble, plan.transposed)
-        stream = compiled.stream(
-            region.within(read), self._target.dtype, plan.strip_rows, sideways=plan.transposed
-        )
-        try:
-            for top in range(read.top, read.bottom, plan.strip_rows):
-                bottom = min(top + plan.strip_rows, read.bottom)
-                strip = self._source.read(Region(top, bottom, read.left, read.right))
-                rows = stream.push(strip, last=bottom == read.bottom)
-                if len(rows):
-                    self._put(region, rows)
-        finally:
-            stream.reset()
-
-    def _in_step(self, top: int) -> int:
-        """A row above `top` from which on strips give what they would have from row 0 on.
-
-        Sums are rounded by where they lie in the rows that are computed at once, and by what lies
-        there beside them: transforms (Lavin and Gray 2016, arXiv 1509.09308) take tiles of up to
-        eight rows. So strips have to begin where they would have; the first of them, which are
-        lower in all layers until the receptive field is filled, do not count; and with each layer
-        it is a tile that a row depends on.
-        """
-        plan = self.plan
-        warming = (_TILE_ROWS - 1) * plan.footprint.radius + 2 * plan.strip_rows + _TILE_ROWS
-        return max(0, top - warming) // plan.strip_rows * plan.strip_rows
-
-    def _put(self, region: Region, rows: Pixels) -> None:
-        """Put the next finished rows of a region where they belong."""
-        scale = self._upscaler.scale
-        top = self._reached * scale
-        below = top + len(rows)
-        self._target.write(Region(top, below, region.left * scale, region.right * scale), rows)
-        self._reached = below // scale
-        if self._progress:
-            columns = region.right - region.left
-            done = self._done + (self._reached - region.top) * columns
-            self._progress(done, self.plan.height * self.plan.width)
-
-    def _take_fp32(self) -> None:
-        """Go on in fp32 when a strip was not finite.
+        It is not kept itself: a method of who owns the forms would tie a knot that holds the
+        weights, on a GPU too, until the interpreter looks for such knots, long after both are let
+        go.
 
         Raises:
-            WeightsError: it was in fp32.
+            OutOfMemoryError: its weights do not fit on the device.
         """
-        if self.precision is Precision.FP32:
-            raise WeightsError(
-                "The network's output is not finite, so there is no picture to write.",
-                "The weights are damaged or not for this network: fetch them again.",
-            )
-        logger.warning(
-            "A strip overflowed in %s: doing it again, and the rest, in fp32.",
-            self.precision.value,
-        )
-        self.precision = Precision.FP32
-
-    def _take_less(self, error: OutOfMemoryError) -> None:
-        """Go on with smaller pieces when memory ran out.
-
-        Raises:
-            DeviceMemoryError: there are no smaller ones.
-        """
-        engine, device = self._upscaler.engine, self._upscaler.device
-        engine.release(device)
-        if device.type == "cpu":
-            memory.keep_none_that_is_freed()  # or holes between blocks would take the rest
-        plan = self.plan.smaller()
-        if plan is None:
-            raise DeviceMemoryError(
-                f"Memory ran out on {engine.describe(device)}, although one row of "
-                f"{self.plan.panel_width} pixels was all that was worked on at once.",
-                _REMEDIES,
-            ) from error
-        self.plan = plan
-        logger.warning(
-            "Memory ran out on %s: going on with strips of %d rows in panels of %d columns.",
-            engine.describe(device),
-            plan.strip_rows,
-            plan.panel_width,
-        )
+        # The mean of all views is the same whichever way the picture lies.
+        key = (precision, ensemble, transposed and not ensemble)
+        with self._lock:
+            if key not in self.kept:
+                while len(self.kept) >= KEPT:
+                    self.kept.popitem(last=False)
+                self.kept[key] = make(*key)
+            self.kept.move_to_end(key)
+            return self.kept[key]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -73,39 +74,6 @@ def _by_rows(network: Upscaler, height: int, width: int, options: Outputs) -> Pl
         return None
 
 
-def plan_values(
-    plans: Sequence[Plan],
-    enlargement: Enlargement,
-    networks: Sequence[Upscaler],
-    options: Outputs,
-) -> dict[str, float]:
-    """Plans as `Record.plan` has them, without seconds; the cut is that of the last one."""
-    pairs = list(zip(plans, networks, strict=True))
-    last = plans[-1] if plans else None
-    return {
-        "panels": len(last.panels) if last else 0,
-        "panel_width": last.panel_width if last else 0,
-        "strips": -(-last.height // last.strip_rows) * len(last.panels) if last else 0,
-        "strip_rows": last.strip_rows if last else 0,
-        "transposed": last.transposed if last else False,
-        "memory_bytes": max((plan.bytes for plan in plans), default=0),
-        "weight_bytes": sum(network.weight_bytes(options.ensemble) for network in networks),
-        "multiply_adds": sum(
-            plan.pixels * network.work_per_pixel(options.ensemble) for plan, network in pairs
-        ),
-    }
-
-
-def between_bytes(
-    plans: Sequence[Plan], enlargement: Enlargement, networks: Sequence[Upscaler]
-) -> int:
-    """What is kept, at most, between two networks or in front of the reduction."""
-    between = [enlargement.between]
-    if plans and enlargement.reduces and not plans[-1].rows_only:
-        between.append(plans[-1].height * plans[-1].width * networks[-1].scale ** 2)
-    return DEEP_PIXEL_BYTES * max(between)
-
-
 def enlarge(
     source: Readable,
     target: Writable,
@@ -146,19 +114,20 @@ def enlarge(
         by_rows = target.order == "rows"
         plans = make_plans(enlargement, networks, options, by_rows=by_rows)
     source, target = for_network(source, target, linear=linear and bool(networks))
+    final = target
+    if enlargement.reduces:
+        height, width = (prod((side, *enlargement.scales)) for side in source.shape[:2])
+        final = Reducing(target, height, width, _DEEP if networks else source.dtype)
     parts = _parts(progress, plans)
     outcomes = []
-    for number, (network, plan) in enumerate(zip(networks, plans, strict=True), 1):
-        height, width = source.shape[0] * network.scale, source.shape[1] * network.scale
-        into: Any = None
-        if number == len(networks):
-            final = _reducing(target, height, width, _DEEP) if enlargement.reduces else target
-            into = final if final.order == "any" or plan.rows_only else None
-        if into is None:
-            dtype = final.dtype if number == len(networks) else _DEEP
-            into = ArrayWindow(room(height, width, dtype))
-        straight = number == len(networks) and into is final
-        report, first_row = parts[number - 1], 0
+    for number, (network, plan, report) in enumerate(zip(networks, plans, parts, strict=True), 1):
+        is_last, first_row = number == len(networks), 0
+        straight = is_last and (final.order == "any" or plan.rows_only)
+        into = final
+        if not straight:
+            height, width = (network.scale * side for side in source.shape[:2])
+            made = ArrayWindow(room(height, width, final.dtype if is_last else _DEEP))
+            into = made
         with ExitStack() as stack:
             if kept is not None and straight and plan.rows_only:
                 finished = kept.go_on(into, plan, network.scale, _in_pixels(report, plan, network))
@@ -177,16 +146,9 @@ def enlarge(
             )
         if straight:
             return tuple(outcomes)
-        source = into
-    if not networks:
-        height, width = source.shape[:2]
-        final = _reducing(target, height, width, source.dtype) if enlargement.reduces else target
+        source = made
     _copy(source, final)
     return tuple(outcomes)
-
-
-def _reducing(target: Writable, height: int, width: int, dtype: np.dtype[Any]) -> Writable:
-    return Reducing(target, height, width, dtype)
 
 
 def _copy(source: Readable, target: Writable) -> None:

@@ -9,10 +9,7 @@ from edsr_cli.jobs.task import Task
 
 
 class Executor(Protocol):
-    """Tasks in, records out.
-
-    It is made from a `Worker`, or from a `WorkerSpec` where workers are in other processes.
-    """
+    """Tasks in, records out."""
 
     def run(self, tasks: Iterable[Any], done: Callable[[Any], None]) -> None:
         """Do all tasks.
@@ -33,7 +30,7 @@ class Serial:
     """One task after the other, in the calling thread.
 
     Args:
-        life: what to do with a task, such as `Worker.complete` or `Worker.plan`.
+        life: what to do with a task, such as `Worker.complete`.
     """
 
     def __init__(self, life: Callable[[Task], Record]) -> None:

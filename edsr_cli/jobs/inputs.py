@@ -9,14 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edsr_cli.errors import EdsrError, PictureError, UsageError
-from edsr_cli.files.names import display_name
 from edsr_cli.images import FORMATS, probe
 from edsr_cli.images.provenance import scale_of, stated_record
 from edsr_cli.jobs.task import STREAM
-from edsr_cli.stores import addresses
-from edsr_cli.stores.addresses import is_address
+from edsr_cli.stores.addresses import is_address, scheme_of, shown
+from edsr_cli.text import one_line
 
-_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]{1,15}://", re.IGNORECASE)
 _PATTERN = re.compile(r"[*?]|\[.+\]")
 _MADE_UP = re.compile(r"(.+)_(?:x([0-9.]{1,9})|([0-9]{1,9})x([0-9]{1,9}))", re.DOTALL)
 _SUFFIXES = frozenset(suffix for each in FORMATS for suffix in each.suffixes)
@@ -55,11 +53,11 @@ def sort_inputs(
 
 def address_error(name: str) -> UsageError | None:
     """The error for an address on the web in the place of a file or folder, if it is one."""
-    if _ADDRESS.match(name) and not os.path.lexists(name):
+    if scheme_of(name) and not os.path.lexists(name):
         return UsageError(
             "this is an address, not something on this machine.",
             "Download it first.",
-            about=addresses.shown(name),
+            about=shown(name),
         )
     return None
 
@@ -67,21 +65,24 @@ def address_error(name: str) -> UsageError | None:
 def _what_is_wrong(name: str) -> EdsrError | None:
     if name == STREAM:
         return None
-    shown = display_name(b"", name)
     if address_error(name):
         return PictureError(
             "this is an address, not a file.",
             "Say where the output goes with -o, or send it through standard input: "
             "curl -s ADDRESS | edsr upscale - -o large.png",
-            about=addresses.shown(name),
+            about=shown(name),
         )
     if not os.path.lexists(name):
         if _PATTERN.search(name):
-            return PictureError("no file matches this pattern.", "Check the folder.", about=shown)
+            return PictureError(
+                "no file matches this pattern.", "Check the folder.", about=one_line(name)
+            )
         return None
     if os.path.isdir(name):  # noqa: PTH112 - Path.is_dir fails for names that are too long
         return PictureError(
-            "this is a folder, not a picture.", "For all that is in it: edsr batch.", about=shown
+            "this is a folder, not a picture.",
+            "For all that is in it: edsr batch.",
+            about=one_line(name),
         )
     return None
 

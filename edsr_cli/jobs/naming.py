@@ -1,16 +1,94 @@
-"""Which file each upscaled picture is written to."""
+"""How outputs are called, and which file each upscaled picture is written to.
+
+Names that the user makes up have fields in braces, which become something for each picture.
+"""
 
 import os
+import re
 import sys
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edsr_cli.errors import UsageError
-from edsr_cli.images import OutputFormat, format_for
-from edsr_cli.jobs.namer import SAME, Namer, ending, same_format
+from edsr_cli.errors import PictureError, UsageError
+from edsr_cli.images import FORMATS, OutputFormat, format_for, probe
+from edsr_cli.jobs.target import Target
 from edsr_cli.jobs.task import STREAM, Task
+from edsr_cli.options.reading import fields_of
+from edsr_cli.text import one_line
+
+SAME = "same"
+"""The name of a format that stands for that of each input."""
+
+_UNSAFE = re.compile(r"[^\w.+-]+")  # in the name of a model, which files state by themselves
+_ANY_SIZE = 2**62  # names need no limit: the header alone is read
+
+
+@dataclass(frozen=True)
+class Namer:
+    """How outputs are called.
+
+    Attributes:
+        target: the size that they are to have.
+        template: a name with fields, see `read_template`; None for {stem}_x{scale}{ext}, or for
+            {stem}_{width}x{height}{ext} where the size is not said as a factor.
+        model: the model's name.
+    """
+
+    target: Target
+    template: str | None = None
+    model: str = ""
+
+    def name(self, stem: str, source: Path | None, ext: str) -> str:
+        """The name of an output.
+
+        The header of the picture is read where the name depends on its size. If it cannot be, or
+        there is none to read yet, the size that was asked for stands there.
+
+        Args:
+            stem: of the input's name, or more of it.
+            source: the input; None for standard input.
+            ext: the ending of the output, with its dot.
+        """
+        template = self.template
+        if template is None:
+            by_factor = self.target.factor is not None
+            template = "{stem}_x{scale}{ext}" if by_factor else "{stem}_{width}x{height}{ext}"
+        fields = fields_of(template)
+        values = {"stem": stem, "ext": ext, "model": _UNSAFE.sub("_", self.model)}
+        if self.target.factor is not None:
+            values["scale"] = f"{float(self.target.factor):g}"
+        if fields <= values.keys():
+            return template.format(**values)
+        try:
+            info = None if source is None else probe(source, _ANY_SIZE)
+        except PictureError:
+            info = None
+        if info is None:
+            return f"{stem}_{self.target.label}{ext}"
+        width, height = self.target.size(info.width, info.height)
+        ratio = max(width / info.width, height / info.height)
+        sizes = {"width": str(width), "height": str(height), "scale": f"{ratio:.3g}"}
+        return template.format(**sizes | values)
+
+
+def is_same(format_name: str | None) -> bool:
+    """Whether each output is to have the format of its input."""
+    return format_name is not None and format_name.lower() == SAME
+
+
+def same_format(source: Path | None) -> OutputFormat:
+    """The format of an input, going by the ending of its name; PNG where none is written so."""
+    suffix = source.suffix.lower() if source is not None else ""
+    return next((each for each in FORMATS if suffix in each.suffixes), format_for(None, "png"))
+
+
+def ending(source: Path | None, output_format: OutputFormat) -> str:
+    """The ending of an output of the same format as its input, which keeps the input's own."""
+    if source is not None and source.suffix.lower() in output_format.suffixes:
+        return source.suffix
+    return output_format.suffixes[0]
 
 
 def assign_outputs(
@@ -38,7 +116,7 @@ def assign_outputs(
             output cannot take several pictures, the format is unknown, or a name is asked for
             where none is made up.
     """
-    same = format_name is not None and format_name.lower() == SAME
+    same = is_same(format_name)
     if same and STREAM in inputs:
         raise UsageError(
             "--format same goes by the name of the input, and standard input has none.",
@@ -108,18 +186,18 @@ def _apart(tasks: list[Task], namer: Namer, *, same: bool) -> list[Task]:
 
 def _is_folder(output: str, inputs: Sequence[str]) -> bool:
     separators = tuple(filter(None, (os.sep, os.altsep)))
-    path = Path(output)
+    path, shown = Path(output), one_line(output)
     exists = os.path.lexists(path)
     if (exists and path.is_dir()) or output.endswith(separators):
         return True
     if len(inputs) > 1 and path.suffix and not exists:
         # A forgotten input is likelier than a folder called "out.png".
         raise UsageError(
-            f"{len(inputs)} pictures cannot be written to one file, {output}.",
-            f"For a folder of that name, write {output}{os.sep}",
+            f"{len(inputs)} pictures cannot be written to one file, {shown}.",
+            f"For a folder of that name, write {shown}{os.sep}",
         )
     if len(inputs) > 1 and exists:
-        raise UsageError(f"{output} is a file; {len(inputs)} pictures need a folder.")
+        raise UsageError(f"{shown} is a file; {len(inputs)} pictures need a folder.")
     return not path.suffix and not exists
 
 
@@ -131,14 +209,14 @@ def _refuse_conflicts(tasks: list[Task]) -> None:
         written = identity(task.destination)
         if written in sources:
             raise UsageError(
-                f"{task.destination_name} is an input and would be replaced by an output.",
+                f"{one_line(task.destination_name)} is an input and would be replaced by an "
+                "output.",
                 "Give another output with -o.",
             )
         if written in writers:
-            first = writers[written]
+            inputs = " and ".join(one_line(each.source_name) for each in (writers[written], task))
             raise UsageError(
-                f"{first.source_name} and {task.source_name} would both be written to "
-                f"{task.destination_name}.",
+                f"{inputs} would both be written to {one_line(task.destination_name)}.",
                 "Upscale them in two runs with different -o folders, or rename one.",
             )
         writers[written] = task

@@ -1,14 +1,20 @@
-"""Where objects of stores are kept while they are files on this machine."""
+"""Objects of stores that are files on this machine for a while: where, and how they come and go."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edsr_cli.errors import UsageError
+from edsr_cli.errors import Kind, PictureError, UsageError
+from edsr_cli.jobs.ledger import Ledger
 from edsr_cli.jobs.task import Task
+from edsr_cli.jobs.work import Work
 from edsr_cli.stores.addresses import check_address, is_address, last_part, scheme_of, shown
 from edsr_cli.stores.store import Blob
+
+_BEGINNING = 1 << 18  # bytes; headers with a profile and a thumbnail are shorter
+_SAID_FIRST = (b"\xff\xd8\xff", b"GIF8", b"BM")  # JPEG, GIF, BMP; others have parts at the end
 
 
 @dataclass(frozen=True)
@@ -74,3 +80,77 @@ class Staging:
             return task
 
         return files, output, bind
+
+    @contextmanager
+    def naming(self, output: str | None, address: str | None) -> Iterator[None]:
+        """Have what is wrong with an output in the block be said of its address.
+
+        Args:
+            output: what stands for it here, by `stand_ins`.
+            address: what was asked for.
+        """
+        try:
+            yield
+        except UsageError as error:
+            if output is None or address is None or not is_address(address):
+                raise
+            place, name = output.rstrip("/"), shown(address.rstrip("/"))
+            what, hint, about = (
+                text.replace(place, name) for text in (error.what, error.hint, error.about)
+            )
+            raise UsageError(what, hint, about=about) from None
+
+
+def fetch(work: Work, *, header: bool = False) -> None:
+    """Make a file of an input that lies in a store, until the work ends.
+
+    Args:
+        work: the input, whose state is known.
+        header: whether the beginning is enough, where a format has all of its header there.
+    """
+    path, origin = work.task.source, work.task.origin
+    if path is None or origin is None:
+        return
+
+    def remove() -> None:
+        path.unlink(missing_ok=True)
+        with suppress(OSError):  # others are in its folder
+            path.parent.rmdir()
+
+    work.opened.callback(remove)
+    several = work.options.frame or work.options.frames  # which are counted
+    if header and not several and work.source.size > _BEGINNING:
+        origin.fetch(path, _BEGINNING)
+        begun = path.read_bytes()
+        work.whole = len(begun) == work.source.size  # as servers send it that know no ranges
+        if work.whole or begun.startswith(_SAID_FIRST):
+            return
+    origin.fetch(path)
+    work.whole = True
+
+
+def fetch_and(inspect: Callable[[], None], work: Work, *, header: bool) -> None:
+    """Fetch an input, or the beginning of it, and inspect it; all of it if that is not enough."""
+    fetch(work, header=header)
+    try:
+        inspect()
+    except PictureError as error:
+        if work.whole or error.kind is Kind.TOO_LARGE:
+            raise
+        fetch(work)
+        inspect()
+
+
+def deliver(work: Work, ledger: Ledger, goal: Blob) -> None:
+    """Put an output into its store, and let the ledger know what that says of it.
+
+    Raises:
+        StoreError: it cannot be put there; nothing is to be seen of it.
+    """
+    task, path = work.task, work.task.destination
+    assert path is not None
+    try:
+        result = goal.put(path, replace=work.options.overwrite)
+    finally:
+        path.unlink(missing_ok=True)
+    ledger.delivered(task, work.source, work.verdict, result)

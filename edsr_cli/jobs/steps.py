@@ -115,22 +115,24 @@ def check_output(task: Task, options: Outputs, *, touch: bool = True, free: bool
         task: what to write.
         options: whether it may replace a file.
         touch: whether to try to write where the output goes; see `check_writable`.
-        free: whether an object of a store is known not to be there; one that has come since is
-            met when the output is put there.
+        free: whether a ledger that is kept in the store knows that the object is not there. So the
+            store can be written to, and what has come since is met when the output is put there.
 
     Raises:
         OutputExistsError: there is a file that may not be replaced.
-        PictureError: the output cannot be written for another reason.
+        PictureError, StoreError: the output cannot be written for another reason.
     """
     destination = task.destination
     if destination is None:
         return
     name = output_name(task)
-    looked_at = task.goal if not (free or options.overwrite) else None
-    if looked_at is not None and looked_at.look() is not None:
-        raise OutputExistsError(
-            "the object exists already.", "To replace it, add --overwrite.", about=name
-        )
+    if task.goal is not None and not free:
+        if not options.overwrite and task.goal.look() is not None:
+            raise OutputExistsError(
+                "the object exists already.", "To replace it, add --overwrite.", about=name
+            )
+        if touch:
+            task.goal.check_writable()
     with _explained(name):
         try:
             mode = destination.lstat().st_mode

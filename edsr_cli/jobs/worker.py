@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
@@ -18,8 +18,8 @@ from edsr_cli.jobs.frames import upscale_frames
 from edsr_cli.jobs.ledger import NO_FILE, FileState, Ledger, state_of
 from edsr_cli.jobs.partial import PartialRows
 from edsr_cli.jobs.record import Record, Status
-from edsr_cli.jobs.remote import deliver, fetch
 from edsr_cli.jobs.resuming import forget, is_resumable, kept, pass_over
+from edsr_cli.jobs.staging import deliver, fetch_and
 from edsr_cli.jobs.target import Target, target_of
 from edsr_cli.jobs.task import Task
 from edsr_cli.jobs.work import Work
@@ -29,8 +29,7 @@ from edsr_cli.pixels.arrays import empty_pixels
 from edsr_cli.pixels.behind import Behind
 from edsr_cli.pixels.depth import dtype_of
 from edsr_cli.pixels.windows import ArrayWindow, Readable, Region, Writable
-from edsr_cli.restoration.networks import RestoringUpscaler, at_choice, choice_for
-from edsr_cli.stores.failures import StoreError
+from edsr_cli.restoration.networks import at_choice, choice_for
 
 _DEFAULTS, _NO_LEDGER = Outputs(), Ledger()
 
@@ -136,38 +135,15 @@ class Worker:
             self.write(work)
         return self.finish(work)
 
-    def plan(self, task: Task, *, speed: float | None = None, forgiving: bool = False) -> Record:
-        """What `complete` would do; writes nothing.
-
-        It reads the picture's header only, unless how much to restore depends on its pixels.
-
-        Args:
-            task: what would be read and written.
-            speed: multiply-adds a second, to say how long it takes; None not to.
-            forgiving: whether it is a remark, no failure, that the output exists already.
-        """
-        work = self.examine(task, touch=False, forgiving=forgiving)
-        if not work.ended:
-            self.lay_out(work, speed)
-        if not work.ended:
-            for network in self.networks(work)[:1]:
-                fixed = None
-                if isinstance(network, RestoringUpscaler):
-                    fixed = network.restoration.fixed
-                    if fixed is None:
-                        self.decode(work)
-                if fixed is not None:
-                    work.note(restore=fixed.strength, restore_reason=fixed.reason)
-        if not work.ended:
-            work.end(Status.PLANNED, notes=work.record.notes + _standing(work))
-        return work.record
-
-    def examine(self, task: Task, *, touch: bool = True, forgiving: bool = False) -> Work:
+    def examine(
+        self, task: Task, *, touch: bool = True, header: bool = False, forgiving: bool = False
+    ) -> Work:
         """Find out what is to be done and what can go wrong, without decoding anything.
 
         Args:
             task: what to read and write.
             touch: see `steps.check_output`.
+            header: whether only the header will be read; see `fetch`.
             forgiving: whether an output that exists already may be passed over.
         """
         work = Work(task, self.options, self._draft(task.source_name, task.destination_name))
@@ -204,11 +180,9 @@ class Worker:
             reason = f"{steps.output_name(task)}: {_SKIPPED[work.verdict.skip]}"
             work.end(Status.SKIPPED, kind=work.verdict.skip, reason=reason)
             return work
-        if (
-            work.attempt("decode", lambda: self.ledger.check(task), reading=False)
-            and work.attempt("decode", lambda: fetch(work), reading=True)
-            and work.attempt("decode", inspect, reading=True)
-        ):
+        if not work.attempt("decode", lambda: self.ledger.check(task), reading=False):
+            return work
+        if work.attempt("decode", lambda: fetch_and(inspect, work, header=header), reading=True):
             work.attempt("decode", check, reading=False)
         return work
 
@@ -225,22 +199,16 @@ class Worker:
         if work.verdict.overwrite != overwrite:  # else it would be checked anew for every picture
             work.options = replace(self.options, overwrite=work.verdict.overwrite)
 
-    def lay_out(self, work: Work, speed: float | None = None) -> None:
+    def lay_out(self, work: Work) -> None:
         """Settle how the picture is cut before it is decoded: it may not fit at all."""
-        options = work.options
 
         def lay_out() -> None:
             networks = self.networks(work)
             work.plans = enlarging.make_plans(
-                work.enlargement, networks, options, by_rows=work.large
+                work.enlargement, networks, work.options, by_rows=work.large
             )
             work.resumable = work.resumable and is_resumable(work)
-            values = plan_values(work, work.plans, networks)
-            if speed is not None:
-                pairs = zip(work.plans, networks, strict=True)
-                times = [network.seconds(plan, speed, options.ensemble) for plan, network in pairs]
-                values["seconds"] = round(sum(times) * work.inspected.frames, 3)
-            work.note(plan=values)
+            work.note(plan=plan_values(work, work.plans, networks))
 
         work.attempt("decode", lay_out, reading=True)
 
@@ -358,8 +326,8 @@ class Worker:
 
         Args:
             work: the picture.
-            threads: see `steps.output`.
             check: called now and then; what it raises, if it is no `Exception`, ends the work.
+            threads: see `steps.request`.
         """
 
         def write() -> None:
@@ -437,18 +405,3 @@ class Worker:
             device=str(first.device),
             precision=first.precision.value,
         )
-
-
-def _standing(work: Work) -> tuple[str, ...]:
-    """A remark on an output that exists already."""
-    destination, goal = work.task.destination, work.task.goal
-    there = destination is not None and os.path.lexists(destination)
-    if goal is not None:
-        with suppress(StoreError):  # it has answered a moment ago
-            there = goal.look() is not None
-    if not there:
-        return ()
-    name = steps.output_name(work.task)
-    if work.options.overwrite:
-        return (f"{name} exists already, and would be replaced",)
-    return (f"{name} exists already; to replace it, add --overwrite",)

@@ -2,9 +2,11 @@
 
     definition   what an option is, and how functions take groups of them
     values       kinds of values: read from text, and checked where Python gives them
-    template     names of outputs with fields in braces
-    pictures     what `upscale`, `batch`, `evaluate` and `load` take
-    training     what `train` takes
+    reading      what people write for a value
+    choices      what there is to choose from
+    network      what `load` takes, and everything that upscales
+    pictures, folders, comparing, evaluating, training
+                 what `upscale`, `batch`, `compare`, `evaluate` and `train` take
 
 To add an option, add a field to a group here, and use it where the work is done; CONTRIBUTING.md
 says what belongs to it.

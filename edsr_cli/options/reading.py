@@ -2,9 +2,8 @@
 
 import re
 from fractions import Fraction
+from string import Formatter
 from typing import Literal
-
-from edsr_cli import sizes
 
 Setting = float | Literal["auto"]
 """How much to restore: 0 for the plain network to 1 for the restoring one, or "auto"."""
@@ -21,7 +20,14 @@ MOST_DPI = 65535
 LARGEST_FACTOR = 16
 """How many times a picture can be enlarged: by two networks, four times each."""
 
-_COUNT = re.compile(sizes.NUMBER, re.IGNORECASE)
+FIELDS = ("stem", "scale", "width", "height", "model", "ext")
+"""What may stand in braces in the name of an output."""
+
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_BINARY_UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+_NUMBER = r"([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*([KMGT]?)"
+_COUNT = re.compile(_NUMBER, re.IGNORECASE)
+_SIZE = re.compile(_NUMBER + "(I?)B?", re.IGNORECASE)
 _CROP = re.compile(r"[1-9][0-9]{0,8}x[1-9][0-9]{0,8}\+[0-9]{1,9}\+[0-9]{1,9}")
 _DECIMAL = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)"
 _FACTOR = re.compile(r"[0-9]{0,9}\.?[0-9]{1,9}")
@@ -176,6 +182,22 @@ def read_tile(text: str) -> Tile:
     raise ValueError(f"{text!r} is not auto, none or a number of pixels from 1.")
 
 
+def read_size(text: str) -> int:
+    """Bytes from "800M", "1.5GB", "2GiB" or "1000000000".
+
+    Raises:
+        ValueError: the text is not a size, or less than one byte.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if match is None or (match[3] and not match[2]):
+        raise ValueError(f"{text!r} is not a size such as 800M, 1.5GB or 2GiB.")
+    units = _BINARY_UNITS if match[3] else _UNITS
+    size = int(Fraction(match[1]) * units[match[2].upper()])
+    if size < 1:
+        raise ValueError(f"{text!r} is too small.")
+    return size
+
+
 def read_count(text: str) -> int:
     """A number of pixels such as "500M" or "1000000".
 
@@ -183,7 +205,7 @@ def read_count(text: str) -> int:
         ValueError: it is not a number, or less than one.
     """
     match = _COUNT.fullmatch(text.strip())
-    if match is None or (count := int(Fraction(match[1]) * sizes.UNITS[match[2].upper()])) < 1:
+    if match is None or (count := int(Fraction(match[1]) * _UNITS[match[2].upper()])) < 1:
         raise ValueError(f"{text!r} is not a number of pixels such as 500M.")
     return count
 
@@ -215,3 +237,37 @@ def read_betas(text: str) -> tuple[float, float]:
     if not (0 <= first < 1 and 0 <= second < 1):
         raise ValueError(f"{text!r} is not two numbers below 1, such as 0.9,0.999.")
     return first, second
+
+
+def read_template(text: str) -> str:
+    """A name with fields, such as "{stem}_{width}x{height}{ext}".
+
+    Raises:
+        ValueError: a field is unknown, the name would lead to another folder, or it does not end
+            in {ext}; the message names it.
+    """
+    known = ", ".join("{" + name + "}" for name in FIELDS)
+    try:
+        parts = list(Formatter().parse(text))
+    except ValueError:
+        raise ValueError(
+            f"{text!r} has a brace without its other; the fields are {known}."
+        ) from None
+    for _, field, form, conversion in parts:
+        if field is not None and (field not in FIELDS or form or conversion):
+            raise ValueError(f"{text!r} has another field than {known}.")
+    literal = "".join(part for part, *_ in parts)
+    if "/" in literal or "\\" in literal:
+        raise ValueError(f"{text!r} leads to another folder; choose that with -o.")
+    if not literal.isprintable():
+        raise ValueError(f"{text!r} has characters that cannot be seen.")
+    if not text.endswith("{ext}"):
+        raise ValueError(f"{text!r} does not end in {{ext}}, which is the ending of the format.")
+    if text == "{ext}":
+        raise ValueError("there is nothing in front of {ext}.")
+    return text
+
+
+def fields_of(template: str) -> frozenset[str]:
+    """The fields that a name has."""
+    return frozenset(field for _, field, *_ in Formatter().parse(template) if field)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol, SupportsIndex, TypeVar
 
-from edsr_cli import sizes
 from edsr_cli.options.choices import (
     Autocast,
     Chroma,
@@ -38,9 +37,10 @@ from edsr_cli.options.reading import (
     read_restore,
     read_restores,
     read_scale,
+    read_size,
+    read_template,
     read_tile,
 )
-from edsr_cli.options.template import read_template
 
 PathLike = str | os.PathLike[str]
 
@@ -315,7 +315,7 @@ RESTORES = Kind(_restores, read=read_restores, several=True)
 CROPS = Kind(_each(_text_or(_text, read_crop)), read=read_crop, several=True)
 ALPHA = Kind(_alpha, read=read_alpha)
 TILE = Kind(_text_or(_at_least_one, read_tile), read=read_tile)
-SIZE = Kind(_text_or(_bytes, sizes.read_size), read=sizes.read_size)
+SIZE = Kind(_text_or(_bytes, read_size), read=read_size)
 COUNT = Kind(_text_or(_at_least_one, read_count), read=read_count)
 DURATION = Kind(_text_or(_number, read_duration), read=read_duration)
 BETAS = Kind(_text_or(_betas, read_betas), read=read_betas)

@@ -5,6 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Literal
 
+from edsr_cli.errors import ThreadError
 from edsr_cli.pixels.arrays import Pixels
 from edsr_cli.pixels.windows import Region, Writable
 
@@ -26,15 +27,23 @@ class Behind:
         self.order: Literal["any", "rows"] = window.order
         self._window = window
         self._writer = ThreadPoolExecutor(1, "edsr-write")
+        self._has_thread = True  # or will have one
         self._coming: deque[Future[None]] = deque()
 
     def write(self, region: Region, pixels: Pixels) -> None:
         """Put pixels where the region says, soon; it waits while there are some ahead of them."""
         self._wait_for_all_but(_WAITING - 1)
-        try:
-            self._coming.append(self._writer.submit(self._window.write, region, pixels))
-        except RuntimeError:  # the system has no thread for us
-            self._window.write(region, pixels)
+        if self._has_thread:
+            try:
+                self._coming.append(self._writer.submit(self._window.write, region, pixels))
+                return
+            except RuntimeError as error:
+                if not ThreadError.is_behind(error):
+                    raise
+            # The region is in the queue all the same, where a later thread would find it.
+            self._writer.shutdown(cancel_futures=True)
+            self._has_thread = False
+        self._window.write(region, pixels)
 
     def __enter__(self) -> "Behind":
         return self

@@ -174,16 +174,15 @@ def _means(
     Args:
         sums, counts: see `_halved`.
         halvings: how often squares may become larger; None for as often as it takes.
-        beyond: the means of what is larger then.
+        beyond: the means of these squares after so many, which know of larger ones.
     """
+    if halvings == 0:
+        assert beyond is not None
+        return beyond
     means = (sums / np.maximum(counts, 1)[..., None]).astype(np.float32)
     if not counts.all():
-        if halvings == 0:
-            assert beyond is not None
-            larger = beyond
-        else:
-            left = None if halvings is None else halvings - 1
-            larger = _means(*_halved(sums, counts), left, beyond)
+        left = None if halvings is None else halvings - 1
+        larger = _means(*_halved(sums, counts), left, beyond)
         np.copyto(means, _doubled(larger, counts), where=(counts == 0)[..., None])
     return means
 

@@ -144,7 +144,7 @@ class RowsWindow:
         shape: tuple[int, int, int],
         dtype: np.dtype[Any],
         begin: Callable[[], Iterator[Pixels]],
-        kept: int = 160,  # twice what the deepest network sees, and more
+        kept: int = 160,  # twice what a full EDSR sees, and more; of MDSR only the baseline
     ) -> None:
         self.shape, self.dtype = shape, dtype
         self._begin, self._kept = begin, kept

@@ -69,6 +69,7 @@ class ComparisonPage:
                 for comparison, group in zip(self._shown, groups, strict=True)
             ],
             command=self._command,
+            beside=self.folder.name if apart else "",
             version=__version__,
         )
 

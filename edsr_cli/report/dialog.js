@@ -13,5 +13,6 @@ class Dialog {
     this.title.textContent = picture.name;
     this.element.showModal();
     this.viewer.show(picture, left, right);
+    this.viewer.stage.focus(); // or the space bar, which blinks, would press the button that closes
   }
 }

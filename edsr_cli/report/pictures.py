@@ -29,6 +29,8 @@ _CALL = b"edsrPicture("
 
 _HOPELESS = 3  # times too large: differences have never made so much of pictures
 
+_NO_MARKUP = bytes.maketrans(b"&<>", b",./")  # base 85 has signs that HTML has another use for
+
 _WORTH = 0.95  # of its bytes are what a difference must stay under: without scripts it is not seen
 
 
@@ -55,6 +57,20 @@ class Encoded:
     def uri(self) -> str:
         """As a data: URI."""
         return f"data:{self.kind};base64,{base64.b64encode(self.data).decode('ascii')}"
+
+    @property
+    def base85(self) -> str:
+        """As scripts alone read it (`bytesOf` in viewer.js), in fewer letters than as a URI.
+
+        These are the letters of `base64.b85encode`, but for those of markup.
+        """
+        return base64.b85encode(self.data).translate(_NO_MARKUP).decode("ascii")
+
+    @property
+    def letters(self) -> int:
+        """How many letters it takes in a page, about: 4 for 3 bytes, or 5 for 4."""
+        size = len(self.data)
+        return 4 * -(-size // 3) if self.base is None else -(-5 * size // 4)
 
     @property
     def name(self) -> str:
@@ -85,8 +101,8 @@ def encoded(pixels: NDArray[np.uint8], profile: bytes | None = None) -> Encoded:
 
 
 def bytes_in_page(groups: Iterable[Group]) -> int:
-    """Bytes that pictures take as data: URIs."""
-    return sum(4 * -(-len(each.data) // 3) for group in groups for each in group)
+    """Bytes that pictures take in a page."""
+    return sum(each.letters for group in groups for each in group)
 
 
 def fitted(groups: Sequence[Group], most: int) -> Sequence[Group] | None:
@@ -183,7 +199,8 @@ class Beside:
 
 
 Source = Callable[[Encoded], dict[str, object]]
-"""What a template says of a picture: "uri" or "address" ("" for none), "tagged" and "base"."""
+"""What a template says of a picture: "uri" or "address" ("" for none), "tagged", "base", and in
+place of "uri" "difference", if it is one."""
 
 
 def write_page(
@@ -219,10 +236,11 @@ def write_page(
 
     def source(picture: Encoded) -> dict[str, object]:
         return {
-            "uri": "" if apart else picture.uri,
+            "uri": "" if apart or picture.base is not None else picture.uri,
             "address": beside.address(picture) if apart else "",
             "tagged": picture.tagged,
             "base": picture.base,
+            "difference": "" if picture.base is None else picture.base85,
         }
 
     if apart:

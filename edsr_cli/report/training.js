@@ -34,7 +34,12 @@ class OverTime {
   async show(kept) {
     const { versions } = this.picture;
     const newest = versions.length - 2;
-    const [left, right] = (kept?.labels ?? []).map((label) => versions.findIndex((each) => each.label === label));
+    const update = (label) => Number(/^update ([\d,]+)$/.exec(label)?.[1].replaceAll(",", "") ?? Number.NaN);
+    const [left, right] = (kept?.labels ?? []).map((label) => {
+      const same = versions.findIndex((each) => each.label === label);
+      // Of a long training times are dropped: the one before is nearest to what was seen.
+      return same < 0 ? versions.findLastIndex((each) => update(each.label) <= update(label)) : same;
+    });
     await this.viewer.show(
       this.picture,
       Math.max(left ?? 0, 0),

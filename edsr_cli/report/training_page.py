@@ -18,6 +18,8 @@ from edsr_cli.text import duration, significant
 
 _LISTED = 12  # rows of the record that are in the table
 
+_ENOUGH = 8  # rows of which half make a curve
+
 _BADGES = {"running": "good", "done": "good", "stopped": "warn", "failed": "bad"}
 
 
@@ -117,7 +119,8 @@ def _page(training: Training) -> Iterator[str]:
 
 
 def _tiles(training: Training) -> Iterator[tuple[str, str]]:
-    yield f"updates of {training.updates:,}", f"{training.update:,}"
+    by_time = training.fraction * training.updates > training.update + 1  # it ends before the last
+    yield "updates" if by_time else f"updates of {training.updates:,}", f"{training.update:,}"
     yield "done", f"{100 * training.fraction:.3g} %"
     yield "time", duration(training.seconds)
     if training.state == "running" and training.fraction > 0:
@@ -128,8 +131,9 @@ def _tiles(training: Training) -> Iterator[tuple[str, str]]:
     if losses:
         yield "loss", f"{losses[-1]:.3f}"
     for scale, value in _last_psnr(training.rows).items():
-        above = value - training.bicubic.get(scale, math.nan)
-        yield f"dB of PSNR, x{scale}; {above:+.2f} over bicubic", f"{value:.2f}"
+        gain = value - training.bicubic.get(scale, math.nan)
+        place = "below" if gain < 0 else "above"
+        yield f"dB of PSNR, x{scale}; {abs(gain):.2f} {place} bicubic", f"{value:.2f}"
 
 
 def _last_psnr(rows: Sequence[Row]) -> dict[int, float]:
@@ -140,27 +144,35 @@ def _last_psnr(rows: Sequence[Row]) -> dict[int, float]:
 
 
 def _charts(training: Training) -> Iterator[Mapping[str, Any]]:
+    """What is drawn, and what else where a choice is not taken."""
     rows = training.rows
 
     def curve(name: str) -> list[Curve]:
         return [Curve("", [(row.update, getattr(row, name)) for row in rows if row.update])]
 
-    psnr = [
-        each
-        for scale in _last_psnr(rows)
-        for each in (
-            Curve(f"x{scale}", [(r.update, r.psnr[scale]) for r in rows if scale in r.psnr]),
-            Curve(f"x{scale} bicubic", [(0, training.bicubic.get(scale, math.nan))], level=True),
-        )
-    ]
-    loss = curve("loss")
+    def psnr(scale: int, rows: Sequence[Row]) -> Curve:
+        return Curve(f"x{scale}", [(r.update, r.psnr[scale]) for r in rows if scale in r.psnr])
+
+    def bicubic(scale: int) -> Curve:
+        value = training.bicubic.get(scale, math.nan)
+        return Curve(f"x{scale} bicubic", [(0, value)], level=True)
+
+    loss, scales = curve("loss"), _last_psnr(rows)
     yield {
         "title": "Loss: L1, in levels of 255",
         "drawn": chart(loss, logarithmic=True),
-        "linear": chart(loss),
+        "choice": "logarithmic",
+        "other": chart(loss),
     }
-    yield {"title": "Validation PSNR, Y, in dB", "drawn": chart(psnr), "linear": None}
-    yield {"title": "Learning rate", "drawn": chart(curve("learning_rate")), "linear": None}
+    # It rises by 20 dB at first, beside which the tenths that matter later cannot be seen.
+    later = rows[len(rows) // 2 :] if len(rows) >= _ENOUGH else []
+    yield {
+        "title": "Validation PSNR, Y, in dB",
+        "drawn": chart([each for s in scales for each in (psnr(s, rows), bicubic(s))]),
+        "choice": "from the start",
+        "other": chart([psnr(scale, later) for scale in scales]),
+    }
+    yield {"title": "Learning rate", "drawn": chart(curve("learning_rate")), "other": None}
 
 
 def _cells(row: Row) -> Mapping[str, Any]:

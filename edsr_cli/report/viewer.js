@@ -12,9 +12,29 @@ const ZOOMS = [
 const Y_WEIGHTS = [65.738 / 256, 129.057 / 256, 25.064 / 256]; // as in evaluation/metrics.py
 const BAND_PIXELS = 2 ** 20; // read at a time
 const LOUPE_PIXELS = 15; // a side
+const AS_IN_THE_FILE = { colorSpaceConversion: "none", premultiplyAlpha: "none" }; // samples
+const BASE_85 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%,()*+-;.=/?@^_`{|}~";
 const FINEST_STEP = 0.02; // of the slider, with a key
 
 const clamp = (value, least, most) => Math.min(Math.max(value, least), most);
+
+let truth; // see below
+
+/** Whether pages may read pixels as they are. Some browsers change them, so that nobody is known by them. */
+function readsTruly() {
+  if (truth !== undefined) return truth;
+  const context = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const wanted = context.createImageData(64, 64);
+  for (let place = 0; place < wanted.data.length; place++) {
+    wanted.data[place] = place % 4 === 3 ? 255 : (place * place) >> 4;
+  }
+  context.putImageData(wanted, 0, 0);
+  const read = context.getImageData(0, 0, 64, 64).data;
+  truth = read.every((value, place) => value === wanted.data[place]);
+  return truth;
+}
+
+const UNTRUE = "This browser changes the values of pixels that a page reads, against fingerprinting:";
 
 const arriving = new Map();
 
@@ -40,10 +60,24 @@ function blobOf(uri) {
   return new Blob([bytes], { type: head.slice(5, head.indexOf(";")) });
 }
 
+/** What pictures.py calls base85, as bytes: five letters are four of them. */
+function bytesOf(letters) {
+  const values = new Uint8Array(128);
+  for (const [value, letter] of [...BASE_85].entries()) values[letter.charCodeAt(0)] = value;
+  const words = new DataView(new ArrayBuffer(4 * Math.ceil(letters.length / 5)));
+  for (let place = 0, word = 0; place < letters.length || place % 5; ) {
+    word = word * 85 + (place < letters.length ? values[letters.charCodeAt(place)] : 84);
+    if (++place % 5) continue;
+    words.setUint32((place / 5 - 1) * 4, word);
+    word = 0;
+  }
+  return new Uint8Array(words.buffer, 0, Math.floor((letters.length * 4) / 5));
+}
+
 /** Samples of two pictures of one size, added modulo 256, as a canvas. */
 function sum(first, second) {
   const canvas = document.createElement("canvas");
-  [canvas.width, canvas.height] = [second.naturalWidth, second.naturalHeight];
+  [canvas.width, canvas.height] = [second.width, second.height];
   const context = canvas.getContext("2d", { willReadFrequently: true });
   const [made, added] = [first, second].map((image) => {
     context.drawImage(image, 0, 0);
@@ -61,11 +95,11 @@ function sum(first, second) {
 /** One version of a picture. Its pixels may be larger than those of the picture (a smaller size). */
 class Version {
   /**
-   * @param made label; uri, or address of a script with it; tagged: whether it has a profile; base:
-   *   the version that its samples are to be added to, if it is a difference.
+   * @param made label; uri, or address of a script with it; tagged: whether it has a profile; or,
+   *   of a difference in base 85, the version that its samples are to be added to, as base.
    */
-  constructor({ label, uri = "", address = "", tagged = false, base }) {
-    Object.assign(this, { label, uri, address, tagged, base });
+  constructor({ label, uri = "", address = "", tagged = false, difference, base }) {
+    Object.assign(this, { label, uri, address, tagged, difference, base });
   }
 
   load() {
@@ -74,18 +108,20 @@ class Version {
   }
 
   async read() {
-    const image = new Image();
-    image.src = this.uri || (await fetched(this.address));
-    await Promise.all([image.decode(), this.base?.load()]);
-    this.width = image.naturalWidth;
-    this.image = this.base ? sum(this.base.raw, image) : image;
+    if (this.base) {
+      if (!readsTruly()) throw new Error(`${UNTRUE} what the page holds as a difference cannot be shown.`);
+      await this.base.load();
+      const change = await createImageBitmap(new Blob([bytesOf(this.difference)]), AS_IN_THE_FILE);
+      this.image = sum(this.base.raw, change);
+      change.close();
+    } else {
+      this.image = new Image();
+      this.image.src = this.uri || (await fetched(this.address));
+      await this.image.decode();
+    }
+    this.width = this.image.naturalWidth ?? this.image.width;
     // What is measured are the samples of the file, not what a screen makes of them.
-    this.raw = this.tagged
-      ? await createImageBitmap(blobOf(image.src), {
-          colorSpaceConversion: "none",
-          premultiplyAlpha: "none",
-        })
-      : this.image;
+    this.raw = this.tagged ? await createImageBitmap(blobOf(this.image.src), AS_IN_THE_FILE) : this.image;
   }
 }
 
@@ -95,8 +131,8 @@ function pictureIn(element) {
   const versions = [];
   for (const figure of element.querySelectorAll("figure[data-label]")) {
     const { label, address, base, difference, tagged } = figure.dataset;
-    const uri = difference ?? figure.querySelector("img")?.src;
-    versions.push(new Version({ label, uri, address, tagged: tagged !== undefined, base: versions[base] }));
+    const uri = figure.querySelector("img")?.src;
+    versions.push(new Version({ label, uri, address, tagged: tagged !== undefined, difference, base: versions[base] }));
   }
   return {
     name, versions,
@@ -418,7 +454,9 @@ class Viewer {
     const { words } = this;
     const said = [words];
     let [left, top, right, bottom] = this.view;
-    if (reference) {
+    if (!readsTruly()) {
+      said.push(`${UNTRUE} differences and the loupe are wrong, and nothing is measured.`);
+    } else if (reference) {
       [left, top] = [Math.max(left, border), Math.max(top, border)];
       [right, bottom] = [Math.min(right, width - border), Math.min(bottom, height - border)];
       const figures = [];

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edsr_cli.restoration.grid import blocks_of, cosine_transform
-from edsr_cli.restoration.sampling import Colours
+from edsr_cli.restoration.sampling import LUMA, Colours
 
 _SHARE = 0.1  # of the blocks are looked at
 _FEWEST = 16
@@ -27,8 +27,7 @@ _LOW = (_V + _U > 0) & (_V + _U <= 5)
 
 # Luma and two colour differences; each row of length 1, but for luma, where noise that is
 # independent in R, G and B keeps 0.668 of its level.
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-_LUMA_SHARE = float(np.sqrt((_LUMA**2).sum()))
+_LUMA_SHARE = float(np.sqrt((LUMA**2).sum()))
 _DIFFERENCES = np.array([[1, -1, 0], [1, 1, -2]], np.float32) / np.sqrt([[2], [6]])
 
 _TEXTURE, _NOISE = 0.25, 0.5
@@ -47,7 +46,7 @@ def noise_level(parts: Sequence[Colours]) -> float:
     blocks = _blocks(parts)
     if len(blocks) < _FEWEST:
         return 0.0
-    luma = _energies(blocks @ _LUMA)
+    luma = _energies(blocks @ LUMA)
     calm = np.argsort(luma[:, _LOW].sum(axis=1))[: max(_FEWEST, int(len(luma) * _SHARE))]
     highest = luma[calm][:, _HIGHEST].mean()
     level = float(np.sqrt(highest)) / _LUMA_SHARE
@@ -76,7 +75,7 @@ def _blocks(parts: Sequence[Colours]) -> NDArray[np.float32]:
     least, most = blocks.min(axis=(1, 2, 3)), blocks.max(axis=(1, 2, 3))
     # What has one colour was filled with it: a border, or a drawing, which has no noise if there is
     # much of that.
-    filled = np.ptp(blocks @ _LUMA, axis=(1, 2)) < 1e-3
+    filled = np.ptp(blocks @ LUMA, axis=(1, 2)) < 1e-3
     if filled.mean() > 0.5:
         return blocks[:0]
     whole = (least > _DARKEST) & (most < _BRIGHTEST) & ~filled

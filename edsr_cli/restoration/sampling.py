@@ -16,7 +16,8 @@ PIECE = 128
 """Side of a piece in pixels; a multiple of 8."""
 
 _PER_AXIS = 4
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as JPEG has it
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+"""The shares of R, G and B in luma: ITU-R BT.601, as JPEG has it."""
 
 
 def pieces(picture: Readable) -> list[Colours]:
@@ -51,4 +52,4 @@ def _starts(size: int) -> list[int]:
 
 def luma(colours: Colours) -> Plane:
     """The luma of a piece, 0..255."""
-    return colours @ _LUMA
+    return colours @ LUMA

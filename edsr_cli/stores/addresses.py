@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import PurePath
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import unquote
 
 from edsr_cli.errors import UsageError
 from edsr_cli.text import one_line
@@ -85,15 +85,21 @@ def shown(address: str) -> str:
     if scheme is None:
         return one_line(address)
     head, _, rest = address.partition("://")
-    place, slash, key = rest.partition("/")
+    path, query = _split(rest) if is_web(address) else (rest, "")
+    place, slash, key = path.partition("/")
     user, at, host = place.rpartition("@")
     if at and (":" in user or is_web(address)):
         place = f"***@{host}"
-    if is_web(address):
-        parts = urlsplit(f"{head}://{place}{slash}{key}")
-        query = "***" if parts.query else ""
-        return one_line(urlunsplit((parts.scheme, parts.netloc, parts.path, query, "")))
-    return one_line(f"{head}://{place}{slash}{key}")
+    return one_line(f"{head}://{place}{slash}{key}{'?***' if query else ''}")
+
+
+def _split(rest: str) -> tuple[str, str]:
+    """What stands in front of the "?" of an address on the web, and behind it; without the "#".
+
+    `urllib` would refuse what is no address, for which there has to be a message.
+    """
+    path, _, query = rest.partition("#")[0].partition("?")
+    return path, query
 
 
 def last_part(address: str) -> str:
@@ -103,7 +109,7 @@ def last_part(address: str) -> str:
     """
     _, _, path = address.partition("://")[2].partition("/")
     if is_web(address):
-        path = unquote(re.split("[?#]", path, maxsplit=1)[0])
+        path = unquote(_split(path)[0])
     name = path.rpartition("/")[2]
     return name if is_file_name(name) else ""
 

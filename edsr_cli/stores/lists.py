@@ -27,13 +27,14 @@ class UrlList:
     Attributes:
         path: the file.
         addresses: in it, by the name that each has as an input: host and path.
-        tree: what is in each folder, and whether that is a picture.
+        tree: what is in each folder: names, each with whether that is a picture; a folder may have
+            the name of one.
         below: the folder in it that this one is about.
     """
 
     path: Path
     addresses: dict[str, str] = field(hash=False)
-    tree: dict[str, dict[str, bool]] = field(hash=False)
+    tree: dict[str, dict[tuple[str, bool], None]] = field(hash=False)
     below: str = ""
 
     @classmethod
@@ -46,7 +47,7 @@ class UrlList:
         """
         shown = display_name(path)
         try:
-            lines = path.read_text("utf-8").splitlines()
+            lines = path.read_text("utf-8-sig").splitlines()  # Windows puts a mark in front
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
             raise FileError(f"it cannot be read ({reason}).", "Check it.", about=shown) from error
@@ -79,19 +80,18 @@ class UrlList:
 
     def entries(self) -> Iterator[Entry]:
         """What is in it."""
-        for name, picture in self.tree.get(self.below, {}).items():
+        for name, picture in self.tree.get(self.below, ()):
             yield Entry(name, FileState(0, 0) if picture else None)
 
 
-def _tree(names: Iterable[str]) -> dict[str, dict[str, bool]]:
-    tree: dict[str, dict[str, bool]] = {}
+def _tree(names: Iterable[str]) -> dict[str, dict[tuple[str, bool], None]]:
+    tree: dict[str, dict[tuple[str, bool], None]] = {}
     for name in names:
-        folder, _, last = name.rpartition("/")
-        tree.setdefault(folder, {})[last] = True
-        while folder:
-            above, _, last = folder.rpartition("/")
-            tree.setdefault(above, {}).setdefault(last, False)
-            folder = above
+        path, picture = name, True
+        while path:
+            path, _, last = path.rpartition("/")
+            tree.setdefault(path, {})[last, picture] = None
+            picture = False
     return tree
 
 

@@ -6,8 +6,10 @@ or a connection is cut. An object appears whole or not at all: that is how store
 
 import logging
 import random
+import secrets
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -32,7 +34,6 @@ _CONNECTING, _READING = 10.0, 30.0  # seconds that a store may take for that
 _INNER_TRIES = 2  # of s3fs, within each of ours: it goes on in the middle of an object
 _PAGE = 1000  # objects that S3 lists at once
 _PART, _PARTS_AT_ONCE = 16 << 20, 2  # bytes; objects of less than two parts are sent whole
-_COMPARED = 1 << 20  # bytes
 
 
 @dataclass(frozen=True)
@@ -87,20 +88,27 @@ class Blob:
             raise
         return None if found["type"] == "directory" else _state(found)
 
-    def fetch(self, path: Path) -> None:
+    def fetch(self, path: Path, most: int | None = None) -> None:
         """Make a file of it.
 
+        Args:
+            path: the file.
+            most: how many bytes of it are wanted, from the beginning, where the store can do that;
+                None for all.
+
         Raises:
-            StoreError: it cannot be read whole.
+            StoreError: it cannot be read, or not whole.
         """
 
         def fetch(fs: Any) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
+            if most is not None:
+                path.write_bytes(fs.cat_file(self.address, start=0, end=most))
+                return
             fs.get_file(self.address, str(path), **_in_parts(self.address))
             size = path.stat().st_size
-            expected = self.known.size if self.known else size
-            if size != expected and not is_web(self.address):
-                raise EOFError(f"{size} of {expected} bytes")
+            if self.known and self.known.size != size and not is_web(self.address):
+                raise EOFError(f"{size} of {self.known.size} bytes")
 
         _tried(self.address, fetch)
 
@@ -138,6 +146,18 @@ class Blob:
             raise StoreError("it was removed at once.", "Try again.", about=self.shown)
         return found
 
+    def check_writable(self) -> None:
+        """Find out whether it can be written, before there is anything to write.
+
+        Nothing is to be seen of it. S3 is told that an upload in parts begins, and that it is given
+        up; another store gets an empty object beside this one, which is removed.
+
+        Raises:
+            StoreError: it cannot.
+        """
+        trial = _begin_parts if scheme_of(self.address) == "s3" else _put_beside
+        _tried(self.address, partial(trial, address=self.address))
+
     def put_bytes(self, data: bytes) -> None:
         """Make it of bytes, whatever was there.
 
@@ -154,7 +174,7 @@ class Blob:
 
         def same(fs: Any) -> bool:
             with path.open("rb") as ours, fs.open(self.address, "rb") as theirs:
-                while chunk := ours.read(_COMPARED):
+                while chunk := ours.read(1 << 20):
                     if theirs.read(len(chunk)) != chunk:
                         return False
             return True
@@ -217,6 +237,24 @@ class Store:
         for begin in range(0, len(addresses), 64):  # as many at once
             part = addresses[begin : begin + 64]
             yield from _tried(self.address, partial(_contents, addresses=part))
+
+
+def _begin_parts(fs: Any, address: str) -> None:
+    bucket, _, key = address.partition("://")[2].partition("/")
+    place = {"Bucket": bucket, "Key": key}
+    begun = fs.call_s3("create_multipart_upload", **place)
+    # Whoever may write need not be allowed to give up, too; without a part, nothing is kept.
+    with suppress(Exception):
+        fs.call_s3("abort_multipart_upload", **place, UploadId=begun["UploadId"])
+
+
+def _put_beside(fs: Any, address: str) -> None:
+    trial = f"{address.rpartition('/')[0]}/.edsr-{secrets.token_hex(8)}.tmp"
+    fs.pipe_file(trial, b"")
+    try:
+        fs.rm_file(trial)
+    except Exception:  # whoever may write need not be allowed to remove
+        logger.warning("%s: this empty object could be made, but not removed.", shown(trial))
 
 
 def _contents(fs: Any, addresses: list[str]) -> list[bytes]:
@@ -288,13 +326,9 @@ def _state(values: dict[str, Any]) -> FileState:
 def _nanoseconds(moment: Any) -> int:
     """A time as stores give it, in nanoseconds since 1970; 0 for none."""
     if isinstance(moment, str):
-        try:
-            moment = datetime.fromisoformat(moment)
-        except ValueError:
-            try:
-                moment = parsedate_to_datetime(moment)
-            except ValueError:
-                return 0
+        for read in (datetime.fromisoformat, parsedate_to_datetime):
+            with suppress(ValueError):
+                return _nanoseconds(read(moment))
     if isinstance(moment, datetime):
         moment = moment.timestamp()
     return round(moment * 10**6) * 1000 if isinstance(moment, int | float) else 0

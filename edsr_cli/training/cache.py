@@ -82,14 +82,14 @@ class Making:
         if self.folder is None:
             return {key: np.empty(total, np.uint8) for key, total in totals.items()}
         with _explained(self.folder):
+            if self.alone:
+                _tidy(self.folder)
             if (needed := sum(totals.values())) > shutil.disk_usage(self.folder).free:
                 raise FileError(
                     f"the cache needs {needed / 1e9:.1f} GB of disk.",
                     _HINT,
                     about=display_name(self.folder),
                 )
-            if self.alone:
-                _tidy(self.folder)
             token = secrets.token_hex(4)
             self.names = {key: f"{key}-{token}.bin" for key in totals}
             for key, total in totals.items():

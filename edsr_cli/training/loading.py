@@ -1,5 +1,6 @@
 """From folders of pictures to the arrays that batches are cut from."""
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -8,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edsr_cli.degradations.reduction import Bicubic, Reduction
+from edsr_cli.degradations.reduction import Bicubic, Given, Reduction
 from edsr_cli.errors import PictureError, UsageError
 from edsr_cli.files.names import display_name
 from edsr_cli.files.walk import files_below
@@ -33,10 +34,10 @@ def find_pictures(sources: Sequence[Path]) -> list[tuple[str, Path]]:
     """
     found = []
     for source in sources:
-        if source.is_file():
+        if os.path.isfile(source):  # noqa: PTH113 - false, not an error, whatever the name
             found.append((source.name, source))
             continue
-        if not source.is_dir():
+        if not os.path.isdir(source):  # noqa: PTH112
             raise UsageError(f"There is no folder {display_name(source)}.", "Check the name.")
         found += [
             (path.relative_to(source).as_posix(), path)
@@ -77,11 +78,11 @@ def load_photos(
     """
     files = find_pictures(sources)
     way = [] if reduction == _BICUBIC and shrink == 1 else [reduction.identity, shrink]
-    folder = (
-        None
-        if cache_folder is None
-        else cache_folder / cache.digest(files, scales, least, True, way)
-    )
+    folder = None
+    if cache_folder is not None:
+        given = reduction.files.values() if isinstance(reduction, Given) else ()
+        read = [*files, *((path.name, path) for path in given)]
+        folder = cache_folder / cache.digest(read, scales, least, True, way)
     if folder is not None and (kept := cache.read(folder, scales)) is not None:
         return kept
     with cache.making(folder) as making:
@@ -97,8 +98,8 @@ def load_photos(
             )
         arrays = making.arrays(totals)
         result = Photos(photos, arrays["hr"], {s: arrays[f"x{s}"] for s in scales}, skipped, digest)
-        read = partial(_read, shrink=shrink)
-        result = _fill(result, [path for _, path, _, _ in usable], read, reduction, progress)
+        paths = [path for _, path, _, _ in usable]
+        result = _fill(result, paths, partial(_read, shrink=shrink), reduction, progress)
         if not result.photos:
             raise UsageError(f"No picture can be used; the first: {result.skipped[0]}")
         making.complete(result, arrays)

@@ -75,13 +75,14 @@ class Log:
             ) from error
 
     def rows(self) -> list[Row]:
-        """What the file holds; a line that was cut off is left out."""
+        """What the file holds; a line that was cut off, or is damaged, is left out."""
         rows = []
         try:
-            text = self.path.read_text(encoding="utf-8")
+            text = self.path.read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
             return []
-        for line in csv.DictReader(io.StringIO(text)):
+        whole = text[: text.rfind("\n") + 1]
+        for line in csv.DictReader(io.StringIO(whole)):
             try:
                 psnr = {s: float(line[f"psnr_x{s}"]) for s in self.scales if line[f"psnr_x{s}"]}
                 row = Row(
@@ -140,6 +141,7 @@ def plot(log: Log, path: Path) -> bool:
     """
     try:
         from matplotlib.figure import Figure
+        from matplotlib.ticker import LogFormatter
     except ImportError:
         return False
     rows = log.rows()
@@ -148,6 +150,10 @@ def plot(log: Log, path: Path) -> bool:
     above.plot([row.update for row in rows], [row.loss for row in rows], linewidth=1)
     above.set_ylabel("L1 loss (levels of 255)")
     above.set_yscale("log")
+    # Plain numbers: what sets formulas keeps errors, and with them their frames, which hold the
+    # whole training, until the interpreter's collector happens to look at everything.
+    above.yaxis.set_major_formatter(LogFormatter())
+    above.yaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False))
     for scale in log.scales:
         measured = [(row.update, row.psnr[scale]) for row in rows if scale in row.psnr]
         below.plot(*zip(*measured, strict=True) if measured else ([], []), ".-", label=f"x{scale}")

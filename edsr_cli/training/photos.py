@@ -36,8 +36,8 @@ class Photos:
     Attributes:
         photos: where each one lies.
         hr: all HR samples, flat uint8, each picture as (H, W, 3).
-        lr: for each scale, all LR samples, each picture as (H // scale, W // scale, 3), made from
-            the whole HR picture by MATLAB's bicubic rule, as those of DIV2K were.
+        lr: for each scale, all LR samples, each picture as (H // scale, W // scale, 3): of the
+            whole HR picture, by MATLAB's bicubic rule, as those of DIV2K, or another reduction.
         skipped: a line for every file that could not be used, with the reason.
         digest: identifies the pictures: the same files give the same digest.
     """

@@ -8,9 +8,8 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -22,16 +21,16 @@ from edsr_cli.files.names import display_name
 from edsr_cli.files.own import beginning
 from edsr_cli.files.temporary import remove_abandoned
 from edsr_cli.inference.engines.torch import devices
-from edsr_cli.model.config import NetworkConfig
 from edsr_cli.model.networks import tensors_of
 from edsr_cli.report.places import TRAINING
 from edsr_cli.training.log import Log, Row, is_plot, is_record, plot
 from edsr_cli.training.page import RunPage
-from edsr_cli.training.recipe import Recipe
+from edsr_cli.training.recipe import fraction_done
 from edsr_cli.training.samples import Samples
-from edsr_cli.training.schedule import fraction_done
 from edsr_cli.training.state import (
     VERSION,
+    Subject,
+    check_same,
     finite,
     load_trainer,
     psnr_of,
@@ -73,9 +72,11 @@ class RunFolder:
                 there are somebody else's files in the place of ours, and no `overwrite`.
         """
         name = display_name(self.path)
-        if resume and not self.state.exists():
+        # Path.exists fails for names that are too long; that is told when the folder is made.
+        state, weights = (os.path.exists(path) for path in (self.state, self.weights))  # noqa: PTH110
+        if resume and not state:
             raise UsageError(f"There is no training to resume in {name}.", "Leave out --resume.")
-        if not resume and not overwrite and (self.state.exists() or self.weights.exists()):
+        if not resume and not overwrite and (state or weights):
             raise UsageError(
                 f"There is a training in {name} already.",
                 "Go on with it with --resume, or replace it with --overwrite.",
@@ -135,36 +136,6 @@ class RunFolder:
             raise UsageError(f"{name} cannot be written to ({error.strerror}).") from error
 
 
-@dataclass(frozen=True)
-class Subject:
-    """What a run is about; a run that is resumed must be about the same.
-
-    Attributes:
-        config: the network.
-        recipe: how it is trained.
-        data: summary of the pictures.
-        init: the weights to start from, as the user named them; None for random ones.
-        start: what these weights were, such as "random weights" or "edsr-free x2". A run that is
-            resumed takes it from its state, since it needs these weights no more.
-    """
-
-    config: NetworkConfig
-    recipe: Recipe
-    data: dict[str, Any]
-    init: str | None
-    start: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready values."""
-        return {
-            "config": self.config.to_dict(),
-            "recipe": self.recipe.to_dict(),
-            "data": self.data,
-            "init": self.init,
-            "start": self.start,
-        }
-
-
 class Run:
     """A training that is logged, validated and saved as it goes.
 
@@ -210,7 +181,7 @@ class Run:
         path = self.folder.state
         state = read_state(path, self.trainer.device)
         subject = subject_of(state, path)
-        _check_same(subject, self.subject, self.folder)
+        check_same(subject, self.subject, path)
         psnr = psnr_of(state, path)
         load_trainer(self.trainer, state, path)
         self.samples.load_state_dict(state.get("samples"))
@@ -295,11 +266,7 @@ class Run:
         loss, kept = self.trainer.loss_ahead(), self.folder.state.exists()
         name, update = display_name(self.folder.state), self.trainer.update
         if not math.isfinite(loss) or not finite(self.trainer.state_dict()):
-            raise DivergedError(
-                f"The training has diverged: by update {update:,} its weights are useless."
-                + (f" {name} stays as it was before." if kept else ""),
-                "Start again with a smaller --learning-rate, --warmup 1000 or --clip 1.",
-            )
+            raise self._diverged()
         if kept and loss > _HOPELESS:
             logger.warning(
                 "Update %s: the loss is %.3g levels of 255. The training seems to diverge; "
@@ -309,6 +276,14 @@ class Run:
                 name,
             )
         return kept and loss > _HOPELESS
+
+    def _diverged(self) -> DivergedError:
+        kept = f" {display_name(self.folder.state)} stays as it was before."
+        return DivergedError(
+            f"The training has diverged: by update {self.trainer.update:,} its weights are useless."
+            + kept * self.folder.state.exists(),
+            "Start again with a smaller --learning-rate, --warmup 1000 or --clip 1.",
+        )
 
     def save_weights(self, name: str, licence: str, origin: str) -> None:
         """Write the trained network as a canonical file that says how it came about."""
@@ -353,7 +328,10 @@ class Run:
         if not any(self.pairs.values()):
             return {}
         seen = self.samples.taking(self.trainer.update)
-        return validate(self.trainer.result(), self.pairs, str(self.trainer.device), seen)
+        try:
+            return validate(self.trainer.result(), self.pairs, str(self.trainer.device), seen)
+        except WeightsError as error:  # the network's output is not finite
+            raise self._diverged() from error
 
     def _show(self, state: str = "running", reason: str = "") -> None:
         """Write the page."""
@@ -392,24 +370,3 @@ def _is_result(path: Path) -> bool:
     """Whether a file is what `Run.save_weights` writes, or empty."""
     header = beginning(path, _HEADER_BYTES)
     return header is not None and (not header or b'"training":' in header)
-
-
-def _check_same(saved: dict[str, Any], subject: Subject, folder: RunFolder) -> None:
-    """Refuse to go on with something else than was begun."""
-    mine = subject.to_dict()
-    changed = [key for key in ("config", "data", "init") if saved[key] != mine[key]]
-    if saved["recipe"] != mine["recipe"]:
-        try:
-            changed += subject.recipe.differences(Recipe.from_dict(saved["recipe"]))
-        except (KeyError, TypeError, ValueError, UsageError) as error:
-            raise WeightsError(
-                "its recipe is damaged, or of another version.",
-                "Start the training again with --overwrite.",
-                about=display_name(folder.state),
-            ) from error
-    if changed:
-        raise UsageError(
-            f"The training in {display_name(folder.path)} was begun with other values: "
-            f"{', '.join(changed)}.",
-            "Give the same as then, or start anew with --overwrite.",
-        )

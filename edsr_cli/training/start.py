@@ -22,7 +22,8 @@ from edsr_cli.training.loading import load_photos
 from edsr_cli.training.patches import Sampler, home
 from edsr_cli.training.photos import Photos
 from edsr_cli.training.recipe import preset, with_options
-from edsr_cli.training.run import Run, RunFolder, Subject
+from edsr_cli.training.run import Run, RunFolder
+from edsr_cli.training.state import Subject
 from edsr_cli.training.trainer import Trainer
 from edsr_cli.training.validation import Pairs, degraded_pairs, hold_out, pairs_in, pairs_of
 
@@ -141,8 +142,8 @@ def _describe(photos: Photos) -> None:
 
 def _describe_split(photos: Photos, learn: Photos, folder: str | None) -> None:
     """Say what is learnt from, and what PSNR is measured on."""
-    chosen = {photo.name for photo in learn.photos}
-    held = [photo.name for photo in photos.photos if photo.name not in chosen]
+    learnt = {photo.hr for photo in learn.photos}  # names may be there in several folders
+    held = [photo.name for photo in photos.photos if photo.hr not in learnt]
     if folder is not None:
         rest = f"PSNR is measured on {display_name(Path(folder))}"
     elif held:

@@ -1,20 +1,53 @@
 """The state of a training on disk: read, and checked before anything is made of it."""
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from edsr_cli.errors import WeightsError
+from edsr_cli.errors import UsageError, WeightsError
 from edsr_cli.files.names import display_name
 from edsr_cli.inference.engines.torch import devices
+from edsr_cli.model.config import NetworkConfig
+from edsr_cli.training.recipe import Recipe
 from edsr_cli.training.trainer import Trainer
 
 VERSION = 2
 
 _ANEW = "Start the training again with --overwrite."
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a run is about; a run that is resumed must be about the same.
+
+    Attributes:
+        config: the network.
+        recipe: how it is trained.
+        data: summary of the pictures.
+        init: the weights to start from, as the user named them; None for random ones.
+        start: what these weights were, such as "random weights" or "edsr-free x2". A run that is
+            resumed takes it from its state, since it needs these weights no more.
+    """
+
+    config: NetworkConfig
+    recipe: Recipe
+    data: dict[str, Any]
+    init: str | None
+    start: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready values."""
+        return {
+            "config": self.config.to_dict(),
+            "recipe": self.recipe.to_dict(),
+            "data": self.data,
+            "init": self.init,
+            "start": self.start,
+        }
 
 
 def read_state(path: Path, device: torch.device) -> dict[str, Any]:
@@ -53,6 +86,37 @@ def subject_of(state: dict[str, Any], path: Path) -> dict[str, Any]:
     ):
         raise _unfit(path, "it does not say what it is about")
     return subject
+
+
+def check_same(saved: dict[str, Any], subject: Subject, path: Path) -> None:
+    """Refuse to go on with something else than was begun.
+
+    Args:
+        saved: what a state is about, see `subject_of`.
+        subject: what the run is about.
+        path: the state's file.
+
+    Raises:
+        WeightsError: what is saved makes no sense.
+        UsageError: it is another network or recipe, or other pictures.
+    """
+    mine = subject.to_dict()
+    changed = [key for key in ("config", "data", "init") if saved[key] != mine[key]]
+    if saved["recipe"] != mine["recipe"]:
+        try:
+            changed += subject.recipe.differences(Recipe.from_dict(saved["recipe"]))
+        except (KeyError, TypeError, ValueError, UsageError) as error:
+            raise WeightsError(
+                "its recipe is damaged, or of another version.",
+                _ANEW,
+                about=display_name(path),
+            ) from error
+    if changed:
+        raise UsageError(
+            f"The training in {display_name(path.parent)} was begun with other values: "
+            f"{', '.join(changed)}.",
+            "Give the same as then, or start anew with --overwrite.",
+        )
 
 
 def psnr_of(state: dict[str, Any], path: Path) -> dict[int, float]:

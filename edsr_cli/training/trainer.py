@@ -13,8 +13,7 @@ from edsr_cli.errors import EdsrError
 from edsr_cli.model.networks import EDSR, MDSR
 from edsr_cli.training.feed import Slot
 from edsr_cli.training.patches import Sampler
-from edsr_cli.training.recipe import Recipe
-from edsr_cli.training.schedule import fraction_done, learning_rate
+from edsr_cli.training.recipe import Recipe, fraction_done, learning_rate
 from edsr_cli.training.updater import Updater
 
 

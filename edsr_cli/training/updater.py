@@ -8,6 +8,7 @@ once for each scale as a graph on an NVIDIA GPU
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 import torch
@@ -74,7 +75,7 @@ class Updater:
         self.recorder: _Record | None = None
         if graph and device.type == "cuda":
             self.recorder = Recorder(device, "updates")
-        self._works: dict[int, Work] = {}
+        self._recorded: dict[int, Work] = {}
 
     def __call__(self, slot: Slot, rate: float, decay: float) -> None:
         """Make an update.
@@ -89,9 +90,13 @@ class Updater:
             if not self._fused:
                 self._optimizer.param_groups[0]["lr"] = rate
             self.feed.send(slot)
-            if slot.scale not in self._works:
-                self._works[slot.scale] = self._prepared(slot.scale)
-            self._works[slot.scale]()
+            if self.recorder is None:
+                self._update(slot.scale)
+                return
+            if slot.scale not in self._recorded:
+                update = partial(self._update, slot.scale)
+                self._recorded[slot.scale] = self.recorder(update, self._changing())
+            self._recorded[slot.scale]()
 
     def loss_of(self, batch: Batch) -> float:
         """The loss, in levels, of a batch by the weights as they are; nothing is changed.
@@ -137,12 +142,6 @@ class Updater:
                 "exp_avg": torch.zeros_like(weight, requires_grad=False),
                 "exp_avg_sq": torch.zeros_like(weight, requires_grad=False),
             }
-
-    def _prepared(self, scale: int) -> Work:
-        def work() -> None:
-            self._update(scale)
-
-        return work if self.recorder is None else self.recorder(work, self._changing())
 
     def _changing(self) -> list[Tensor]:
         """Every tensor that an update changes."""

@@ -197,7 +197,8 @@ def test_metadata_of_another_network_are_refused(rewrite, change, message):
         ("add_mean.bias", None, "is missing"),
         ("extra", torch.zeros(2), "is not part of this network"),
         ("head.0.bias", torch.zeros(5), r"has shape \(5,\), not \(4,\)"),
-        ("head.0.bias", torch.zeros(4, dtype=torch.int64), "of type int64, not a float"),
+        ("head.0.bias", torch.zeros(4, dtype=torch.int64), "of type int64, not fp16 or fp32"),
+        ("head.0.bias", torch.zeros(4).double(), "of type float64, not fp16 or fp32"),
         ("head.0.bias", torch.full((4,), float("nan")), "not finite"),
     ],
 )

@@ -131,3 +131,5 @@ def test_only_a_file_with_something_in_it_is_readable(tmp_path):
         check_readable(tmp_path)
     with pytest.raises(WeightsError, match="cannot be read: Not a directory"):
         check_readable(path / "below")
+    with pytest.raises(WeightsError, match=r"cannot be read|no such file"):
+        check_readable(tmp_path / ("x" * 300 + ".pth"))

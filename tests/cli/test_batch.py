@@ -110,7 +110,7 @@ def test_a_dry_run(batch, monkeypatch):
     paint("in/a.png", "in/b.png")
     Path("in/bad.png").touch()
     monkeypatch.setattr(Upscaler, "upscale_into", None)
-    monkeypatch.setattr("edsr_cli.jobs.estimate.speed_of", lambda *_: 10.0)
+    monkeypatch.setattr("edsr_cli.jobs.estimates.speed_of", lambda *_: 10.0)
     run = batch("in", "-n", "--json")
     assert run.code == 1
     work = sum(each["plan"]["multiply_adds"] for each in records(run) if each["plan"])

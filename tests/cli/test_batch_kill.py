@@ -137,8 +137,15 @@ SITUATIONS = (
 )
 
 
-@pytest.mark.parametrize("redo", [False, True], ids=["new", "replacing"])
-@pytest.mark.parametrize("kills", [4, pytest.param(24, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("kills", "redo"),
+    [
+        (4, True),
+        pytest.param(24, False, marks=pytest.mark.slow),
+        pytest.param(24, True, marks=pytest.mark.slow),
+    ],
+    ids=["4-replacing", "24-new", "24-replacing"],
+)
 def test_killed_and_resumed_it_ends_as_if_nothing_had_happened(tmp_path, model, forks, kills, redo):
     job = Job(tmp_path, model, forks, 8 + 2 * kills, redo)
     chance = random.Random(kills)

@@ -53,7 +53,7 @@ def test_a_page(edsr, model, folder):
 
 @pytest.mark.parametrize("name", ["r.json", "r.html"])
 def test_a_dry_run_writes_nothing(edsr, model, folder, name, monkeypatch):
-    monkeypatch.setattr("edsr_cli.jobs.estimate.speed_of", lambda *_: 1e9)
+    monkeypatch.setattr("edsr_cli.jobs.estimates.speed_of", lambda *_: 1e9)
     Path(name).write_text("a page of mine")
     before = {path: path.stat().st_mtime_ns for path in (folder, *folder.rglob("*"))}
     run = edsr("batch", "in", "-m", model, "-n", "--report", name)

@@ -166,7 +166,7 @@ def stopped(tmp_path_factory, model):
     """All cases at once, since most of their time goes into imports."""
     folder = tmp_path_factory.mktemp("stopped")
     (folder / "large").mkdir()
-    pixels = np.random.default_rng(0).integers(0, 256, (300, 500, 3), np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
     for i in range(COUNT):
         Image.fromarray(pixels).save(folder / "large" / f"{i:02}.png", compress_level=1)
     cases = {
@@ -191,7 +191,7 @@ def stopped(tmp_path_factory, model):
 
 def complete(case):
     """Check that every output is whole; gives their number."""
-    pixels = np.random.default_rng(0).integers(0, 256, (300, 500, 3), np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
     outputs = list((case.folder / "out").glob("*.png"))
     for output in outputs:
         assert np.array_equal(np.asarray(read_back(output)), repeated(pixels))

@@ -414,7 +414,9 @@ def test_as_a_process(here):
 # The true thing.
 
 
-@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize(
+    "scale", [4, pytest.param(3, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)]
+)
 def test_set5(edsr, shared, scale):
     """Bicubic as in the paper, and the bundled weights as they are listed."""
     run = edsr("evaluate", shared / "benchmarks/Set5", "-s", scale, "-d", "cpu", "--json", "-q")

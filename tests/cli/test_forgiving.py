@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from edsr_cli.cli.forgiving import forgiving_stderr
-from edsr_cli.cli.json_lines import JsonLines
-from edsr_cli.cli.terminal import Terminal
+from edsr_cli.cli.terminal import JsonLines, Terminal
 from tests.cli.batches import paint
 from tests.cli.conftest import finish, start
 

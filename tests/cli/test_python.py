@@ -70,7 +70,7 @@ def test_upscale(upscale, photo, model):
 
 
 def test_a_plan(photo, model, monkeypatch):
-    monkeypatch.setattr("edsr_cli.jobs.estimate.speed_of", lambda *_: 1e9)
+    monkeypatch.setattr("edsr_cli.jobs.estimates.speed_of", lambda *_: 1e9)
     [result] = edsr_cli.upscale(photo, dry_run=True, model=model, device="cpu")
     assert result.status == "planned" and result.output_size == (36, 24)
     assert "seconds" in result.plan and listing(Path()) == ["photo.png"]

@@ -19,7 +19,7 @@ ON_CPU = ("-d", "cpu", "--precision", "fp32")
 @pytest.fixture
 def files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("edsr_cli.jobs.estimate.speed_of", lambda *_: 1e9)
+    monkeypatch.setattr("edsr_cli.jobs.estimates.speed_of", lambda *_: 1e9)
     folder = Path("in")
     folder.mkdir()
     (folder / "bad.jpg").write_bytes(saved(SCENE, "JPEG", quality=40))

@@ -27,7 +27,7 @@ class Job:
 
     def __init__(self, folder, model, forks):
         self.folder, self.forks = folder, forks
-        pixels = np.random.default_rng(1).integers(0, 256, (600, 300, 3), np.uint8)
+        pixels = np.random.default_rng(1).integers(0, 256, (300, 300, 3), np.uint8)
         Image.fromarray(pixels).save(folder / "in.png")
         self.options = ["-m", model, "--max-memory", "8M", "--threads", "1"]
         forks.start("upscale", folder / "in.png", "-o", folder / "whole.png", *self.options)

@@ -1,6 +1,7 @@
 """`edsr train` as a user meets it."""
 
 import json
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -328,6 +329,10 @@ def test_of_few_pictures_most_are_learnt_from_and_that_is_said(
     run = edsr("train", pictures, "-o", "four", *options)
     assert run.code == 0, run.err
     assert "Learning from 3; PSNR is measured on 1 held out: 2.png." in run.err
+    shutil.copytree(pictures, "same-names")
+    run = edsr("train", pictures, "same-names", "-o", "eight", *options, "--hold-out", 1)
+    assert run.code == 0, run.err
+    assert "Learning from 7; PSNR is measured on 1 held out: 0.png." in run.err
     assert facts_of("four/weights.safetensors")["data"]["held_out"] == 1
     run = edsr("train", pictures, "-o", "given", *options, "--validate", pictures)
     assert "Learning from 4; PSNR is measured on pictures." in run.err

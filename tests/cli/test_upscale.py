@@ -142,7 +142,7 @@ def test_a_failure_does_not_end_the_others(upscale, photo):
 
 
 def test_a_dry_run(upscale, photo, no_work, monkeypatch):
-    monkeypatch.setattr("edsr_cli.jobs.estimate.speed_of", lambda *_: 1e9)
+    monkeypatch.setattr("edsr_cli.jobs.estimates.speed_of", lambda *_: 1e9)
     run = upscale(photo, "-n", "-o", "new/", "-t", "4")
     assert run.code == 0 and run.out == b""
     [line] = run.lines
@@ -172,7 +172,7 @@ def test_a_dry_run(upscale, photo, no_work, monkeypatch):
 
 
 def test_a_dry_run_tells_all_memory_and_the_time(upscale, photo, monkeypatch, tmp_path):
-    monkeypatch.setattr("edsr_cli.jobs.estimate.speed_of", lambda *_: 2e6)
+    monkeypatch.setattr("edsr_cli.jobs.estimates.speed_of", lambda *_: 2e6)
     Image.new("RGB", (500, 200)).save("large.png")
     plans = {}
     for form in ("png", "webp", "avif", "tiff"):

@@ -1,5 +1,7 @@
 """Layouts of data sets on disk, and what is wrong with them."""
 
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -144,6 +146,20 @@ def test_a_folder_that_may_not_be_read(set5, monkeypatch):
 def only_pair(folder, scale):
     [pair] = find_benchmark(str(folder)).pairs(scale)
     return pair
+
+
+def test_a_folder_that_may_not_be_looked_into(here, monkeypatch):
+    """As a user who is not root sees it."""
+    (here / "mine").mkdir()
+
+    def stat(path, *arguments, real=os.stat, **options):
+        if Path(path).parent.name == "mine":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "stat", stat)
+    with pytest.raises(UsageError, match="There are no pictures in"):
+        find_benchmark("mine")
 
 
 def test_loading_a_given_pair(here):

@@ -93,7 +93,8 @@ def test_files(tmp_path):
     Image.fromarray(np.round(weights / weights.max() * 60000).astype(np.uint16)).save(
         tmp_path / "k.png"
     )
-    for name in ("k.npy", "k.txt", "k.csv", "k.png"):
+    Image.fromarray((weights * 3).astype(np.float32)).save(tmp_path / "k.tif")
+    for name in ("k.npy", "k.txt", "k.csv", "k.png", "k.tif"):
         found = read_kernel(tmp_path / name)
         np.testing.assert_allclose(found.weights, weights, atol=1e-5)
         assert found.weights.sum() == pytest.approx(1)

@@ -68,6 +68,8 @@ def test_a_kernel_from_a_file(tmp_path):
     np.testing.assert_array_equal(reduction(tmp_path, hr, 3), KERNEL.downscale(hr, 3))
     with pytest.raises(UsageError, match="3 scales"):
         by_kernel(tmp_path / "k.npy", (2, 3, 4))
+    with pytest.raises(UsageError, match="kernel cannot be read"):
+        by_kernel(tmp_path / ("x" * 300), (2,))
 
 
 def test_kernels_from_a_folder(tmp_path):

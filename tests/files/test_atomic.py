@@ -61,6 +61,18 @@ def test_the_block_fails(error: BaseException, overwrite: bool, tmp_path: Path) 
     assert [path.read_bytes() for path in tmp_path.iterdir()] == ([b"old"] if overwrite else [])
 
 
+@posix
+def test_when_no_more_files_can_be_opened_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(os, "dup", fail)
+    refused(tmp_path / "a", "too many files are open")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_file_that_appears_meanwhile_is_not_touched(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="exists already"), atomic_write(tmp_path / "a") as file:
         file.write(b"mine")

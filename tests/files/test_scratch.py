@@ -83,3 +83,27 @@ def test_a_folder_goes_with_its_owner(tmp_path, monkeypatch):
     with scratch_directory() as ours:
         assert list(tmp_path.iterdir()) == [ours]
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["removed", "about to be removed"])
+def test_a_folder_that_another_run_takes_for_abandoned(tmp_path, monkeypatch, busy):
+    """It has been made, and is not locked yet."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(module.tempfile, "tempdir", None)
+    acquire, taken = module.Lock.acquire, []
+
+    def late(lock):
+        if not taken:
+            taken.append(lock._path.parent)
+            if busy:
+                raise module.BusyError
+            lock._path.touch()
+            module._remove_abandoned(lock._path.parent)
+        acquire(lock)
+
+    monkeypatch.setattr(module.Lock, "acquire", late)
+    with scratch_directory() as folder:
+        assert folder.is_dir() and folder not in taken
+        module._remove_abandoned(folder)
+        assert folder.is_dir(), "it is locked"
+    assert not folder.exists()

@@ -90,7 +90,7 @@ class Engine:
             worker=worker, folders=[root.folder for root in roots],
             recipe=recipe_of(worker, output_format), limits=limits, checksum=checksum,
             fail_fast=fail_fast, shard=shard,
-            asked=lambda folder: run_line(roots, folder, shard=shard, settings=asked),
+            run_line=lambda folder: run_line(roots, folder, shard=shard, settings=asked),
         )  # fmt: skip
         choice = Choice(include, exclude)
         return batch, Scanner(roots, choice, output_format, recursive=recursive, shard=shard)

@@ -4,6 +4,7 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -240,6 +241,29 @@ def test_superseded_lines_are_cleared_away_at_the_start(path, monkeypatch):
     ]
     events = [json.loads(line)["event"] for line in path.read_bytes().splitlines()]
     assert events == ["recipe", *["made"] * 4]
+
+
+OPENED = Path("/proc/self/fd")
+
+
+@pytest.mark.skipif(not OPENED.is_dir(), reason="tells which files are open")
+@pytest.mark.parametrize("busy", [False, True], ids=["alone", "read by others"])
+def test_superseded_lines_where_open_files_cannot_be_replaced(path, monkeypatch, busy):
+    """As on Windows. A manifest that others read stays as it is."""
+    replace_file = os.replace
+
+    def replaced(source, target):
+        if busy or any(os.path.realpath(link) == str(target) for link in OPENED.iterdir()):
+            raise PermissionError(errno.EACCES, "Access is denied")
+        replace_file(source, target)
+
+    monkeypatch.setattr(module, "_SPARE_LINES", 3)
+    monkeypatch.setattr(os, "replace", replaced)
+    before = written(path, *[MADE] * 6)
+    after = written(path, replace(MADE, output="b"))
+    assert after.count(b"\n") == (7 if busy else 2) and after.startswith(before) is busy
+    assert found(path, "a.png", "b") == [MADE, replace(MADE, output="b")]
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
 
 
 def test_somebody_elses_file_of_its_name_keeps_its_lines(path):

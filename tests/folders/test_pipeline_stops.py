@@ -6,7 +6,7 @@ import pytest
 
 from edsr_cli import images
 from edsr_cli.inference import Upscaler
-from edsr_cli.inference.upscaler import _Work
+from edsr_cli.inference.execution import Execution
 from edsr_cli.jobs.threads import Threaded
 from edsr_cli.jobs.worker import Worker
 from tests.folders.engine import (
@@ -71,7 +71,7 @@ def test_broken_off_in_the_middle_of_a_stage(engine, pixels, output, monkeypatch
         monkeypatch.setattr(f"{room}.engine.STRIP_PIXELS", pixels_of_strip)
     owner, name = {
         "decode": (Worker, "decode"),
-        "upscale": (_Work, "_put"),
+        "upscale": (Execution, "_put"),
         "encode": (images, "written"),
     }[stage]
     original = getattr(owner, name)

@@ -210,6 +210,17 @@ def test_a_link_to_what_is_above_the_input_does_not_steal_its_folders():
 
 
 @posix
+def test_a_junction_of_windows_is_a_link(monkeypatch):
+    """Which is none to those who ask for symbolic links."""
+    monkeypatch.setattr(Path, "is_symlink", lambda path: False)
+    touch("in/real/a.png")
+    Path("in/again").symlink_to("real")
+    items = walk()
+    assert outputs(items) == {"in/real/a.png": "in_x4/real/a.png"}
+    assert passed(items)["in/again"] is Ignored.REPEATED
+
+
+@posix
 def test_odd_files_with_names_of_pictures_are_tried():
     """So that they are reported, not left out in silence."""
     touch("in/a.png")

@@ -155,6 +155,17 @@ def test_a_manifest_that_was_rewritten_knows_its_inputs(engine, pixels, output, 
     assert FolderStatus(output).roots
 
 
+def test_lines_that_say_nothing_are_as_if_they_were_not_there(engine, pixels, output):
+    engine.run(shard=Shard(1, 2))
+    before = told(output)
+    with (output / Shard(1, 2).manifest).open("ab") as file:
+        file.write(b'{"event":"failed"}\n{"event":"run"}\n{"event":"recipe"}\n{"event":[]}\n')
+    after = told(output)
+    for wanted in Status:
+        assert by_status(after, wanted) == by_status(before, wanted)
+    assert by_status(after, Status.PLANNED) and len(after.parts) == 1
+
+
 def test_folders_that_are_no_outputs(tmp_path):
     for folder in (tmp_path, tmp_path / "none"):
         with pytest.raises(UsageError, match="no folder that edsr batch has written to"):

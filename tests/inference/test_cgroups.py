@@ -98,7 +98,7 @@ def test_the_narrowest_of_nested_groups_counts(machine):
     assert cgroups.memory_left(machine.root) == 5
 
 
-@pytest.mark.parametrize("path", ["/", "/docker/0123", "/../../other"])
+@pytest.mark.parametrize("path", ["/", "/docker/0123", "/../../other", f"/{300 * 'x'}"])
 def test_a_container_that_sees_its_own_group_at_the_top(machine, path):
     machine.v2(path)
     machine.limit("", GB, 1000)

@@ -26,9 +26,9 @@ assert "torch" not in sys.modules
 DRY_RUN = """
 import sys
 from edsr_cli.cli import main
-from edsr_cli.jobs import estimate
+from edsr_cli.jobs import estimates
 
-estimate.speed_of = lambda upscaler, file: 1e9  # as if it had been measured before
+estimates.speed_of = lambda upscaler, file: 1e9  # as if it had been measured before
 sys.argv = ["edsr", "upscale", "--dry-run", "--device", "cpu", *sys.argv[1:]]
 try:
     main()

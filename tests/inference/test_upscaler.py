@@ -1,6 +1,9 @@
 """What the upscaler does, whoever computes: strips, panels, windows, and going on when it fails."""
 
+import gc
 import logging
+import weakref
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,7 +12,7 @@ from hypothesis import strategies as st
 
 from edsr_cli.errors import DeviceMemoryError, WeightsError
 from edsr_cli.inference import Precision, Upscaler
-from edsr_cli.inference.forms import KEPT, Forms
+from edsr_cli.inference.upscaler import KEPT, Forms
 from edsr_cli.pixels.windows import ArrayWindow, Region, RowsWindow
 from tests.inference.fake import SCALE, WEIGHTS, FakeEngine, FakeStream, blurred
 
@@ -297,20 +300,34 @@ def test_what_else_is_raised_comes_out_and_rows_are_let_go(error):
 
 def test_few_forms_are_kept():
     made = []
-    forms = Forms(lambda *form: made.append(form) or object())
-    bf16 = forms.get(Precision.BF16, False, False)
-    ensemble = forms.get(Precision.FP32, True, False)
+    forms = Forms()
+    get = partial(forms.get, lambda *form: made.append(form) or object())
+    bf16 = get(Precision.BF16, False, False)
+    ensemble = get(Precision.FP32, True, False)
     # The mean of all views is the same whichever way the picture lies.
-    assert forms.get(Precision.FP32, True, True) is ensemble
-    upright = forms.get(Precision.FP32, False, False)
-    sideways = forms.get(Precision.FP32, False, True)
+    assert get(Precision.FP32, True, True) is ensemble
+    upright = get(Precision.FP32, False, False)
+    sideways = get(Precision.FP32, False, True)
     assert upright is not sideways
     assert list(forms.kept.values()) == [upright, sideways]
-    assert forms.get(Precision.FP32, False, False) is upright
-    assert forms.get(Precision.BF16, False, False) is not bf16
+    assert get(Precision.FP32, False, False) is upright
+    assert get(Precision.BF16, False, False) is not bf16
     assert len(forms.kept) == KEPT
-    assert forms.get(Precision.FP32, False, False) is upright  # it was used after the other
+    assert get(Precision.FP32, False, False) is upright  # it was used after the other
     assert len(made) == 5
+
+
+def test_one_that_is_let_go_is_gone_at_once():
+    """With its weights, on a GPU too, and not when the interpreter looks for knots."""
+    gc.disable()
+    try:
+        upscaler = make()
+        upscaler.upscale(picture(9, 9))
+        gone = weakref.ref(upscaler)
+        del upscaler
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_a_scale_that_the_network_does_not_have_is_refused():

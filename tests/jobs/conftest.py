@@ -14,6 +14,7 @@ from edsr_cli.errors import ExitCode
 from edsr_cli.images import bands
 from edsr_cli.inference import Progress, Upscaler
 from edsr_cli.jobs import steps
+from edsr_cli.jobs.estimates import plan
 from edsr_cli.jobs.naming import assign_outputs
 from edsr_cli.jobs.record import Record, Status
 from edsr_cli.jobs.task import Task
@@ -64,7 +65,7 @@ class Job:
         return self.worker.complete(self.task, progress)
 
     def plan(self) -> Record:
-        return self.worker.plan(self.task, forgiving=True)
+        return plan(self.worker, self.task, forgiving=True)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edsr_cli.checkpoints.checkpoint import Checkpoint, save_canonical
-from edsr_cli.jobs.namer import Namer
+from edsr_cli.jobs.naming import Namer
 from edsr_cli.jobs.target import target_of
 from edsr_cli.model.config import NetworkConfig
 from edsr_cli.model.networks import EDSR, tensors_of

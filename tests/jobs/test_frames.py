@@ -8,6 +8,7 @@ from PIL import Image
 
 from edsr_cli.errors import UsageError
 from edsr_cli.images import format_for, open_picture
+from edsr_cli.jobs import estimates
 from edsr_cli.jobs.record import Status
 from edsr_cli.jobs.spec import WorkerSpec
 from edsr_cli.jobs.task import Task
@@ -29,7 +30,7 @@ def run(tmp_path):
         )
         worker = WorkerSpec(options=options, devices=("cpu",)).open()
         task = Task(source, destination, format_for(destination))
-        record = worker.plan(task) if plan else worker.complete(task, progress)
+        record = estimates.plan(worker, task) if plan else worker.complete(task, progress)
         return destination, record
 
     return go

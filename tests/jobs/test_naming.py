@@ -122,6 +122,9 @@ def test_the_scale_is_part_of_the_name(scale):
         (["a.png"], None, "pcx", ["'pcx'", ".png"]),
         (["a.png"], None, "", ["format"]),
         ([STREAM], None, "x\ny", [r"x\\ny"]),
+        (["a.png", "b.png"], "o\nt.png", None, [r"o\nt.png"]),
+        (["x\n/a.png", "y/a.png"], "new\n", None, [r"x\n/a.png and y/a.png", r"new\n/a_x4.png"]),
+        (["a\n.png"], "a\n.png", None, [r"a\n.png is an input"]),
     ],
 )  # fmt: skip
 def test_what_is_refused(folder, inputs, output, form, words):

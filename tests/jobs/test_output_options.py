@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edsr_cli.api.outputs import check_format
+from edsr_cli.api.checks import check_format
+from edsr_cli.api.upscale import _check as refuse
 from edsr_cli.errors import UsageError
 from edsr_cli.images import FORMATS, format_for
 from edsr_cli.images.metadata.exif_writing import ExifWriter
+from edsr_cli.jobs.naming import assign_outputs
 from edsr_cli.options.pictures import Outputs, UpscaleOptions
 from tests.images import rich
-from tests.jobs.nearest import read_back
+from tests.jobs.nearest import by_factor, read_back
 
 
 @pytest.fixture
@@ -73,12 +75,20 @@ def test_formats_refuse_what_they_cannot(entry):
     values = {"quality": 80, "chroma": "420", "lossless": True, "compression": 3}
     for name, value in values.items():
         options = Outputs(**{name: value})
-        check_format(options, entry, same=True)
         if name in able:
             check_format(options, entry)
             continue
         with pytest.raises(UsageError, match=f"--{name}.*{entry.name}"):
             check_format(options, entry)
+
+
+@pytest.mark.parametrize("same", ["same", "Same", "SAME"])
+def test_what_the_format_of_one_input_cannot_is_said_for_the_others(same):
+    inputs = ["a.png", "b.jpg"]
+    tasks = assign_outputs(inputs, None, by_factor(), same)
+    refuse(UpscaleOptions(inputs, format=same, quality=90), tasks)
+    with pytest.raises(UsageError, match="--quality is for"):
+        refuse(UpscaleOptions(inputs, quality=90), tasks)
 
 
 def test_quality_and_lossless_exclude_each_other():

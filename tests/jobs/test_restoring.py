@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from edsr_cli.jobs import family
+from edsr_cli.jobs.estimates import plan
 from edsr_cli.jobs.naming import assign_outputs
 from edsr_cli.jobs.record import Status
 from edsr_cli.jobs.spec import WorkerSpec
@@ -79,7 +80,7 @@ def test_of_two_networks_the_first_alone_restores(setting, tmp_path, monkeypatch
     decoded = np.asarray(Image.open(path).convert("RGB"))
     found = np.asarray(read_back(tmp_path / "photo_x16.png"))
     assert np.array_equal(found, repeated(decoded, 16) + np.uint8(ADDED * result.restore))
-    planned = worker.plan(task, forgiving=True)
+    planned = plan(worker, task, forgiving=True)
     assert (planned.restore, planned.output_size) == (result.restore, (320, 320))
 
 

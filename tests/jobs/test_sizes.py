@@ -8,10 +8,9 @@ from edsr_cli.errors import DeviceMemoryError, UsageError
 from edsr_cli.images.provenance import scale_of, stated_record
 from edsr_cli.inference import Upscaler
 from edsr_cli.inference.planning import smallest_plan
-from edsr_cli.jobs import enlarging
+from edsr_cli.jobs import enlarging, estimates
 from edsr_cli.jobs.inputs import without_own
-from edsr_cli.jobs.namer import Namer
-from edsr_cli.jobs.naming import assign_outputs
+from edsr_cli.jobs.naming import Namer, assign_outputs
 from edsr_cli.jobs.record import Status
 from edsr_cli.jobs.spec import WorkerSpec
 from edsr_cli.jobs.target import target_of
@@ -50,7 +49,7 @@ def run(photo, tmp_path):
         worker = WorkerSpec(options=options, devices=("cpu",)).open()
         namer = Namer(worker.target, name, worker.model)
         [task] = assign_outputs([str(source)], output, namer, form)
-        return task, (worker.plan(task) if plan else worker.complete(task))
+        return task, (estimates.plan(worker, task) if plan else worker.complete(task))
 
     return go
 

@@ -70,6 +70,16 @@ def test_it_is_what_it_says_in_memory_and_by_rows(
     assert by_rows.changes == bool(alpha.any() and not alpha.all())
 
 
+def test_far_from_everything_the_nearest_square_counts_across_too() -> None:
+    """Where squares of 64 x 64 are empty, larger ones decide, from left to right as well."""
+    pixels, alpha = np.zeros((70, 512, 3), np.uint8), np.zeros((70, 512), np.uint8)
+    pixels[:, :10], pixels[:, -10:] = (255, 0, 0), (0, 0, 255)
+    alpha[:, :10] = alpha[:, -10:] = 255
+    spread(pixels, alpha)
+    assert (pixels[:, :256] == (255, 0, 0)).all()
+    assert (pixels[:, 256:] == (0, 0, 255)).all()
+
+
 @pytest.mark.parametrize("value", [0, 255])
 def test_nothing_changes_where_all_or_nothing_is_visible(value: int) -> None:
     both = np.full((70, 9, 4), value, np.uint8)

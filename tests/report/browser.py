@@ -1,118 +1,46 @@
-"""Chromium without a window, over its DevTools protocol: https://chromedevtools.github.io.
+"""What tests ask of a browser without a window: Chromium, or Firefox.
 
-It is spoken to through two pipes, so there is no port, and nothing to install but the browser.
+Tests have Chromium, unless EDSR_BROWSER in the environment says firefox.
 """
 
-import base64
-import contextlib
 import io
-import json
-import os
-import shutil
-import subprocess
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-PROGRAM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
-)
 DEADLINE = 60.0  # seconds; far more than anything takes on a busy machine
 
-_OPTIONS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--remote-debugging-pipe",
-    "--force-color-profile=srgb", "--hide-scrollbars", "--disable-dev-shm-usage",
-)  # fmt: skip
 
-
-class Browser:
+class Browser(ABC):
     """One browser with one page; use it as a context manager.
 
-    Args:
-        folder: for what it keeps.
-        ratio: pixels of the screen for each CSS pixel. (What the protocol simulates is another
-            thing: there, boxes lie on whole CSS pixels.)
-
     Attributes:
-        requests: addresses that the page has asked for since `open`, but for those of pictures in
-            it, which have data: in front.
-        complaints: what the page has written to the console, and exceptions in it.
+        name: of its kind.
     """
 
-    def __init__(self, folder: Path, ratio: float = 1) -> None:
-        self.requests: list[str] = []
-        self.complaints: list[str] = []
-        self._number, self._read = 0, b""
-        to_read, self._to = os.pipe()
-        self._from, to_write = os.pipe()
-        # The browser reads from descriptor 3 and writes to 4.
-        self._process = subprocess.Popen(
-            ["bash", "-c", f'exec "$@" 3<&{to_read} 4>&{to_write}', "bash", PROGRAM, *_OPTIONS,
-             f"--force-device-scale-factor={ratio}", f"--user-data-dir={folder}", "about:blank"],
-            pass_fds=(to_read, to_write), stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        os.close(to_read)
-        os.close(to_write)
-        self._session = ""
-        pages = self.call("Target.getTargets")["targetInfos"]
-        target = next(each["targetId"] for each in pages if each["type"] == "page")
-        attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
-        self._session = attached["sessionId"]
-        for domain in ("Page", "Runtime", "Network", "Log"):
-            self.call(f"{domain}.enable")
+    name = ""
 
     def __enter__(self) -> "Browser":
         return self
 
     def __exit__(self, *exception: object) -> None:
-        with contextlib.suppress(OSError, EOFError):
-            self._session = ""
-            self.call("Browser.close")
-        os.close(self._to)
-        os.close(self._from)
-        try:
-            self._process.wait(20)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self.close()
 
-    def call(self, method: str, **parameters: Any) -> Any:
-        """Have the browser do something; gives its answer."""
-        self._number += 1
-        message = {"id": self._number, "method": method, "params": parameters}
-        if self._session:
-            message["sessionId"] = self._session
-        os.write(self._to, json.dumps(message).encode() + b"\0")
-        while True:
-            answer = self._receive()
-            if answer.get("id") == self._number:
-                assert "error" not in answer, (method, answer["error"])
-                return answer["result"]
+    @property
+    @abstractmethod
+    def requests(self) -> list[str]:
+        """Addresses that the page has asked for since `open`, but for those of data: itself."""
 
-    def _receive(self) -> dict[str, Any]:
-        """The next message; events are kept that tests ask for."""
-        while b"\0" not in self._read:
-            piece = os.read(self._from, 2**20)
-            if not piece:
-                raise EOFError("the browser is gone")
-            self._read += piece
-        data, _, self._read = self._read.partition(b"\0")
-        message = json.loads(data)
-        event, about = message.get("method"), message.get("params", {})
-        if event == "Network.requestWillBeSent" and not about["request"]["url"].startswith("data:"):
-            self.requests.append(about["request"]["url"])
-        elif event == "Runtime.exceptionThrown":
-            self.complaints.append(json.dumps(about["exceptionDetails"]))
-        elif event == "Runtime.consoleAPICalled":
-            self.complaints.append(json.dumps(about["args"]))
-        elif event == "Log.entryAdded":
-            self.complaints.append(about["entry"]["text"])
-        return message
+    @property
+    @abstractmethod
+    def complaints(self) -> list[str]:
+        """What has come to the console about the page since `open`, and exceptions in it."""
 
+    @abstractmethod
     def open(self, path: Path, width: int = 900, height: int = 700, **features: str) -> None:
         """Show the page in a file.
 
@@ -121,24 +49,42 @@ class Browser:
             width, height: of the window, in CSS pixels.
             features: media features with values, such as prefers_color_scheme="dark".
         """
-        self.requests.clear()
-        self.complaints.clear()
-        self.call(
-            "Emulation.setDeviceMetricsOverride",
-            width=width, height=height, deviceScaleFactor=0, mobile=False,
-        )  # fmt: skip
-        named = [{"name": k.replace("_", "-"), "value": v} for k, v in features.items()]
-        self.call("Emulation.setEmulatedMedia", features=named)
-        self.call("Page.navigate", url=path.resolve().as_uri())
-        self.until("document.readyState === 'complete'")
 
+    @abstractmethod
+    def resize(self, width: int, height: int) -> None:
+        """Give the window another size."""
+
+    @abstractmethod
     def run(self, script: str) -> Any:
         """The value of an expression in the page, awaited if it is a promise."""
-        answer = self.call(
-            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
-        )
-        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
-        return answer["result"].get("value")
+
+    @abstractmethod
+    def let_scripts_run(self, allowed: bool) -> None:
+        """Whether pages that are opened from now on may run scripts of their own."""
+
+    @abstractmethod
+    def press(self, key: str, code: str = "", *, shift: bool = False) -> None:
+        """Press and release a key, such as "ArrowLeft", "a" or ("!", "Digit1")."""
+
+    @abstractmethod
+    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """Press the mouse at one place of the window, and let it go at another."""
+
+    @abstractmethod
+    def wheel(self, x: float, y: float, turned: float) -> None:
+        """Turn the wheel at a place of the window."""
+
+    @abstractmethod
+    def touch(self, kind: str, *points: tuple[float, float]) -> None:
+        """Fingers begin ("touchStart"), move ("touchMove") or end ("touchEnd") to touch places."""
+
+    @abstractmethod
+    def photograph(self) -> bytes:
+        """What is seen in the window, as PNG, in pixels of the screen."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the browser."""
 
     def until(self, script: str) -> Any:
         """Wait until an expression is true; gives its value."""
@@ -148,33 +94,7 @@ class Browser:
             time.sleep(0.02)
         return value
 
-    def press(self, key: str, code: str = "", *, shift: bool = False) -> None:
-        """Press and release a key, such as "ArrowLeft", "a" or ("!", "Digit1")."""
-        text = {"text": key} if len(key) == 1 else {}
-        about = {"key": key, "code": code, "modifiers": 8 if shift else 0}
-        about["windowsVirtualKeyCode"] = {"Tab": 9, "Enter": 13, "Escape": 27}.get(key, 0)
-        self.call("Input.dispatchKeyEvent", type="keyDown", **about, **text)
-        self.call("Input.dispatchKeyEvent", type="keyUp", **about)
-
-    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
-        """Press the mouse at one place of the window, and let it go at another."""
-        for kind, (x, y), buttons in (
-            ("mouseMoved", start, 0), ("mousePressed", start, 1), ("mouseMoved", end, 1),
-            ("mouseReleased", end, 0),
-        ):  # fmt: skip
-            button = "none" if kind == "mouseMoved" and not buttons else "left"
-            self.call(
-                "Input.dispatchMouseEvent", type=kind, x=x, y=y, button=button, buttons=buttons,
-                clickCount=1,
-            )  # fmt: skip
-
-    def touch(self, kind: str, *points: tuple[float, float]) -> None:
-        """Fingers begin ("touchStart"), move ("touchMove") or end ("touchEnd") to touch places."""
-        places = [{"x": x, "y": y, "id": n} for n, (x, y) in enumerate(points)]
-        self.call("Input.dispatchTouchEvent", type=kind, touchPoints=places)
-
     def screenshot(self) -> np.ndarray[Any, np.dtype[np.uint8]]:
         """What is seen in the window: (H, W, 3), RGB, in pixels of the screen."""
-        data = base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"])
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(self.photograph())) as image:
             return np.asarray(image.convert("RGB"))

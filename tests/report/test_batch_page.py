@@ -81,13 +81,18 @@ def test_a_pair_opens_in_the_viewer(browser, page, number):
         "0, 0, canvas.width, canvas.height).data.buffer)])(document.querySelector('.picture'))"
     )
     assert len(np.unique(colours)) > 500  # a picture of noise
+    browser.press(" ")
+    browser.until("!document.querySelector('.handle').checkVisibility()")  # one is seen alone
+    assert browser.run("document.querySelector('dialog').open")
+    browser.press("Escape")
+    browser.until("document.querySelector('.handle').checkVisibility()")
     browser.press("Escape")
     browser.until("!document.querySelector('dialog').open")
     assert browser.complaints == []
 
 
 def test_without_scripts_it_is_all_there(browser, page):
-    browser.call("Emulation.setScriptExecutionDisabled", value=True)
+    browser.let_scripts_run(False)
     try:
         browser.open(page)
         visible = "[...document.querySelectorAll({!r})].map(each => each.checkVisibility())"
@@ -96,7 +101,7 @@ def test_without_scripts_it_is_all_there(browser, page):
         browser.run("document.querySelector('#files details').open = true")
         assert browser.run(visible.format("#files tbody tr")) == [True] * 5
     finally:
-        browser.call("Emulation.setScriptExecutionDisabled", value=False)
+        browser.let_scripts_run(True)
 
 
 def test_a_list_of_ten_thousand_files(browser, tmp_path):

@@ -130,8 +130,10 @@ def pictures(folder):
 
 def test_pictures_that_are_too_large_go_beside_it(tmp_path):
     compared = comparison()
+    inside, _ = write(tmp_path / "p.html", compared)
     html, apart = write(tmp_path / "p.html", compared, most=1000)
     assert apart and Page(html).all("img") == []
+    assert "p_files" in Page(html).texts and "p_files" not in Page(inside).texts
     found = pictures(tmp_path / "p_files")
     assert len(found) == 4
     for version in compared.versions:

@@ -1,13 +1,15 @@
 """Pictures of pages as data: what is in them, and how few bytes they may take."""
 
+import base64
 import io
 
 import numpy as np
 import pytest
+from markupsafe import escape
 from PIL import Image
 
 from edsr_cli.images.colour.icc import srgb_profile
-from edsr_cli.report.pictures import bytes_in_page, differences, encoded, fitted
+from edsr_cli.report.pictures import Encoded, bytes_in_page, differences, encoded, fitted
 from tests.report.comparisons import near, noise
 
 BASE = noise(0)
@@ -59,6 +61,8 @@ def test_differences_are_for_pages_that_would_be_too_large():
     whole, least = bytes_in_page([plain]), bytes_in_page([differences(plain)])
     assert least < 0.7 * whole
     assert whole == sum(len(each.uri.split(",")[1]) for each in plain)
+    first, *others = differences(plain)
+    assert least == len(first.uri.split(",")[1]) + sum(len(each.base85) for each in others)
     assert fitted([plain], whole) == [plain]
     assert fitted([plain], whole - 1) == [differences(plain)] == fitted([plain], least)
     assert fitted([plain], least - 1) is None
@@ -69,3 +73,15 @@ def test_what_is_far_too_large_is_not_tried():
     plain = group(BASE, BASE, BASE, BASE, BASE)  # as differences, they would take a fifth
     most = bytes_in_page([plain]) // 4
     assert bytes_in_page([differences(plain)]) < most and fitted([plain], most) is None
+
+
+def test_base_85_is_no_markup():
+    """All signs are there, at all lengths of a last group, and none has to be escaped."""
+    for length in range(2000, 2004):
+        picture = Encoded(
+            np.random.default_rng(length).bytes(length), "image/webp", (1, 1, 3), base=0
+        )
+        letters = picture.base85
+        assert len(set(letters)) == 85 and len(letters) == picture.letters
+        assert str(escape(letters)) == letters
+        assert base64.b85decode(letters.translate(str.maketrans(",./", "&<>"))) == picture.data

@@ -47,7 +47,7 @@ def test_figures_curves_and_the_last_values(tmp_path):
     page = write(tmp_path / "page.html")
     for texts in (
         ["running"], ["200", "updates of 1,000"], ["20 %", "done"], ["8 min 0 s", "left"],
-        ["3.250", "loss"], ["33.50", "dB of PSNR, x2; +3.00 over bicubic"],
+        ["3.250", "loss"], ["33.50", "dB of PSNR, x2; 3.00 above bicubic"],
         ["100", "1 min 0 s", "0.0001", "12.5000"], ["5e-05", "3.2500", "33.500"],
         ["start", "random weights"],
     ):  # fmt: skip
@@ -76,6 +76,14 @@ def test_states(tmp_path, fields, words):
     assert any(words in text for text in page.texts)
     assert ("left" in page.texts) == (fields.get("state") is None and fields.get("fraction") != 0)
     assert any("Follow it" in text for text in page.texts) == ("state" not in fields)
+
+
+def test_of_a_long_training_the_later_half_is_seen_alone(tmp_path):
+    """What it gains in the end is next to nothing beside what it gains at first."""
+    rows = [Row(n, 1.0, 1e-4, 1.0, {2: 20.0 if n < 6 else 35 + n / 100}) for n in range(12)]
+    says = [each.get("aria-label") for each in write(tmp_path / "p.html", rows=rows).all("svg")]
+    assert "x2: from 20 at 0 to 35.11 at 11; x2 bicubic: 30.5" in says
+    assert "x2: from 35.06 at 6 to 35.11 at 11" in says
 
 
 def test_somebody_elses_page_stays(tmp_path):
@@ -124,9 +132,9 @@ def test_versions_over_time_and_scales_of_the_loss(browser, tmp_path):
     choose(browser, "#part", "x2, picture 1 of 8", "change")
     words = "document.querySelector('.status').textContent"
     browser.until(f"{words}.includes('dB')")
-    visible = "['.drawn', '.linear'].map(each => document.querySelector(each).checkVisibility())"
+    visible = "['.drawn', '.other'].map(each => document.querySelector(each).checkVisibility())"
     assert browser.run(visible) == [True, False]
-    browser.run("document.querySelector('.logarithmic').click()")
+    browser.run("document.querySelector('.choice').click()")
     assert browser.run(visible) == [False, True]
     assert browser.run("document.querySelectorAll('.subject, b').length") == 2
     assert browser.run("document.querySelector('.subject').checkVisibility()") is False
@@ -140,8 +148,8 @@ def test_it_follows_the_training_and_stays_where_one_is(browser, tmp_path):
     browser.open(path, height=400)
     until_ready(browser)
     browser.run(
-        "document.querySelector('.logarithmic').click();"
-        "document.querySelector('.swap').focus(); scrollTo(0, 500); window.old = true"
+        "document.querySelector('.choice').click(),"
+        "document.querySelector('.swap').focus(), scrollTo(0, 500), window.old = true"
     )
     choose(browser, "select.mode", "beside", "change")
     browser.press("+")
@@ -150,16 +158,21 @@ def test_it_follows_the_training_and_stays_where_one_is(browser, tmp_path):
     until_ready(browser)
     assert chosen(browser) == ["bicubic", "update 300"]  # the newest, as before
     assert browser.run("scrollY") == 500
-    assert browser.run("document.querySelector('.logarithmic').checked") is False
+    assert browser.run("document.querySelector('.choice').checked") is False
     assert browser.run("document.activeElement.className") == "swap"
     assert browser.run("document.querySelector('select.mode').value") == "beside"
-    choose(browser, "#time", 1)  # another one than the newest stays
+    choose(browser, "#time", 1)  # another one than the newest stays, or the one before it
     browser.run("window.old = true")
-    write(path, "done", update=1000, parts=[part(0, 100, 300, 1000)])
-    browser.until("!window.old && document.querySelector('.badge')?.textContent === 'done'")
+    write(path, **quick, update=1000, parts=[part(0, 100, 300, 1000)])
+    browser.until("!window.old && document.querySelector('.tiles dd')?.textContent === '1,000'")
     until_ready(browser)
     assert chosen(browser) == ["bicubic", "update 100"]
-    browser.run("window.old = true; new Promise(done => setTimeout(done, 1500))")
+    browser.run("window.old = true")
+    write(path, "done", update=2000, parts=[part(0, 80, 300, 2000)])
+    browser.until("!window.old && document.querySelector('.badge')?.textContent === 'done'")
+    until_ready(browser)
+    assert chosen(browser) == ["bicubic", "update 80"]
+    browser.run("window.old = true, new Promise(done => setTimeout(done, 1500))")
     assert browser.run("window.old")  # there is nothing to wait for any more
     assert browser.complaints == []
 
@@ -168,7 +181,7 @@ def test_it_does_not_follow_where_it_is_not_to(browser, tmp_path):
     path = tmp_path / "page.html"
     write(path, every=0.1)
     browser.open(path)
-    browser.run("document.querySelector('#live').click(); window.old = true")
+    browser.run("document.querySelector('#live').click(), window.old = true")
     browser.run("new Promise(done => setTimeout(done, 1500))")
     assert browser.run("window.old")
 
@@ -183,14 +196,14 @@ def test_what_was_stopped_without_a_word_is_noticed(browser, tmp_path, monkeypat
 
 
 def test_without_scripts_it_is_all_there(browser, tmp_path):
-    browser.call("Emulation.setScriptExecutionDisabled", value=True)
+    browser.let_scripts_run(False)
     try:
         write(tmp_path / "page.html")
         browser.open(tmp_path / "page.html")
         visible = "[...document.querySelectorAll({!r})].map(each => each.checkVisibility())"
         assert browser.run(visible.format(".versions img")) == [True] * 4
         assert browser.run(visible.format(".viewer, .script-only")) == [False] * 3
-        browser.run("document.querySelector('.logarithmic').click()")
-        assert browser.run(visible.format(".linear, .drawn")) == [False, True, True, True]
+        browser.run("document.querySelector('.choice').click()")
+        assert browser.run(visible.format(".other, .drawn")) == [False, True, True, True]
     finally:
-        browser.call("Emulation.setScriptExecutionDisabled", value=False)
+        browser.let_scripts_run(True)

@@ -11,7 +11,6 @@ import edsr_cli
 from edsr_cli.evaluation.metrics import Channels, psnr
 from edsr_cli.report.comparison import Version
 from edsr_cli.report.comparison_page import ComparisonPage
-from tests.report.browser import PROGRAM, Browser
 from tests.report.comparisons import (
     HEIGHT,
     SCALE,
@@ -21,8 +20,6 @@ from tests.report.comparisons import (
     noise,
     swapped_profile,
 )
-
-pytestmark = pytest.mark.skipif(not PROGRAM, reason="needs Chromium (apt-get install chromium)")
 
 FIRST, SECOND, SMALL, REFERENCE = (each.pixels for each in comparison().versions)
 
@@ -112,8 +109,8 @@ def test_every_pixel_is_that_of_the_file(browser, page):
 
 
 @pytest.mark.parametrize("ratio", [1.5, 2])
-def test_screens_of_other_densities(tmp_path, page, ratio):
-    with Browser(tmp_path, ratio) as browser:
+def test_screens_of_other_densities(start_browser, tmp_path, page, ratio):
+    with start_browser(tmp_path, ratio) as browser:
         check_pixels(browser, page)
         check_zooms(browser, page)
 
@@ -160,10 +157,7 @@ def test_all_of_it_is_seen_first(browser, tmp_path):
     words = "In view: 301 × 199 pixels at 0, 0."
     whole = f"document.querySelector('.status').textContent.endsWith({words!r})"
     for width in range(391, 431, 5):
-        browser.call(
-            "Emulation.setDeviceMetricsOverride", width=width, height=600 - width // 7,
-            deviceScaleFactor=0, mobile=False,
-        )  # fmt: skip
+        browser.resize(width, 600 - width // 7)
         browser.press("+"), browser.press("+"), settled(browser)
         browser.until(f"!{whole}")
         browser.press("0")
@@ -181,9 +175,10 @@ def test_the_slider(browser, page):
         "(box => [box.left, box.top + box.height / 3, box.width])"
         "(document.querySelector('.picture').getBoundingClientRect())"
     )
-    browser.drag((box[0] + box[2] / 2, box[1]), (box[0] + box[2] / 4, box[1]))
+    quarter = round(box[0] + box[2] / 4)  # a mouse is on whole CSS pixels
+    browser.drag((box[0] + box[2] / 2, box[1]), (quarter, box[1]))
     settled(browser)
-    edge = round(width / 4) - (width // 2 - WIDTH // 2 * zoom)
+    edge = round(quarter - box[0]) - (width // 2 - WIDTH // 2 * zoom)
     shown = middle(seen(browser), zoom)
     assert edge > 0 and np.array_equal(shown[:, :edge], enlarged(FIRST, zoom)[:, :edge])
     assert np.array_equal(shown[:, edge + 1 :], enlarged(SECOND, zoom)[:, edge + 1 :])
@@ -192,7 +187,7 @@ def test_the_slider(browser, page):
     browser.run("document.querySelector('.handle').focus()")
     browser.press("ArrowRight"), settled(browser)
     assert browser.run(state) == "27"
-    browser.drag((box[0] + box[2] * 0.27, box[1]), (box[0] - 50, box[1]))
+    browser.drag((box[0] + box[2] * 0.27, box[1]), (box[0] / 2, box[1]))
     settled(browser)
     assert browser.run(state) == "0"
     assert np.array_equal(middle(seen(browser), zoom), enlarged(SECOND, zoom))
@@ -255,13 +250,12 @@ def test_drag_wheel_and_pinch(browser, page):
     )
     place_x = view.shape[1] // 2 + (column - WIDTH // 2) * zoom + zoom // 2
     place_y = view.shape[0] // 2 + (row - HEIGHT // 2) * zoom + zoom // 2
-    wheel = {"type": "mouseWheel", "x": left + place_x, "y": top + place_y, "deltaX": 0}
-    browser.call("Input.dispatchMouseEvent", **wheel, deltaY=-100)
+    browser.wheel(left + place_x, top + place_y, -100)
     settled(browser)
     assert int(text(browser, ".zoom output")[1:]) > zoom
     assert np.array_equal(seen(browser)[place_y, place_x], FIRST[row, column])  # it has stayed
     for _ in range(6):  # a touchpad's small moves are a notch together
-        browser.call("Input.dispatchMouseEvent", **wheel, deltaY=9)
+        browser.wheel(left + place_x, top + place_y, 9)
     settled(browser)
     assert int(text(browser, ".zoom output")[1:]) <= zoom
     browser.press("0"), settled(browser)
@@ -345,10 +339,13 @@ def test_pictures_beside_the_page(browser, tmp_path, profile):
     zoom = zoom_of(seen(browser))
     browser.press(" "), settled(browser)
     wanted = enlarged(FIRST, zoom)
-    # Red and green light have changed places.
-    assert np.array_equal(
-        middle(seen(browser), zoom), wanted if profile is None else wanted[..., [1, 0, 2]]
-    )
+    # With the profile, red and green light have changed places.
+    shown = middle(seen(browser), zoom)
+    if profile is None:
+        assert np.array_equal(shown, wanted)
+    else:  # Firefox rounds one of fifty pixels the other way
+        wrong = np.abs(shown.astype(int) - wanted[..., [1, 0, 2]])
+        assert wrong.max() <= (browser.name == "firefox")
     assert browser.complaints == []
     folder = tmp_path / "a # page?_files"
     assert len(browser.requests) == 4 and all(
@@ -389,6 +386,8 @@ def test_no_name_does_harm(browser, tmp_path):
 
 
 def test_what_is_to_be_used_has_a_name(browser, page):
+    if browser.name != "chromium":
+        pytest.skip("only Chromium tells how it presents a page to screen readers")
     show(browser, page)
     nodes = browser.call("Accessibility.getFullAXTree")["nodes"]
     used = {"button", "combobox", "slider", "image", "DisclosureTriangle", "checkbox"}
@@ -416,7 +415,7 @@ def test_colours_of_the_page(browser, page, scheme):
 
 
 def test_without_scripts_all_versions_are_there(browser, page):
-    browser.call("Emulation.setScriptExecutionDisabled", value=True)
+    browser.let_scripts_run(False)
     try:
         browser.open(page)
         boxes = browser.run(
@@ -426,7 +425,7 @@ def test_without_scripts_all_versions_are_there(browser, page):
         assert boxes == [WIDTH] * 4
         assert not browser.run("document.querySelector('.viewer').checkVisibility()")
     finally:
-        browser.call("Emulation.setScriptExecutionDisabled", value=False)
+        browser.let_scripts_run(True)
 
 
 def test_differences_are_put_together(browser, tmp_path):
@@ -452,12 +451,27 @@ def test_differences_are_put_together(browser, tmp_path):
     assert browser.complaints == [] and len(browser.requests) == 1
 
 
+def test_a_browser_that_changes_pixels_is_found_out(browser, page):
+    """As Firefox with privacy.resistFingerprinting does."""
+    if browser.name != "chromium":
+        pytest.skip("a script before those of the page is asked for as Chromium knows it")
+    changed = (
+        "const kept = CanvasRenderingContext2D.prototype.getImageData;"
+        "CanvasRenderingContext2D.prototype.getImageData = function (...place) {"
+        " const made = kept.apply(this, place); made.data[9] ^= 1; return made; }"
+    )
+    script = browser.call("Page.addScriptToEvaluateOnNewDocument", source=changed)
+    try:
+        show(browser, page)
+        browser.until("document.querySelector('.status').textContent.includes('fingerprinting')")
+        assert "dB" not in text(browser, ".status")
+    finally:
+        browser.call("Page.removeScriptToEvaluateOnNewDocument", **script)
+
+
 @pytest.mark.slow
 def test_four_models_and_a_megapixel_are_one_file(browser, tmp_path, monkeypatch, shared):
-    """At x2: the input, four networks' pictures of 4 megapixels; each pixel is there.
-
-    Of this picture, which is full of grain, the page takes 15.1 MB.
-    """
+    """At x2: the input, four networks' pictures of 4 megapixels, full of grain; all pixels."""
     monkeypatch.chdir(tmp_path)
     baby = np.asarray(Image.open(shared / "benchmarks/Set5/HR/baby.png").convert("RGB"))
     tiles = np.concatenate([baby, baby[::-1]]), np.concatenate([baby[:, ::-1], 255 - baby])
@@ -471,11 +485,10 @@ def test_four_models_and_a_megapixel_are_one_file(browser, tmp_path, monkeypatch
         beside="nearest",
         scale=2,
         device="cpu",
-        max_embed="15.5M",
     )
     assert [each.kind for each in seen.versions] == ["nearest"] + ["network"] * 4
     page = tmp_path / "p.html"
-    assert page.stat().st_size < 15_500_000 and not (tmp_path / "p_files").exists()
+    assert page.stat().st_size < 15_000_000 and not (tmp_path / "p_files").exists()
     browser.open(page)
     browser.until("document.querySelector('.viewer').dataset.state === 'ready'")
     for number, version in enumerate(seen.versions[1:], 1):

@@ -2,7 +2,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edsr_cli.images import decode
@@ -73,6 +73,7 @@ def test_what_is_stated_is_said_of_a_good_file():
     assert (choice.strength, choice.reason) == (0, "JPEG of quality 100")
 
 
+@settings(max_examples=25)
 @given(
     pixels=st.tuples(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32 - 1)).map(
         lambda seed: np.random.default_rng(seed).integers(0, 256, (*seed[:2], 3), np.uint8)

@@ -4,6 +4,7 @@ import http.client
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -49,12 +50,16 @@ class Proxy:
     Args:
         server: host and port of the server.
         seconds: how long an answer stalls.
+
+    Attributes:
+        sent: bytes of answers that were sent whole, by path.
     """
 
     def __init__(self, server: tuple[str, int], seconds: float = 3.0) -> None:
         self.server, self.seconds = server, seconds
         self.rules: list[Rule] = []
         self.requests: list[tuple[str, str]] = []
+        self.sent: Counter[str] = Counter()
         self.before: Callable[[str, str], None] = lambda method, path: None
         self._lock = threading.Lock()
         handler = type("Handler", (_Handler,), {"proxy": self})
@@ -71,7 +76,7 @@ class Proxy:
     def clear(self) -> None:
         """No faults any more, and no requests so far."""
         with self._lock:
-            self.rules, self.requests = [], []
+            self.rules, self.requests, self.sent = [], [], Counter()
 
     def fault(self, method: str, path: str) -> Fault | None:
         """What is to happen to a request."""
@@ -132,6 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
                 time.sleep(self.proxy.seconds)
             return self._cut()
         self.wfile.write(content)
+        self.proxy.sent[self.path] += len(content)
         return None
 
     do_HEAD = do_PUT = do_POST = do_DELETE = do_GET  # noqa: N815 - http.server wants such names

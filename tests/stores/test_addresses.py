@@ -3,6 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edsr_cli.errors import UsageError
+from edsr_cli.jobs.naming import assign_outputs
+from edsr_cli.jobs.staging import Staging
 from edsr_cli.stores.addresses import (
     SCHEMES,
     check_address,
@@ -12,6 +14,7 @@ from edsr_cli.stores.addresses import (
     scheme_of,
     shown,
 )
+from tests.jobs.nearest import by_factor
 
 words = st.text("abcdefghijklmnopqrstuvwxyz0123456789-.", min_size=1, max_size=9)
 secrets = st.integers(10**8).map("SECRET{}".format)
@@ -48,6 +51,34 @@ def test_on_the_web_neither_passwords_nor_signatures_are_shown(
         found = shown(address)
         assert secret not in found and sign not in found and host in found
         assert is_web(found) and shown(found) == found
+
+
+@pytest.mark.parametrize("host", ["[host", "ho]st", "[::1", "[::1]x", "[v]"])
+def test_what_is_no_address_is_shown_all_the_same(host):
+    """It has to be, to say so."""
+    found = shown(f"http://user:SECRET@{host}/a.png?SECRET")
+    assert found == f"http://***@{host}/a.png?***"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "output", "words"),
+    [
+        (["a.png", "b.png"], "s3://bucket/out.png", "to one file, s3://bucket/out.png"),
+        (["a.png"], "s3://bucket/x/out.xyz", "s3://bucket/x/out.xyz: no picture format"),
+        (["a.png"], "s3://bucket/out", None),
+    ],
+)
+def test_what_is_wrong_with_an_output_is_said_of_its_address(inputs, output, words, tmp_path):
+    staging = Staging(tmp_path / "stores")
+    files, place, bind = staging.stand_ins(inputs, output)
+    if words is None:
+        with staging.naming(place, output):
+            [task] = assign_outputs(files, place, by_factor(), None, bind)
+        assert task.destination_name == "s3://bucket/out/a_x4.png"
+        return
+    with pytest.raises(UsageError, match=words) as caught, staging.naming(place, output):
+        assign_outputs(files, place, by_factor(), None, bind)
+    assert "stores" not in str(caught.value)
 
 
 @given(words, secrets, words, st.sampled_from(["s3", "gs", "az", "abfs"]))

@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 
 import edsr_cli
-from edsr_cli.errors import Kind, UsageError
+from edsr_cli.errors import Kind, UsageError, WeightsError
+from edsr_cli.jobs import staging
 from edsr_cli.jobs.ledger import LedgerError
 from edsr_cli.jobs.record import Status
 from edsr_cli.stores.failures import StoreError
@@ -219,6 +220,21 @@ def test_a_store_that_turns_read_only(both, caplog):
     assert both.run().failed == 1 and both.is_whole()
 
 
+def test_a_store_that_is_read_only_is_found_out_before_the_work(both):
+    both.bucket.proxy.rules = [Rule(Fault.DENIED, "PUT"), Rule(Fault.DENIED, "POST")]
+    for overwrite in (False, True):
+        (record,) = edsr_cli.upscale(
+            [both.folder / "in" / "a.png"],
+            f"{both.output}/a.png",
+            model=both.model,
+            engine="torch",
+            overwrite=overwrite,
+        )
+        assert record.kind is Kind.PERMISSION and record.stages.keys() == {"decode"}
+        assert record.error.startswith(f"{both.output}/a.png: the store does not permit this")
+    assert both.bucket.content("out") == {}
+
+
 def test_a_folder_that_cannot_be_listed(both):
     both.bucket.proxy.rules = [Rule(Fault.BUSY, "GET", "prefix=in%2Fsub%2F")]
     assert counts(both.run()) == (3, 0, 2)
@@ -233,6 +249,41 @@ def test_a_dry_run_makes_nothing(both):
     assert both.bucket.content("out") == {} == both.bucket.manifests("out")
     both.run()
     assert both.run(dry_run=True).skipped == 6
+
+
+def test_a_dry_run_fetches_what_headers_need(both, monkeypatch):
+    """And says the same as over files; the last two have to be fetched whole."""
+    monkeypatch.setattr(staging, "_BEGINNING", 4096)
+    folder, source = both.folder / "large", f"{both.bucket.address}/large"
+    folder.mkdir()
+    pixels = np.random.default_rng(9).integers(0, 256, (90, 120, 3), np.uint8)
+    image, turned = Image.fromarray(pixels), Image.Exif()
+    turned[0x112] = 6
+    image.save(folder / "a.jpg", exif=turned, restart_marker_rows=1)
+    image.save(folder / "b.bmp")
+    image.save(folder / "c.jpg", exif=turned, comment=bytes(5000))
+    image.save(folder / "d.png", exif=turned)
+    both.bucket.fill(folder, "large")
+    both.bucket.proxy.clear()
+
+    def planned(where):
+        assert both.run(where, f"{both.output}/planned", dry_run=True).planned == 4
+        records = sorted(both.records, key=lambda record: record.input)
+        return [(each.input_size, each.output_size, each.plan, each.notes) for each in records]
+
+    found = planned(source)
+    assert found == planned(str(folder))
+    assert [size for size, *_ in found] == [(90, 120), (120, 90), (90, 120), (90, 120)]
+    for path in folder.iterdir():
+        size, name = path.stat().st_size, f"/{both.bucket.name}/large/{path.name}"
+        whole = path.name in ("c.jpg", "d.png")
+        assert both.bucket.proxy.sent[name] == 4096 + (size if whole else 0), path.name
+    both.bucket.proxy.clear()
+    both.run(source, f"{both.output}/planned", dry_run=True, model="edsr-free")
+    assert all(record.restore is not None for record in both.records)
+    for path in folder.iterdir():  # whose pixels say how much to restore
+        name = f"/{both.bucket.name}/large/{path.name}"
+        assert both.bucket.proxy.sent[name] == path.stat().st_size
 
 
 def test_what_cannot_be_begun(both, scratch):
@@ -261,6 +312,16 @@ def test_what_cannot_be_begun(both, scratch):
         both.run(output="https://example.org/out")
     assert list(scratch.iterdir()) == []
     assert both.bucket.content("out") == {}
+
+
+def test_what_fails_before_the_first_picture_leaves_nothing(both, scratch, monkeypatch):
+    def fail(*_):
+        raise WeightsError("it cannot be had.")
+
+    monkeypatch.setattr("edsr_cli.api.batch.recipe_of", fail)
+    with pytest.raises(WeightsError) as caught:
+        both.run()
+    assert list(scratch.iterdir()) == [], f"while somebody has {caught.value}"
 
 
 def test_a_list_of_addresses(both, caplog):

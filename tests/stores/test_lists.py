@@ -37,6 +37,20 @@ def test_a_list_is_a_tree(tmp_path: Path):
     assert hash(found) == hash(found.folder("")) and found.folder("") == found
 
 
+def test_a_folder_may_have_the_name_of_a_picture(tmp_path: Path):
+    for lines in (["s3://b/a.png", "s3://b/a.png/c.png"], ["s3://b/a.png/c.png", "s3://b/a.png"]):
+        found = UrlList.read(written(tmp_path, *lines))
+        kinds = [(entry.name, entry.state is not None) for entry in found.folder("b").entries()]
+        assert sorted(kinds) == [("a.png", False), ("a.png", True)]
+        assert below(found.folder("b/a.png")) == {"c.png": True}
+
+
+def test_a_list_that_an_editor_of_windows_has_written(tmp_path: Path):
+    path = tmp_path / "list.txt"
+    path.write_bytes("\ufeffs3://bucket/a.png\r\ns3://bucket/b.png\r\n".encode())
+    assert below(UrlList.read(path).folder("bucket")) == {"a.png": True, "b.png": True}
+
+
 @pytest.mark.parametrize(
     ("lines", "words"),
     [

@@ -154,6 +154,34 @@ def test_a_store_that_may_not_be_written_to(blob, bucket, file):
     assert len(bucket.proxy.requests) == 1, "it is not tried again"
 
 
+def content(bucket):
+    """All there is in a bucket, what has only begun included."""
+    listed = store._tried(
+        bucket.address, lambda fs: fs.call_s3("list_multipart_uploads", Bucket=bucket.name)
+    )
+    return bucket.content(""), listed.get("Uploads", [])
+
+
+@pytest.mark.parametrize("way", [store._begin_parts, store._put_beside])
+def test_whether_it_can_be_written_is_found_out_without_a_trace(way, bucket, monkeypatch, caplog):
+    monkeypatch.setattr(store, "_begin_parts", way)
+    blob = Blob(f"{bucket.address}/new")
+    blob.check_writable()
+    assert content(bucket) == ({}, [])
+    bucket.proxy.rules = [Rule(Fault.BUSY, "P", "", 2), Rule(Fault.LOST_ANSWER, "DELETE", "", 1)]
+    blob.check_writable()
+    assert content(bucket) == ({}, []) and blob.look() is None
+    bucket.proxy.rules = [Rule(Fault.DENIED, "DELETE")]
+    blob.check_writable()
+    warned = [each for each in caplog.records if each.name == store.__name__]
+    assert len(warned) == (way is store._put_beside)
+    bucket.proxy.rules = [Rule(Fault.DENIED, "PUT"), Rule(Fault.DENIED, "POST")]
+    error = failure(blob.check_writable)
+    assert error.kind is Kind.PERMISSION and error.about == blob.address
+    error = failure(Blob("s3://no-such-bucket-here/x").check_writable)
+    assert error.kind in (Kind.MISSING, Kind.PERMISSION)
+
+
 def test_what_is_not_there(bucket, tmp_path):
     nothing = Blob(f"{bucket.address}/nothing")
     error = failure(lambda: nothing.fetch(tmp_path / "fetched"))
@@ -180,7 +208,7 @@ def test_a_missing_package_is_named(address, extra, monkeypatch):
 
 def test_fsspec_is_imported_when_an_address_is_used():
     script = (
-        "import sys, edsr_cli.api.batch, edsr_cli.api.upscale, edsr_cli.api.staging\n"
+        "import sys, edsr_cli.api.batch, edsr_cli.api.upscale, edsr_cli.api.checks\n"
         "sys.exit(bool({'fsspec', 'aiohttp', 'botocore'} & sys.modules.keys()))"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

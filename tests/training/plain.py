@@ -11,8 +11,7 @@ from edsr_cli.model.networks import linear_tail
 from edsr_cli.options.choices import Autocast
 from edsr_cli.training.initial import random_network
 from edsr_cli.training.patches import Sampler
-from edsr_cli.training.recipe import Recipe
-from edsr_cli.training.schedule import learning_rate
+from edsr_cli.training.recipe import Recipe, learning_rate
 from edsr_cli.training.tail import run_tail
 
 

@@ -9,7 +9,8 @@ from edsr_cli.training.initial import random_network
 from edsr_cli.training.patches import Sampler
 from edsr_cli.training.photos import Photos
 from edsr_cli.training.recipe import Recipe
-from edsr_cli.training.run import Run, RunFolder, Subject
+from edsr_cli.training.run import Run, RunFolder
+from edsr_cli.training.state import Subject
 from edsr_cli.training.trainer import Trainer
 from edsr_cli.training.validation import hold_out, pairs_of
 

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from edsr_cli.degradations.kernel import normalised
-from edsr_cli.degradations.reduction import ByKernel
+from edsr_cli.degradations.reduction import ByKernel, Given
 from edsr_cli.errors import FileError, UsageError
 from edsr_cli.pixels.resize import downscale
 from edsr_cli.training.loading import find_pictures, load_photos
@@ -273,6 +273,21 @@ def test_a_cache_larger_than_the_disk_is_refused(
     assert not list(tmp_path.rglob("*.bin"))
 
 
+def test_what_a_killed_training_has_left_makes_room_first(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_photos([folder], (2,), 48, tmp_path)
+    [index] = tmp_path.rglob("index.json")
+    index.unlink()  # as if it had been killed before it wrote that
+    usual = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(
+        shutil,
+        "disk_usage",
+        lambda path: usual._replace(free=0) if list(path.glob("*.bin")) else usual,
+    )
+    assert load_photos([folder], (2,), 48, tmp_path).photos
+
+
 def test_a_cache_that_cannot_be_made_is_said(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(FileError, match="the cache cannot be written"):
@@ -307,6 +322,19 @@ def test_the_cache_tells_ways_of_making_lr_apart(folder: Path, tmp_path: Path) -
     assert np.array_equal(other.small_picture(0, 2), wanted)
 
 
+def test_the_cache_notices_changed_lr_pictures(tmp_path: Path) -> None:
+    hr, lr = tmp_path / "0001.png", tmp_path / "0001x2.png"
+    Image.fromarray(picture(0, 60, 60)).save(hr)
+    found = []
+    for seed in (1, 2):
+        Image.fromarray(picture(seed, 30, 30)).save(lr)
+        os.utime(lr, (seed, seed))
+        given = Given({(hr, 2): lr})
+        found.append(load_photos([hr], (2,), 48, tmp_path / "cache", reduction=given))
+        assert np.array_equal(found[-1].small_picture(0, 2), picture(seed, 30, 30))
+    assert found[0].digest == found[1].digest  # by which a run that goes on knows its pictures
+
+
 def test_two_folders_may_have_the_same_names(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
@@ -319,8 +347,9 @@ def test_two_folders_may_have_the_same_names(tmp_path: Path) -> None:
 
 
 def test_nothing_to_learn_from_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="There is no folder"):
-        find_pictures([tmp_path / "gone"])
+    for name in ("gone", "x" * 300):
+        with pytest.raises(UsageError, match="There is no folder"):
+            find_pictures([tmp_path / name])
     with pytest.raises(UsageError, match="There are no pictures"):
         find_pictures([tmp_path])
     (tmp_path / "bad.png").write_text("bad")

@@ -39,9 +39,12 @@ def test_resuming_drops_what_will_come_again(log: Log) -> None:
     assert str(log.rows()) == str(ROWS)
 
 
-def test_a_line_that_was_cut_off_is_left_out(log: Log) -> None:
-    with log.path.open("a") as file:
-        file.write("300,30.0,1e-4")
+@pytest.mark.parametrize(
+    "rest", [b"300,30.0,1e-4", b"300,30.0,1e-4,2.", b"300,\xff,1e-4,2.5,,\r\n"]
+)
+def test_a_line_that_was_cut_off_or_is_damaged_is_left_out(log: Log, rest: bytes) -> None:
+    with log.path.open("ab") as file:
+        file.write(rest)
     assert [row.update for row in log.rows()] == [0, 100, 200]
 
 

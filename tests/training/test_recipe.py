@@ -1,12 +1,21 @@
 import json
+import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edsr_cli.errors import UsageError
 from edsr_cli.model import config
 from edsr_cli.model.config import NetworkConfig
 from edsr_cli.options.choices import Autocast, Preset, Schedule
-from edsr_cli.training.recipe import Recipe, preset, with_options
+from edsr_cli.training.recipe import (
+    Recipe,
+    fraction_done,
+    learning_rate,
+    preset,
+    with_options,
+)
 
 
 def test_the_defaults_are_the_papers() -> None:
@@ -68,3 +77,69 @@ def test_options_override() -> None:
 def test_values_out_of_range_are_refused(values: dict[str, float], option: str) -> None:
     with pytest.raises(UsageError, match=option):
         with_options(Recipe(), **values)
+
+
+@pytest.mark.parametrize("name", list(Preset))
+@pytest.mark.parametrize(
+    ("update", "rate"),
+    [
+        (0, 1e-4),
+        (1, 1e-4),
+        (199_999, 1e-4),
+        (200_000, 5e-5),
+        (299_999, 5e-5),
+    ],
+)
+def test_the_presets_have_the_papers_schedule(name: Preset, update: int, rate: float) -> None:
+    _, recipe = preset(name, None if name.startswith("mdsr") else 2)
+    assert learning_rate(recipe, update) == pytest.approx(rate, rel=1e-12)
+
+
+@pytest.mark.parametrize("halvings", [0, 1, 2, 3, 4])
+def test_it_is_halved_every_200_000_updates(halvings: int) -> None:
+    recipe = Recipe(updates=1_000_000)
+    for update in (halvings * 200_000, halvings * 200_000 + 199_999):
+        assert learning_rate(recipe, update) == pytest.approx(1e-4 / 2**halvings, rel=1e-12)
+
+
+def test_cosine_starts_in_full_and_ends_at_nothing() -> None:
+    recipe = Recipe(updates=1000, schedule=Schedule.COSINE, learning_rate=4e-4)
+    rates = [learning_rate(recipe, update) for update in range(1001)]
+    assert rates[0] == 4e-4
+    assert rates[250] == pytest.approx(4e-4 * (1 + math.cos(math.pi / 4)) / 2)
+    assert rates[500] == pytest.approx(2e-4)
+    assert rates[1000] == 0
+    assert rates == sorted(rates, reverse=True)
+
+
+def test_warm_up_rises_in_a_straight_line() -> None:
+    recipe = Recipe(warmup=4)
+    rates = [learning_rate(recipe, update) for update in range(6)]
+    assert rates == pytest.approx([0.25e-4, 0.5e-4, 0.75e-4, 1e-4, 1e-4, 1e-4])
+
+
+def test_a_limit_of_time_passes_the_whole_schedule() -> None:
+    recipe = Recipe(max_seconds=600)
+    # Two thirds of the paper's 300,000 updates come before the step.
+    assert learning_rate(recipe, 10, 399.9) == 1e-4
+    assert learning_rate(recipe, 10, 400.1) == 5e-5
+    cosine = Recipe(max_seconds=600, schedule=Schedule.COSINE)
+    assert learning_rate(cosine, 10, 300) == pytest.approx(5e-5)
+    assert learning_rate(cosine, 10, 600) == 0
+
+
+@given(st.integers(0, 2000), st.floats(0, 200), st.sampled_from(Schedule))
+def test_the_nearer_limit_counts(update: int, seconds: float, schedule: Schedule) -> None:
+    recipe = Recipe(updates=1000, max_seconds=100, schedule=schedule, decay_every=300)
+    fraction = fraction_done(recipe, update, seconds)
+    assert fraction == min(1, max(update / 1000, seconds / 100))
+    assert 0 <= learning_rate(recipe, update, seconds) <= recipe.learning_rate
+    later = learning_rate(recipe, update + 50, seconds + 5)
+    assert later <= learning_rate(recipe, update, seconds)
+
+
+@given(st.integers(1, 10**6), st.integers(1, 10**4))
+def test_a_step_comes_exactly_when_it_is_due(updates: int, every: int) -> None:
+    recipe = Recipe(updates=updates, decay_every=every)
+    for update in {0, every - 1, every, 2 * every - 1, 2 * every} & set(range(updates)):
+        assert learning_rate(recipe, update) == 1e-4 * 0.5 ** (update // every)

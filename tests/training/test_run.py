@@ -170,6 +170,15 @@ def test_a_rate_that_ruins_everything_leaves_no_state(
     assert not run.folder.state.exists()
 
 
+def test_a_network_whose_pictures_are_no_numbers_has_diverged(
+    photos: Photos, tmp_path: Path
+) -> None:
+    """A validation may be the first to see it: the loss is that of the weights before."""
+    run = make(tmp_path, photos, replace(RECIPE, learning_rate=1e30, ema=0.0, validate_every=1))
+    with pytest.raises(DivergedError, match=r"by update 1 its weights are useless\. Start again"):
+        next(run.steps())
+
+
 def test_looking_ahead_changes_nothing(whole: Run, photos: Photos, tmp_path: Path) -> None:
     run = make(tmp_path, photos)
     for step in run.steps():
@@ -320,8 +329,8 @@ def test_one_training_at_a_time(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with (
-        pytest.raises(UsageError, match="cannot be written to"),
-        RunFolder(tmp_path / "file/run").held(),
-    ):
-        pytest.fail("there is no such folder")
+    for name in ("file/run", "x" * 300):
+        folder = RunFolder(tmp_path / name)
+        folder.check(resume=False, overwrite=False)
+        with pytest.raises(UsageError, match="cannot be written to"), folder.held():
+            pytest.fail("there is no such folder")

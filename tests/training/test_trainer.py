@@ -87,13 +87,13 @@ def test_it_learns_one_picture_by_heart(tmp_path: Any) -> None:
 
     from tests.training.conftest import picture
 
-    hr = picture(5, 48, 48)
+    hr = picture(5, 32, 32)
     Image.fromarray(hr).save(tmp_path / "only.png")
-    photos = load_photos([tmp_path], (2,), 48)
+    photos = load_photos([tmp_path], (2,), 32)
     recipe = Recipe(
         batch_size=8,
-        patch_size=24,  # all of it, in eight views
-        updates=500,
+        patch_size=16,  # all of it, in eight views
+        updates=400,
         learning_rate=3e-3,
         schedule=Schedule.COSINE,
         warmup=20,

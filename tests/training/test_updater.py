@@ -226,7 +226,7 @@ def test_a_graph_gives_the_losses_of_its_kernels(
     # Kernels on a GPU may add up in any order.
     expected = losses(eager)
     assert losses(graph) == pytest.approx(expected, rel=1e-3)
-    works = graph.updater._works
+    works = graph.updater._recorded
     assert len(works) == len(config.scales)
     assert all(isinstance(work.__self__, torch.cuda.CUDAGraph) for work in works.values())
     assert apart(graph, eager, begin) < 0.1

@@ -74,12 +74,12 @@ def visible_files(folder: Path) -> list[tuple[Path, int]]:
     There are none if the folder cannot be read.
     """
     found = []
-    try:
+    with suppress(OSError):
         for path in sorted(folder.iterdir()):
-            if not path.name.startswith(".") and path.is_file():
-                found.append((path, path.stat().st_size))
-    except OSError:
-        pass
+            with suppress(OSError):  # it has gone meanwhile, or leads nowhere
+                status = path.stat()
+                if stat.S_ISREG(status.st_mode) and not path.name.startswith("."):
+                    found.append((path, status.st_size))
     return found
 
 
@@ -162,7 +162,7 @@ def seems_cached(row: ModelRow, folder: Path) -> Path | None:
 def damaged_path(row: ModelRow, folder: Path) -> tuple[Path, str] | None:
     """The file that has a model's name in the cache, if it is not to be used, and the reason."""
     path = canonical_path(folder, row)
-    reason = problem(path, row) if path.exists() else ""
+    reason = problem(path, row) if os.path.exists(path) else ""  # noqa: PTH110 - false, not an error
     return (path, reason) if reason else None
 
 

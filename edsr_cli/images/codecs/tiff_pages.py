@@ -5,6 +5,7 @@ chosen here and not taken as it comes.
 """
 
 import io
+import math
 import struct
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
@@ -113,19 +114,21 @@ class Directory:
         layout = _TYPES.get(kind)
         if layout is None:
             raise ValueError(f"tag {tag} is of an unknown type")
-        data = self.raw(tag, most * struct.calcsize("<" + layout))
-        values = [value for (value,) in struct.iter_unpack(self.order + layout[0], data)]
+        unit = struct.calcsize("<" + layout)
+        data = self.raw(tag, most * unit)
+        # In one go: a palette or the offsets of strips can be hundreds of thousands of numbers.
+        values = struct.unpack(f"{self.order}{len(data) // unit * len(layout)}{layout[0]}", data)
         if len(layout) == 2:
             pairs = zip(values[::2], values[1::2], strict=True)
             return tuple(over / under if under else 0.0 for over, under in pairs)
-        return tuple(values)
+        return values
 
     def integers(self, tag: int, most: int = 2**21) -> tuple[int, ...]:
         """The whole numbers of a value, at most so many; see `numbers`."""
         values = self.numbers(tag, most)
-        if any(value != value or abs(value) == float("inf") for value in values):
+        if not all(map(math.isfinite, values)):
             raise ValueError(f"tag {tag} is no number")
-        return tuple(int(value) for value in values)
+        return tuple(map(int, values))
 
     def integer(self, tag: int, default: int) -> int:
         """The first whole number of a value; the default where the tag is missing."""

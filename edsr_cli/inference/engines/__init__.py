@@ -43,6 +43,11 @@ def engine_for(device: str, precision: str = "auto", name: str = "auto") -> Engi
     if device.partition(":")[0] == gpus.KIND:
         if name == "torch":
             raise UsageError("PyTorch cannot use Vulkan devices.", "Leave out --engine torch.")
+        if find_spec("ncnn") is None:
+            raise UsageError(
+                "Vulkan devices take ncnn, which is not installed.",
+                "pip install ncnn, or use another --device.",
+            )
         return VulkanEngine()
     if name == "torch" or (name == "auto" and not _for_ncnn(device, precision)):
         return TorchEngine()

@@ -6,7 +6,12 @@ from pathlib import Path
 import pytest
 
 from edsr_cli.checkpoints import registry
-from edsr_cli.checkpoints.store.cache import cache_folder, canonical_path
+from edsr_cli.checkpoints.store.cache import (
+    cache_folder,
+    canonical_path,
+    damaged_path,
+    visible_files,
+)
 from edsr_cli.errors import WeightsError
 
 
@@ -66,3 +71,16 @@ def test_every_row_has_a_file_name_of_its_own():
     names = [canonical_path(Path(), row).name for row in registry.rows()]
     assert len(set(names)) == len(names)
     assert {"edsr-x2.safetensors", "mdsr-x234.safetensors"} <= set(names)
+
+
+def test_nothing_is_in_a_folder_that_cannot_be(tmp_path):
+    [row, *_] = registry.rows()
+    assert damaged_path(row, tmp_path / ("x" * 300)) is None
+
+
+def test_a_file_that_cannot_be_looked_at_hides_no_others(tmp_path):
+    for name in ("a", "c", ".hidden"):
+        (tmp_path / name).write_text(name)
+    (tmp_path / "b").symlink_to("x" * 300)
+    assert visible_files(tmp_path) == [(tmp_path / "a", 1), (tmp_path / "c", 1)]
+    assert visible_files(tmp_path / "gone") == []

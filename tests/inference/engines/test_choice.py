@@ -65,6 +65,8 @@ def test_torch_computes_where_ncnn_is_wrong(monkeypatch, caplog):
 def test_torch_computes_where_there_is_no_ncnn(monkeypatch, caplog):
     monkeypatch.setattr(engines, "find_spec", lambda name: None)
     assert type(engine_for("cpu")) is TorchEngine and not caplog.records
+    with pytest.raises(UsageError, match="take ncnn, which is not installed"):
+        engine_for("vulkan")
 
 
 WITHOUT = """

@@ -3,7 +3,6 @@
     engine      what the upscaler sees; imports the rest, and ncnn, only when it has to
     costs       memory and work of a network, in integers
     blocks      what a network is made of
-    threads     how many compute
     library     ncnn as it has to be loaded; its matrices as arrays; errors
     views       the eight views, folded into weights
     graph       a network as ncnn takes it: text and numbers

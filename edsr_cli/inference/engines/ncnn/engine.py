@@ -15,7 +15,6 @@ from edsr_cli.errors import UsageError
 from edsr_cli.inference import memory, processors
 from edsr_cli.inference.engine import Device, NotFiniteError, OutOfMemoryError, Precision
 from edsr_cli.inference.engines.ncnn import costs
-from edsr_cli.inference.engines.ncnn.threads import threads
 from edsr_cli.inference.planning import Footprint
 from edsr_cli.model.config import NetworkConfig
 from edsr_cli.pixels.arrays import Pixels
@@ -54,10 +53,11 @@ class NcnnEngine:
         import edsr_cli.inference.engines.ncnn.streaming  # noqa: F401
 
     def describe(self, device: Device) -> str:
-        return f"cpu ({threads()} threads)"
+        return f"cpu ({processors.threads()} threads)"
 
     def speed_key(self, device: Device) -> str:
-        return f"cpu ({threads()} threads on {processors.available()}); ncnn {version('ncnn')}"
+        threads, most = processors.threads(), processors.available()
+        return f"cpu ({threads} threads on {most}); ncnn {version('ncnn')}"
 
     def strip_pixels(self, device: Device) -> int:
         return STRIP_PIXELS
@@ -84,16 +84,6 @@ class NcnnEngine:
         ensemble: bool,
         transposed: bool,
     ) -> "NcnnNetwork":
-        return self._compiled(weights, scale, ensemble, transposed)
-
-    def _compiled(
-        self,
-        weights: Checkpoint,
-        scale: int,
-        ensemble: bool,
-        transposed: bool,
-        gpu: int | None = None,
-    ) -> "NcnnNetwork":
         from edsr_cli.inference.engines.ncnn.graph import Graph
         from edsr_cli.inference.engines.ncnn.views import TRANSPOSE, VIEWS
         from edsr_cli.model.impulse import LinearTail, tail_layers
@@ -102,9 +92,12 @@ class NcnnEngine:
         needed = costs.weight_bytes(weights.config, scale, ensemble=ensemble)
         winograd = needed < memory.available() // 2
         tail = LinearTail(tail_layers(weights.config, weights.tensors, scale), scale)
-        return NcnnNetwork(
-            lambda: [Graph(weights, tail, view, winograd=winograd, gpu=gpu) for view in views]
-        )
+        gpu = device.index  # None for the CPU
+
+        def make() -> list[Graph]:
+            return [Graph(weights, tail, view, winograd=winograd, gpu=gpu) for view in views]
+
+        return NcnnNetwork(make)
 
     def release(self, device: Device) -> None:
         pass  # pools are emptied when a stream ends
@@ -123,15 +116,15 @@ class NcnnNetwork:
 
     def __init__(self, make: "Callable[[], list[Graph]]") -> None:
         self._make, self._lock = make, threading.Lock()
-        self._threads = threads()
+        self._threads = processors.threads()
         self._graphs = make()
 
     def stream(
         self, wanted: Region, dtype: np.dtype[Any], most_rows: int, *, sideways: bool
     ) -> "NcnnStream":
         with self._lock:
-            if self._threads != threads():
-                self._graphs, self._threads = self._make(), threads()
+            if self._threads != processors.threads():
+                self._graphs, self._threads = self._make(), processors.threads()
             graphs = self._graphs
         return NcnnStream(graphs, wanted, dtype, most_rows, sideways)
 

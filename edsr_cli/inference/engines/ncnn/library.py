@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edsr_cli.inference import processors
 from edsr_cli.inference.engine import OutOfMemoryError
-from edsr_cli.inference.engines.ncnn.threads import threads
 
 # Threads of OpenMP wait for work by spinning, which takes the processor from those who have some
 # where there are more of them than processors. That is read once, when the library is loaded.
@@ -165,7 +165,7 @@ def load(
     blobs = sum(int(fields[3]) for fields in layers)
     net = ncnn.Net()
     option = net.opt
-    option.num_threads = threads()
+    option.num_threads = processors.threads()
     option.use_vulkan_compute = gpu is not None
     if gpu is not None:
         wake_gpus()

@@ -6,12 +6,11 @@ Little is known yet of its speed; what it computes is checked before it is used.
 from dataclasses import replace
 from functools import cache
 
-from edsr_cli.checkpoints.checkpoint import Checkpoint
 from edsr_cli.errors import UsageError
 from edsr_cli.inference import memory
 from edsr_cli.inference.engine import Device, Precision
 from edsr_cli.inference.engines.ncnn import gpus
-from edsr_cli.inference.engines.ncnn.engine import NcnnEngine, NcnnNetwork
+from edsr_cli.inference.engines.ncnn.engine import NcnnEngine
 from edsr_cli.inference.planning import Footprint
 from edsr_cli.model.config import NetworkConfig
 
@@ -57,18 +56,6 @@ class VulkanEngine(NcnnEngine):
         costs = super().footprint(config, scale, precision, ensemble)
         # Nothing is held, but the rows that others depend on are there with them.
         return replace(costs, held_bytes=2 * costs.radius * costs.work_bytes, good_rows=_GOOD_ROWS)
-
-    def compile(
-        self,
-        weights: Checkpoint,
-        scale: int,
-        device: Device,
-        precision: Precision,
-        *,
-        ensemble: bool,
-        transposed: bool,
-    ) -> NcnnNetwork:
-        return self._compiled(weights, scale, ensemble, transposed, gpu=device.index)
 
 
 def _gpu(device: Device) -> gpus.Gpu:

@@ -5,6 +5,7 @@
     costs       memory and work of a network, in integers
     devices     what the machine offers, and how torch says that something is amiss
     assembly    the plain network -> the streamed one
+    node        what a node of it is, and the rows that it holds
     streaming   its nodes
     tail        the node behind the body
     ensemble    the eight views, folded into the weights
@@ -12,5 +13,5 @@
     graphs      work that a GPU does as a whole; for training, too
     transfer    arrays to tensors and back
 
-Nothing outside of it, of `edsr_cli.model.networks` and of training imports torch.
+`tests/test_rooms.py` says who else may import torch.
 """

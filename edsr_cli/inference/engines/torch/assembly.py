@@ -5,11 +5,11 @@ from torch import Tensor, nn
 
 from edsr_cli.inference.engine import Precision
 from edsr_cli.inference.engines.torch.ensemble import TRANSPOSE, VIEWS, Average, View, fold_view
+from edsr_cli.inference.engines.torch.node import Node
 from edsr_cli.inference.engines.torch.streaming import (
     Chain,
     Convolution,
     LongSkip,
-    Node,
     PixelShuffle,
     Shift,
     StreamedBlock,

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from edsr_cli.inference.engines.torch.node import Node
     from edsr_cli.inference.engines.torch.steady import Preparations, Steps
-    from edsr_cli.inference.engines.torch.streaming import Node
     from edsr_cli.inference.engines.torch.transfer import Rows
 
 STRIP_PIXELS = {"cpu": 1 << 15, "mps": 1 << 18, "cuda": 1 << 19}
@@ -43,7 +43,7 @@ _CPU = Device("cpu")
 
 
 class TorchEngine:
-    """The engine; it has no state of its own.
+    """The engine; it has no state of its own but how strips are computed.
 
     Args:
         strips: one of `STRIPS`; None for what the environment says, or the first.

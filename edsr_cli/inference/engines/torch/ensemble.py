@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from edsr_cli.inference.engines.torch import costs
-from edsr_cli.inference.engines.torch.streaming import Node
+from edsr_cli.inference.engines.torch.node import Node
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ def may_have_gpu() -> bool:
     """
     if sys.platform == "darwin":
         return True
-    names = ["nvcuda.dll"] if sys.platform == "win32" else ["libcuda.so.1"]
-    return any(map(_loads, names)) or Path("/dev/kfd").exists()  # the latter is ROCm's
+    library = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+    return _loads(library) or Path("/dev/kfd").exists()  # the latter is ROCm's
 
 
 def multiplies_bf16() -> bool | None:

@@ -20,7 +20,7 @@ from torch import Tensor
 from edsr_cli.inference.engine import Precision
 from edsr_cli.inference.engines.torch import devices
 from edsr_cli.inference.engines.torch.graphs import Recorder, Work
-from edsr_cli.inference.engines.torch.streaming import Node
+from edsr_cli.inference.engines.torch.node import Node
 
 logger = logging.getLogger(__name__)
 

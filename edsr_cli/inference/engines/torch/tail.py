@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edsr_cli.inference.engines.torch import costs
-from edsr_cli.inference.engines.torch.streaming import Node, RowBuffer
+from edsr_cli.inference.engines.torch.node import Node, RowBuffer
 from edsr_cli.model.config import TAIL_RADIUS as RADIUS
 
 _NEEDED = RADIUS + 1  # rows (columns) that the outermost row (column) depends on

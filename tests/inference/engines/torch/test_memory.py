@@ -25,7 +25,7 @@ from edsr_cli.inference import Upscaler
 from edsr_cli.model.config import NetworkConfig
 from edsr_cli.model.networks import build, tensors_of
 
-height, width, ensemble, bundled = json.loads(sys.argv[1])
+sizes, ensemble, bundled = json.loads(sys.argv[1])
 if bundled:
     weights = load_network("edsr-free", 2).checkpoint
 else:
@@ -33,45 +33,43 @@ else:
     weights = Checkpoint(network.config, tensors_of(network))
 upscaler = Upscaler(weights, 2, "cpu", "fp32")
 upscaler.upscale(np.zeros((32, 32, 3), np.uint8))  # what torch loads once
-pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
-output = upscaler.upscale(pixels, ensemble).pixels
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-peak *= 1 if sys.platform == "darwin" else 1024
-print(json.dumps([peak, pixels.nbytes + output.nbytes]))
+found = []
+for height, width in sizes:
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    output = upscaler.upscale(pixels, ensemble).pixels
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak *= 1 if sys.platform == "darwin" else 1024
+    found.append([peak, pixels.nbytes + output.nbytes])
+print(json.dumps(found))
 """
 
 
-def peak_memory(height, width, ensemble=False, bundled=False):
-    """Peak resident memory and the size of the picture's own arrays, in bytes."""
-    argument = json.dumps([height, width, ensemble, bundled])
+def assert_only_the_pictures_grow(small, large, ensemble=False, bundled=False):
+    """Upscale a small picture and then a large one, of (height, width), in a process of its own:
+    its peak may grow by what the pictures themselves take.
+    """
+    argument = json.dumps([[small, large], ensemble, bundled])
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, argument], capture_output=True, text=True, check=True
     )
-    return json.loads(done.stdout)
-
-
-def assert_only_the_pictures_grow(small, large):
-    (small_peak, small_arrays), (large_peak, large_arrays) = small, large
+    (small_peak, small_arrays), (large_peak, large_arrays) = json.loads(done.stdout)
     assert large_arrays > 8 * small_arrays
     assert large_peak - small_peak <= (large_arrays - small_arrays) + 0.1 * small_peak
 
 
-@pytest.mark.parametrize("ensemble", [False, True])
+@pytest.mark.parametrize("ensemble", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_long_pictures_need_no_more_than_short_ones(ensemble):
-    small = peak_memory(256, 256, ensemble)
-    assert_only_the_pictures_grow(small, peak_memory(2560, 256, ensemble))
+    assert_only_the_pictures_grow((128, 256), (1280, 256), ensemble)
 
 
 def test_wide_pictures_need_no_more_than_high_ones():
-    assert_only_the_pictures_grow(peak_memory(256, 256), peak_memory(256, 2560))
+    assert_only_the_pictures_grow((256, 128), (256, 1280))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [(16384, 512), (512, 16384)], ids=["tall", "wide"])
 def test_with_the_bundled_network(size):
-    assert_only_the_pictures_grow(
-        peak_memory(512, 512, bundled=True), peak_memory(*size, bundled=True)
-    )
+    assert_only_the_pictures_grow((512, 512), size, bundled=True)
 
 
 def peak_of_tensors(upscaler, pixels, ensemble):
@@ -90,7 +88,7 @@ def peak_of_tensors(upscaler, pixels, ensemble):
     [
         ("edsr", (2,), 32, False),
         ("edsr", (4,), 16, False),
-        ("edsr", (2,), 16, True),
+        pytest.param("edsr", (2,), 16, True, marks=pytest.mark.slow),
         ("mdsr", (2, 3, 4), 16, False),
     ],
 )
@@ -157,7 +155,9 @@ def limited(megabytes, scale):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
-@pytest.mark.parametrize(("megabytes", "scale"), [(12, 2), (30, 4)])
+@pytest.mark.parametrize(
+    ("megabytes", "scale"), [(12, 2), pytest.param(30, 4, marks=pytest.mark.slow)]
+)
 def test_a_real_process_keeps_to_its_limit(megabytes, scale):
     """The example: 12 MB took 15.3, and 30 took 37.9 to 47."""
     used, rows, samples = limited(megabytes, scale)

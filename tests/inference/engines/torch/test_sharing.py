@@ -10,7 +10,7 @@ import torch
 
 from edsr_cli.inference import Upscaler
 from edsr_cli.inference.engines.torch import devices
-from edsr_cli.inference.engines.torch.streaming import Node
+from edsr_cli.inference.engines.torch.node import Node
 from tests.exact import CASES, exact_network, exact_picture, run, streamed, weights_of
 from tests.inference.engines.torch.test_upscaling import picture
 

@@ -17,7 +17,7 @@ from edsr_cli.inference.engines.torch import engine, steady, transfer
 from edsr_cli.inference.engines.torch.assembly import collapse_tail, stream
 from edsr_cli.inference.engines.torch.engine import TorchEngine
 from edsr_cli.inference.engines.torch.graphs import warm_up
-from edsr_cli.inference.engines.torch.streaming import Node
+from edsr_cli.inference.engines.torch.node import Node
 from edsr_cli.model.config import NetworkConfig
 from edsr_cli.model.networks import build
 from tests.exact import CASES, exact_network, exact_picture, run, streamed, weights_of

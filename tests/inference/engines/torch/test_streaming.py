@@ -8,7 +8,8 @@ from torch import nn
 
 from edsr_cli.inference.engine import Precision
 from edsr_cli.inference.engines.torch.assembly import collapse_tail, stream
-from edsr_cli.inference.engines.torch.streaming import Chain, Convolution, Node, StreamedBlock
+from edsr_cli.inference.engines.torch.node import Node
+from edsr_cli.inference.engines.torch.streaming import Chain, Convolution, StreamedBlock
 from edsr_cli.model.config import NetworkConfig, edsr, edsr_baseline, mdsr, mdsr_baseline
 from edsr_cli.model.networks import MDSR, build
 from tests.exact import CASES, exact_network, exact_picture, plain, run, streamed
