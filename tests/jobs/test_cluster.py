@@ -108,6 +108,14 @@ def outcome(records):
     return sorted((r.input, r.status, r.kind, r.reason) for r in records)
 
 
+def settled(outcomes):
+    """What does not depend on when a worker dies: of an output of which it had no time to tell, the
+    next one finds that it is up to date.
+    """
+    made = (Status.DONE, Status.SKIPPED)
+    return [(name,) if status in made else (name, *rest) for name, status, *rest in outcomes]
+
+
 def temporary(folder):
     return list(folder.glob(".edsr-*.tmp"))
 
@@ -141,7 +149,7 @@ def test_workers_and_nodes_die(cluster, job):
     for _ in range(2):
         cluster.add_node(num_cpus=1)
     assert killed == {"workers": 5, "nodes": 2}
-    assert outcome(found) == records
+    assert settled(outcome(found)) == settled(records)
     assert contents(job.output) == wanted
     lines = (job.output / ".edsr-manifest.jsonl").read_text().splitlines()
     made = [line["output"] for line in map(json.loads, lines) if line["event"] == "made"]
