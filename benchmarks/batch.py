@@ -104,7 +104,7 @@ def pipeline(upscaler: Upscaler, folder: Path, output: Path) -> Summary:
         limits=choose_limits([upscaler]),
     )
     scanner = Scanner(roots, Choice(), form)
-    return batch.run(scanner.walk(), (), scanner.walk())
+    return batch.run(scanner.walk(), (), scanner.count())
 
 
 def command(folder: Path, output: Path, options: list[str]) -> float:

@@ -1,6 +1,6 @@
 """A cluster of Ray on this machine, of several nodes, for the tests that use one."""
 
-import os
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -14,17 +14,36 @@ WORKER, LEDGER = "_WorkerActor", "_LedgerActor"
 """What is in the names of the processes that do the work of a run, and that keep its ledger."""
 
 
+PATIENCE = 300.0  # seconds that a node gets to start
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     """A head without room for workers, and three nodes with room for one each."""
+    from ray._private import services
     from ray.cluster_utils import Cluster as Nodes
 
-    os.environ["PYTHONPATH"] = str(REPOSITORY)
-    nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": 0})
-    for _ in range(3):
-        nodes.add_node(num_cpus=1)
-    yield nodes
-    nodes.shutdown()
+    once = services.get_node
+
+    def get_node(address: str, node: str) -> Any:
+        """Ray gives up after half a minute, which is too soon on a busy machine."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return once(address, node)
+            except RuntimeError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(REPOSITORY))
+        patch.setattr(services, "get_node", get_node)
+        nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": 0})
+        for _ in range(3):
+            nodes.add_node(num_cpus=1)
+        yield nodes
+        nodes.shutdown()
 
 
 def raylet(node: Any) -> int:

@@ -15,7 +15,7 @@ from edsr_cli.errors import UsageError
 from edsr_cli.folders.recipe import Recipe, recipe_of
 from edsr_cli.folders.roots import Root, assign_folders
 from edsr_cli.folders.run import Batch, Listener, State
-from edsr_cli.folders.scanning import Choice, Item, Scanner, Source
+from edsr_cli.folders.scanning import Choice, Scanner, Source
 from edsr_cli.folders.shards import Shard, parse_shard
 from edsr_cli.folders.status import FolderStatus, run_line, tell
 from edsr_cli.folders.summary import Summary
@@ -112,10 +112,10 @@ class Prepared:
             source, counting = self._sources()
             return self.batch.run(source, listeners, counting)
 
-    def _sources(self) -> tuple[Source, Iterator[Item] | None]:
+    def _sources(self) -> tuple[Source, Iterator[int] | None]:
         """Where tasks come from, and what to count them by."""
         if not self.options.watch:
-            return self.scanner.walk(), self.scanner.walk()
+            return self.scanner.walk(), self.scanner.count()
         from edsr_cli.folders.watching import Watcher
 
         return Watcher(self.scanner, self.roots).tasks(), None

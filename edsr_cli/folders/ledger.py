@@ -99,17 +99,18 @@ class FolderLedger(Ledger):
         path = task.source
         digest = cache(lambda: _sha256(path)) if self._checksum else None
         wanted = Wanted(task.name, source, self._recipe, digest)
-        promised, found = folder.find(task.output_name), folder.outputs.state(task.output_name)
+        output = task.output_name
+        promised, found = folder.find(output), folder.outputs.state(output)
         for line in promised:
             if line.result != found:
                 folder.revoke(line)
-                found = folder.outputs.state(task.output_name)
+                found = folder.outputs.state(output)
         made = latest(found, promised)
         verdict = judge(wanted, found, made, overwrite=overwrite)
-        verdict = replace(verdict, free=found is None)
-        if digest is None or verdict.skip is not None:
+        if verdict.skip is not None:
             return verdict
-        return replace(verdict, sha256=digest())  # of what is read now, not of what may come later
+        # The digest is of what is read now, not of what may come later.
+        return replace(verdict, free=found is None, sha256=digest() if digest else None)
 
     def check(self, task: Task) -> None:
         self._own(task)[1].check()

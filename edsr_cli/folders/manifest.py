@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 _SPARE_LINES = 1000  # superseded lines for which a manifest is not worth rewriting
 _LINE_BYTES = 1 << 20  # more than any line of ours has, however long the names in it are
+_AHEAD_BYTES = 1 << 14  # that are read at once for `Manifest.find`
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,8 @@ class Made:
         Raises:
             KeyError, TypeError, ValueError: the line does not have such values.
         """
-        texts = [values[name] for name in ("output", "input", "recipe")]
-        if not all(isinstance(text, str) for text in texts):
+        output, source, recipe = values["output"], values["input"], values["recipe"]
+        if not (isinstance(output, str) and isinstance(source, str) and isinstance(recipe, str)):
             raise TypeError("not a text")
         sha256, replaces, time = values["sha256"], values["replaces"], values.get("time", 0.0)
         if not (sha256 is None or isinstance(sha256, str)):
@@ -87,11 +88,11 @@ class Made:
         if not isinstance(time, int | float):
             raise TypeError("not a time")
         return cls(
-            texts[0],
-            texts[1],
+            output,
+            source,
             _state(values["source"]),
             _state(values["result"]),
-            texts[2],
+            recipe,
             sha256,
             None if replaces is None else _state(replaces),
             time,
@@ -245,6 +246,7 @@ class Manifest:
     def _open(self) -> None:
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT if self._writable else os.O_RDONLY
         self._end = self._synced = self._spare = 0
+        self._ahead = 0, b""  # lines that were read, and the offset of the first
         self._run = -1  # offset of the line about the last run
         self._torn = False
         try:
@@ -280,9 +282,19 @@ class Manifest:
                 offset += len(line)
 
     def _read_line(self, offset: int) -> bytes:
-        with os.fdopen(os.dup(self._descriptor), "rb") as file:
-            file.seek(offset)
-            return file.readline(_LINE_BYTES)
+        """The line at an offset, and those behind it for the next calls.
+
+        Pictures come about in the order of their lines, and what is whole once never changes.
+        """
+        begin = offset - self._ahead[0]
+        end = self._ahead[1].find(b"\n", begin) + 1 if begin >= 0 else 0
+        if end == 0:
+            with os.fdopen(os.dup(self._descriptor), "rb") as file:
+                file.seek(offset)
+                line = file.readline(_LINE_BYTES)
+                self._ahead = offset, line + file.read(_AHEAD_BYTES)
+            return line
+        return self._ahead[1][begin:end]
 
     def _append(self, values: dict[str, Any]) -> int:
         """Append a line, and give its offset."""
@@ -360,7 +372,7 @@ def _key(output: str) -> int:
 def _parse(line: bytes) -> dict[str, Any] | None:
     """The values of a line; None if it is damaged."""
     try:
-        values = json.loads(line)
+        values = json.loads(line.decode())  # of bytes it would guess the encoding
     except (ValueError, RecursionError):
         return None
     return values if isinstance(values, dict) and "event" in values else None

@@ -10,12 +10,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from edsr_cli.errors import EdsrError, Kind
-from edsr_cli.files.names import display_name
-from edsr_cli.files.reasons import kind_of
+from edsr_cli.errors import Kind
 from edsr_cli.folders.ledger import FolderLedger
 from edsr_cli.folders.recipe import Recipe
-from edsr_cli.folders.scanning import BatchTask, Ignored, Item, Passed, Source, Unlisted
+from edsr_cli.folders.scanning import Ignored, Passed, Source, Unlisted
 from edsr_cli.folders.shards import WHOLE, Shard
 from edsr_cli.folders.summary import Summary
 from edsr_cli.jobs.estimates import plan
@@ -28,7 +26,8 @@ from edsr_cli.jobs.worker import Worker
 from edsr_cli.stores.store import Store
 
 if TYPE_CHECKING:
-    from edsr_cli.jobs.cluster import Distributed, RemoteLedger, Site
+    from edsr_cli.jobs.cluster import Distributed, Site
+    from edsr_cli.jobs.remote_ledger import RemoteLedger
 
 
 @dataclass(frozen=True)
@@ -130,14 +129,14 @@ class Batch:
         self,
         source: Source,
         listeners: Sequence[Listener] = (),
-        counting: Iterator[Item] | None = None,
+        counting: Iterator[int] | None = None,
     ) -> Summary:
         """Do all tasks of a source.
 
         Args:
             source: where tasks come from.
             listeners: who is told.
-            counting: gives all tasks once more, to find out how many there are; it runs ahead.
+            counting: gives numbers of tasks, which add up to that of all; it runs ahead.
 
         Raises:
             EdsrError: an output folder cannot be used, another run is at work in it, or there are
@@ -200,7 +199,7 @@ class Batch:
     def _ledger(self) -> "FolderLedger | RemoteLedger":
         if self._site is None:
             return self._open_ledger()
-        from edsr_cli.jobs.cluster import RemoteLedger
+        from edsr_cli.jobs.remote_ledger import RemoteLedger
 
         return RemoteLedger(self._open_ledger)
 
@@ -209,7 +208,8 @@ class Batch:
     ) -> "Threaded | Distributed":
         if self._site is None:
             return Threaded(replace(self._worker, ledger=ledger), self._limits, tick=tick)
-        from edsr_cli.jobs.cluster import Distributed, RemoteLedger
+        from edsr_cli.jobs.cluster import Distributed
+        from edsr_cli.jobs.remote_ledger import RemoteLedger
 
         assert isinstance(ledger, RemoteLedger)
         return Distributed(self._site, ledger, tick=tick)
@@ -225,7 +225,7 @@ class Batch:
                 if item.why is Ignored.UNREAD:
                     summary.unread[item.path.suffix.lower()] += 1
                 return
-            record = _unlisted(item) if isinstance(item, Unlisted) else item
+            record = item.record() if isinstance(item, Unlisted) else item
             if self._watching and record.kind is Kind.MISSING:
                 summary.ignored[Ignored.VANISHED] += 1
                 return
@@ -259,18 +259,6 @@ def _close(ledger: "FolderLedger | RemoteLedger", summary: Summary) -> None:
             raise
 
 
-def _unlisted(item: Unlisted) -> Record:
-    """The record of a folder that cannot be listed."""
-    error, source = item.error, str(item.path)
-    if isinstance(error, EdsrError):
-        source, reason = error.about, str(error)
-    else:
-        name = display_name(item.path)
-        reason = f"{name}: it cannot be listed ({error.strerror}). Check its permissions."
-    kind = kind_of(error, reading=True)
-    return Record(source, "", Status.FAILED, kind, reason, ended=time.time())
-
-
 class _Counter:
     """Counts tasks in a thread of its own.
 
@@ -279,30 +267,30 @@ class _Counter:
     disk), and what arrives in a folder before its turn comes would be left out.
 
     Args:
-        items: where to find them; None for nowhere.
+        counting: see `Batch.run`.
     """
 
-    def __init__(self, items: Iterator[Item] | None) -> None:
-        self._items = items
-        self.total = None if items is None else 0
+    def __init__(self, counting: Iterator[int] | None) -> None:
+        self._counting = counting
+        self.total = None if counting is None else 0
         self.ended = False
         self._wanted = True
         self._thread = threading.Thread(target=self._count, name="edsr-count")
 
     def __enter__(self) -> "_Counter":
-        if self._items is not None:
+        if self._counting is not None:
             start_thread(self._thread)
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._wanted = False
-        if self._items is not None:
+        if self._counting is not None:
             self._thread.join()
 
     def _count(self) -> None:
-        assert self._items is not None and self.total is not None
-        for item in self._items:
+        assert self._counting is not None and self.total is not None
+        for count in self._counting:
             if not self._wanted:
                 return
-            self.total += isinstance(item, BatchTask)
+            self.total += count
         self.ended = True

@@ -17,7 +17,7 @@ from edsr_cli.folders.ledger import is_result, latest
 from edsr_cli.folders.manifest import Made, Manifest
 from edsr_cli.folders.output import Outputs, fetch_manifests, is_locked, manifests
 from edsr_cli.folders.roots import Root, open_input, open_output
-from edsr_cli.folders.scanning import BatchTask, Choice, Scanner
+from edsr_cli.folders.scanning import BatchTask, Choice, Item, Scanner, Unlisted
 from edsr_cli.folders.shards import WHOLE, Shard
 from edsr_cli.folders.summary import Summary
 from edsr_cli.images import format_for
@@ -138,16 +138,18 @@ class FolderStatus:
         """A record for each picture: done, failed, or planned where the output is missing.
 
         Pictures that no run has begun with are among the planned ones if the input folders, as the
-        last run knew them, can be found from here.
+        last run knew them, can be found from here. Folders that cannot be listed have failed.
         """
         roots = self.roots
         places = {root.prefix: root for root in roots}
         for name, words in self._words.items():
             yield self._record(name, words, places)
-        for task in self._tasks(roots):
-            if task.name not in self._words:
+        for item in self._items(roots):
+            if isinstance(item, Unlisted):
+                yield item.record()
+            elif isinstance(item, BatchTask) and item.name not in self._words:
                 reason = "no run has come to it yet"
-                yield self._planned(task.source_name, task.destination_name, reason)
+                yield self._planned(item.source_name, item.destination_name, reason)
 
     def _read(self, number: int, part: Part) -> None:
         manifest = Manifest(self.folder / part.shard.manifest, writable=False)
@@ -221,8 +223,8 @@ class FolderStatus:
     def _planned(self, source: str, output: str, note: str) -> Record:
         return Record(source, output, Status.PLANNED, notes=(note,), ended=time.time())
 
-    def _tasks(self, roots: Sequence[Root]) -> Iterator[BatchTask]:
-        """The pictures in the input folders, as far as they can be found from here."""
+    def _items(self, roots: Sequence[Root]) -> Iterator[Item]:
+        """What is in the input folders, as far as they can be found from here."""
         runs = [part.run for part in self.parts if part.run]
         roots = [root for root in roots if root.origin or os.path.isdir(root.path)]
         if not runs or not roots:
@@ -232,9 +234,7 @@ class FolderStatus:
         name = run["format"]
         output_format = None if is_same(name) else format_for(None, name)
         scanner = Scanner(roots, choice, output_format, recursive=bool(run.get("recursive", True)))
-        for item in scanner.walk():
-            if isinstance(item, BatchTask):
-                yield item
+        yield from scanner.walk()
 
 
 def _source(name: str, places: dict[str, Root]) -> str:

@@ -1,19 +1,21 @@
 r"""The executor for many machines: workers are actors of Ray, which see the same files.
 
-    tasks -> driver -> one actor for each worker, two tasks each -> driver -> results
+    tasks -> driver -> one actor for each worker, some tasks each -> driver -> results
                        \-> ledger, an actor on the driver's own machine
 
-Ray places actors, starts them again elsewhere when their machine dies, and sends them their tasks
-again; all that is decided here is who gets the next task. What is done is known to one ledger,
-which hears of an output before that takes its name, as on one machine. So whatever dies, at most
-the pictures at work are made again.
+Ray places actors, and starts them again elsewhere when their machine dies; all that is decided here
+is who gets the next task. Of the tasks of a worker one is on its device, and the others are read or
+written meanwhile. What is done is known to one ledger, which hears of an output before that takes
+its name, as on one machine. So whatever dies, at most the pictures at work are made again.
 """
 
+import logging
 import os
 import socket
+import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -21,18 +23,24 @@ from typing import Any, TypeVar
 from edsr_cli.errors import EdsrError, ExitCode, Kind, UsageError
 from edsr_cli.files.names import display_name
 from edsr_cli.jobs.executors import Load, Loop
-from edsr_cli.jobs.ledger import FileState, Ledger, Verdict
+from edsr_cli.jobs.ledger import Ledger
 from edsr_cli.jobs.record import Record, Status
+from edsr_cli.jobs.remote_ledger import RemoteLedger
 from edsr_cli.jobs.spec import WorkerSpec
 from edsr_cli.jobs.task import Task
 
 T = TypeVar("T")
 
+logger = logging.getLogger(__name__)
+
 _TICK = 0.1  # seconds; also how promptly a request to stop is noticed
 _CONNECTING = 10.0  # seconds that the head of a cluster gets to answer
-_EACH = 2  # tasks that a worker has at once: the next one is there when it has done one
+_PATIENCE = 30.0  # seconds for which nothing is said of a worker that is to come
 _TRIES = 4  # times that a picture may be with a worker that dies; it need not be its fault
-_LEDGER_CALLS = 16  # that may be answered at once; a promise waits for the disk
+
+_QUIET = {"RAY_DEDUP_LOGS": "1", "RAY_DEDUP_LOGS_SKIP_REGEX": "^"}
+"""With these settings Ray skips every line that it would print, as when a machine dies: it prints
+to stdout, which is for `--json`. What counts for us is raised."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +50,8 @@ class Cluster:
     Attributes:
         address: of its head, such as "ray://head:10001" or "auto"; "local" for a cluster of this
             machine alone, for this run.
-        workers: how many; None for as many as there is room for at the beginning.
+        workers: how many; None for as many as there is room for at the beginning. Those for which
+            there is none begin when there is.
         cpus, gpus: what each takes.
     """
 
@@ -50,6 +59,11 @@ class Cluster:
     workers: int | None = None
     cpus: float = 1
     gpus: float = 0
+
+    @property
+    def tasks(self) -> int:
+        """How many a worker has at once: beside a GPU, reading and writing take longer."""
+        return 2 + int(self.cpus) if self.gpus else 2
 
 
 @contextmanager
@@ -59,6 +73,7 @@ def connected(cluster: Cluster) -> Iterator[int]:
     Raises:
         UsageError: Ray is not installed, cannot be reached, or has no room for a worker.
     """
+    os.environ.update(_QUIET)  # which Ray reads when it is imported
     try:
         import ray
     except ImportError as error:
@@ -67,9 +82,8 @@ def connected(cluster: Cluster) -> Iterator[int]:
         ) from error
     try:
         _check_address(cluster.address)
-        ray.init(
-            cluster.address, log_to_driver=False, configure_logging=False, logging_level="error"
-        )
+        logging.getLogger("ray").setLevel(logging.ERROR)
+        ray.init(cluster.address, log_to_driver=False, configure_logging=False)
     except Exception as error:  # what Ray raises of a machine that is too slow has no other class
         why = str(error).partition("\n")[0] or type(error).__name__
         raise UsageError(
@@ -77,10 +91,7 @@ def connected(cluster: Cluster) -> Iterator[int]:
             "Start one with ray start --head, give its address, or say --ray local.",
         ) from error
     try:
-        there = ray.cluster_resources()
-        room = int(there.get("CPU", 0) // cluster.cpus) if cluster.cpus else 10**6
-        if cluster.gpus:
-            room = min(room, int(there.get("GPU", 0) // cluster.gpus))
+        room = sum(_room(node["Resources"], cluster) for node in ray.nodes() if node["Alive"])
         if room < 1:
             raise UsageError(
                 f"no machine of the Ray cluster has {cluster.cpus:g} CPUs and {cluster.gpus:g} "
@@ -90,6 +101,12 @@ def connected(cluster: Cluster) -> Iterator[int]:
         yield room if cluster.workers is None else cluster.workers
     finally:
         ray.shutdown()
+
+
+def _room(there: Mapping[str, float], cluster: Cluster) -> int:
+    """For how many workers a machine has room, by what it has; for one, if they take nothing."""
+    needs = {"CPU": cluster.cpus, "GPU": cluster.gpus}
+    return min((int(there.get(name, 0) // need) for name, need in needs.items() if need), default=1)
 
 
 def _check_address(address: str) -> None:
@@ -103,85 +120,8 @@ def _check_address(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECTING).close()
 
 
-class RemoteLedger(Ledger):
-    """A ledger that lives in an actor, on the machine of whoever makes this one.
-
-    What is wrong there is raised here. It can be pickled, and used by any worker of the cluster.
-
-    Args:
-        open_ledger: makes the ledger; it must be possible to pickle it.
-
-    Raises:
-        Exception: what `open_ledger` raises.
-    """
-
-    def __init__(self, open_ledger: Callable[[], Any]) -> None:
-        import ray
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        self._actor = (
-            ray.remote(_LedgerActor)
-            .options(num_cpus=0, max_concurrency=_LEDGER_CALLS, scheduling_strategy=here)
-            .remote()
-        )
-        self._call("open", open_ledger)
-
-    def close(self) -> None:
-        """Close the ledger, and end its actor."""
-        import ray
-
-        self._call("close")
-        ray.kill(self._actor)
-
-    def remark(self, event: str, values: Callable[[Any], dict[str, Any]]) -> None:
-        """See `FolderLedger.remark`."""
-        self._call("remark", event, values)
-
-    def arrive(self, task: Task) -> None:
-        self._call("arrive", task)
-
-    def judge(self, task: Task, source: FileState, *, overwrite: bool) -> Verdict:
-        return self._call("judge", task, source, overwrite=overwrite)
-
-    def check(self, task: Task) -> None:
-        self._call("check", task)
-
-    def promise(self, task: Task, source: FileState, verdict: Verdict, result: FileState) -> None:
-        self._call("promise", task, source, verdict, result)
-
-    def close_account(self, task: Task, record: Record) -> None:
-        self._call("close_account", task, record)
-
-    def _call(self, name: str, *arguments: Any, **options: Any) -> Any:
-        import ray
-
-        answer, error = ray.get(self._actor.call.remote(name, arguments, options))
-        if error is not None:
-            raise error
-        return answer
-
-
-class _LedgerActor:
-    """Keeps the ledger of a run. Errors are answers: Ray would wrap them."""
-
-    def __init__(self) -> None:
-        self._ledger: Any = None
-
-    def call(
-        self, name: str, arguments: tuple[Any, ...], options: dict[str, Any]
-    ) -> tuple[Any, Exception | None]:
-        try:
-            if name == "open":
-                self._ledger = arguments[0]()
-                return None, None
-            return getattr(self._ledger, name)(*arguments, **options), None
-        except Exception as error:
-            return None, error.with_traceback(None)
-
-
 class _WorkerActor:
-    """A worker in a process of its own.
+    """A worker in a process of its own; several threads do its tasks, one of them on its device.
 
     Args:
         spec: what it is made from.
@@ -191,6 +131,7 @@ class _WorkerActor:
     def __init__(self, spec: WorkerSpec, ledger: Ledger | None) -> None:
         os.environ.pop("OMP_NUM_THREADS", None)  # Ray's own idea; --threads counts
         self._worker, self._error = None, None
+        self._device = threading.Lock()
         try:
             worker = spec.open()
             self._worker = worker if ledger is None else replace(worker, ledger=ledger)
@@ -209,19 +150,28 @@ class _WorkerActor:
         if self._worker is None:
             assert self._error is not None
             raise self._error
-        return self._worker.complete(task)
+        return self._worker.complete(task, device=self._device)
 
 
 def ask_a_worker(spec: WorkerSpec, cluster: Cluster, ask: Callable[[Any], T]) -> T:
     """Open a worker somewhere in the cluster, let a function look at it, and let go of it.
 
     Raises:
-        EdsrError: it cannot be opened.
+        EdsrError: it cannot be opened, or dies of that.
     """
     import ray
 
     actor = _actor_class(cluster, restarts=0).remote(spec, None)
-    answer, error = ray.get(actor.describe.remote(ask))
+    reference = actor.describe.remote(ask)
+    if not ray.wait([reference], timeout=_PATIENCE)[0]:
+        logger.info("Waiting for a worker on the Ray cluster, which may have no room for one yet.")
+    try:
+        answer, error = ray.get(reference)
+    except ray.exceptions.RayActorError as failure:
+        raise EdsrError(
+            "A worker on the Ray cluster has died as it began.",
+            "Give workers more memory; the logs of Ray on its machine may say more.",
+        ) from failure
     ray.kill(actor)
     if error is not None:
         raise error
@@ -235,6 +185,7 @@ def _actor_class(cluster: Cluster, *, restarts: int = -1) -> Any:
         num_cpus=cluster.cpus,
         num_gpus=cluster.gpus,
         max_restarts=restarts,
+        max_concurrency=cluster.tasks,
         max_task_retries=0,  # counted here: a picture must not kill one worker after the other
     )
 
@@ -261,7 +212,10 @@ class Distributed:
     ) -> None:
         actors = _actor_class(site.cluster)
         self._actors = [actors.remote(site.spec, ledger) for _ in range(site.workers)]
-        self._recovering: dict[Any, int] = {}  # workers that died, by what says that they are back
+        self._most = site.cluster.tasks
+        self._coming: dict[Any, int] = {}  # workers that are not there yet, by what says it
+        for number in range(site.workers):
+            self._expect(number)
         self._tick, self._ticked, self._stopping = tick, 0.0, False
         self._at_work: dict[Any, tuple[int, Task]] = {}  # by the reference of the record to come
         self._deaths: Counter[Task] = Counter()
@@ -313,9 +267,14 @@ class Distributed:
     def _idle(self) -> int | None:
         """A worker with few tasks, the idlest first; None if all have enough."""
         counts = Counter(number for number, _ in self._at_work.values())
-        there = set(range(len(self._actors))) - set(self._recovering.values())
+        there = set(range(len(self._actors))) - set(self._coming.values())
         number = min(there, key=lambda number: counts[number], default=None)
-        return number if number is not None and counts[number] < _EACH else None
+        return number if number is not None and counts[number] < self._most else None
+
+    def _expect(self, number: int) -> None:
+        """Give a worker nothing until it is there, for which Ray may have to find room first."""
+        there = self._actors[number].ready.options(max_task_retries=-1).remote()
+        self._coming[there] = number
 
     def _begin(self, number: int, task: Task) -> None:
         if any(task.destination == other.destination for _, other in self._at_work.values()):
@@ -328,13 +287,13 @@ class Distributed:
         """Take what has ended, and see who is back."""
         import ray
 
-        awaited = [*self._at_work, *self._recovering]
+        awaited = [*self._at_work, *self._coming]
         if not awaited:
             return
         ready, _ = ray.wait(awaited, timeout=_TICK if wait else 0)
         for reference in ready:
-            if reference in self._recovering:
-                del self._recovering[reference]
+            if reference in self._coming:
+                del self._coming[reference]
                 continue
             number, task = self._at_work.pop(reference)
             rest = [other for of, other in self._at_work.values() if of == number]
@@ -343,19 +302,18 @@ class Distributed:
                 self._again.append(self._later.pop(task.destination))
             try:
                 record = ray.get(reference)
-            except ray.exceptions.RayActorError:
-                self._worker_died(number, task, done)
             except ray.exceptions.RayTaskError as error:
                 raise error.cause from None
+            except ray.exceptions.RayActorError as error:
+                self._worker_died(number, task, done, " ".join(str(error).split()))
             else:
                 done(record)
 
-    def _worker_died(self, number: int, task: Task, done: Callable[[Any], None]) -> None:
+    def _worker_died(self, number: int, task: Task, done: Callable[[Any], None], why: str) -> None:
         """A task whose worker has died, or its machine: another try, unless it had several."""
-        if number not in self._recovering.values():
-            # Ray starts it again, as soon as there is room; until then it gets nothing.
-            back = self._actors[number].ready.options(max_task_retries=-1).remote()
-            self._recovering[back] = number
+        if number not in self._coming.values():
+            logger.debug("A worker has died, and is started again (%s).", why)
+            self._expect(number)
         self._deaths[task] += 1
         if self._deaths[task] < _TRIES:
             self._again.append(task)

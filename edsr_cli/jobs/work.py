@@ -31,7 +31,6 @@ class Work:
     Attributes:
         task: what to read and write.
         options: how; `overwrite` as the ledger has decided.
-        record: what is known of it so far.
         source: the state of the input before it was read.
         verdict: what the ledger has decided; known behind `Worker.examine`.
         whole: whether all of the input is here; of an object in a store the beginning may be.
@@ -45,7 +44,9 @@ class Work:
     """
 
     def __init__(self, task: Task, options: Outputs, record: Record) -> None:
-        self.task, self.options, self.record = task, options, record
+        self.task, self.options = task, options
+        self._record, self._noted = record, dict[str, Any]()
+        self._stages: dict[str, float] = {}
         self.source, self.verdict = NO_FILE, Verdict()
         self.plans: Sequence[Plan] | None = None
         self.choice: Choice | None = None
@@ -61,9 +62,17 @@ class Work:
         self._pixels: Pixels | None = None
 
     @property
+    def record(self) -> Record:
+        """What is known of it so far."""
+        if self._noted:  # a record has many fields, so they are not copied for every note
+            self._record = replace(self._record, **self._noted)
+            self._noted.clear()
+        return self._record
+
+    @property
     def ended(self) -> bool:
         """Whether nothing is left to do."""
-        return self.record.ended > 0
+        return "ended" in self._noted or self._record.ended > 0
 
     @property
     def inspected(self) -> steps.Inspected:
@@ -124,14 +133,14 @@ class Work:
 
     def note(self, **values: Any) -> None:
         """Put what is known now into the record."""
-        self.record = replace(self.record, **values)
+        self._noted |= values
 
     def end(self, status: Status, **values: Any) -> None:
         """Make the record final, and let go of the pixels."""
         self._window = self._pixels = self.alpha = None
         self.opened.close()
-        stages = self.record.stages
-        self.note(status=status, seconds=sum(stages.values()), ended=time.time(), **values)
+        seconds = sum(self._stages.values())
+        self.note(status=status, seconds=seconds, ended=time.time(), **values)
 
     def attempt(self, stage: str, step: Callable[[], None], *, reading: bool) -> bool:
         """Do a step, and say whether it went well; what goes wrong ends the file.
@@ -155,9 +164,9 @@ class Work:
         try:
             yield
         finally:
-            stages = self.record.stages
-            spent = stages.get(stage, 0.0) + time.perf_counter() - begin
-            self.note(stages=stages | {stage: spent})
+            spent = self._stages.get(stage, 0.0) + time.perf_counter() - begin
+            self._stages[stage] = spent
+            self.note(stages=dict(self._stages))
 
     def _fail(self, error: Exception, reading: bool) -> None:
         name = steps.input_name(self.task)

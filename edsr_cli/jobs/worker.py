@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
@@ -110,20 +110,27 @@ class Worker:
         code = error.exit_code
         return replace(draft, reason=str(error), ended=time.time(), exit_code=code)
 
-    def complete(self, task: Task, progress: Progress | None = None) -> Record:
+    def complete(
+        self,
+        task: Task,
+        progress: Progress | None = None,
+        device: AbstractContextManager[object] | None = None,
+    ) -> Record:
         """Do all of it. Does not raise, except when it is interrupted.
 
         Args:
             task: what to read and write.
             progress: called with the LR pixels that are done, and that there are.
+            device: a lock to hold while it is upscaled, where several threads call this.
         """
         self.ledger.arrive(task)
         work = self.examine(task)
         for step in (self.lay_out, self.decode):
             if not work.ended:
                 step(work)
-        if not work.ended:
-            self.upscale(work, self.upscalers[0], progress)
+        with device or nullcontext():
+            if not work.ended:
+                self.upscale(work, self.upscalers[0], progress)
         if not work.ended:
             self.write(work)
         return self.finish(work)

@@ -1,5 +1,6 @@
 """What `edsr batch` takes: folders, which of their pictures, and who does them."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -196,8 +197,13 @@ class BatchOptions(Outputs, _Folders):
             raise UsageError("--watch and --dry-run exclude each other.")
         if self.status and (self.watch or self.dry_run or self.shard):
             raise UsageError("--status goes with neither --watch, --dry-run nor --shard.")
-        if min(self.worker_cpus, self.worker_gpus) < 0:
+        if not all(0 <= each < math.inf for each in (self.worker_cpus, self.worker_gpus)):
             raise UsageError("--worker-cpus and --worker-gpus are 0 at least.")
+        if self.ray is not None and ("," in self.device or self.device == "all"):
+            raise UsageError(
+                "A worker on a Ray cluster has one device.",
+                "Give one with -d, and leave it to Ray how many workers a machine has room for.",
+            )
         if self.shard and self.report is not None:
             raise UsageError(
                 "With --shard, each part would replace the others' report.",

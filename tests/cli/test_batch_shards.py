@@ -96,6 +96,8 @@ def test_the_status_in_words_and_as_a_page(edsr, model, photo):
         ("in", "--status"),
         ("in", "--status", "--watch"),
         ("in", "--status", "--shard", "1/2"),
+        ("in", "--ray", "local", "--worker-cpus", "nan"),
+        ("in", "--ray", "local", "-d", "cpu,cpu"),
     ],
 )
 def test_what_makes_no_sense(edsr, model, photo, options, monkeypatch):

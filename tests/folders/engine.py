@@ -102,7 +102,7 @@ class Engine:
         if plan:
             batch.plan(scanner.walk(), [collect, *listeners])
         else:
-            batch.run(scanner.walk(), [collect, *listeners], scanner.walk())
+            batch.run(scanner.walk(), [collect, *listeners], scanner.count())
         [collect.summary] = collect.summaries
         return collect
 

@@ -167,7 +167,7 @@ def test_a_listener_that_fails_ends_the_run(engine, pixels, output, method):
     setattr(Bad, method, fail)
     batch, scanner = engine.parts()
     with pytest.raises(BrokenPipeError):
-        batch.run(scanner.walk(), [Bad()], scanner.walk())
+        batch.run(scanner.walk(), [Bad()], scanner.count())
     assert not batch.lingering
     whole(output, pixels)
 

@@ -41,7 +41,9 @@ def touch(*names):
 def walk(*inputs, output=None, include=(), exclude=(), form="png", recursive=True):
     roots = assign_folders(inputs or ["in"], output, "x4", recursive)
     scanner = Scanner(roots, Choice(include, exclude), format_for(None, form), recursive=recursive)
-    return list(scanner.walk())
+    items = list(scanner.walk())
+    assert sum(scanner.count()) == sum(isinstance(item, BatchTask) for item in items)
+    return items
 
 
 def outputs(items):

@@ -1,3 +1,4 @@
+import errno
 import shutil
 from pathlib import Path
 
@@ -81,6 +82,17 @@ def test_a_picture_that_fails_later_keeps_its_output_and_is_a_failure(engine, so
     collect = told(output)
     assert by_status(collect, Status.FAILED) == ["a.png"] and collect.records[0].kind
     assert collect.records[0].kind is Kind.UNREADABLE
+
+
+def test_a_folder_that_cannot_be_listed_is_a_failure(engine, pixels, output, monkeypatch):
+    engine.run()
+
+    def read(folder):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("edsr_cli.folders.scanning.Listing.read", read)
+    [record] = [r for r in told(output).records if r.status is Status.FAILED]
+    assert record.kind is Kind.PERMISSION and "cannot be listed" in record.reason
 
 
 def test_runs_that_were_stopped_or_killed(engine, pixels, output, one_thread):

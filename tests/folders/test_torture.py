@@ -144,7 +144,7 @@ class Torture:
     def run(self) -> Collect:
         batch, scanner = Engine(self.source).parts(output=self.output, max_pixels=MAX_PIXELS)
         collect = Collect()
-        batch.run(self._vanishing(scanner), [collect], scanner.walk())
+        batch.run(self._vanishing(scanner), [collect], scanner.count())
         [collect.summary] = collect.summaries
         return collect
 
