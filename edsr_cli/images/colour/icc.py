@@ -58,7 +58,7 @@ def _lab_to_srgb() -> ImageCms.ImageCmsTransform:
 
 
 def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Convert a CMYK or LAB image to sRGB.
+    """Convert an image to sRGB, of RGB, CMYK or LAB.
 
     Relative colorimetric with black-point compensation, as image editors do by default.
 
