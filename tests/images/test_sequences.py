@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import imagecodecs
@@ -18,6 +19,7 @@ from edsr_cli.errors import PictureError, UsageError
 from edsr_cli.images import Metadata, OutputFormat, OutputRequest, create_sequence, open_picture
 from edsr_cli.images.codecs import tiff_writing
 from edsr_cli.images.codecs.animation import changed
+from edsr_cli.images.codecs.apng_writing import PngAnimation
 from edsr_cli.images.codecs.gif_writing import REDUCED
 from edsr_cli.images.codecs.tiff_encoder import TIMELESS
 from edsr_cli.images.colour import icc
@@ -120,6 +122,25 @@ def test_durations_that_a_format_cannot_hold_add_up(output: OutputFormat) -> Non
     with open_picture(file.getvalue()) as opened:
         shown = [picture.milliseconds for picture in opened.frames()]
     assert None not in shown and abs(sum(map(float, shown)) - 1000) < 1  # type: ignore[arg-type]
+
+
+def test_a_webp_of_more_bytes_than_it_can_state(tmp_path: Path) -> None:
+    with (
+        open(tmp_path / "a.webp", "w+b") as file,  # noqa: PTH123
+        pytest.raises(PictureError, match="more than 4 GiB"),
+        create_sequence(file, WEBP, 1) as writer,
+    ):
+        writer.add(np.zeros((4, 4, 3), np.uint8), OutputRequest((4, 4)))
+        file.seek(2**32 + 8)  # as if so many bytes of frames had come
+
+
+def test_what_goes_wrong_at_the_end_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged(_: object) -> None:
+        raise ValueError("out of order")
+
+    monkeypatch.setattr(PngAnimation, "finish", damaged)
+    with pytest.raises(PictureError, match=r"cannot be written as PNG \(out of order"):
+        written(PNG)
 
 
 def test_only_what_has_changed_is_written() -> None:
