@@ -267,7 +267,7 @@ class Property:
     kind: str = "text"
 
     def xml(self) -> str:
-        """The element, with prefixes that `with_properties` declares."""
+        """The element, with prefixes that `description` declares."""
         tag = f"{_PREFIXES[self.name[0]]}:{self.name[1]}"
         if self.kind == "text":
             return f"<{tag}>{escape(self.values[0], quote=False)}</{tag}>"
@@ -363,12 +363,14 @@ def joined(main: bytes, extensions: dict[str, bytes]) -> tuple[bytes, bool]:
         ValueError: the packet cannot be parsed.
     """
     parsed = parse(main)
-    names = [node for node in parsed.nodes if node.name == (XMP_NOTE, "HasExtendedXMP")]
-    for node in names:
+    nodes = [node for node in parsed.nodes if node.name == (XMP_NOTE, "HasExtendedXMP")]
+    for node in nodes:
         parsed.drop(node)
-    main, complete = parsed.result(), {n.text.strip().upper() for n in names} == set(extensions)
-    for node in names:
-        data = extensions.get(node.text.strip().upper())
+    # Each once: one that is named over and over would make a small file the work of hours.
+    names = dict.fromkeys(node.text.strip().upper() for node in nodes)
+    main, complete = parsed.result(), names.keys() == extensions.keys()
+    for name in names:
+        data = extensions.get(name)
         try:
             result = data and with_descriptions(main, *descriptions_of(to_utf8(data)))
         except ValueError:

@@ -19,10 +19,8 @@ from edsr_cli.images.metadata.exif_writing import turned_point
 from edsr_cli.images.metadata.xmp import EXIF, PHOTOSHOP, TIFF, Name, Node, Packet
 
 _GPANO = "http://ns.google.com/photos/1.0/panorama/"
-_REGIONS, _AREA = (
-    "http://www.metadataworkinggroup.com/schemas/regions/",
-    ("http://ns.adobe.com/xmp/sType/Area#"),
-)
+_REGIONS = "http://www.metadataworkinggroup.com/schemas/regions/"
+_AREA = "http://ns.adobe.com/xmp/sType/Area#"
 _DIMENSIONS = "http://ns.adobe.com/xap/1.0/sType/Dimensions#"
 _MICROSOFT_REGIONS = "http://ns.microsoft.com/photo/1.2/"
 _IPTC_EXTENSION = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
