@@ -272,8 +272,8 @@ def from_numbers(
         options["primaries"] = pairs(primaries)
     if len(white) == 2:
         options["white"] = (white[0], white[1])
-    if len(transfer) >= 2:
-        channels = 3 if len(transfer) % 3 == 0 else 1
+    channels = 3 if len(transfer) % 3 == 0 else 1
+    if len(transfer) >= 2 * channels:
         options["curves"] = tuple(
             table_curve(np.array(part) / 65535)
             for part in np.array_split(_thinned(transfer, channels), channels)
