@@ -98,6 +98,7 @@ REFUSED = {
     "SVG": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
     "MP4": (b"\0\0\0\x20ftypisom\0\0\2\0", "video"),
     "OpenEXR": (b"v/1\x01\x02\0\0\0", "OpenEXR"),
+    "AVI": (b"RIFF\x0c\0\0\0AVI LIST\0\0\0\0", "video or sound"),
     "WebP of nothing": (b"RIFF\x0c\0\0\0WEBPVP8 \0\0\0\0", ""),
     "AVIF of nothing": (b"\0\0\0\x0cftypavif", "looks like AVIF"),
 }  # fmt: skip
