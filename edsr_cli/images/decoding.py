@@ -275,9 +275,13 @@ class _PillowPicture:
         image.seek(number - 1)
         check_pixels(wanted.name, *image.size, wanted.max_pixels)
         orientation, bits = codec.orientation(image, file), codec.bits(image, file)
-        known = self._collected if _is_animated(image) else None
-        picture = codec.to_picture(image, orientation, bits, wanted, file, collected=known)
-        self._collected = picture.metadata, []
+        collected = self._collected if _is_animated(image) else None
+        if collected is None:
+            codec.load(image)
+            collected = codec.collect(image, orientation, file, image.size)
+        picture = codec.to_picture(image, orientation, bits, wanted, file, collected=collected)
+        # With the profile of the file, which may not be that of the picture; remarks come once.
+        self._collected = collected[0], []
         shown = image.info.get("duration")
         milliseconds = float(shown) if isinstance(shown, int | float) else None
         return replace(picture, milliseconds=milliseconds)

@@ -229,6 +229,19 @@ def test_the_cover_of_an_animation_is_none_of_its_frames() -> None:
     assert len(found) == 3 and (found[0] == frames()[1]).all()
 
 
+def test_all_frames_go_through_the_profile_of_the_file() -> None:
+    file = io.BytesIO()
+    first = Image.fromarray(np.full((8, 8), 100, np.uint8))
+    second = first.copy()
+    second.putpixel((7, 7), 0)
+    profile = builders.grey_icc(builders.gamma_curve(1.0))
+    first.save(file, "PNG", save_all=True, append_images=[second], icc_profile=profile)
+    with open_picture(file.getvalue()) as opened:
+        pictures = list(opened.frames())
+    assert [int(each.pixels[0, 0, 0]) for each in pictures] == [168, 168]
+    assert [len(each.notes) for each in pictures] == [1, 1]
+
+
 def test_limits_hold_for_all_frames_together() -> None:
     data = written(WEBP)[0]
     pixels = 4 * 41 * 30
