@@ -155,13 +155,13 @@ def from_pil(image: Image.Image, keep_alpha: bool = False) -> Picture:
     """
     name = "the given image"
     limit = max(DEFAULT_MAX_PIXELS, image.width * image.height)
+    wanted = Wanted(name, limit, keep_alpha)
     with guarded(name, limit):
         check_pixels(name, image.width, image.height, limit)
         if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tile and image.fp:
-            return decode_frame(image, Wanted(name, limit, keep_alpha))
+            return decode_frame(image, wanted)
         codec = codec_of(image)
         # A TIFF forgets its orientation when it is loaded, because it is turned then.
-        wanted = Wanted(name, limit, keep_alpha)
         rows = _exact_rows(codec, image)
         picture = codec.to_picture(image, codec.orientation(image), 16, wanted, None, rows)
         return replace(picture, compression=codec.stated_compression(image, None))

@@ -3,9 +3,10 @@
     PNG         texts as chunks, IPTC as a text that ImageMagick and exiftool know
     JPEG        comments as such, IPTC in Photoshop's marker, long XMP in several markers
     TIFF        IPTC in its tag
+    GIF         comments as such
     all others  texts and IPTC as XMP; a prompt or a comment as EXIF's user comment
 
-BMP holds the resolution only. What a format cannot hold is named in a remark.
+Not all hold all of it; BMP, the resolution only. What a format cannot hold is named in a remark.
 """
 
 import re
