@@ -192,6 +192,27 @@ class _Reader:
         if len(self._open) >= _MAX_DEPTH:
             raise ValueError("nested too deeply")
         start = self._parser.CurrentByteIndex
+        declared = self._declare(attributes)
+        above = self.nodes[self._open[-1]].path if self._open else ()
+        full = self._name(name)
+        path = above if full[0] in (RDF, "adobe:ns:meta/") else (*above, full)
+        number = len(self.nodes)
+        parent = self._open[-1] if self._open else -1
+        if parent >= 0:
+            self.nodes[parent].inner = None
+        self._open.append(number)
+        self._texts.append([])
+        node = Node(full, path, parent, start, prefixes=declared)
+        self.nodes.append(node)
+        place = self._take_attributes(number, attributes, start + 1 + len(name.encode()))
+        close = self.data.index(b">", place)
+        if self.data[close - 1 : close] == b"/":
+            node.end = close + 1
+        else:
+            node.inner = (close + 1, close + 1)
+
+    def _declare(self, attributes: dict[str, str]) -> frozenset[str]:
+        """Open a scope with the prefixes that an element declares, and say which."""
         declared = {
             key.partition(":")[2]: value
             for key, value in attributes.items()
@@ -205,17 +226,11 @@ class _Reader:
         self.namespaces |= declared
         if len(self.namespaces) > _MAX_NAMESPACES or len(self.nodes) > _MAX_NODES:
             raise ValueError("out of proportion")
-        above = self.nodes[self._open[-1]].path if self._open else ()
-        full = self._name(name)
-        path = above if full[0] in (RDF, "adobe:ns:meta/") else (*above, full)
-        number = len(self.nodes)
-        parent = self._open[-1] if self._open else -1
-        if parent >= 0:
-            self.nodes[parent].inner = None
-        self._open.append(number)
-        self._texts.append([])
-        place = start + 1 + len(name.encode())
-        self.nodes.append(Node(full, path, parent, start, prefixes=frozenset(declared)))
+        return frozenset(declared)
+
+    def _take_attributes(self, number: int, attributes: dict[str, str], place: int) -> int:
+        """Take the attributes of an element, from an offset on; where they end."""
+        path = self.nodes[number].path
         while match := _ATTRIBUTE.match(self.data, place):
             if len(self.nodes) > _MAX_NODES:
                 raise ValueError("out of proportion")
@@ -230,12 +245,7 @@ class _Reader:
             node = Node(own, (*path, own), number, match.start(), match.end(), inner)
             node.text, node.is_element = attributes[key], False
             self.nodes.append(node)
-        close = self.data.index(b">", place)
-        node = self.nodes[number]
-        if self.data[close - 1 : close] == b"/":
-            node.end = close + 1
-        else:
-            node.inner = (close + 1, close + 1)
+        return place
 
     def _text(self, text: str) -> None:
         if self._texts:
