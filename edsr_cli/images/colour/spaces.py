@@ -8,6 +8,7 @@ values to light. The numbers of H.273 (CICP), which PNG and AVIF use, are looked
 """
 
 import hashlib
+import math
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -296,9 +297,10 @@ def _thinned(values: list[float], channels: int) -> Any:
 def tag_numbers(value: Any) -> list[float]:
     """The numbers of a tag as Pillow gives them; empty where there are none that make sense."""
     try:
-        return [float(part) for part in (value if isinstance(value, (tuple, list)) else ())]
+        numbers = [float(part) for part in (value if isinstance(value, (tuple, list)) else ())]
     except (TypeError, ValueError, ZeroDivisionError):
         return []
+    return numbers if all(map(math.isfinite, numbers)) else []
 
 
 def from_exif(exif: bytes) -> ColourSpace | None:

@@ -263,7 +263,8 @@ class _Fitting:
 
 
 def _fits_into_a_marker(text: Text) -> bool:
-    return text.keyword == COMMENT and len(text.value.encode()) < _LONGEST_COMMENT
+    size = len(text.value.encode("utf-8", "replace"))
+    return text.keyword == COMMENT and size < _LONGEST_COMMENT
 
 
 def raw_profile(kind: str, data: bytes) -> str:

@@ -68,6 +68,12 @@ def test_as_many_comments_as_are_read_take_no_time(monkeypatch: pytest.MonkeyPat
     assert len(metadata.texts) == 100 and compared < 200
 
 
+def test_half_of_a_character_spoils_nothing() -> None:
+    for output in (formats.PNG, formats.JPEG, formats.GIF, formats.WEBP, formats.TIFF):
+        data, _ = encoded(output, Metadata(texts=(Text("Comment", "a\ud800b"),)))
+        assert decode(data).pixels.shape == rich.PIXELS.shape
+
+
 def test_only_some_of_what_is_dropped_of_iptc_is_named() -> None:
     data = b"".join(struct.pack(">BBBH", 0x1C, 3, number, 1) + b"x" for number in range(200))
     _, notes = fit(Metadata(iptc=data), formats.WEBP, 1, 1)
