@@ -22,6 +22,7 @@ from edsr_cli.images.colour.spaces import grey_profile
 from edsr_cli.images.formats import codec_for
 from edsr_cli.images.guard import limits
 from edsr_cli.images.metadata.fitting import MEMORY, fit
+from edsr_cli.images.metadata.xmp_truth import in_grey
 from edsr_cli.images.picture import (
     DEFAULT_MAX_PIXELS,
     Metadata,
@@ -190,14 +191,15 @@ def fitted(
 
 
 def _in_grey(metadata: Metadata) -> tuple[Metadata, bool, tuple[str, ...]]:
-    """The metadata with a profile for greyscale, whether there is one, and a remark if not."""
+    """The metadata of greyscale, whether it can be that by its profile, and a remark if not."""
     profile = metadata.icc_profile
-    if profile is None or profile[16:20] == b"GRAY":
-        return metadata, True, ()
     try:
-        return replace(metadata, icc_profile=grey_profile(profile)), True, ()
+        if profile is not None and profile[16:20] != b"GRAY":
+            profile = grey_profile(profile)
     except ValueError:
         return metadata, False, ("written as RGB: its ICC profile is for that, and tints grey",)
+    packet = None if metadata.xmp is None else in_grey(metadata.xmp)
+    return replace(metadata, icc_profile=profile, xmp=packet), True, ()
 
 
 def encode(

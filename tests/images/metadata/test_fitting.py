@@ -68,6 +68,15 @@ def test_as_many_comments_as_are_read_take_no_time(monkeypatch: pytest.MonkeyPat
     assert len(metadata.texts) == 100 and compared < 200
 
 
+@pytest.mark.parametrize(("grey", "mode"), [(False, "3"), (True, "1")])
+def test_the_mode_of_photoshop_is_that_of_the_output(grey: bool, mode: str) -> None:
+    data = rich.xmp("<photoshop:ColorMode>4</photoshop:ColorMode>")
+    file = io.BytesIO()
+    encode(rich.PIXELS, formats.PNG, Metadata(xmp=data), file, grey=grey)
+    packet = xmp.parse(decode(file.getvalue()).metadata.xmp or b"<x/>")
+    assert set(packet.texts((xmp.PHOTOSHOP, "ColorMode"))) == {mode}
+
+
 def test_half_of_a_character_spoils_nothing() -> None:
     for output in (formats.PNG, formats.JPEG, formats.GIF, formats.WEBP, formats.TIFF):
         data, _ = encoded(output, Metadata(texts=(Text("Comment", "a\ud800b"),)))
