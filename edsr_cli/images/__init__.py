@@ -2,8 +2,9 @@
 
 `open_picture` reads the header of any readable file, and then a `Picture`: a window on its upright
 RGB pixels, the metadata that belong to them, and remarks on what was lost. `create_picture` takes
-pixels for a file. `decode` and `write_picture` do it with whole pictures; what is written to a path
-appears complete or not at all. Every failure is an `edsr_cli.errors.PictureError` of one line.
+pixels for a file, `create_sequence` those of several pictures. `decode` and `write_picture` do it
+with whole pictures; what is written to a path appears complete or not at all. Every failure is an
+`edsr_cli.errors.PictureError` of one line.
 
 What is to be known of each format is in `codecs`, what is the same for all in `colour` and
 `metadata`.

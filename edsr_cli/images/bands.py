@@ -114,13 +114,16 @@ def put_together(
 
     Raises:
         FileError: there is no room for a scratch file.
-        EOFError: there are too few bands, or none.
+        EOFError: there are too few bands.
+        ValueError: they are not those of a picture of that size.
         Exception: what `begin` raises.
     """
     width, height = size
     shape = (height, width, 3)
     bands = begin()
     first = next(bands)
+    if first.pixels.shape[1] != width or len(first.pixels) > height:
+        raise ValueError("the rows are not those of the picture")
     if wanted.streamed and first.pixels.itemsize * 3 * width * height > _SMALL * _BAND_BYTES:
         if len(first.pixels) < height and orientation == 1 and not loaded:
             return _by_rows(first, bands, begin, shape, wanted)

@@ -24,7 +24,7 @@ from edsr_cli.images.guard import (
     only_the_first,
 )
 from edsr_cli.images.picture import DEFAULT_MAX_PIXELS, Metadata, Picture, PictureInfo
-from edsr_cli.images.source import not_a_picture, open_source
+from edsr_cli.images.source import Source, not_a_picture, open_source
 
 
 class OpenPicture:
@@ -87,7 +87,7 @@ class OpenPicture:
 
 @contextmanager
 def open_picture(
-    source: Path | bytes,
+    source: Source,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     *,
     name: str | None = None,
@@ -96,18 +96,19 @@ def open_picture(
     """Open a picture and read its header; its pixels are not decoded.
 
     Args:
-        source: path of the file, or its content.
+        source: see `Source`.
         max_pixels: the largest width times height that is accepted; larger pictures are refused
             before anything is decoded.
-        name: what to call it in messages; by default the path, or "standard input".
+        name: what to call it in messages; by default the path, or "standard input". Of what has no
+            path its ending tells of formats that nothing else tells of.
         frame: the number of a frame or page, from 1; None for the first, with a remark where there
             are more.
 
     Raises:
         PictureError: it cannot be read as a picture, is too large, or has no such frame.
     """
-    name = display_name(source, name)
-    suffix = source.suffix.lower() if isinstance(source, Path) else ""
+    suffix = Path(source if isinstance(source, Path) else name or "").suffix.lower()
+    name = display_name(source if isinstance(source, Path) else b"", name)
     with open_source(source, name) as file:
         with guarded(name, max_pixels):
             opened = _open(file, suffix, name, max_pixels, frame)
@@ -115,7 +116,7 @@ def open_picture(
 
 
 def probe(
-    source: Path | bytes,
+    source: Source,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     *,
     name: str | None = None,
@@ -127,7 +128,7 @@ def probe(
 
 
 def decode(
-    source: Path | bytes,
+    source: Source,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     *,
     name: str | None = None,
@@ -154,13 +155,13 @@ def from_pil(image: Image.Image, keep_alpha: bool = False) -> Picture:
     """
     name = "the given image"
     limit = max(DEFAULT_MAX_PIXELS, image.width * image.height)
+    wanted = Wanted(name, limit, keep_alpha)
     with guarded(name, limit):
         check_pixels(name, image.width, image.height, limit)
         if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tile and image.fp:
-            return decode_frame(image, Wanted(name, limit, keep_alpha))
+            return decode_frame(image, wanted)
         codec = codec_of(image)
         # A TIFF forgets its orientation when it is loaded, because it is turned then.
-        wanted = Wanted(name, limit, keep_alpha)
         rows = _exact_rows(codec, image)
         picture = codec.to_picture(image, codec.orientation(image), 16, wanted, None, rows)
         return replace(picture, compression=codec.stated_compression(image, None))
@@ -195,7 +196,7 @@ def _open(file: BinaryIO, suffix: str, name: str, max_pixels: int, frame: int | 
     for codec in CODECS:
         if start in codec.magic:
             return codec.open(file, name, max_pixels, frame)
-    own = {name for codec in CODECS if codec.magic for name in codec.names}
+    own = {each for codec in CODECS if codec.magic for each in codec.names}
     named = (*READ_FORMATS, NAME_BY_SUFFIX.get(suffix))
     formats = [form for form in named if form and form not in own]
 
@@ -274,9 +275,13 @@ class _PillowPicture:
         image.seek(number - 1)
         check_pixels(wanted.name, *image.size, wanted.max_pixels)
         orientation, bits = codec.orientation(image, file), codec.bits(image, file)
-        known = self._collected if _is_animated(image) else None
-        picture = codec.to_picture(image, orientation, bits, wanted, file, collected=known)
-        self._collected = picture.metadata, []
+        collected = self._collected if _is_animated(image) else None
+        if collected is None:
+            codec.load(image)
+            collected = codec.collect(image, orientation, file, image.size)
+        picture = codec.to_picture(image, orientation, bits, wanted, file, collected=collected)
+        # With the profile of the file, which may not be that of the picture; remarks come once.
+        self._collected = collected[0], []
         shown = image.info.get("duration")
         milliseconds = float(shown) if isinstance(shown, int | float) else None
         return replace(picture, milliseconds=milliseconds)

@@ -1,12 +1,13 @@
 """Pictures to files, and to Pillow."""
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Literal, cast
+from typing import Any, BinaryIO, Generic, Literal, Self, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +17,12 @@ from edsr_cli.errors import EdsrError, Kind, PictureError
 from edsr_cli.files.atomic import atomic_write
 from edsr_cli.files.names import display_name
 from edsr_cli.images.codecs import Encoder
+from edsr_cli.images.codecs.animation import SequenceEncoder
 from edsr_cli.images.colour.spaces import grey_profile
 from edsr_cli.images.formats import codec_for
 from edsr_cli.images.guard import limits
 from edsr_cli.images.metadata.fitting import MEMORY, fit
+from edsr_cli.images.metadata.xmp_truth import in_grey
 from edsr_cli.images.picture import (
     DEFAULT_MAX_PIXELS,
     Metadata,
@@ -33,14 +36,46 @@ from edsr_cli.pixels.grey import joined
 from edsr_cli.pixels.planes import Plane
 from edsr_cli.pixels.windows import Region
 
+_Encoder = TypeVar("_Encoder", bound=Encoder | SequenceEncoder)
+
 _GREY_ROWS = 64  # joined at a time, to hold no second copy of the picture
 
 
-class PictureWriter:
+class Closing(ABC, Generic[_Encoder]):
+    """A file that is being written. As a context manager it closes itself, unless the block raises.
+
+    Args:
+        encoder: what writes it.
+    """
+
+    def __init__(self, encoder: _Encoder) -> None:
+        self._encoder = encoder
+
+    @abstractmethod
+    def close(self) -> None:
+        """Write what is left to be written; the file is neither flushed nor closed."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if error is None:
+                self.close()
+        finally:
+            self._encoder.abandon()  # which does nothing to what is finished
+
+
+class PictureWriter(Closing[Encoder]):
     """A picture that is being written: a `Writable`, to be closed when all of it is there.
 
-    As a context manager it closes itself, unless the block raises. `write` and `close` raise
-    `PictureError` where encoding fails, and `OSError` where the file cannot be written to.
+    `write` and `close` raise `PictureError` where encoding fails, and `OSError` where the file
+    cannot be written to.
 
     Attributes:
         shape: (H, W, 3).
@@ -53,11 +88,12 @@ class PictureWriter:
     def __init__(
         self, encoder: Encoder, output_format: OutputFormat, notes: tuple[str, ...]
     ) -> None:
+        super().__init__(encoder)
         height, width, self._channels = encoder.shape
         self.shape, self.dtype = (height, width, 3), encoder.dtype
         self.order: Literal["any", "rows"] = encoder.order
         self.notes = notes
-        self._encoder, self._format = encoder, output_format
+        self._format = output_format
 
     def write(self, region: Region, pixels: Pixels) -> None:
         """Put pixels, (h, w, 3) of the type `dtype`, where the region says.
@@ -75,24 +111,8 @@ class PictureWriter:
                 self._encoder.write(part, joined(rows))
 
     def close(self) -> None:
-        """Write what is left to be written; the file is neither flushed nor closed."""
         with self._explained(), limits(DEFAULT_MAX_PIXELS):
             self.notes += self._encoder.finish()
-
-    def __enter__(self) -> "PictureWriter":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        try:
-            if error is None:
-                self.close()
-        finally:
-            self._encoder.abandon()  # which does nothing to what is finished
 
     def _explained(self) -> AbstractContextManager[None]:
         height, width = self.shape[:2]
@@ -171,14 +191,15 @@ def fitted(
 
 
 def _in_grey(metadata: Metadata) -> tuple[Metadata, bool, tuple[str, ...]]:
-    """The metadata with a profile for greyscale, whether there is one, and a remark if not."""
+    """The metadata of greyscale, whether it can be that by its profile, and a remark if not."""
     profile = metadata.icc_profile
-    if profile is None or profile[16:20] == b"GRAY":
-        return metadata, True, ()
     try:
-        return replace(metadata, icc_profile=grey_profile(profile)), True, ()
+        if profile is not None and profile[16:20] != b"GRAY":
+            profile = grey_profile(profile)
     except ValueError:
         return metadata, False, ("written as RGB: its ICC profile is for that, and tints grey",)
+    packet = None if metadata.xmp is None else in_grey(metadata.xmp)
+    return replace(metadata, icc_profile=profile, xmp=packet), True, ()
 
 
 def encode(

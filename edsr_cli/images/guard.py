@@ -188,6 +188,15 @@ def _too_large(name: str, size: str, max_pixels: int) -> PictureError:
     )
 
 
+def unpacks_to_too_much(name: str = "") -> PictureError:
+    """The error for texts or a profile in which much is packed into few bytes."""
+    return PictureError(
+        "its text or profile unpacks to far more data than is reasonable.",
+        "If you trust the file, save it again without metadata.",
+        about=name,
+    )
+
+
 def _explain(error: Exception, name: str, max_pixels: int) -> PictureError:
     text = " ".join(str(error).split())
     again = "Copy or download it again."
@@ -207,11 +216,7 @@ def _explain(error: Exception, name: str, max_pixels: int) -> PictureError:
         kind = kind_of_system_error(error, reading=True)
         return PictureError(f"it cannot be read ({error.strerror}).", again, about=name, kind=kind)
     if "Decompressed data too large" in text or "text memory" in text:
-        return PictureError(
-            "its text or profile unpacks to far more data than is reasonable.",
-            "If you trust the file, save it again without metadata.",
-            about=name,
-        )
+        return unpacks_to_too_much(name)
     if isinstance(error, EOFError) or "truncated" in text.lower():
         return PictureError("the file is cut short.", again, about=name)
     return PictureError(

@@ -15,9 +15,9 @@ DEFAULT_MAX_PIXELS = 2**28
 """The largest picture that is read without being asked to, in pixels.
 
 It admits every photograph there is (the largest sensors have 200 million pixels) and every WebP
-(16383 x 16383), while a file made to exhaust memory gets no more than 1 GiB of Pillow's memory
-(4 bytes a pixel) and 0.75 GiB of ours (3 bytes a pixel); a TIFF with alpha and 16 bits, all in one
-strip, three times 8 bytes a pixel.
+(16383 x 16383), while a file made to exhaust memory gets no more than 0.75 GiB for its pixels (3
+bytes each, twice that with 16 bits), and what its decoder takes beside them: 1 GiB where that is
+Pillow's (4 bytes each); `Codec.pixel_bytes` tells of those that take more.
 """
 
 
@@ -91,8 +91,7 @@ class Picture:
 
     Attributes:
         window: its RGB pixels, (H, W, 3): uint8 in 0..255, or uint16 in 0..65535 where the file
-            holds greyscale of more than 8 bits, or is a TIFF or PSD of such RGB (all other files
-            are read as 8 bits).
+            holds more than 8 bits a channel, and its decoder gives them; a remark says where not.
         metadata: what belongs in the output too.
         notes: remarks for the user about what the pixels or the metadata lost, one line each.
         source_format: the format of the file as Pillow calls it, such as "JPEG"; empty for a

@@ -1,14 +1,13 @@
 """Several pictures in a file: frames of an animation, or pages of a document."""
 
 from dataclasses import replace
-from types import TracebackType
 from typing import BinaryIO
 
 import numpy as np
 
 from edsr_cli.errors import PictureError, UsageError
 from edsr_cli.images.codecs.animation import SequenceEncoder
-from edsr_cli.images.encoding import explained, fitted
+from edsr_cli.images.encoding import Closing, explained, fitted
 from edsr_cli.images.formats import FORMATS, codec_for
 from edsr_cli.images.guard import limits
 from edsr_cli.images.picture import (
@@ -23,20 +22,22 @@ from edsr_cli.pixels.depth import at_depth, spread_over
 from edsr_cli.pixels.grey import joined
 
 
-class SequenceWriter:
+class SequenceWriter(Closing[SequenceEncoder]):
     """A file with several pictures that is being written.
 
-    As a context manager it ends the file, unless the block raises. `add` and the end raise
-    `PictureError` where encoding fails, and `OSError` where the file cannot be written to.
+    `add` and `close` raise `PictureError` where encoding fails, and `OSError` where the file cannot
+    be written to.
 
     Attributes:
-        notes: remarks for the user on what the format cannot hold, one line each; complete when the
-            block has ended.
+        notes: remarks for the user on what the format cannot hold, one line each; complete when it
+            is closed.
     """
 
     def __init__(self, encoder: SequenceEncoder, output_format: OutputFormat) -> None:
+        super().__init__(encoder)
         self.notes: tuple[str, ...] = ()
-        self._encoder, self._format = encoder, output_format
+        self._size = (0, 0)  # of the last picture
+        self._format = output_format
 
     def add(
         self, pixels: Pixels, request: OutputRequest, milliseconds: float | None = None
@@ -53,26 +54,17 @@ class SequenceWriter:
         """
         request, notes = fitted(self._format, request)
         self._remark(notes)
+        self._size = request.size
         pixels = at_depth(pixels, request.bits)
         if request.alpha is not None:
             request = replace(request, alpha=spread_over(request.alpha[:], pixels.dtype))
         with explained(*request.size, self._format), limits(DEFAULT_MAX_PIXELS):
             self._encoder.add(joined(pixels) if request.grey else pixels, request, milliseconds)
 
-    def __enter__(self) -> "SequenceWriter":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        try:
-            if error is None:
-                self._remark(self._encoder.finish())
-        finally:
-            self._encoder.abandon()  # which does nothing to what is finished
+    def close(self) -> None:
+        """Write what is left to be written; the file is neither flushed nor closed."""
+        with explained(*self._size, self._format):
+            self._remark(self._encoder.finish())
 
     def _remark(self, notes: tuple[str, ...]) -> None:
         """Say everything once, however many pictures it is true of."""

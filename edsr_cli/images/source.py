@@ -18,7 +18,7 @@ from edsr_cli.files.reasons import kind_of_system_error
 _READ = (
     (0, b"\x89PNG", "PNG"),
     (0, b"\xff\xd8\xff", "JPEG"),
-    (0, b"RIFF", "WebP"),
+    (8, b"WEBP", "WebP"),
     (0, b"II*\x00", "TIFF"),
     (0, b"MM\x00*", "TIFF"),
     (0, b"II+\x00", "TIFF"),
@@ -50,6 +50,7 @@ _NOT_READ = (
     (0, b"FOVb", "camera raw"),  # Sigma
     (0, b"\0MRM", "camera raw"),  # Minolta
     (4, b"ftyp", "video"),
+    (0, b"RIFF", "video or sound"),
     (0, b"%PDF", "PDF"),
     (0, b"%!PS", "PostScript"),
     (0, b"<svg", "SVG"),
@@ -59,15 +60,19 @@ _NOT_READ = (
 )
 
 
+Source = Path | bytes | BinaryIO
+"""Path of a file, its content, or a seekable binary file that is open, and stays so."""
+
+
 @contextmanager
-def open_source(source: Path | bytes, name: str) -> Iterator[BinaryIO]:
+def open_source(source: Source, name: str) -> Iterator[BinaryIO]:
     """Give a seekable binary file with the content of a regular file, or of bytes in memory.
 
     Anything but a regular file (a folder, a pipe, a device) is refused before it is read, since
     reading it might block or never end.
 
     Args:
-        source: path of the file, or its content.
+        source: what to open.
         name: what to call it in messages.
 
     Raises:
@@ -78,6 +83,9 @@ def open_source(source: Path | bytes, name: str) -> Iterator[BinaryIO]:
         if not source:
             raise PictureError("there is no data.", "Give it the content of a picture.", about=name)
         yield io.BytesIO(source)
+        return
+    if not isinstance(source, Path):
+        yield source
         return
     try:
         # O_NONBLOCK: opening a pipe that nobody writes to must not wait for a writer.

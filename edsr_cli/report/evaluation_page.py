@@ -207,7 +207,7 @@ def _shown(
             "name": each.name,
             "psnr": cell(each.psnr),
             "bicubic": cell(each.bicubic),
-            "gain": f"{each.psnr - each.bicubic:+.2f}" if math.isfinite(each.psnr) else "",
+            "gain": f"{gain:+.2f}" if math.isfinite(gain := each.psnr - each.bicubic) else "",
             "ssim": f"{each.ssim:.4f}",
             "seconds": each.seconds,
             "subject": each.look

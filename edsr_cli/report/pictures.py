@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import numpy as np
@@ -18,8 +19,12 @@ from edsr_cli.files.atomic import atomic_write
 from edsr_cli.files.names import display_name
 from edsr_cli.files.own import beginning
 from edsr_cli.images import Metadata, decode, encode
+from edsr_cli.images.colour.icc import to_srgb
 from edsr_cli.images.formats import PNG, WEBP
 from edsr_cli.report.places import Written
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 DEFAULT_MAX_EMBED = 15_000_000
 """Bytes of pictures that a page has in it where nothing is said."""
@@ -98,6 +103,21 @@ def encoded(pixels: NDArray[np.uint8], profile: bytes | None = None) -> Encoded:
     encode(pixels, output_format, Metadata(icc_profile=profile), buffer)
     kind = f"image/{output_format.name.lower()}"
     return Encoded(buffer.getvalue(), kind, pixels.shape, profile is not None)
+
+
+def in_srgb(image: "Image", profile: bytes | None) -> "Image":
+    """An RGB image without a profile, which counts as sRGB; as it is where the profile is no use.
+
+    Args:
+        image: the image.
+        profile: the ICC profile of its pixels, which may be megabytes; None for sRGB.
+    """
+    if profile is None:
+        return image
+    try:
+        return to_srgb(image, profile)
+    except ValueError:
+        return image
 
 
 def bytes_in_page(groups: Iterable[Group]) -> int:

@@ -3,21 +3,18 @@
 import base64
 import io
 import logging
+import math
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edsr_cli.images import decode, to_pil
-from edsr_cli.images.colour.icc import to_srgb
 from edsr_cli.images.picture import Metadata
 from edsr_cli.jobs.record import Record, Status
 from edsr_cli.pixels.arrays import Pixels
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
+from edsr_cli.report.pictures import in_srgb
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +66,12 @@ class Previews:
         self._done += 1
         if number % self._every or self._backlog() >= _BACKLOG:
             return
-        self._made.append((number, self._thread.submit(_try_preview, record)))
+        try:
+            made = self._thread.submit(_try_preview, record)
+        except RuntimeError as error:  # the system has no thread for us
+            logger.debug("No preview of %s: %s", record.output, error)
+            return
+        self._made.append((number, made))
         if len(self._made) == MOST:
             self._every *= 2
             for number, future in self._made:
@@ -113,13 +115,15 @@ def make_preview(record: Record) -> Preview | None:
         return None
     before = decode(Path(record.input), _PIXELS)
     after = decode(Path(record.output), _PIXELS)
-    height, width = before.pixels.shape[:2]
-    scale = after.pixels.shape[0] // height
-    part = -(-SIDE // scale)
-    top, left = busiest(before.pixels, min(part, height), min(part, width))
-    crop = before.pixels[top : top + part, left : left + part]
+    # Any factors, also such as make a picture smaller.
+    down, across = (after.pixels.shape[axis] / before.pixels.shape[axis] for axis in (0, 1))
+    height = min(math.ceil(SIDE / down), before.pixels.shape[0])
+    width = min(math.ceil(SIDE / across), before.pixels.shape[1])
+    top, left = busiest(before.pixels, height, width)
+    crop = before.pixels[top : top + height, left : left + width]
     enlarged = after.pixels[
-        top * scale : (top + part) * scale, left * scale : (left + part) * scale
+        round(top * down) : round((top + height) * down),
+        round(left * across) : round((left + width) * across),
     ]
     return Preview(
         record,
@@ -153,15 +157,5 @@ def _small(pixels: Pixels, metadata: Metadata) -> str:
     image = to_pil(pixels)
     image.thumbnail((SIDE, SIDE))
     buffer = io.BytesIO()
-    _in_srgb(image, metadata.icc_profile).save(buffer, "WEBP", quality=_QUALITY)
+    in_srgb(image, metadata.icc_profile).save(buffer, "WEBP", quality=_QUALITY)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
-
-
-def _in_srgb(image: "Image", profile: bytes | None) -> "Image":
-    """Browsers take pictures without a profile for sRGB, and a profile may be megabytes."""
-    if profile is None:
-        return image
-    try:
-        return to_srgb(image, profile)
-    except ValueError:
-        return image

@@ -3,6 +3,7 @@
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ class RecordFile:
     come back as they were.
 
     Raises:
-        OSError: by all methods: the temporary file cannot be written or read.
+        OSError: by all methods but `close`: the temporary file cannot be written or read.
     """
 
     def __init__(self) -> None:
@@ -70,7 +71,8 @@ class RecordFile:
 
     def close(self) -> None:
         """Forget them."""
-        self._file.close()
+        with suppress(OSError):  # there may be no room for what was not written yet
+            self._file.close()
 
 
 def json_report(about: About, summary: Summary, records: RecordFile) -> Iterator[str]:

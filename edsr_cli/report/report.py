@@ -31,13 +31,23 @@ class Report:
         path: the file to write; `REPORT.check` has found it good. An older report is replaced.
         about: what the run is about.
         overwrite: whether any file may be replaced.
+
+    Raises:
+        EdsrError: there is no room for its temporary file.
     """
 
     def __init__(self, path: Path, about: About, overwrite: bool = False) -> None:
         self._path, self._about, self._overwrite = path, about, overwrite
-        self._previews = Previews() if path.suffix.lower() in PAGE else None
         self._failure: OSError | None = None
-        self._records = RecordFile()
+        try:
+            self._records = RecordFile()
+        except OSError as error:
+            raise EdsrError(
+                f"a report takes a temporary file, which cannot be made ({error.strerror}).",
+                "Set TMPDIR to a folder on a disk with room.",
+                about=display_name(path),
+            ) from error
+        self._previews = Previews() if path.suffix.lower() in PAGE else None
 
     def __enter__(self) -> "Report":
         return self

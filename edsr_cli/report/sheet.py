@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edsr_cli.images import Metadata, to_pil, write_picture
-from edsr_cli.images.colour.icc import to_srgb
 from edsr_cli.images.formats import PNG
 from edsr_cli.images.lettering import lettering
 from edsr_cli.pixels.windows import Region
 from edsr_cli.report.comparison import Comparison, Version
+from edsr_cli.report.pictures import in_srgb
 
 CHOSEN = 3
 """Parts that are taken of a picture where nobody says which."""
@@ -141,7 +141,7 @@ def _cell(
     height, width = region.bottom - region.top, region.right - region.left
     part = version.part(comparison.size, region.top, region.left, height, width)
     if version.profile is not None and not keep_profile:
-        part = np.asarray(to_srgb(to_pil(part), version.profile))
+        part = np.asarray(in_srgb(to_pil(part), version.profile))
     factor = max(1, round(_CELL / max(height, width)))
     return part.repeat(factor, 0).repeat(factor, 1)
 

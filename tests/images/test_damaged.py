@@ -48,6 +48,7 @@ def png_header(width: int, height: int, bits: int = 8, kind: int = 2) -> bytes:
     return builders.PNG_MAGIC + builders.chunk(b"IHDR", header)
 
 
+ODD_BOMB = builders.chunk(b"iTXt", b"a\0\1\0\xff\0\0" + zlib.compress(bytes([65]) * 2**24, 9))
 TEXT_BOMB = builders.chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(70_000_000), 9))
 ICC_BOMB = builders.chunk(b"iCCP", b"icc\0\0" + zlib.compress(bytes(70_000_000), 9))
 
@@ -68,6 +69,7 @@ REFUSED = {
     "PNG of unknown kind": (png_header(3, 3, 7, 9) + WHOLE["PNG"][33:], ""),
     "text bomb": (builders.png(NOISE, before=TEXT_BOMB), "unpacks"),
     "profile bomb": (builders.png(NOISE, before=ICC_BOMB), "unpacks"),
+    "texts in no language": (builders.png(NOISE, before=6 * ODD_BOMB), "unpacks"),
     "text bomb behind the pixels": (builders.png(NOISE, after=TEXT_BOMB), "unpacks"),
     "floating-point TIFF": (builders.tiff(np.zeros((4, 4), np.float32)), "floating-point"),
     "32-bit TIFF": (builders.tiff(np.full((4, 4), 70_000, np.uint32)), "70000"),
@@ -96,6 +98,7 @@ REFUSED = {
     "SVG": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
     "MP4": (b"\0\0\0\x20ftypisom\0\0\2\0", "video"),
     "OpenEXR": (b"v/1\x01\x02\0\0\0", "OpenEXR"),
+    "AVI": (b"RIFF\x0c\0\0\0AVI LIST\0\0\0\0", "video or sound"),
     "WebP of nothing": (b"RIFF\x0c\0\0\0WEBPVP8 \0\0\0\0", ""),
     "AVIF of nothing": (b"\0\0\0\x0cftypavif", "looks like AVIF"),
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import imagecodecs
@@ -18,6 +19,7 @@ from edsr_cli.errors import PictureError, UsageError
 from edsr_cli.images import Metadata, OutputFormat, OutputRequest, create_sequence, open_picture
 from edsr_cli.images.codecs import tiff_writing
 from edsr_cli.images.codecs.animation import changed
+from edsr_cli.images.codecs.apng_writing import PngAnimation
 from edsr_cli.images.codecs.gif_writing import REDUCED
 from edsr_cli.images.codecs.tiff_encoder import TIMELESS
 from edsr_cli.images.colour import icc
@@ -122,6 +124,25 @@ def test_durations_that_a_format_cannot_hold_add_up(output: OutputFormat) -> Non
     assert None not in shown and abs(sum(map(float, shown)) - 1000) < 1  # type: ignore[arg-type]
 
 
+def test_a_webp_of_more_bytes_than_it_can_state(tmp_path: Path) -> None:
+    with (
+        open(tmp_path / "a.webp", "w+b") as file,  # noqa: PTH123
+        pytest.raises(PictureError, match="more than 4 GiB"),
+        create_sequence(file, WEBP, 1) as writer,
+    ):
+        writer.add(np.zeros((4, 4, 3), np.uint8), OutputRequest((4, 4)))
+        file.seek(2**32 + 8)  # as if so many bytes of frames had come
+
+
+def test_what_goes_wrong_at_the_end_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged(_: object) -> None:
+        raise ValueError("out of order")
+
+    monkeypatch.setattr(PngAnimation, "finish", damaged)
+    with pytest.raises(PictureError, match=r"cannot be written as PNG \(out of order"):
+        written(PNG)
+
+
 def test_only_what_has_changed_is_written() -> None:
     still = builders.gradient(200, 300)
     moved = still.copy()
@@ -206,6 +227,19 @@ def test_the_cover_of_an_animation_is_none_of_its_frames() -> None:
         assert opened.info.frames == 4 and len(opened.info.all_frames) == 3
         found = [picture.pixels for picture in opened.frames()]
     assert len(found) == 3 and (found[0] == frames()[1]).all()
+
+
+def test_all_frames_go_through_the_profile_of_the_file() -> None:
+    file = io.BytesIO()
+    first = Image.fromarray(np.full((8, 8), 100, np.uint8))
+    second = first.copy()
+    second.putpixel((7, 7), 0)
+    profile = builders.grey_icc(builders.gamma_curve(1.0))
+    first.save(file, "PNG", save_all=True, append_images=[second], icc_profile=profile)
+    with open_picture(file.getvalue()) as opened:
+        pictures = list(opened.frames())
+    assert [int(each.pixels[0, 0, 0]) for each in pictures] == [168, 168]
+    assert [len(each.notes) for each in pictures] == [1, 1]
 
 
 def test_limits_hold_for_all_frames_together() -> None:

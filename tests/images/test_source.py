@@ -1,13 +1,17 @@
+import io
 import os
 import socket
 import stat
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from edsr_cli.errors import Kind, PictureError
 from edsr_cli.files.names import display_name
+from edsr_cli.images import probe
 from edsr_cli.images.source import open_source
+from tests.images import builders
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
 
@@ -25,6 +29,17 @@ def test_a_file_and_bytes_are_given_as_files(tmp_path: Path) -> None:
     for source in (tmp_path / "a", b"content"):
         with open_source(source, "a") as file:
             assert file.seekable() and file.read() == b"content"
+
+
+def test_a_file_that_is_open_stays_so() -> None:
+    """What only the ending of a name tells of is found by that, too."""
+    for form, name in (("PNG", "a"), ("TIFF", "a"), ("TGA", "folder/A.TGA")):
+        content = builders.saved(Image.new("RGB", (3, 2)), form)
+        file = io.BytesIO(content)
+        info = probe(file, name=name)
+        assert (info.width, info.height, info.format) == (3, 2, form) and not file.closed
+        with pytest.raises(PictureError, match="nowhere: "):
+            probe(io.BytesIO(content[:20]), name="nowhere")
 
 
 def test_what_is_no_file_is_named(tmp_path: Path) -> None:

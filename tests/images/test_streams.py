@@ -19,6 +19,7 @@ from edsr_cli.files import scratch as scratch_module
 from edsr_cli.images import bands, decode, open_picture
 from edsr_cli.images.alpha import applied
 from edsr_cli.images.bands import as_stored
+from edsr_cli.images.colour import Converted
 from edsr_cli.pixels.arrays import upright
 from edsr_cli.pixels.planes import Beside
 from edsr_cli.pixels.windows import ArrayWindow, Region, RowsWindow
@@ -353,3 +354,12 @@ def test_rows_that_nobody_reads_any_more_are_let_go_of_without_waiting(
     rows.close()  # type: ignore[attr-defined]  # as it does
     monkeypatch.undo()
     go_on.set()
+
+
+@pytest.mark.parametrize("size", [(5, 3), (6, 4), (4, 4)])
+def test_another_picture_than_the_header_tells_of_is_damage(size: tuple[int, int]) -> None:
+    """Such as one that its decoder has cut."""
+    width, height = size
+    decoded = Converted(np.zeros((4, 5, 3), np.uint8), None, [], None)
+    with pytest.raises((EOFError, ValueError)):
+        bands.put_together(lambda: iter([decoded]), size, 1, bands.Wanted("a", width * height))

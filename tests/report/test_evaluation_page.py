@@ -63,6 +63,11 @@ def test_extremes(tmp_path, section):
     assert ("∞" in page.texts) == (section.title == "equal")
 
 
+def test_no_gain_over_what_was_perfect(tmp_path):
+    flat = Section("flat", "Y", [], [Measured("a", 50.0, 1.0, math.inf, 0.1)])
+    assert "-inf" not in write(tmp_path / "p.html", flat).texts
+
+
 def test_which_files_are_replaced(tmp_path):
     path = tmp_path / "p.html"
     write(path), EVALUATION.check(path), write(path)

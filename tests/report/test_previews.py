@@ -48,6 +48,23 @@ def test_both_pictures_and_a_detail_of_each(tmp_path, width, height, small, deta
     assert difference < 40  # of noise against other noise it would be 85
 
 
+@pytest.mark.parametrize("scale", [2.5, 1.2, 0.5])
+def test_the_detail_is_the_same_part_at_any_scale(tmp_path, scale):
+    """Columns and rows rise in steps, the lower right corner has the detail."""
+    record = make_pictures(done("a.png", tmp_path, input_size=(500, 400)))
+    pixels = np.zeros((400, 500, 3), np.uint8)
+    pixels[..., 0], pixels[..., 1] = np.arange(500) // 2, np.arange(400)[:, None] // 2
+    pixels[350:, 450:, 2] = np.random.default_rng(0).integers(0, 256, (50, 50))
+    before = Image.fromarray(pixels)
+    before.save(record.input)
+    before.resize((round(500 * scale), round(400 * scale))).save(record.output)
+    preview = make_preview(record)
+    details = [opened(uri) for uri in (preview.detail_before, preview.detail_after)]
+    assert max(details[1].size) == SIDE
+    first, second = (np.asarray(each.resize((8, 8)), float)[..., :2] for each in details)
+    assert np.abs(first - second).mean() < 6
+
+
 def test_colours_with_a_profile(tmp_path):
     """Like those that a browser shows: a profile is not kept, but applied."""
     record = make_pictures(done("a.png", tmp_path))
@@ -131,6 +148,16 @@ def test_the_run_does_not_wait_for_previews(monkeypatch):
     go.set()
     kept = made.finish(wait=True)
     assert kept == records[: len(kept)] and len(kept) == previews._BACKLOG
+
+
+def test_a_system_without_threads_makes_no_previews(monkeypatch):
+    def no_more(_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", no_more)
+    made = Previews()
+    made.consider(done("a.png"))
+    assert made.finish(wait=True) == []
 
 
 def test_stopping_twice_is_fine():

@@ -258,7 +258,7 @@ def test_links_are_relative_whatever_the_output_is_called(tmp_path):
 # What goes wrong, and how much it needs.
 
 
-def full(*arguments):
+def full(*_, **__):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
@@ -271,6 +271,26 @@ def test_a_full_disk_for_temporary_files_spoils_the_report_only(tmp_path, monkey
             report.finished(Summary())
     assert len(caplog.records) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is always full")
+def test_a_disk_that_is_full_when_it_is_over(tmp_path, monkeypatch):
+    """What is written only when the file is read, or closed, has no room either."""
+
+    def never_enough(mode, encoding):
+        return open("/dev/full", mode, encoding=encoding)  # noqa: PTH123
+
+    monkeypatch.setattr("tempfile.TemporaryFile", never_enough)
+    with pytest.raises(EdsrError, match=r"its temporary file failed.*No space"):
+        write_report(tmp_path / "r.json", MIXED)
+    with Report(tmp_path / "r.json", ABOUT) as report:
+        report.ended(MIXED[0])
+
+
+def test_no_place_for_a_temporary_file(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.TemporaryFile", full)
+    with pytest.raises(EdsrError, match=r"r\.json: a report takes a temporary file.*No space"):
+        Report(tmp_path / "r.json", ABOUT)
 
 
 def test_a_report_that_cannot_be_written_in_the_end(tmp_path):

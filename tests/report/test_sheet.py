@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from edsr_cli.errors import PictureError
+from edsr_cli.images.colour.icc import srgb_profile
 from edsr_cli.images.lettering import lettering
 from edsr_cli.pixels.windows import Region
 from edsr_cli.report.comparison import Comparison, Version
@@ -94,3 +95,13 @@ def test_lettering(text):
     letters = lettering(text, 24, 120)
     assert letters.shape[0] == 24 and 1 <= letters.shape[1] <= 120
     assert (letters.max() > 200) == bool(text)
+
+
+def test_a_profile_that_is_no_use_does_not_end_it(tmp_path):
+    """It can be opened, but says nothing of colours: what has it is shown as it is."""
+    empty = srgb_profile()[:128] + bytes(4)
+    compared = flat()
+    first, second = compared.versions
+    versions = [replace(first, profile=empty), second]
+    write_sheet(tmp_path / "s.png", [replace(compared, versions=versions)], overwrite=False)
+    assert read_back(tmp_path / "s.png").mode == "RGB"

@@ -114,14 +114,11 @@ def _offset(iloc: bytes, wanted: int) -> int:
         in_file = not version or number(2) & 15 == 0
         number(2)  # where external data are
         base, extents = number(sizes[2]), number(2)
-        begin = 0
-        for extent in range(extents):
-            number(sizes[3])
-            offset = number(sizes[0])
-            begin = begin if extent else base + offset
-            number(sizes[1])
+        following = place + extents * (sizes[3] + sizes[0] + sizes[1])
         if item == wanted and in_file and extents:
-            return begin
+            number(sizes[3])
+            return base + number(sizes[0])
+        place = following
     raise _UnknownError
 
 

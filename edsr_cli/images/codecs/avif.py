@@ -64,18 +64,16 @@ class Avif(Codec):
             super().texts(image, file, found)
             return
         for box in boxes(file):
-            if box.name == b"uuid" and Box(b"", box.start, box.start + 16).read(file) == (
-                _UUID_C2PA
-            ):
+            kind = Box(b"", box.start, box.start + 16)
+            if box.name == b"uuid" and kind.read(file) == _UUID_C2PA:
                 found.leave(C2PA)
         properties = find_boxes(file, b"meta", b"iprp", b"ipco", skip=4)
         inside = {part.name for box in properties[:1] for part in boxes(file, box)}
         if inside & {b"mdcv", b"clli"}:
             found.leave(MASTERING)
         for box in find_boxes(file, b"meta", b"iinf", skip=4):
-            if b"tmap" in box.read(
-                file
-            ):  # the type of an item that is made of picture and gain map
+            # That is the type of an item which is made of picture and gain map.
+            if b"tmap" in box.read(file):
                 found.leave("a gain map (HDR)")
 
     def colour(self, image: Image.Image, file: BinaryIO | None, own: bytes | None) -> Stated:

@@ -139,6 +139,9 @@ class Codec:
         """Look for what a file holds beside what Pillow tells; without a file, for what it keeps.
 
         May raise `struct.error` and `IndexError` where the file is damaged.
+
+        Raises:
+            PictureError: it holds far more than is reasonable.
         """
         comment = image.info.get("comment") if file is None else None
         if isinstance(comment, bytes):
@@ -215,7 +218,8 @@ class Codec:
             size: width and height of the picture as stored; None for those of the image.
 
         Raises:
-            PictureError: it states colours that Pillow reads wrongly.
+            PictureError: it states colours that Pillow reads wrongly, or holds far more than is
+                reasonable.
         """
         found = Found()
         try:

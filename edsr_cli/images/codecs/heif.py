@@ -16,9 +16,6 @@ from edsr_cli.images.colour.spaces import Stated, stated_points
 from edsr_cli.images.metadata import Found
 from edsr_cli.pixels.depth import full_range
 
-BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
-"""What stands behind "ftyp" at the beginning of such a file."""
-
 
 @cache
 def library() -> Any:

@@ -61,13 +61,14 @@ JPEG_QUALITY = 95
 """Quality for JPEG, without chroma subsampling: higher values grow the file for no visible gain."""
 
 _EXTENSION_BYTES = 65400  # of extended XMP in one marker of a JPEG
+_XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _CENTIMETRE = 0x11A, 0x11B, 0x128, 3
 
 # What other modules look after, and what is about how the old file stores pixels.
 _KNOWN: dict[str, tuple[bytes, ...]] = {
     "APP0": (b"JFIF\0", b"JFXX\0"),
-    "APP1": (b"Exif\0", b"http://ns.adobe.com/xap/1.0/\0", _EXTENDED_XMP),
+    "APP1": (b"Exif\0", _XMP, _EXTENDED_XMP),
     "APP2": (b"ICC_PROFILE\0", b"MPF\0"),
     "APP13": (b"Photoshop 3.0\0", b"Adobe_CM\0"),
     "APP14": (b"Adobe",),
@@ -78,7 +79,7 @@ _PROFILE = "ICC marker"  # damage of the profile, which is told elsewhere
 _LEFT_AT_END = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
 _SCAN, _END = 0xDA, 0xD9
 _WITHOUT_LENGTH = frozenset((0x00, 0x01, *range(0xD0, 0xD9)))
-_IN_DATA = frozenset((0x00, *range(0xD0, 0xD8)))  # what may follow 0xFF in the data of a scan
+_BEHIND_DATA = re.compile(rb"\xff[^\x00\xd0-\xd7]")  # within a scan's, 0xFF is followed by these
 _MOST_BYTES_A_PIXEL, _MOST_METADATA = 12, 2**26
 
 # Luma of ITU-T T.81, table K.1, which libjpeg scales by the quality; rows are vertical frequencies.
@@ -265,11 +266,9 @@ def _end_of_picture(data: bytes) -> int:
             place += 2
         else:
             place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
-            while marker == _SCAN and 0 <= place < len(data) - 1:
-                place = data.find(b"\xff", place)
-                if data[place + 1] not in _IN_DATA:
-                    break
-                place += 2
+            if marker == _SCAN:
+                found = _BEHIND_DATA.search(data, place)
+                place = found.start() if found else len(data)
     return len(data) - 2 if data.endswith(b"\xff\xd9") else len(data)
 
 
@@ -347,13 +346,13 @@ def _markers(metadata: Metadata) -> bytes:
     """The markers for XMP, IPTC and comments."""
     markers = []
     if metadata.xmp:
-        main, extension = xmp.split(metadata.xmp, XMP_BYTES) or (metadata.xmp, b"")
-        if len(metadata.xmp) <= XMP_BYTES:
-            main, extension = metadata.xmp, b""
-        markers.append((0xE1, b"http://ns.adobe.com/xap/1.0/\0" + main))
+        main, extension = metadata.xmp, b""
+        if len(main) > XMP_BYTES:
+            main, extension = xmp.split(main, XMP_BYTES) or (main, b"")
+        markers.append((0xE1, _XMP + main))
         name = xmp.digest(extension).encode()
         for start in range(0, len(extension), _EXTENSION_BYTES):
-            head = b"http://ns.adobe.com/xmp/extension/\0" + name
+            head = _EXTENDED_XMP + name
             head += struct.pack(">2L", len(extension), start)
             markers.append((0xE1, head + extension[start : start + _EXTENSION_BYTES]))
     if metadata.iptc:

@@ -17,7 +17,7 @@ from PIL import Image
 
 from edsr_cli.images.source import kept_position
 
-_START, _END, _SCAN, _FRAME, _RESTARTS = 0xD8, 0xD9, 0xDA, (0xC0, 0xC1), 0xDD
+_SCAN, _FRAME, _RESTARTS = 0xDA, (0xC0, 0xC1), 0xDD
 _TABLES = (0xC4, 0xDB)  # of Huffman codes, and of quantisation
 _COLOURS = (0xE0, 0xEE)  # JFIF and Adobe, which tell how colours are stored
 _MOST_HEADER_BYTES = 2**26
@@ -160,17 +160,20 @@ def _decode(cut: Intervals, intervals: list[bytes], height: int) -> Image.Image:
 
 def _intervals(file: BinaryIO, place: int) -> Iterator[bytes]:
     """The data between markers; the file may be moved meanwhile."""
-    left = b""
+    parts: list[bytes] = []  # of an interval
+    edge = b""  # 0xFF that may begin a marker
     while True:
         file.seek(place)
         piece = file.read(_PIECE_BYTES)
         place += len(piece)
-        start, data = 0, left + piece
-        for marker in _MARKER.finditer(data, max(len(left) - 1, 0)):
-            yield data[start : marker.start()]
+        start, data = 0, edge + piece
+        for marker in _MARKER.finditer(data):
+            yield b"".join((*parts, data[start : marker.start()]))
             start = marker.end()
             if not 0xD0 <= data[start - 1] <= 0xD7:
                 raise EOFError("the picture ends too early")
-        left = data[start:]
+            parts.clear()
+        edge = b"\xff" if data.endswith(b"\xff") else b""
+        parts.append(data[start : len(data) - len(edge)])
         if not piece:
             raise EOFError("the picture ends too early")

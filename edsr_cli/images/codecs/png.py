@@ -25,7 +25,7 @@ from edsr_cli.images.codecs.png_writing import Chunk, PngEncoder
 from edsr_cli.images.codecs.raw_rows import band_of, tiles_of
 from edsr_cli.images.colour import Samples, icc, spaces
 from edsr_cli.images.colour.spaces import Stated, made, stated_points
-from edsr_cli.images.guard import MAX_PNG_CHUNK_BYTES
+from edsr_cli.images.guard import MAX_PNG_CHUNK_BYTES, unpacks_to_too_much
 from edsr_cli.images.metadata import (
     C2PA,
     MASTERING,
@@ -184,10 +184,18 @@ def chunks_of(file: BinaryIO) -> list[tuple[bytes, bytes]]:
 
 
 def _find_texts(file: BinaryIO, found: Found) -> None:
-    unknown = []
+    """Look for texts.
+
+    Raises:
+        PictureError: they take too much. Pillow keeps no count of those that it passes over.
+    """
+    unknown, size = [], 0
     for name, data in chunks_of(file):
         if name in (b"tEXt", b"zTXt", b"iTXt"):
             keyword, text, language = _text_of(name, data)
+            size += len(text)
+            if size > PngImagePlugin.MAX_TEXT_MEMORY:
+                raise unpacks_to_too_much()
             if keyword.startswith("Raw profile type "):
                 _take_profile(keyword[17:].strip().lower(), text, found)
             elif keyword != XMP_KEYWORD:

@@ -34,6 +34,8 @@ _VERSION_INFO = 1057  # the image resource that says whether there is a merged p
 _RESOLUTION, _EXIF, _XMP = 1005, 1058, 1060  # and these, which hold what they are called
 _RAW, _RUNS = 0, 1  # kinds of compression
 _MOST_CHANNELS = 56
+# Of all samples, while they are put in order, as measured; and where Pillow converts them.
+_COPIES, _CONVERTED_COPIES = 4, 5
 _GROUP_ROWS, _GROUP_BYTES = 2**14, 2**22  # unpacked at a time
 
 
@@ -54,6 +56,11 @@ class _Document:
     @property
     def row_bytes(self) -> int:
         return -(-self.width * self.bits // 8)
+
+    @property
+    def read_channels(self) -> int:
+        """Channels of colour, and one of transparency behind them."""
+        return _COLOURS[self.mode] + self.transparent
 
 
 class Psd(Codec):
@@ -91,7 +98,11 @@ class _Opened:
     def info(self) -> PictureInfo:
         about = self.about
         mode = "I;16" if about.mode == _GREY and about.bits == 16 else _MODES[about.mode]
-        return PictureInfo(about.width, about.height, mode, "PSD", about.bits, 1)
+        copies = _CONVERTED_COPIES if about.mode in (_CMYK, _LAB) else _COPIES
+        samples = about.read_channels * about.height * about.row_bytes
+        return PictureInfo(
+            about.width, about.height, mode, "PSD", about.bits, 1, decoder_bytes=copies * samples
+        )
 
     def read(self, wanted: Wanted) -> Picture:
         about, name = self.about, self.name
@@ -131,7 +142,8 @@ def _read_document(file: BinaryIO, name: str, max_pixels: int) -> _Document:
     layers = _section(file, name, most=6)
     # A negative number of layers says that the first channel behind the colours is transparency.
     (count,) = struct.unpack_from(">4xh", layers) if len(layers) == 6 else (0,)
-    version_info = _resource(resources, _VERSION_INFO)
+    # The first of a number counts.
+    version_info = dict(reversed(iptc.photoshop_resources(resources))).get(_VERSION_INFO, b"")
     if version_info[4:5] == b"\0":
         raise PictureError(
             "it holds layers, but no merged picture.",
@@ -180,19 +192,6 @@ def _resources(file: BinaryIO) -> list[tuple[int, bytes]]:
         )
 
 
-def _resource(resources: bytes, number: int) -> bytes:
-    """The content of an image resource; nothing where it is missing."""
-    place = 0
-    while place + 11 <= len(resources):
-        (found, name_bytes) = struct.unpack_from(">4xHB", resources, place)
-        place += 6 + (name_bytes + 2) // 2 * 2  # the name and its length, an even number
-        size = int.from_bytes(resources[place : place + 4], "big")
-        if found == number:
-            return resources[place + 4 : place + 4 + size]
-        place += 4 + (size + 1) // 2 * 2
-    return b""
-
-
 def _for_metadata(about: _Document) -> Image.Image:
     """A document of one pixel, with the same image resources, as Pillow opens it."""
     header = struct.pack(">4sH6xHLLHH", b"8BPS", 1, 3, 1, 1, 8, _RGB)
@@ -208,7 +207,7 @@ def _read_channels(file: BinaryIO, about: _Document, name: str) -> NDArray[np.ui
     """The channels of colour, and transparency behind them: (H, n, bytes of a row)."""
     file.seek(about.place)
     (method,) = struct.unpack(">H", file.read(2))
-    count = _COLOURS[about.mode] + about.transparent
+    count = about.read_channels
     rows = about.height * count
     if method == _RAW:
         data = file.read(rows * about.row_bytes)

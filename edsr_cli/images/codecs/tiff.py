@@ -17,10 +17,15 @@ from PIL import Image, TiffImagePlugin
 from edsr_cli.images.bands import Wanted, band_rows, put_together
 from edsr_cli.images.codecs import Codec, Encoder, Opened, segments
 from edsr_cli.images.codecs.animation import SequenceEncoder
-from edsr_cli.images.codecs.boxes import MAX_PART_BYTES
 from edsr_cli.images.codecs.tiff_encoder import TiffEncoder, TiffPages
 from edsr_cli.images.codecs.tiff_layout import Layout, read_layout, refused
-from edsr_cli.images.codecs.tiff_pages import Directory, FromPage, Pages, classic_copy
+from edsr_cli.images.codecs.tiff_pages import (
+    Directory,
+    FromPage,
+    Pages,
+    classic_copy,
+    first_directory,
+)
 from edsr_cli.images.codecs.tiff_pixels import by_rows, is_damaged, read_rows
 from edsr_cli.images.codecs.tiff_writing import DESCRIPTIVE_TAGS
 from edsr_cli.images.colour import DAMAGED, Converted, samples_to_rgb, spaces, to_rgb
@@ -288,12 +293,12 @@ def _exif(image: Image.Image, notes: list[str]) -> bytes | None:
 def _find_texts(image: Image.Image, file: BinaryIO | None, found: Found) -> None:
     tags: Any = getattr(image, "tag_v2", {})
     # Many writers call the bytes of IPTC numbers of 32 bits, of which Pillow gives the first.
-    stored = _values(file, frozenset((_IPTC, _PHOTOSHOP))) if file else {}
-    data = stored.get(_IPTC, b"")
+    data = _stored(file, _IPTC) if file else b""
     if data[3:4] == b"\x1c":
         data = np.frombuffer(data[: len(data) // 4 * 4], "<u4").byteswap().tobytes()
     found.iptc = data if iptc.data_sets(data) else None
-    found.add_photoshop(iptc.photoshop_resources(stored.get(_PHOTOSHOP, b"")))
+    if file:
+        found.add_photoshop(iptc.photoshop_resources(_stored(file, _PHOTOSHOP)))
     if 37724 in tags:
         found.leave("its layers")
     if any(tag in tags for tag in (33550, 33922, 34264, 34735)):
@@ -307,29 +312,8 @@ def _find_texts(image: Image.Image, file: BinaryIO | None, found: Found) -> None
         found.leave(f"its TIFF tags {', '.join(map(str, unknown[:20]))}")
 
 
-def _values(file: BinaryIO, wanted: frozenset[int]) -> dict[int, bytes]:
-    """The bytes of tags in the first directory of a TIFF, as they are stored."""
-    found: dict[int, bytes] = {}
-    with kept_position(file):
-        file.seek(0)
-        header = file.read(16)
-        order = "<" if header[:2] == b"II" else ">"
-        big = header[2:4] in (b"+\0", b"\0+")
-        count, entry, pointer = ("Q", "HHQ8s", "Q") if big else ("H", "HHL4s", "L")
-        size, inline = (20, 8) if big else (12, 4)
-        try:
-            (start,) = struct.unpack_from(order + pointer, header, 8 if big else 4)
-            file.seek(start)
-            (entries,) = struct.unpack(order + count, file.read(struct.calcsize("=" + count)))
-            table = file.read(size * min(entries, 65536))
-            for tag, kind, number, value in struct.iter_unpack(order + entry, table):
-                length = number * {3: 2, 4: 4}.get(kind, 1)
-                if tag not in wanted or length > MAX_PART_BYTES:
-                    continue
-                if length > inline:
-                    file.seek(struct.unpack(order + pointer, value)[0])
-                    value = file.read(length)
-                found.setdefault(tag, value[:length])
-        except (struct.error, OSError, OverflowError):
-            pass  # cut short, or an offset to nowhere
-    return found
+def _stored(file: BinaryIO, tag: int) -> bytes:
+    """The bytes of a tag in the first directory; nothing where it is missing or damaged."""
+    with kept_position(file), suppress(ValueError, struct.error, OSError, OverflowError):
+        return first_directory(file).raw(tag)
+    return b""

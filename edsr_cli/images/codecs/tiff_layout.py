@@ -8,7 +8,7 @@ from edsr_cli.images.codecs.tiff_pages import Directory
 from edsr_cli.images.guard import check_pixels
 
 WHITE_IS_0, BLACK_IS_0, RGB, PALETTE, CMYK, YCBCR, CIELAB, ICCLAB = 0, 1, 2, 3, 5, 6, 8, 9
-UNSPECIFIED, ASSOCIATED, UNASSOCIATED = 0, 1, 2  # kinds of extra samples
+ASSOCIATED, UNASSOCIATED = 1, 2  # kinds of extra samples; others are no alpha
 UNSIGNED, SIGNED, FLOAT, UNDEFINED = 1, 2, 3, 4  # sample formats
 _COLOURS = {WHITE_IS_0: 1, BLACK_IS_0: 1, RGB: 3, PALETTE: 1, CMYK: 4, YCBCR: 3, CIELAB: 3,
             ICCLAB: 3}  # fmt: skip

@@ -30,6 +30,7 @@ _TYPES = {
     1: "B", 2: "B", 3: "H", 4: "L", 5: "LL", 6: "b", 7: "B", 8: "h", 9: "l", 10: "ll", 11: "f",
     12: "d", 13: "L", 16: "Q", 17: "q", 18: "Q",
 }  # fmt: skip
+_MOST_BYTES = 2**24  # of a value
 _EXIF_DIRECTORIES = (34665, 34853, 40965)
 # What says how pixels are stored, not what they show; and directories that are not copied.
 _STORAGE_TAGS = frozenset(
@@ -81,7 +82,7 @@ class Directory:
         kind = self._entries.get(tag, (0, 0, 0))[0]
         return kind if kind in _TYPES else 0
 
-    def raw(self, tag: int, most: int = 2**24) -> bytes:
+    def raw(self, tag: int, most: int = _MOST_BYTES) -> bytes:
         """The bytes of a value, at most so many; nothing where the tag is missing.
 
         Raises:
@@ -135,6 +136,25 @@ class Directory:
         return next(iter(self.integers(tag, 1)), default)
 
 
+def first_directory(file: BinaryIO) -> Directory:
+    """The first directory of a TIFF file.
+
+    Raises:
+        ValueError, struct.error: it is damaged.
+    """
+    order, big, place = _header(file)
+    return Directory(file, place, order, big)
+
+
+def _header(file: BinaryIO) -> tuple[str, bool, int]:
+    """The byte order as `struct` writes it, whether it is BigTIFF, the first directory's place."""
+    file.seek(0)
+    header = file.read(16)
+    order, big = "<" if header[:2] == b"II" else ">", header[2:4] in (b"+\0", b"\0+")
+    (first,) = struct.unpack_from(order + ("8xQ" if big else "4xL"), header)
+    return order, big, first
+
+
 class Pages:
     """The pages of a TIFF file.
 
@@ -159,19 +179,15 @@ class Pages:
             ValueError: a directory is damaged.
         """
         self._file = file
-        file.seek(0)
-        header = file.read(16)
-        self._order = "<" if header[:2] == b"II" else ">"
-        self._big = header[2:4] in (b"+\0", b"\0+")
+        self._order, self._big, first = _header(file)
         self.for_pillow = not self._big or self._order == "<"
-        layout = self._order + ("8xQ" if self._big else "4xL")
-        (first,) = struct.unpack_from(layout, header)
         # Directories of sound files do not overlap, so this many entries is all there can be.
         self._entries_left = file.seek(0, io.SEEK_END) // 6 + 64
         self._seen: set[int] = set()
         self._name = name
         # Canon and Phase One put their mark behind the header.
-        if not self._big and header[8:12] in (b"CR\2\0", b"IIII", b"MMMM"):
+        file.seek(8)
+        if not self._big and file.read(4) in (b"CR\2\0", b"IIII", b"MMMM"):
             raise camera_raw(name)
         self._places: list[int] = []
         self.count, chosen = 0, None
@@ -282,6 +298,7 @@ def classic_copy(file: BinaryIO, page: Directory) -> io.BytesIO:
 
 
 def _copied(file: BinaryIO, directory: Directory, place: int, depth: int) -> bytes:
+    left = file.seek(0, io.SEEK_END)  # values of a sound file lie side by side
     entries: dict[int, tuple[int, int, bytes]] = {}
     if depth == 0:
         one = struct.pack(">L", 1)
@@ -296,7 +313,8 @@ def _copied(file: BinaryIO, directory: Directory, place: int, depth: int) -> byt
                     below[tag] = Directory(file, directory.integer(tag, 0), ">", big=True)
                     entries[tag] = (4, 1, bytes(4))
                 continue
-            kind, data = directory.kind(tag), directory.raw(tag)
+            kind, data = directory.kind(tag), directory.raw(tag, min(left, _MOST_BYTES))
+            left -= len(data)
         except (ValueError, struct.error, OverflowError):
             continue
         if kind in (16, 17, 18):

@@ -6,6 +6,7 @@ are unpacked one group at a time, and all else (byte order, depth, planes, chann
 YCbCr) is arithmetic on arrays. What is not understood is refused by `tiff_layout` beforehand.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple
 
@@ -336,7 +337,7 @@ def _ycbcr_to_rgb(ycbcr: NDArray[np.uint8], page: Directory) -> NDArray[np.uint8
     red, green, blue = page.numbers(529, 3) or (0.299, 0.587, 0.114)
     low = page.numbers(532, 6) or (0.0, 255.0, 128.0, 255.0, 128.0, 255.0)
     spans = [low[i + 1] - low[i] for i in (0, 2, 4)]
-    if not all(spans) or not green:
+    if not all(spans) or not green or not all(map(math.isfinite, (red, green, blue, *low))):
         raise ValueError("the limits of YCbCr make no sense")
     rgb = np.empty(ycbcr.shape, np.uint8)
     for top in range(0, len(ycbcr), _ROWS):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import BinaryIO
 
+from edsr_cli.errors import PictureError
 from edsr_cli.images.codecs.animation import AnimationEncoder, Part
 from edsr_cli.images.codecs.rows import Seekable
 from edsr_cli.images.picture import Metadata, OutputRequest
@@ -16,6 +17,7 @@ _REPLACE = 2  # a frame lies on nothing, and stays
 _PIXELS = (b"ALPH", b"VP8 ", b"VP8L")
 _LONGEST = 2**24 - 1  # milliseconds
 _MOST_PLAYS = 2**16 - 1
+_MOST_BYTES = 2**32 - 1  # behind the first 8
 
 Save = Callable[[Pixels, BinaryIO, OutputRequest], None]
 """Writes a still WebP."""
@@ -77,6 +79,11 @@ class WebPAnimation(AnimationEncoder):
         file, start = self._target.file, self._target.start
         file.write(self._behind)
         size = file.tell() - start - 8
+        if size > _MOST_BYTES:
+            raise PictureError(
+                "its frames take more than 4 GiB, which is all that WebP can hold.",
+                "Write it as PNG instead.",
+            )
         file.seek(start)
         file.write(self._header(size))
         self._target.close()

@@ -58,7 +58,7 @@ def _lab_to_srgb() -> ImageCms.ImageCmsTransform:
 
 
 def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Convert a CMYK or LAB image to sRGB.
+    """Convert an image to sRGB, of RGB, CMYK or LAB.
 
     Relative colorimetric with black-point compensation, as image editors do by default.
 
@@ -134,24 +134,31 @@ def is_linear(profile: bytes) -> bool:
 
 
 def read_tag(profile: bytes, name: bytes) -> bytes:
-    """A value in a profile without tables.
+    """A value in a profile without tables, as it is stored.
 
     Raises:
         ValueError: it has a table, or has no such value.
         struct.error: it is damaged.
     """
     (count,) = struct.unpack_from(">L", profile, 128)
+    places: dict[bytes, tuple[int, int]] = {}
     for place in range(132, min(132 + 12 * count, len(profile)), 12):
         tag, offset, size = struct.unpack_from(">4sLL", profile, place)
-        if tag == b"A2B0":
-            raise ValueError("the profile has a table, not a curve")
-        if tag == name:
-            return profile[offset : offset + size]
-    raise ValueError("the profile has no tone curve")
+        places.setdefault(tag, (offset, size))
+    if b"A2B0" in places:  # wherever it stands, it counts for more
+        raise ValueError("the profile has a table, not a curve")
+    if name not in places:
+        raise ValueError("the profile has no such value")
+    offset, size = places[name]
+    return profile[offset : offset + size]
 
 
+@np.errstate(all="ignore")
 def _evaluate(curve: bytes, x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Evaluate an ICC curve (ICC.1:2022, 10.6 and 10.18): x and the result are in 0..1."""
+    """Evaluate an ICC curve (ICC.1:2022, 10.6 and 10.18): x and the result are in 0..1.
+
+    Of a curve that makes no sense the result may be anything, also infinite or no number.
+    """
     kind = curve[:4]
     if kind == b"curv":
         (count,) = struct.unpack_from(">L", curve, 8)

@@ -8,6 +8,7 @@ values to light. The numbers of H.273 (CICP), which PNG and AVIF use, are looked
 """
 
 import hashlib
+import math
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -272,8 +273,8 @@ def from_numbers(
         options["primaries"] = pairs(primaries)
     if len(white) == 2:
         options["white"] = (white[0], white[1])
-    if len(transfer) >= 2:
-        channels = 3 if len(transfer) % 3 == 0 else 1
+    channels = 3 if len(transfer) % 3 == 0 else 1
+    if len(transfer) >= 2 * channels:
         options["curves"] = tuple(
             table_curve(np.array(part) / 65535)
             for part in np.array_split(_thinned(transfer, channels), channels)
@@ -296,9 +297,10 @@ def _thinned(values: list[float], channels: int) -> Any:
 def tag_numbers(value: Any) -> list[float]:
     """The numbers of a tag as Pillow gives them; empty where there are none that make sense."""
     try:
-        return [float(part) for part in (value if isinstance(value, (tuple, list)) else ())]
+        numbers = [float(part) for part in (value if isinstance(value, (tuple, list)) else ())]
     except (TypeError, ValueError, ZeroDivisionError):
         return []
+    return numbers if all(map(math.isfinite, numbers)) else []
 
 
 def from_exif(exif: bytes) -> ColourSpace | None:

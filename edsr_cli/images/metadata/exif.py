@@ -20,10 +20,11 @@ PIXEL_X_DIMENSION, PIXEL_Y_DIMENSION = 0xA002, 0xA003
 
 SHORT, LONG = 3, 4
 _THUMBNAIL_OFFSET, _THUMBNAIL_BYTES = 0x201, 0x202
-# Bytes a value of each TIFF type takes; 16 is only in BigTIFF.
-_TYPE_BYTES = {
+TYPE_BYTES = {
     1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8,
 }  # fmt: skip
+"""Bytes that a value of each TIFF type takes; 16 is only in BigTIFF."""
+
 _SUB_DIRECTORIES = (EXIF_IFD, GPS_IFD, INTEROP_IFD)
 _ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 
@@ -46,7 +47,7 @@ class Field:
     @property
     def count(self) -> int:
         """Number of values of the type `kind`."""
-        return len(self.value) // _TYPE_BYTES[self.kind] if isinstance(self.value, bytes) else 1
+        return len(self.value) // TYPE_BYTES[self.kind] if isinstance(self.value, bytes) else 1
 
 
 def byte_order(exif: bytes) -> str:
@@ -245,7 +246,7 @@ class _Editor:
 
     def erase_value(self, entry: int) -> None:
         """Put zeros where the value of an entry is, if that is not in the entry itself."""
-        size = _TYPE_BYTES.get(self._read("H", entry + 2), 0) * self._read("L", entry + 4)
+        size = TYPE_BYTES.get(self._read("H", entry + 2), 0) * self._read("L", entry + 4)
         place = self._read("L", entry + 8)
         if size > 4 and place >= 8 and place + size <= len(self.data):
             self.data[place : place + size] = bytes(size)
@@ -283,7 +284,7 @@ class _Editor:
                     if value:
                         yield Field(tag, LONG, value)
                 continue
-            size = _TYPE_BYTES.get(kind, 0) * self._read("L", entry + 4)
+            size = TYPE_BYTES.get(kind, 0) * self._read("L", entry + 4)
             place = entry + 8 if size <= 4 else self._read("L", entry + 8)
             if size and place + size <= len(self.data) and size <= self._bytes_left:
                 self._bytes_left -= size

@@ -7,7 +7,14 @@ is a value that grows; all other bytes stay where they are.
 import struct
 from fractions import Fraction
 
-from edsr_cli.images.metadata.exif import EXIF_IFD, INTEROP_IFD, LONG, SHORT, byte_order
+from edsr_cli.images.metadata.exif import (
+    EXIF_IFD,
+    INTEROP_IFD,
+    LONG,
+    SHORT,
+    TYPE_BYTES,
+    byte_order,
+)
 
 FIRST = 0
 """Stands for the first directory, where others are named by the tag that points to them."""
@@ -15,7 +22,6 @@ FIRST = 0
 ASCII, RATIONAL, UNDEFINED = 2, 5, 7
 SOFTWARE, PROCESSING_SOFTWARE, USER_COMMENT = 0x131, 0x0B, 0x9286
 
-_UNIT = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _X_RESOLUTION, _Y_RESOLUTION = 0x11A, 0x11B
 _FOCAL_PLANE_X, _FOCAL_PLANE_Y = 0xA20E, 0xA20F
 _SUBJECT_AREA, _SUBJECT_LOCATION = 0x9214, 0xA214
@@ -59,7 +65,7 @@ class ExifWriter:
         elif len(value) > size or size <= 4:
             start = self._end()
             self.data += bytes(len(value))
-        self._pack("HL", place + 2, kind, len(value) // _UNIT[kind])
+        self._pack("HL", place + 2, kind, len(value) // TYPE_BYTES[kind])
         if len(value) > 4:
             self._pack("L", place + 8, start)
         self.data[start : start + len(value)] = value
@@ -70,10 +76,11 @@ class ExifWriter:
         if kind not in (SHORT, LONG):
             return []
         layout = "H" if kind == SHORT else "L"
-        return list(struct.unpack(f"{self.order}{len(value) // _UNIT[kind]}{layout}", value))
+        return list(struct.unpack(f"{self.order}{len(value) // TYPE_BYTES[kind]}{layout}", value))
 
     def put_numbers(self, directory: int, tag: int, numbers: list[int]) -> None:
-        """Set a value of type SHORT, or of LONG where a number needs it."""
+        """Set a value of type SHORT, or of LONG where a number needs it, which has 32 bits."""
+        numbers = [min(number, 2**32 - 1) for number in numbers]
         kind, layout = (SHORT, "H") if max(numbers) < 65536 else (LONG, "L")
         packed = struct.pack(f"{self.order}{len(numbers)}{layout}", *numbers)
         self.put(directory, tag, kind, packed)
@@ -123,7 +130,7 @@ class ExifWriter:
     def _value(self, place: int) -> tuple[int, int]:
         """Offset and bytes of the value of an entry; no bytes where it lies outside the data."""
         kind, count = self._unpack("HL", place + 2)
-        size = _UNIT.get(kind, 0) * count
+        size = TYPE_BYTES.get(kind, 0) * count
         start = place + 8 if size <= 4 else self._unpack("L", place + 8)[0]
         return (start, size) if start + size <= len(self.data) else (0, 0)
 

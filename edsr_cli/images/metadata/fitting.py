@@ -3,9 +3,10 @@
     PNG         texts as chunks, IPTC as a text that ImageMagick and exiftool know
     JPEG        comments as such, IPTC in Photoshop's marker, long XMP in several markers
     TIFF        IPTC in its tag
+    GIF         comments as such
     all others  texts and IPTC as XMP; a prompt or a comment as EXIF's user comment
 
-BMP holds the resolution only. What a format cannot hold is named in a remark.
+Not all hold all of it; BMP, the resolution only. What a format cannot hold is named in a remark.
 """
 
 import re
@@ -27,6 +28,7 @@ from edsr_cli.images.picture import Metadata, OutputFormat, Places, Text
 _LONGEST_COMMENT = 65_000  # in a marker of a JPEG
 _LONGEST_USER_COMMENT = 65_327  # with all other EXIF data, as a JPEG holds it
 _MAX_XMP_BYTES = 2**24
+_MOST_NAMED = 20  # of what is dropped, in a remark
 
 MEMORY = OutputFormat("a PIL image", (), max_side=2**31 - 1, places=Places(hdr="beside"))
 """No format, but a picture in memory that has a profile, EXIF, XMP and a resolution."""
@@ -153,16 +155,12 @@ class _Fitting:
         if data.iptc and places.iptc != "own":
             properties, left = iptc.to_properties(data.iptc)
             if left:
-                self.notes.append(f"{name} cannot hold all IPTC data: dropped {', '.join(left)}")
+                named = ", ".join(left[:_MOST_NAMED])
+                self.notes.append(f"{name} cannot hold all IPTC data: dropped {named}")
             self._set(iptc=None)
         if places.texts == "comments":
-            kept = [
-                text
-                for text in texts
-                if text.keyword == COMMENT and len(text.value.encode()) < _LONGEST_COMMENT
-            ]
-            texts = [text for text in texts if text not in kept]
-            self._set(texts=tuple(kept))
+            self._set(texts=tuple(filter(_fits_into_a_marker, texts)))
+            texts = [text for text in texts if not _fits_into_a_marker(text)]
         else:
             self._set(texts=())
         texts = self._user_comment(texts)
@@ -234,7 +232,8 @@ class _Fitting:
         if earlier:
             software = joined_record(earlier[-1], software)
         if places.texts == "all":
-            kept = [text for text in self.metadata.texts if text.value not in earlier]
+            old = set(earlier)
+            kept = [text for text in self.metadata.texts if text.value not in old]
             self._set(texts=(*kept, Text("Software", software)))
             return
         try:
@@ -261,6 +260,11 @@ class _Fitting:
             if value and limit is not None and len(value) > limit:
                 self._set(**{kind: None})
                 self.notes.append(f"the {what} is too long for {name}: dropped")
+
+
+def _fits_into_a_marker(text: Text) -> bool:
+    size = len(text.value.encode("utf-8", "replace"))
+    return text.keyword == COMMENT and size < _LONGEST_COMMENT
 
 
 def raw_profile(kind: str, data: bytes) -> str:

@@ -192,6 +192,27 @@ class _Reader:
         if len(self._open) >= _MAX_DEPTH:
             raise ValueError("nested too deeply")
         start = self._parser.CurrentByteIndex
+        declared = self._declare(attributes)
+        above = self.nodes[self._open[-1]].path if self._open else ()
+        full = self._name(name)
+        path = above if full[0] in (RDF, "adobe:ns:meta/") else (*above, full)
+        number = len(self.nodes)
+        parent = self._open[-1] if self._open else -1
+        if parent >= 0:
+            self.nodes[parent].inner = None
+        self._open.append(number)
+        self._texts.append([])
+        node = Node(full, path, parent, start, prefixes=declared)
+        self.nodes.append(node)
+        place = self._take_attributes(number, attributes, start + 1 + len(name.encode()))
+        close = self.data.index(b">", place)
+        if self.data[close - 1 : close] == b"/":
+            node.end = close + 1
+        else:
+            node.inner = (close + 1, close + 1)
+
+    def _declare(self, attributes: dict[str, str]) -> frozenset[str]:
+        """Open a scope with the prefixes that an element declares, and say which."""
         declared = {
             key.partition(":")[2]: value
             for key, value in attributes.items()
@@ -205,17 +226,11 @@ class _Reader:
         self.namespaces |= declared
         if len(self.namespaces) > _MAX_NAMESPACES or len(self.nodes) > _MAX_NODES:
             raise ValueError("out of proportion")
-        above = self.nodes[self._open[-1]].path if self._open else ()
-        full = self._name(name)
-        path = above if full[0] in (RDF, "adobe:ns:meta/") else (*above, full)
-        number = len(self.nodes)
-        parent = self._open[-1] if self._open else -1
-        if parent >= 0:
-            self.nodes[parent].inner = None
-        self._open.append(number)
-        self._texts.append([])
-        place = start + 1 + len(name.encode())
-        self.nodes.append(Node(full, path, parent, start, prefixes=frozenset(declared)))
+        return frozenset(declared)
+
+    def _take_attributes(self, number: int, attributes: dict[str, str], place: int) -> int:
+        """Take the attributes of an element, from an offset on; where they end."""
+        path = self.nodes[number].path
         while match := _ATTRIBUTE.match(self.data, place):
             if len(self.nodes) > _MAX_NODES:
                 raise ValueError("out of proportion")
@@ -230,12 +245,7 @@ class _Reader:
             node = Node(own, (*path, own), number, match.start(), match.end(), inner)
             node.text, node.is_element = attributes[key], False
             self.nodes.append(node)
-        close = self.data.index(b">", place)
-        node = self.nodes[number]
-        if self.data[close - 1 : close] == b"/":
-            node.end = close + 1
-        else:
-            node.inner = (close + 1, close + 1)
+        return place
 
     def _text(self, text: str) -> None:
         if self._texts:
@@ -267,7 +277,7 @@ class Property:
     kind: str = "text"
 
     def xml(self) -> str:
-        """The element, with prefixes that `with_properties` declares."""
+        """The element, with prefixes that `description` declares."""
         tag = f"{_PREFIXES[self.name[0]]}:{self.name[1]}"
         if self.kind == "text":
             return f"<{tag}>{escape(self.values[0], quote=False)}</{tag}>"
@@ -363,12 +373,14 @@ def joined(main: bytes, extensions: dict[str, bytes]) -> tuple[bytes, bool]:
         ValueError: the packet cannot be parsed.
     """
     parsed = parse(main)
-    names = [node for node in parsed.nodes if node.name == (XMP_NOTE, "HasExtendedXMP")]
-    for node in names:
+    nodes = [node for node in parsed.nodes if node.name == (XMP_NOTE, "HasExtendedXMP")]
+    for node in nodes:
         parsed.drop(node)
-    main, complete = parsed.result(), {n.text.strip().upper() for n in names} == set(extensions)
-    for node in names:
-        data = extensions.get(node.text.strip().upper())
+    # Each once: one that is named over and over would make a small file the work of hours.
+    names = dict.fromkeys(node.text.strip().upper() for node in nodes)
+    main, complete = parsed.result(), names.keys() == extensions.keys()
+    for name in names:
+        data = extensions.get(name)
         try:
             result = data and with_descriptions(main, *descriptions_of(to_utf8(data)))
         except ValueError:

@@ -19,10 +19,8 @@ from edsr_cli.images.metadata.exif_writing import turned_point
 from edsr_cli.images.metadata.xmp import EXIF, PHOTOSHOP, TIFF, Name, Node, Packet
 
 _GPANO = "http://ns.google.com/photos/1.0/panorama/"
-_REGIONS, _AREA = (
-    "http://www.metadataworkinggroup.com/schemas/regions/",
-    ("http://ns.adobe.com/xmp/sType/Area#"),
-)
+_REGIONS = "http://www.metadataworkinggroup.com/schemas/regions/"
+_AREA = "http://ns.adobe.com/xmp/sType/Area#"
 _DIMENSIONS = "http://ns.adobe.com/xap/1.0/sType/Dimensions#"
 _MICROSOFT_REGIONS = "http://ns.microsoft.com/photo/1.2/"
 _IPTC_EXTENSION = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
@@ -67,6 +65,7 @@ _PIXELS: dict[Name, int] = {
     (EXIF, "FocalPlaneXResolution"): 0,
     (EXIF, "FocalPlaneYResolution"): 1,
 }  # fmt: skip
+_COLOUR_MODE, _GREY, _RGB = (PHOTOSHOP, "ColorMode"), "1", "3"
 _POINTS = ((EXIF, "SubjectArea"), (EXIF, "SubjectLocation"))
 _APPLIED = ((_REGIONS, "Regions"), (_REGIONS, "AppliedToDimensions"))
 _BOUNDARY = {"rbX": 0, "rbW": 0, "rbRx": 0, "rbY": 1, "rbH": 1}
@@ -135,8 +134,8 @@ def written(
             packet.set(node, _times(node.text, factors[_PIXELS[node.name]]))
         elif node.path == ((xmp.DC, "format"),) and media_type:
             packet.set(node, media_type)
-        elif node.path == ((PHOTOSHOP, "ColorMode"),):
-            packet.set(node, "3")  # RGB
+        elif node.path == (_COLOUR_MODE,):
+            packet.set(node, _RGB)
         elif node.path == ((PHOTOSHOP, "ICCProfile"),) and srgb:
             packet.set(node, "sRGB IEC61966-2.1")
         elif node.path == ((xmp.XMP_MM, "InstanceID"),) and software:
@@ -149,6 +148,20 @@ def written(
         for node, factor in zip(nodes, each, strict=False):
             packet.set(node, _times(node.text, factor))
     _scale_regions(packet, factors)
+    return packet.result()
+
+
+def in_grey(data: bytes) -> bytes:
+    """A packet made true of greyscale.
+
+    Args:
+        data: the packet, from `written`.
+    """
+    if _COLOUR_MODE[1].encode() not in data:
+        return data
+    packet = xmp.parse(data)
+    for node in packet.find(_COLOUR_MODE):
+        packet.set(node, _GREY)
     return packet.result()
 
 

@@ -1,4 +1,5 @@
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from edsr_cli.images.codecs.jpeg import luma_table, table_quality
 from edsr_cli.images.codecs.webp import quantiser_indices, webp_quality
 from edsr_cli.images.formats import codec_of
 from edsr_cli.images.picture import Compression
+from tests.images.rich import box
 from tests.restoration.pictures import saved, scene
 
 SCENE = scene(96, 120)
@@ -131,6 +133,14 @@ def test_an_avif_with_alpha_states_that_of_its_colours():
 def test_other_files_state_nothing(form, options):
     assert stated(saved(SCENE, form, **options)) is None
     assert from_pil(Image.fromarray(SCENE)).compression is None
+
+
+def test_a_file_of_no_more_than_counts_of_nothing_is_read_at_once():
+    """Each of 9,000 items has 65,535 parts that take no bytes."""
+    item = struct.pack(">3H", 1, 0, 65535)
+    boxes = b"\0\0\0\0" + box(b"pitm", bytes(4) + b"\0\7")
+    boxes += box(b"iloc", bytes(6) + struct.pack(">H", 9000) + 9000 * item)
+    assert base_q_index(box(b"meta", boxes)) is None
 
 
 def test_the_file_is_left_where_it_was():

@@ -100,6 +100,12 @@ def test_the_file_stays_where_it_was() -> None:
     assert not jpeg.CODEC.is_damaged(file, 90 * 131) and file.tell() == 7
 
 
+def test_data_that_ends_in_the_middle_of_a_marker_has_no_end() -> None:
+    cut = b"\xff\xd8\xff\xda\0\2\x11\xff\0\x22\xff"
+    assert jpeg._end_of_picture(cut) == len(cut)
+    assert jpeg._end_of_picture(cut + b"\xd9\xff\xd9\0\0") == len(cut) - 1
+
+
 def test_segments_that_claim_anything_end() -> None:
     header = PLAIN[:2] + b"\xff\xfe" + struct.pack(">H", 0) + PLAIN[2:]
     for data in (

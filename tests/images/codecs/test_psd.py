@@ -1,4 +1,5 @@
 import struct
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,20 @@ def test_colours_with_any_number_of_channels(bits: int, extra: int, runs: bool) 
     assert picture.pixels.dtype == (np.uint16 if bits == 16 else np.uint8)
     assert (picture.pixels == RGB.astype(int) * scale).all() and picture.notes == ()
     assert (probe(data).width, probe(data).height, probe(data).bits) == (33, 17, bits)
+
+
+@pytest.mark.parametrize(("mode", "count"), [(COLOUR, 3), (CMYK, 4), (LAB, 3)])
+def test_what_decoding_takes_is_told(mode: int, count: int) -> None:
+    data = psd([np.full((900, 700), 255 - n % 3, np.uint8) for n in range(count)], mode)
+    decode(data)  # which loads modules
+    tracemalloc.start()
+    try:
+        picture = decode(data, keep_alpha=True)
+        taken = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    fixed = 2**22  # for some rows at a time
+    assert taken - picture.pixels.nbytes < probe(data).decoder_bytes + fixed
 
 
 @pytest.mark.parametrize("runs", [False, True])

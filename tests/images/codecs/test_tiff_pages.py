@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from edsr_cli.errors import PictureError
 from edsr_cli.images import decode, probe
+from edsr_cli.images.codecs.tiff_pages import classic_copy, first_directory
 from edsr_cli.images.colour import icc
 from edsr_cli.images.guard import only_the_first
 from tests.images import builders
@@ -192,6 +193,14 @@ def test_damage_in_a_later_directory_does_not_matter() -> None:
     (number,) = struct.unpack_from("<H", data, place)
     struct.pack_into("<L", data, place + 2 + 12 * number, 2**31)
     assert (decode(bytes(data)).pixels == SMALL).all()
+
+
+def test_values_that_overlap_are_not_copied_over_and_over() -> None:
+    """A small file could name all of itself 65,000 times."""
+    entries = b"".join(struct.pack(">HHQQ", 60_000 + n, 7, 60_000, 16) for n in range(300))
+    data = b"MM\0+\0\x08\0\0" + struct.pack(">QQ", 16, 300) + entries + bytes(70_000)
+    file = io.BytesIO(data)
+    assert len(classic_copy(file, first_directory(file)).getvalue()) < 2 * len(data)
 
 
 def test_exif_of_a_bigtiff_in_big_endian_order() -> None:

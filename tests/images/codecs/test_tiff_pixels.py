@@ -116,6 +116,23 @@ def test_limits_and_coefficients_of_ycbcr_are_heeded() -> None:
     assert np.abs(pixels - [[[255] * 3, [0] * 3, [254, 0, 0]]]).max() <= 2
 
 
+def test_numbers_that_are_none_warn_nobody() -> None:
+    """As values of tags about colours; all are of type FLOAT."""
+
+    def written(photometric: str, *tags: tuple[int, int]) -> bytes:
+        file = io.BytesIO()
+        odd = [(tag, 11, count, (float("nan"),) * count, True) for tag, count in tags]
+        tifffile.imwrite(file, RGB, photometric=photometric, metadata=None, extratags=odd)  # type: ignore[arg-type]
+        return file.getvalue()
+
+    picture = decode(written("rgb", (301, 6), (318, 2), (319, 6)))
+    assert (picture.pixels == RGB).all() and picture.metadata.icc_profile is None
+    for tag, count in ((529, 3), (532, 6)):
+        with pytest.raises(PictureError, match="damaged") as caught:
+            decode(written("ycbcr", (tag, count)))
+        assert "make no sense" in str(caught.value.__cause__)
+
+
 def test_a_palette_of_8_bits() -> None:
     """Its values go to 255 where those of TIFF go to 65535: read as they are, all are black."""
     table = np.stack([(np.arange(256) * step) % 256 for step in (1, 2, 3)])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from edsr_cli.images.colour import icc
+from edsr_cli.images.colour import icc, spaces
 from tests.images import builders
 
 
@@ -52,6 +52,27 @@ CURVES = {
     "parametric 3": parametric(3, 2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045),
     "parametric 4": parametric(4, 2.0, 0.9, 0.05, 0.5, 0.1, 0.02, 0.01),
 }
+
+
+def test_a_table_counts_wherever_it_stands() -> None:
+    """A profile with one is not what its curves alone say."""
+    profile = spaces.LINEAR_SRGB.profile()
+    assert icc.is_linear(profile)
+    for name in (b"desc", b"bTRC"):
+        place = profile.index(name)
+        with_table = profile[:place] + b"A2B0" + profile[place + 4 :]
+        with pytest.raises(ValueError, match="table"):
+            icc.read_tag(with_table, b"rTRC")
+        assert not icc.is_linear(with_table)
+
+
+def test_a_transfer_function_of_single_points_is_none() -> None:
+    assert spaces.from_numbers([], [], [1.0, 2.0, 3.0]) is None
+
+
+def test_a_curve_that_makes_no_sense_warns_nobody() -> None:
+    levels = icc.grey_to_srgb(builders.grey_icc(parametric(0, -1.0)), 256)
+    assert levels.shape == (256,) and levels.max() <= 255
 
 
 @pytest.mark.parametrize("name", CURVES)

@@ -95,6 +95,13 @@ def test_what_is_measured_in_pixels_is_scaled(order: str, factor: float) -> None
         assert scaled == rich.exif(order)
 
 
+def test_what_grows_beyond_32_bits_is_the_largest_number() -> None:
+    writer = ExifWriter(None)
+    writer.put_numbers(CAMERA, 0x9214, [2**31, 5])
+    scaled = exif_writing.scaled(bytes(writer.data), (4, 4), 1, 1)
+    assert ExifWriter(scaled).shorts(CAMERA, 0x9214) == [2**32 - 1, 20]
+
+
 def test_resolutions_of_any_size_stay_ratios() -> None:
     for above, below in ((2**32 - 1, 1), (2**32 - 1, 2**32 - 3), (1, 2**32 - 1), (0, 7), (7, 0)):
         writer = ExifWriter(rich.exif())

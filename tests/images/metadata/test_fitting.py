@@ -14,6 +14,7 @@ from edsr_cli.images import Metadata, decode, encode, formats
 from edsr_cli.images.codecs import jpeg
 from edsr_cli.images.metadata import exif as exif_data
 from edsr_cli.images.metadata import iptc, xmp
+from edsr_cli.images.metadata.fitting import fit
 from edsr_cli.images.picture import OutputFormat, Text
 from edsr_cli.images.provenance import provenance
 from tests.images import builders, rich
@@ -50,6 +51,42 @@ def chunks(data: bytes) -> list[tuple[bytes, bytes]]:
 def texts_of(data: bytes) -> list[str]:
     packet = xmp.parse(decode(data).metadata.xmp or b"<x/>")
     return packet.texts((xmp.OWN, "Text"))
+
+
+def test_as_many_comments_as_are_read_take_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is looked at a few times, not compared with all others."""
+    compared = 0
+
+    def equal(one: Text, other: object) -> bool:
+        nonlocal compared
+        compared += 1
+        return one is other
+
+    texts = tuple(Text("Comment", f"edsr {number}") for number in range(100))
+    monkeypatch.setattr(Text, "__eq__", equal)
+    metadata, _ = fit(Metadata(texts=texts), formats.JPEG, 1, 1)
+    assert len(metadata.texts) == 100 and compared < 200
+
+
+@pytest.mark.parametrize(("grey", "mode"), [(False, "3"), (True, "1")])
+def test_the_mode_of_photoshop_is_that_of_the_output(grey: bool, mode: str) -> None:
+    data = rich.xmp("<photoshop:ColorMode>4</photoshop:ColorMode>")
+    file = io.BytesIO()
+    encode(rich.PIXELS, formats.PNG, Metadata(xmp=data), file, grey=grey)
+    packet = xmp.parse(decode(file.getvalue()).metadata.xmp or b"<x/>")
+    assert set(packet.texts((xmp.PHOTOSHOP, "ColorMode"))) == {mode}
+
+
+def test_half_of_a_character_spoils_nothing() -> None:
+    for output in (formats.PNG, formats.JPEG, formats.GIF, formats.WEBP, formats.TIFF):
+        data, _ = encoded(output, Metadata(texts=(Text("Comment", "a\ud800b"),)))
+        assert decode(data).pixels.shape == rich.PIXELS.shape
+
+
+def test_only_some_of_what_is_dropped_of_iptc_is_named() -> None:
+    data = b"".join(struct.pack(">BBBH", 0x1C, 3, number, 1) + b"x" for number in range(200))
+    _, notes = fit(Metadata(iptc=data), formats.WEBP, 1, 1)
+    assert len(notes) == 1 and notes[0].count(",") == 19
 
 
 def test_texts_of_png() -> None:

@@ -137,6 +137,11 @@ def test_a_missing_or_foreign_extension_is_told() -> None:
         left, complete = xmp.joined(main, found)
         assert not complete and b"HasExtendedXMP" not in left
     assert xmp.joined(MAIN, {name: extension}) == (MAIN, False)
+    named = xmp.description([xmp.Property((xmp.XMP_NOTE, "HasExtendedXMP"), (name,))])
+    once, _ = xmp.joined(xmp.packet(named), {name: extension})
+    again, complete = xmp.joined(xmp.packet(named, named, named), {name: extension})
+    assert complete and again.count(b"HasExtendedXMP") == 0
+    assert len(xmp.descriptions_of(again)) == len(xmp.descriptions_of(once)) + 2  # empty ones
     assert xmp.joined(MAIN, {}) == (MAIN, True)
 
 
