@@ -117,7 +117,7 @@ def stopped(tmp_path_factory, model):
     """All cases at once, since most of their time goes into imports."""
     folder = tmp_path_factory.mktemp("stopped")
     large = builders.saved(Image.new("RGB", (700, 700), "teal"), "PPM")
-    noise(300, 500).save(folder / "noise.png")
+    noise(500, 700).save(folder / "noise.png")
     # As small as can be, which takes a while: it is not over before it is noticed.
     slowly = ["../noise.png", "-o", "out.png", "--compression", "9", "-m", model]
     cases = {}
