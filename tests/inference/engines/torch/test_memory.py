@@ -59,11 +59,11 @@ def assert_only_the_pictures_grow(small, large, ensemble=False, bundled=False):
 
 @pytest.mark.parametrize("ensemble", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_long_pictures_need_no_more_than_short_ones(ensemble):
-    assert_only_the_pictures_grow((128, 256), (1280, 256), ensemble)
+    assert_only_the_pictures_grow((256, 256), (2560, 256), ensemble)
 
 
 def test_wide_pictures_need_no_more_than_high_ones():
-    assert_only_the_pictures_grow((256, 128), (256, 1280))
+    assert_only_the_pictures_grow((256, 256), (256, 2560))
 
 
 @pytest.mark.slow
