@@ -41,10 +41,11 @@ from PIL import Image
 
 from benchmarks.streaming import machine
 from edsr_cli.checkpoints.loader import load_network
+from edsr_cli.folders.globs import Choice
 from edsr_cli.folders.recipe import recipe_of
 from edsr_cli.folders.roots import assign_folders
 from edsr_cli.folders.run import Batch
-from edsr_cli.folders.scanning import Choice, Scanner
+from edsr_cli.folders.scanning import Scanner
 from edsr_cli.folders.summary import Summary
 from edsr_cli.images import decode, format_for
 from edsr_cli.inference import Upscaler

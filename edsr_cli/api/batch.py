@@ -12,10 +12,11 @@ from edsr_cli.api.checks import check_format, staged, stores_in
 from edsr_cli.api.fetching import finder
 from edsr_cli.api.opening import worker_spec
 from edsr_cli.errors import UsageError
+from edsr_cli.folders.globs import Choice
 from edsr_cli.folders.recipe import Recipe, recipe_of
 from edsr_cli.folders.roots import Root, assign_folders
 from edsr_cli.folders.run import Batch, Listener, State
-from edsr_cli.folders.scanning import Choice, Scanner, Source
+from edsr_cli.folders.scanning import Scanner, Source
 from edsr_cli.folders.shards import Shard, parse_shard
 from edsr_cli.folders.status import FolderStatus, run_line, tell
 from edsr_cli.folders.summary import Summary

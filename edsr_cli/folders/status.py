@@ -13,11 +13,12 @@ from typing import Any
 
 from edsr_cli.errors import EdsrError, ExitCode, Kind, UsageError
 from edsr_cli.files.names import display_name
+from edsr_cli.folders.globs import Choice
 from edsr_cli.folders.ledger import is_result, latest
 from edsr_cli.folders.manifest import Made, Manifest
 from edsr_cli.folders.output import Outputs, fetch_manifests, is_locked, manifests
 from edsr_cli.folders.roots import Root, open_input, open_output
-from edsr_cli.folders.scanning import BatchTask, Choice, Item, Scanner, Unlisted
+from edsr_cli.folders.scanning import BatchTask, Item, Scanner, Unlisted
 from edsr_cli.folders.shards import WHOLE, Shard
 from edsr_cli.folders.summary import Summary
 from edsr_cli.images import format_for

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edsr_cli.folders.globs import Choice
 from edsr_cli.folders.recipe import recipe_of
 from edsr_cli.folders.roots import assign_folders
 from edsr_cli.folders.run import Batch
-from edsr_cli.folders.scanning import Choice, Scanner
+from edsr_cli.folders.scanning import Scanner
 from edsr_cli.folders.shards import WHOLE
 from edsr_cli.folders.status import run_line
 from edsr_cli.images import format_for

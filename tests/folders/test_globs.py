@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edsr_cli.errors import UsageError
-from edsr_cli.folders.scanning import Choice
+from edsr_cli.folders.globs import Choice
 
 
 def takes(pattern, path):

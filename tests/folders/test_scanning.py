@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edsr_cli.folders.globs import Choice
 from edsr_cli.folders.roots import assign_folders
 from edsr_cli.folders.scanning import (
     UNREAD_SUFFIXES,
     BatchTask,
-    Choice,
     Ignored,
     Passed,
     Scanner,

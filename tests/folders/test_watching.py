@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from edsr_cli.folders import watching
+from edsr_cli.folders.globs import Choice
 from edsr_cli.folders.roots import assign_folders
-from edsr_cli.folders.scanning import BatchTask, Choice, Scanner, Unlisted
+from edsr_cli.folders.scanning import BatchTask, Scanner, Unlisted
 from edsr_cli.folders.watching import Watcher
 from edsr_cli.images import format_for
 

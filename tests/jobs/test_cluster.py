@@ -14,10 +14,11 @@ import pytest
 from PIL import Image
 
 from edsr_cli.errors import UsageError
+from edsr_cli.folders.globs import Choice
 from edsr_cli.folders.ledger import FolderLedger
 from edsr_cli.folders.recipe import recipe_of
 from edsr_cli.folders.roots import assign_folders
-from edsr_cli.folders.scanning import BatchTask, Choice, Scanner
+from edsr_cli.folders.scanning import BatchTask, Scanner
 from edsr_cli.images import format_for
 from edsr_cli.jobs.cluster import Cluster, Distributed, Site, ask_a_worker, connected
 from edsr_cli.jobs.executors import Serial

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edsr_cli.folders.globs import Choice
 from edsr_cli.folders.ledger import FolderLedger
 from edsr_cli.folders.recipe import recipe_of
 from edsr_cli.folders.roots import assign_folders
-from edsr_cli.folders.scanning import BatchTask, Choice, Scanner
+from edsr_cli.folders.scanning import BatchTask, Scanner
 from edsr_cli.folders.shards import WHOLE
 from edsr_cli.images import format_for
 from edsr_cli.jobs.executors import Serial
