@@ -12,7 +12,8 @@ import typer
 from edsr_cli import __version__
 from edsr_cli.cli import interruption
 from edsr_cli.cli.forgiving import forgiving_stderr
-from edsr_cli.cli.help import Command, Commands
+from edsr_cli.cli.help import Commands
+from edsr_cli.cli.options import OptionsCommand, read_values
 from edsr_cli.cli.terminal import Terminal
 from edsr_cli.errors import EdsrError, ExitCode, ThreadError, UsageError
 from edsr_cli.text import did_you_mean, one_line
@@ -25,6 +26,7 @@ class _Commands(Commands):
         if not args and not ctx.resilient_parsing:  # Typer would say nothing, without its own page
             typer.echo(ctx.get_help())
             raise typer.Exit(ExitCode.USAGE)
+        read_values(self.get_params(ctx), {})
         return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -72,7 +74,7 @@ def application(names: Sequence[str] = COMMANDS) -> typer.Typer:
         attribute = name.replace("-", "_")
         function = getattr(import_module(f"edsr_cli.cli.{attribute}"), attribute)
         settings = {"help_option_names": ["--help"]}
-        made.command(name, cls=Command, context_settings=settings)(function)
+        made.command(name, cls=OptionsCommand, context_settings=settings)(function)
     return made
 
 

@@ -60,11 +60,30 @@ class Option:
             TypeError, ValueError: it is no such value; the message begins with the name.
         """
         value = self.kind.check(name, value)
-        too_small = self.least is not None and value < self.least
-        if too_small or (self.most is not None and value > self.most):
-            limits = f"from {self.least}" + ("" if self.most is None else f" to {self.most}")
-            raise ValueError(f"{name} must be {limits}, not {value}")
+        if not self._is_within(value):
+            raise ValueError(f"{name} must be {self._limits}, not {value}")
         return value
+
+    def read(self, text: str) -> Any:
+        """A value from the command line.
+
+        Raises:
+            ValueError: it is no such value; the message names the text.
+        """
+        value = self.kind.of(text)
+        if not self._is_within(value):
+            raise ValueError(f"{text} is not {self._limits}.")
+        return value
+
+    def _is_within(self, value: Any) -> bool:
+        too_small = self.least is not None and value < self.least
+        return not (too_small or (self.most is not None and value > self.most))
+
+    @property
+    def _limits(self) -> str:
+        if self.most is None:
+            return f"at least {self.least}"
+        return f"from {self.least} to {self.most}"
 
 
 def option(

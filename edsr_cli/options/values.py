@@ -99,6 +99,29 @@ class Kind:
     read: Callable[[str], Any] | None = None
     several: bool = False
 
+    def of(self, text: str) -> Any:
+        """The value that text on the command line stands for, or one of several.
+
+        Raises:
+            ValueError: there is none; the message names the text.
+        """
+        if self.read is not None:
+            return self.read(text)
+        if self.type is str or text in (choices := _choices(self.type)):
+            return self.type(text)
+        if choices:
+            raise ValueError(f"{text!r} is not one of {', '.join(map(repr, choices))}.")
+        try:
+            return self.type(text)
+        except ValueError:
+            wanted = "a whole number" if self.type is int else "a number"
+            raise ValueError(f"{text!r} is not {wanted}.") from None
+
+
+def _choices(kind: Any) -> list[str]:
+    """The texts of an enumeration; none of other types."""
+    return [each.value for each in kind] if issubclass(kind, StrEnum) else []
+
 
 def _wrong(name: str, wanted: str, value: object) -> TypeError:
     return TypeError(f"{name} must be {wanted}, not {type(value).__name__}")

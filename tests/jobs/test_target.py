@@ -122,7 +122,7 @@ def test_one_way_to_say_a_size():
         ({"scale": 0}, "scale must be more than 0 and at most 16"),
         ({"scale": 16.1}, "at most 16"),
         ({"scale": float("nan")}, "at most 16"),
-        ({"width": 0}, "width must be from 1"),
+        ({"width": 0}, "width must be at least 1"),
         ({"fit": "3840"}, "'3840' is not a size in pixels such as 3840x2160"),
         ({"fit": (0, 1)}, "fit must be at least 1"),
         ({"fit": "0x1"}, "is not a size in pixels"),

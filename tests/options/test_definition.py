@@ -7,8 +7,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from edsr_cli.cli.help import Command
-from edsr_cli.cli.options import command
+from edsr_cli.cli.app import application
+from edsr_cli.cli.options import OptionsCommand, command
 from edsr_cli.errors import UsageError
 from edsr_cli.options import values
 from edsr_cli.options.definition import MACHINE, PANELS, again, group, option, options_of, takes
@@ -60,7 +60,7 @@ def test_an_option_is_a_keyword_and_on_the_command_line():
         seen.append(options)
 
     app = typer.Typer()
-    app.command(cls=Command, context_settings={"help_option_names": ["--help"]})(shown)
+    app.command(cls=OptionsCommand, context_settings={"help_option_names": ["--help"]})(shown)
     run = CliRunner().invoke(app, ["a.png", "--sharpen", "0.25", "-x", "--max-memory", "2K"])
     assert run.exit_code == 0, run.output
     assert seen == [Sharpened("a.png", sharpen=0.25, ensemble=True, max_memory=2000)]
@@ -96,11 +96,29 @@ def test_values_are_made_right():
 
 
 @pytest.mark.parametrize(
+    ("flag", "text", "words"),
+    [
+        ("--compression", "10", "10 is not from 0 to 9."),
+        ("--compression", "most", "'most' is not a whole number."),
+        ("--workers", "0", "0 is not at least 1."),
+        ("--depth", "12", "'12' is not one of 'auto', '8', '16'."),
+        ("--precision", "", "'' is not one of 'auto', 'fp32', 'bf16', 'fp16'."),
+        ("--tile", "wide", "'wide' is not auto, none or"),
+    ],
+)
+def test_what_is_no_value_on_the_command_line_is_refused_with_the_text(flag, text, words):
+    run = CliRunner().invoke(application(["batch"]), ["batch", "in", flag, text])
+    assert run.exit_code == 2
+    text = " ".join(run.output.replace("│", " ").split())
+    assert "Invalid value for " in text and f"'{flag}': {words}" in text
+
+
+@pytest.mark.parametrize(
     ("given", "error", "words"),
     [
         ({"scale": "2"}, TypeError, "scale must be a number or None, not str"),
         ({"compression": 10}, ValueError, "compression must be from 0 to 9, not 10"),
-        ({"workers": 0}, ValueError, "workers must be from 1, not 0"),
+        ({"workers": 0}, ValueError, "workers must be at least 1, not 0"),
         ({"include": [1]}, TypeError, "include must be a string, not int"),
         ({"overwrite": None}, TypeError, "overwrite must be something other than None"),
         ({"tile": 0}, ValueError, "tile must be at least 1, not 0"),
