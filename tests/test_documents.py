@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests import commands
+from tests import forking
 from tests.conftest import REPOSITORY
 
 PAGES = sorted(
@@ -141,7 +141,9 @@ def edsr(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The text of a script that is `edsr`."""
     path = tmp_path_factory.mktemp("server") / "socket"
     server = subprocess.Popen(
-        [sys.executable, commands.__file__, "serve", path],
+        [sys.executable, "-m", "tests.forking", "serve", path],
+        cwd=REPOSITORY,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=os.environ
         | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
@@ -149,9 +151,8 @@ def edsr(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     )
     assert server.stdout is not None
     assert server.stdout.readline() == b"ready\n"
-    caller = shlex.join([sys.executable, "-SE", commands.__file__, "call", str(path)])
-    yield f'#!/bin/sh\nexec {caller} "$@"\n'
-    server.kill()
+    caller = shlex.join([sys.executable, "-SE", forking.__file__, "call", str(path)])
+    yield f'#!/bin/sh\nexec {caller} -m edsr_cli "$@"\n'
     server.communicate()
 
 
@@ -204,7 +205,8 @@ def published_weights(path: Path) -> None:
 def run(block: Block, folder: Path, *command: str) -> None:
     """Run a block; it must succeed."""
     programs = str(folder / ".venv" / "bin")
-    done = subprocess.run(
+    start = forking.run if command[0] == sys.executable else subprocess.run
+    done = start(
         [*command, block.text],
         cwd=folder,
         env=os.environ

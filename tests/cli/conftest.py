@@ -21,6 +21,7 @@ from PIL import Image
 from edsr_cli.cli import main
 from edsr_cli.cli.interruption import SIGNALS
 from edsr_cli.inference import Upscaler
+from tests import forking
 from tests.conftest import REPOSITORY
 from tests.jobs.conftest import one_thread as one_thread
 from tests.jobs.nearest import save_nearest
@@ -88,6 +89,7 @@ def start(
     *arguments: object,
     env: dict[str, str] | None = None,
     command: Sequence[str] = (),
+    anew: bool = False,
     **options: Any,
 ) -> subprocess.Popen[bytes]:
     """Start the command as a process of its own, with pipes where nothing else is asked for.
@@ -96,13 +98,15 @@ def start(
         arguments: those of `edsr`.
         env: what to add to the environment.
         command: what to start it with, such as a shell.
+        anew: start Python too; else see `tests.forking`.
         options: of `subprocess.Popen`.
     """
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     unusual = ("FORCE_COLOR", "NO_COLOR", "PYTHONUNBUFFERED", "PYTHONWARNINGS")
     environment = {key: value for key, value in os.environ.items() if key not in unusual}
     environment |= {"PYTHONPATH": str(REPOSITORY), "COLUMNS": "200", "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
+    kind = subprocess.Popen if anew or command else forking.Popen
+    return kind(
         [*command, sys.executable, "-m", "edsr_cli", *map(str, arguments)],
         **(pipes | {"env": environment | (env or {})} | options),
     )

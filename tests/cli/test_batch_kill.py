@@ -7,21 +7,14 @@ import signal
 import time
 
 import numpy as np
-import psutil
 import pytest
 from PIL import Image
 
-from tests.cli.forks import Forks
+from tests.cli.conftest import finish, start
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="sends signals")
 
 DEADLINE = 120.0  # seconds for what takes a moment on a quiet machine
-
-
-@pytest.fixture(scope="module")
-def forks(tmp_path_factory):
-    with Forks(tmp_path_factory.mktemp("forks")) as forks:
-        yield forks
 
 
 class Job:
@@ -30,14 +23,13 @@ class Job:
     Args:
         folder: where to work.
         model: weights.
-        forks: starts processes.
         pictures: how many.
         redo: whether all is done before, from other pictures of the same names.
     """
 
-    def __init__(self, folder, model, forks, pictures, redo):
+    def __init__(self, folder, model, pictures, redo):
         self.pictures = pictures
-        self.forks, self.source, self.output = forks, folder / "in", folder / "out"
+        self.source, self.output = folder / "in", folder / "out"
         self.options = ["-m", model, "-j", "2", "--max-queue", "40M"]
         self.allowed = {}  # contents that outputs may have, by name
         if redo:
@@ -58,9 +50,8 @@ class Job:
             Image.fromarray(noise.integers(0, 256, shape, np.uint8)).save(path)
 
     def _run_through(self, output):
-        self.forks.start("batch", self.source, "-o", output, *self.options)
-        code, messages = self.forks.wait()
-        assert code == 0, messages
+        run = finish(start("batch", self.source, "-o", output, *self.options))
+        assert run.code == 0, run.err
 
     def _allow(self, folder):
         contents = self.contents(folder)
@@ -91,17 +82,17 @@ class Job:
     def kill(self, when, delay):
         """Start, and kill in a situation; whether it was alive until then."""
         self.begun = time.time_ns()
-        process = self.forks.start("batch", self.source, "-o", self.output, *self.options)
+        process = start("batch", self.source, "-o", self.output, *self.options)
         deadline = time.monotonic() + DEADLINE
         while not when(self) and time.monotonic() < deadline:
-            if psutil.Process(process).status() == psutil.STATUS_ZOMBIE:
+            if process.poll() is not None:
                 break  # it has ended already
             time.sleep(0.001)
         time.sleep(delay)
-        os.kill(process, signal.SIGKILL)
-        code, messages = self.forks.wait()
-        assert code in (-signal.SIGKILL, 0), messages
-        return code == -signal.SIGKILL
+        process.kill()
+        run = finish(process)
+        assert run.code in (-signal.SIGKILL, 0), run.err
+        return run.code == -signal.SIGKILL
 
     def check(self):
         """Whatever has its name is complete."""
@@ -146,8 +137,8 @@ SITUATIONS = (
     ],
     ids=["4-replacing", "24-new", "24-replacing"],
 )
-def test_killed_and_resumed_it_ends_as_if_nothing_had_happened(tmp_path, model, forks, kills, redo):
-    job = Job(tmp_path, model, forks, 8 + 2 * kills, redo)
+def test_killed_and_resumed_it_ends_as_if_nothing_had_happened(tmp_path, model, kills, redo):
+    job = Job(tmp_path, model, 8 + 2 * kills, redo)
     chance = random.Random(kills)
     killed, torn, before = 0, 0, {}
     for number in range(kills):

@@ -36,7 +36,9 @@ class Measured:
     """A whole run over a folder, and what it needed."""
 
     def __init__(self, folder, *options):
-        self.process = start("batch", folder, "-o", f"{folder}_out", "--json", "-q", *options)
+        self.process = start(
+            "batch", folder, "-o", f"{folder}_out", "--json", "-q", *options, anew=True
+        )
         self.peak, self.now, self.course = 0, 0, []
         sampler = threading.Thread(target=self._sample)
         sampler.start()

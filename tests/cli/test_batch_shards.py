@@ -5,13 +5,12 @@ import os
 import random
 import signal
 import time
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.cli.batches import paint
-from tests.cli.forks import Forks
+from tests.cli.conftest import finish, start
 
 
 def outputs(folder):
@@ -22,7 +21,7 @@ def outputs(folder):
     }
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.skipif(os.name == "nt", reason="sends signals")
 @pytest.mark.parametrize(
     ("pictures", "kills"), [(24, 3), pytest.param(300, 20, marks=pytest.mark.slow)]
 )
@@ -34,26 +33,21 @@ def test_shards_are_killed_and_started_again(edsr, model, photo, tmp_path, pictu
     assert edsr("batch", "in", "-o", "whole", "-m", model).code == 1
     wanted = outputs("whole")
     chance, count, out = random.Random(kills), 3, tmp_path / "out"
-    with ExitStack() as stack:
-        folders = [tmp_path / f"forks{k}" for k in range(count)]
-        for folder in folders:
-            folder.mkdir()
-        forks = [stack.enter_context(Forks(folder)) for folder in folders]
 
-        def start(number):
-            options = ("-o", out, "-m", model, "--shard", f"{number + 1}/{count}")
-            return forks[number].start("batch", tmp_path / "in", *options)
+    def begin(number):
+        options = ("-o", out, "-m", model, "--shard", f"{number + 1}/{count}")
+        return start("batch", tmp_path / "in", *options)
 
-        running = [start(number) for number in range(count)]
-        for _ in range(kills):
-            number = chance.randrange(count)
-            time.sleep(chance.uniform(0, 0.3))
-            os.kill(running[number], signal.SIGKILL)
-            assert forks[number].wait()[0] in (-signal.SIGKILL, 0, 1)
-            assert outputs(out).items() <= wanted.items() if out.is_dir() else True
-            running[number] = start(number)
-        for each in forks:
-            assert each.wait()[0] in (0, 1)
+    running = [begin(number) for number in range(count)]
+    for _ in range(kills):
+        number = chance.randrange(count)
+        time.sleep(chance.uniform(0, 0.3))
+        running[number].kill()
+        assert finish(running[number]).code in (-signal.SIGKILL, 0, 1)
+        assert outputs(out).items() <= wanted.items() if out.is_dir() else True
+        running[number] = begin(number)
+    for each in running:
+        assert finish(each).code in (0, 1)
     assert {name: data for name, data in outputs(out).items() if ".tmp" not in name} == wanted
     again = edsr("batch", "in", "-o", "out", "-m", model, "--json")
     records = [json.loads(line) for line in again.out.splitlines()]

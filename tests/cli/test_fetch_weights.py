@@ -173,7 +173,7 @@ def run_with_small_files(setup: Setup) -> Done:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
     try:
-        process = setup.start("fetch-weights", "tiny")
+        process = setup.start("fetch-weights", "tiny", anew=True)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     return setup.end(process)

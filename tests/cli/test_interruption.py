@@ -116,7 +116,8 @@ def test_a_signal_while_modules_are_loaded(photo, module):
     Path("hook").mkdir()
     Path("hook/sitecustomize.py").write_text(HOOK)
     path = os.pathsep.join(["hook", str(REPOSITORY)])
-    run = finish(start("upscale", photo, env={"PYTHONPATH": path, "INTERRUPT_AT": module}))
+    environment = {"PYTHONPATH": path, "INTERRUPT_AT": module}
+    run = finish(start("upscale", photo, env=environment, anew=True))
     assert run.code == 130
     assert run.lines == ["error: Interrupted. No output was left half-written."]
     assert sorted(path.name for path in Path().iterdir()) == ["hook", "photo.png"]

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
@@ -95,7 +96,8 @@ class Stopped:
             time.sleep(0.01)
         # Halted, it stays there until the signal has come.
         self.process.send_signal(signal.SIGSTOP)
-        os.waitpid(self.process.pid, os.WUNTRACED)
+        while psutil.Process(self.process.pid).status() != psutil.STATUS_STOPPED:
+            time.sleep(0.001)
         assert self._has_begun_to_write(), "it was done before it could be halted"
         self.process.send_signal(self.number)
         self.process.send_signal(signal.SIGCONT)
@@ -178,7 +180,7 @@ def test_a_file_that_may_not_grow(model, tmp_path):
     names = ["large.png", "small.png", "taken.png"]
     process = start(
         "upscale", *names, "-m", model, "--overwrite",
-        cwd=tmp_path,
+        cwd=tmp_path, anew=True,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)),
     )  # fmt: skip
     run = finish(process)
@@ -282,10 +284,10 @@ def test_pipes(model, tmp_path):
     os.close(read)
     with Path("/dev/full").open("wb") as full:
         processes = {
-            "good": start(*arguments, cwd=tmp_path),
-            "closed": start(*arguments, cwd=tmp_path, stdout=write),
+            "good": start(*arguments, cwd=tmp_path, anew=True),
+            "closed": start(*arguments, cwd=tmp_path, stdout=write, anew=True),
             "json": start("upscale", "photo.png", "--json", "-m", model, "-q", cwd=tmp_path,
-                          stdout=full),
+                          stdout=full, anew=True),
         }  # fmt: skip
         processes["none"] = start(
             *arguments, cwd=tmp_path, command=["sh", "-c", '"$@" <&- >&-', "sh"]
@@ -326,10 +328,8 @@ def test_a_terminal(tmp_path, model):
 def test_a_whole_run_is_quiet_on_stderr_but_for_one_line(tmp_path):
     """With the bundled model, every option at its default, and all of Python's warnings on."""
     Image.fromarray(PIXELS).save(tmp_path / "photo.png")
-    process = start(
-        "upscale", "photo.png", "--json", cwd=tmp_path, env={"PYTHONWARNINGS": "always"}
-    )
-    run = finish(process)
+    warnings = {"PYTHONWARNINGS": "always"}
+    run = finish(start("upscale", "photo.png", "--json", cwd=tmp_path, env=warnings, anew=True))
     assert run.code == 0
     [record] = [json.loads(line) for line in run.out.splitlines()]
     assert (record["model"], record["status"], record["output_size"]) == (
@@ -344,7 +344,7 @@ def test_so_is_one_with_jpeg_xl(tmp_path):
     if formats.JXL not in FORMATS:
         pytest.skip("JPEG XL is not installed")
     write_picture(tmp_path / "a.jxl", PIXELS, formats.JXL, Metadata())
-    run = finish(start("upscale", "a.jxl", "-f", "same", cwd=tmp_path))
+    run = finish(start("upscale", "a.jxl", "-f", "same", cwd=tmp_path, anew=True))
     assert run.code == 0
     [line] = run.lines
     assert line.startswith("a.jxl -> a_x4.jxl: 9 x 6 -> 36 x 24 in ")
@@ -353,6 +353,6 @@ def test_so_is_one_with_jpeg_xl(tmp_path):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_table_that_cannot_be_written_is_one_line() -> None:
     with Path("/dev/full").open("wb") as full:
-        run = finish(start("models", stdout=full))
+        run = finish(start("models", stdout=full, anew=True))
     assert run.code == 1
     assert run.lines == ["error: Standard output cannot be written to (No space left on device)."]

@@ -3,7 +3,6 @@
 import json
 import logging
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -21,6 +20,7 @@ from edsr_cli.jobs.ledger import LedgerError
 from edsr_cli.jobs.record import Status
 from edsr_cli.stores.failures import StoreError
 from edsr_cli.stores.store import Store
+from tests import forking
 from tests.jobs.nearest import save_nearest
 from tests.stores.conftest import SECRET, Bucket
 from tests.stores.server import Fault, Rule
@@ -362,7 +362,7 @@ def test_a_run_that_is_killed_goes_on(kills, both, scratch):
 
         both.bucket.proxy.before = before
         done = len(both.bucket.content("out"))
-        with subprocess.Popen(command) as process:
+        with forking.Popen(command) as process:
             while len(reached) < 2 and process.poll() is None:
                 time.sleep(0.02)
             time.sleep(0.3 * (kill % 3))

@@ -11,6 +11,7 @@ import torch
 from edsr_cli.checkpoints.checkpoint import read_canonical
 from edsr_cli.model.config import NetworkConfig
 from edsr_cli.model.networks import build, tensors_of
+from tests import forking
 
 ABOUT = ("--name", "tiny", "--licence", "CC0-1.0", "--origin", "random")
 
@@ -18,12 +19,11 @@ ABOUT = ("--name", "tiny", "--licence", "CC0-1.0", "--origin", "random")
 @pytest.fixture
 def convert(repository, tmp_path):
     def run(source, *options):
-        done = subprocess.run(
-            [sys.executable, repository / "tools/bundle_weights.py", source, "out.safetensors",
-             *options],
-            cwd=tmp_path, env={"PYTHONPATH": str(repository)}, capture_output=True, text=True,
+        tool = repository / "tools" / "bundle_weights.py"
+        return forking.run(
+            [sys.executable, tool, source, "out.safetensors", *options],
+            cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
-        return done
 
     return run
 

@@ -20,6 +20,7 @@ from edsr_cli.checkpoints.store.cache import problem
 from edsr_cli.checkpoints.store.https import Patience
 from edsr_cli.model.config import NetworkConfig
 from edsr_cli.model.networks import build
+from tests import forking
 from tests.checkpoints.store.command import PATIENCE
 from tests.checkpoints.store.server import CERTIFICATE, Server, serving
 
@@ -121,12 +122,14 @@ class Setup:
         options = {"patience": Patience(*PATIENCE)} | options
         return fetch_row(self.row, self.cache, Options(**options))
 
-    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        """Start the command in a process of its own."""
+    def start(
+        self, *arguments: str, anew: bool = False, **environment: str
+    ) -> subprocess.Popen[str]:
+        """Start the command in a process of its own; `anew`, or as `tests.forking` does."""
         assert self.row
         program = (sys.executable, "-m", "tests.checkpoints.store.command", str(self.registry))
         environment = {"EDSR_CACHE": str(self.cache), "HF_HOME": str(self.home)} | environment
-        process = subprocess.Popen(
+        process = (subprocess.Popen if anew else forking.Popen)(
             (*program, *arguments),
             cwd=self.repository,
             env=os.environ | environment,
