@@ -26,6 +26,7 @@ def test_device_compares_and_has_a_line_for_each_case():
     assert "left out for want of time: 0" in output
 
 
+@pytest.mark.slow
 def test_peers_are_compared_and_those_that_are_missing_are_named():
     peers = ["edsr", "EDSR-PyTorch, --chop", "super-image, whole picture"]
     output = run(

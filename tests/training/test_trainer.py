@@ -93,7 +93,7 @@ def test_it_learns_one_picture_by_heart(tmp_path: Any) -> None:
     recipe = Recipe(
         batch_size=8,
         patch_size=16,  # all of it, in eight views
-        updates=400,
+        updates=200,
         learning_rate=3e-3,
         schedule=Schedule.COSINE,
         warmup=20,
@@ -104,7 +104,7 @@ def test_it_learns_one_picture_by_heart(tmp_path: Any) -> None:
     for _ in training.steps():
         pass
     assert before < 30
-    assert quality(training, photos, hr) > 45
+    assert quality(training, photos, hr) > 41
 
 
 def quality(training: Trainer, photos: Photos, hr: np.ndarray) -> float:
