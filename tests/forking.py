@@ -213,6 +213,8 @@ class _Popen(subprocess.Popen[Any]):
             if stream != -1:
                 streams[number] = stream
         environment = os.environ if given[6] is None else given[6]
+        unheard = {"LD_PRELOAD", "PYTHONWARNINGS", "PYTHONUNBUFFERED"} & set(environment)
+        assert all(environment[name] == os.environ.get(name) for name in unheard), unheard
         task = {
             "arguments": [os.fspath(each) for each in given[0][1:]],
             "cwd": os.fspath(given[5] or Path.cwd()),

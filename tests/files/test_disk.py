@@ -138,12 +138,12 @@ def test_a_batch_that_is_killed_there_goes_on(library: Path, tmp_path: Path) -> 
     Image.fromarray(pixels).save(tmp_path / "in" / "a.png")
     poorest = NOTHING_ATOMIC | {"fsync": errno.EINVAL, "flock": errno.ENOSYS}
     batch = ("batch", "in", "-m", model, "-d", "cpu", "-j", "1")
-    killed = finish(
-        start(*batch, cwd=tmp_path, env=poor.environment(library, **poorest, rename="KILL"))
-    )
+    kills = poor.environment(library, **poorest, rename="KILL")
+    killed = finish(start(*batch, cwd=tmp_path, env=kills, anew=True))
     assert killed.code == -signal.SIGKILL
     assert not (tmp_path / "in_x4" / "a.png").exists()
-    run = finish(start(*batch, cwd=tmp_path, env=poor.environment(library, **poorest)))
+    kinder = poor.environment(library, **poorest)
+    run = finish(start(*batch, cwd=tmp_path, env=kinder, anew=True))
     assert run.code == 0, run.err
     assert np.array_equal(np.asarray(read_back(tmp_path / "in_x4" / "a.png")), repeated(pixels))
     assert [line.split(": ")[2] for line in run.lines if line.startswith("warning: ")] == [
