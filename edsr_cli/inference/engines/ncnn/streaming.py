@@ -21,6 +21,11 @@ from edsr_cli.model.config import TAIL_RADIUS
 from edsr_cli.model.impulse import Borders
 
 _NEEDED = TAIL_RADIUS + 1  # columns that the outermost one depends on
+TAIL_BYTES = 4 << 20
+"""What the tail may work in: of few features it makes many more numbers, `NcnnEngine.memory_of`."""
+_TAIL_COPIES = 5
+"""Numbers that it works with for each that comes or goes: blocks, Winograd's 36 for 16, packs."""
+_TILE_COLUMNS = 4 * BLOCK  # of Winograd's tiles, in pixels
 
 Planes = NDArray[np.float32]
 """(3 * scale^2, h, w): output before its pixel shuffle."""
@@ -251,7 +256,23 @@ class Tail:
         return planes
 
     def _in_blocks(self, window: Features) -> Planes:
-        """What the tail makes of a window where no border is near."""
+        """What the tail makes of a window where no border is near, some columns at a time."""
+        groups, height, width, pack = window.shape
+        outputs = 3 * self._graph.scale**2
+        numbers = _TAIL_COPIES * (groups * pack + outputs) * height
+        tiles = TAIL_BYTES // (window.itemsize * numbers * _TILE_COLUMNS)
+        step = max(1, tiles) * _TILE_COLUMNS
+        planes = np.empty((outputs, height - 2 * TAIL_RADIUS, width), np.float32)
+        for left in range(0, width, step):
+            # Whole tiles before them, so that sums are rounded as they are without a cut.
+            before = min(left, _TILE_COLUMNS)
+            made = self._blocks(window[:, :, left - before : left + step + TAIL_RADIUS])
+            part = planes[:, :, left : left + step]
+            part[...] = made[:, : part.shape[1], before : before + part.shape[2]]
+        return planes
+
+    def _blocks(self, window: Features) -> Planes:
+        """What the tail makes of columns at once, and, by rounding up to blocks, a little more."""
         groups, height, width, pack = window.shape
         down, right = -(-height // BLOCK), -(-width // BLOCK)
         mat = self._memory.empty(BLOCK * BLOCK * groups, down, right, pack)
@@ -263,8 +284,7 @@ class Tail:
         made = self._made(Borders(), mat)
         _, down, right = made.shape
         parts = made.reshape(-1, BLOCK, BLOCK, down, right).transpose(0, 3, 1, 4, 2)
-        planes = parts.reshape(-1, down * BLOCK, right * BLOCK)
-        return planes[:, : height - 2 * TAIL_RADIUS, :width]
+        return parts.reshape(-1, down * BLOCK, right * BLOCK)
 
     def mend_border(self, planes: Planes, window: Features, *, first: bool, last: bool) -> None:
         """Compute the pixels on the picture's outermost ring with kernels of their own.

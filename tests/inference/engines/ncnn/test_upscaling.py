@@ -111,6 +111,17 @@ def test_wide_pictures_are_streamed_sideways():
     assert difference(network, 2, pixels, result.pixels) < MOST
 
 
+@pytest.mark.parametrize(("config", "scale"), CASES[:3])
+@pytest.mark.parametrize("width", [1, 7, 8, 9, 17, 50])
+def test_a_tail_that_is_made_in_pieces_is_the_same(monkeypatch, config, scale, width):
+    upscaler, pixels = upscaler_of(network_of(config), scale), picture(23, width, "uint16")
+    plan = replace(upscaler.plan(23, width, rows_only=True), strip_rows=8)
+    wanted = upscaler.upscale(pixels, plan=plan).pixels
+    monkeypatch.setattr(streaming, "TAIL_BYTES", 1)
+    made = upscaler.upscale(pixels, plan=plan).pixels
+    assert np.abs(made.astype(int) - wanted).max() <= 1
+
+
 def test_threads_share_a_network():
     """Each has its own rows; and what the network computes does not depend on the others."""
     network = network_of(CONFIGS[0])
