@@ -11,7 +11,7 @@ from edsr_cli.inference import memory
 from edsr_cli.inference.engine import NotFiniteError, OutOfMemoryError, Precision
 from edsr_cli.inference.planning import Plan
 from edsr_cli.pixels.arrays import Pixels
-from edsr_cli.pixels.windows import Readable, Region, Writable
+from edsr_cli.pixels.windows import Readable, Recent, Region, Writable
 
 if TYPE_CHECKING:
     from edsr_cli.inference.upscaler import Upscaler
@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 REMEDIES = "Close other programs, leave out --ensemble, take a smaller model or another --device."
 
+_LATE = 2  # strips that are on their way to a GPU, and back
 _TILE_ROWS = 8  # of the largest transforms that convolutions are computed with
 
 Progress = Callable[[int, int], None]
@@ -48,7 +49,11 @@ class Execution:
         progress: Progress | None,
         first_row: int,
     ) -> None:
-        self._upscaler, self._source, self._target = upscaler, source, target
+        self._upscaler, self._target = upscaler, target
+        # A row is finished when `radius` rows below it have come, on a GPU some strips later; the
+        # next try begins as far above it.
+        kept = 2 * plan.footprint.radius + _LATE * plan.strip_rows
+        self._source = Recent(source, kept) if source.order == "rows" else source
         self._ensemble, self._progress = ensemble, progress
         self.plan, self.precision = plan, upscaler.precision
         self._first_row = first_row

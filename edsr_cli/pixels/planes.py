@@ -49,7 +49,7 @@ class PlaneRows:
             return (band[..., None] for band in begin())
 
         self.shape, self.dtype = shape, dtype
-        self._window = RowsWindow((*shape, 1), dtype, bands, kept=0)
+        self._window = RowsWindow((*shape, 1), dtype, bands)
 
     def __getitem__(self, rows: slice, /) -> NDArray[Any]:
         height, width = self.shape

@@ -94,7 +94,7 @@ class Spread:
         And whether there is anything transparent in or near them.
         """
         height, width = self._shape[:2]
-        window = RowsWindow(self._shape, self._dtype, self._both, kept=0)
+        window = RowsWindow(self._shape, self._dtype, self._both)
         for top in range(0, height, _BAND):
             above, below = max(0, top - _NEAR), min(top + _BAND + _NEAR, height)
             band: NDArray[Any] = window.read(Region(above, below, 0, width))

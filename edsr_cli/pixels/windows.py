@@ -127,14 +127,12 @@ class ArrayWindow:
 class RowsWindow:
     """A picture that is made from the top while it is read, as decoders do.
 
-    The rows of the last region stay, and some above it, since whoever has failed with one begins a
-    little higher. For what lies above these, all is made anew.
+    The rows of the last region stay. For what lies above them, all is made anew; see `Recent`.
 
     Args:
         shape: (H, W, 3) of the picture.
         dtype: its type.
         begin: gives all its rows from the top in bands of any height, (h, W, 3) each.
-        kept: rows above the last region that stay.
     """
 
     order: Literal["rows"] = "rows"
@@ -144,11 +142,9 @@ class RowsWindow:
         shape: tuple[int, int, int],
         dtype: np.dtype[Any],
         begin: Callable[[], Iterator[Pixels]],
-        kept: int = 160,  # twice what a full EDSR sees, and more; of MDSR only the baseline
     ) -> None:
-        self.shape, self.dtype = shape, dtype
-        self._begin, self._kept = begin, kept
-        self._bands: deque[tuple[int, Pixels]] = deque()  # first row, and pixels
+        self.shape, self.dtype, self._begin = shape, dtype, begin
+        self._bands: _Bands = deque()
         self._coming: Iterator[Pixels] | None = None
         self._made = 0  # rows
 
@@ -163,7 +159,7 @@ class RowsWindow:
             self._bands.clear()
         try:
             while self._made < region.bottom:
-                self._forget(region.top - self._kept)
+                _forget(self._bands, region.top)
                 band = next(self._coming, None)
                 if band is None:
                     raise EOFError("the rows end too early")
@@ -174,17 +170,55 @@ class RowsWindow:
             raise
         if self._made == self.shape[0]:  # who made them may go
             self._coming = iter(())
-        parts: list[Any] = [
-            band[max(region.top - top, 0) : region.bottom - top, region.left : region.right]
-            for top, band in self._bands
-            if top < region.bottom and top + len(band) > region.top
-        ]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return _cut(self._bands, region)
 
-    def _forget(self, top: int) -> None:
-        """Drop the bands above a row; the last one made stays."""
-        while len(self._bands) > 1 and self._bands[1][0] <= top:
-            self._bands.popleft()
+
+class Recent:
+    """A window that is read from the top, by whom has to go back a little at times.
+
+    Args:
+        window: the window, which is read in full width.
+        kept: rows above the last region that stay.
+    """
+
+    def __init__(self, window: Readable, kept: int) -> None:
+        self.shape, self.dtype = window.shape, window.dtype
+        self.order: Literal["any", "rows"] = window.order
+        self._window, self._kept = window, kept
+        self._bands: _Bands = deque()
+        self._end = 0  # the row below them
+
+    def read(self, region: Region) -> Pixels:
+        """A region; it raises what the window raises."""
+        if not self._bands or not self._bands[0][0] <= region.top <= self._end:
+            self._bands.clear()
+            self._end = region.top
+        _forget(self._bands, region.top - self._kept)
+        if self._end < region.bottom:
+            rows = self._window.read(Region(self._end, region.bottom, 0, self.shape[1]))
+            self._bands.append((self._end, rows))
+            self._end = region.bottom
+        return _cut(self._bands, region)
+
+
+_Bands = deque[tuple[int, Pixels]]
+"""Rows that follow each other: the first row, and pixels, of each band."""
+
+
+def _forget(bands: _Bands, top: int) -> None:
+    """Drop the bands above a row; the last one stays."""
+    while len(bands) > 1 and bands[1][0] <= top:
+        bands.popleft()
+
+
+def _cut(bands: _Bands, region: Region) -> Pixels:
+    """A region of bands; no copy where it lies in one of them."""
+    parts: list[Any] = [
+        band[max(region.top - top, 0) : region.bottom - top, region.left : region.right]
+        for top, band in bands
+        if top < region.bottom and top + len(band) > region.top
+    ]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 class Transposed:

@@ -184,7 +184,7 @@ def test_rows_that_are_decoded_while_they_are_read(height, width):
         return iter(np.array_split(pixels, 4))
 
     target = np.empty((2 * height, 2 * width, 3), np.uint8)
-    source = RowsWindow(pixels.shape, pixels.dtype, begin, kept=0)
+    source = RowsWindow(pixels.shape, pixels.dtype, begin)
     plan = make().upscale_into(source, ArrayWindow(target)).plan
     assert np.array_equal(target, blurred(pixels, 2, np.uint8)) and len(begun) == 1
     assert not plan.transposed and len(plan.panels) == 1
@@ -248,6 +248,27 @@ def test_finished_rows_are_not_done_again(late):
     assert np.array_equal(target, blurred(source, 2))
     assert rows == list(range(400))
     assert outcome.plan.strip_rows <= 12 < max(height for height, _ in engine.pushed)
+
+
+@pytest.mark.parametrize("late", [0, 2])
+@pytest.mark.parametrize("radius", [1, 9])
+def test_rows_that_are_needed_again_are_not_decoded_again(radius, late):
+    engine, pixels, begun = FakeEngine(radius=radius, late=late), picture(200, 5), []
+    write = ArrayWindow.write
+
+    class Target(ArrayWindow):
+        def write(self, region, pixels):
+            engine.pixels = 70 if region.bottom > 200 else engine.pixels
+            write(self, region, pixels)
+
+    def begin():
+        begun.append(None)
+        return iter(np.array_split(pixels, 50))
+
+    source, target = RowsWindow(pixels.shape, pixels.dtype, begin), np.empty((400, 10, 3), "uint8")
+    make(engine).upscale_into(source, Target(target))
+    assert np.array_equal(target, blurred(pixels, radius))
+    assert engine.released and len(begun) == 1
 
 
 def test_memory_that_does_not_suffice_for_one_row_ends_the_work():

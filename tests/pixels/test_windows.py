@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edsr_cli.pixels.windows import ArrayWindow, Region, RowsWindow, Transposed
+from edsr_cli.pixels.windows import ArrayWindow, Recent, Region, RowsWindow, Transposed
 
 
 @st.composite
@@ -69,10 +69,8 @@ def test_a_region_within_another(region):
     assert region.within(outer).within(Region(-outer.top, 0, -outer.left, 0)) == region
 
 
-@given(
-    st.lists(regions(), min_size=1, max_size=8), st.integers(0, 30), st.integers(1, 17), st.data()
-)
-def test_rows_that_are_made_while_they_are_read(asked, kept, most, data):
+@given(st.lists(regions(), min_size=1, max_size=8), st.integers(1, 17), st.data())
+def test_rows_that_are_made_while_they_are_read(asked, most, data):
     pixels = random_picture(np.uint8)
     begun = []
 
@@ -83,16 +81,38 @@ def test_rows_that_are_made_while_they_are_read(asked, kept, most, data):
             yield pixels[top : top + count]
             top += count
 
-    window = RowsWindow(pixels.shape, pixels.dtype, begin, kept)
+    window = RowsWindow(pixels.shape, pixels.dtype, begin)
     assert window.order == "rows" == Transposed(window).order and not begun
     highest = 0
     for region in asked:
         part = pixels[region.top : region.bottom, region.left : region.right]
         before = len(begun)
         assert np.array_equal(window.read(region), part)
-        if region.top >= highest - kept:
+        if region.top >= highest:
             assert len(begun) == max(before, 1)
         highest = region.top if len(begun) > before else max(highest, region.top)
+
+
+@given(st.lists(regions(), min_size=1, max_size=8), st.integers(0, 30), st.integers(1, 17))
+def test_rows_that_were_read_lately(asked, kept, most):
+    pixels, begun = random_picture(np.uint8), []
+
+    def begin():
+        begun.append(None)
+        return (pixels[top : top + most] for top in range(0, len(pixels), most))
+
+    window = Recent(RowsWindow(pixels.shape, pixels.dtype, begin), kept)
+    first = last = reached = 0  # rows that were read one after the other, and the last region's
+    for region in asked:
+        part = pixels[region.top : region.bottom, region.left : region.right]
+        before = len(begun)
+        assert np.array_equal(window.read(region), part)
+        if max(first, last - kept) <= region.top <= reached:
+            assert len(begun) == max(before, 1)
+        else:
+            first = region.top
+            reached = 0
+        last, reached = max(region.top, first), max(reached, region.bottom)
 
 
 def test_rows_that_fail_or_end_are_made_anew():
