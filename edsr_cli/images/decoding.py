@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
+from edsr_cli.errors import PictureError
 from edsr_cli.files.names import display_name
 from edsr_cli.images.bands import Wanted
 from edsr_cli.images.codecs import Codec, Opened, Rows
@@ -332,5 +333,7 @@ def _count_frames(image: Image.Image) -> int:
     """Number of frames or pages; 1 where counting meets damage."""
     try:
         return max(1, int(getattr(image, "n_frames", 1)))
+    except PictureError:  # none can be read
+        raise
     except Exception:  # any, as in decoding; the first frame is not concerned
         return 1

@@ -46,6 +46,10 @@ OUTPUT = OutputFormat(
     places=Places(hdr="alone"),  # a profile would override what is exact
 )
 
+# Of the packages with wheels none gives frames with their durations: OpenImageIO 3.2.2 has the last
+# frame, imagecodecs 2026.3.6 all without durations, pillow-jxl-plugin 1.3.8, pylibjxl 0.5 and
+# pyjpegxl 0.3 one, and the libvips of pyvips-binary 8.18.7 no JPEG XL.
+
 # Set5's butterfly enlarged x4, on the test machine, CPU time: without loss, effort 2 takes 0.14 s a
 # megapixel, effort 3 three times that for files 13 % smaller (and larger ones of 16 bits), effort 7
 # eighteen times for 23 %. With loss, effort 3 takes 0.09 s, effort 5 six times that for 18 %.
@@ -85,6 +89,12 @@ class JxlImage(ImageFile.ImageFile):
                 self.info.setdefault("exif", data[begin:])
             elif name == b"xml " and data:
                 self.info.setdefault("xmp", data)
+
+    @property
+    def n_frames(self) -> int:
+        """One, since others are not decoded; it raises what `_check` raises."""
+        _check(self)
+        return 1
 
     def load(self) -> Any:
         """Decode the picture, to 8 bits a channel."""
@@ -235,7 +245,7 @@ def _check(image: JxlImage) -> None:
     if header.animated:
         raise PictureError(
             "it is an animated JPEG XL, of which the decoder gives the last frame only.",
-            "Convert it to an animated PNG first, as djxl does.",
+            "Convert it to an animated PNG first, as djxl does (djxl FILE.jxl FILE.apng).",
         )
     if header.floating or header.bits > 16:
         numbers = "floating-point numbers" if header.floating else f"numbers of {header.bits} bits"

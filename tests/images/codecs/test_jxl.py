@@ -247,8 +247,9 @@ def test_what_cannot_be_read_says_why() -> None:
         (with_header(straight, replace(header, extra=(1,))), "channels beside"),
     ):
         for function in (probe, decode):
-            with pytest.raises(PictureError, match=rf"^a\.jxl: .*{words}.*as djxl does"):
-                function(data, name="a.jxl")
+            for frame in (None, 1, 2):
+                with pytest.raises(PictureError, match=rf"^a\.jxl: .*{words}.*as djxl does"):
+                    function(data, name="a.jxl", frame=frame)
 
 
 def test_hostile_files() -> None:
