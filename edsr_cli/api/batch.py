@@ -154,7 +154,7 @@ def prepare(options: BatchOptions, progress: Progress) -> Prepared:
         scanner = Scanner(
             roots, choice, output_format, recursive=options.recursive, namer=namer, shard=shard
         )
-        run = _run(options, worker, roots, recipe, shard, site)
+        run = _run(options, worker, roots, recipe, shard, site, namer)
         # Behind this nothing fails, or what is held would not be let go of.
         return Prepared(options, worker, roots, recipe, site, run, scanner, stack.pop_all())
 
@@ -208,14 +208,17 @@ def _run(
     recipe: Recipe,
     shard: Shard,
     site: "Site | None",
+    namer: Namer | None,
 ) -> Batch:
     """The run, with all that holds for it."""
-    settings = {
+    settings: dict[str, Any] = {
         "include": list(options.include),
         "exclude": list(options.exclude),
         "recursive": options.recursive,
         "format": options.format,
     }
+    if namer is not None:
+        settings["namer"] = namer.to_dict()
     factor = worker.target.factor
     return Batch(
         worker=worker,

@@ -22,7 +22,7 @@ from edsr_cli.folders.scanning import BatchTask, Item, Scanner, Unlisted
 from edsr_cli.folders.shards import WHOLE, Shard
 from edsr_cli.folders.summary import Summary
 from edsr_cli.images import format_for
-from edsr_cli.jobs.naming import is_same
+from edsr_cli.jobs.naming import Namer, is_same
 from edsr_cli.jobs.record import Record, Status
 from edsr_cli.jobs.staging import Staging
 from edsr_cli.stores.addresses import is_address
@@ -234,7 +234,9 @@ class FolderStatus:
         choice = Choice(run.get("include", ()), run.get("exclude", ()))
         name = run["format"]
         output_format = None if is_same(name) else format_for(None, name)
-        scanner = Scanner(roots, choice, output_format, recursive=bool(run.get("recursive", True)))
+        namer = Namer.from_dict(run["namer"]) if run.get("namer") else None
+        recursive = bool(run.get("recursive", True))
+        scanner = Scanner(roots, choice, output_format, recursive=recursive, namer=namer)
         yield from scanner.walk()
 
 
@@ -257,7 +259,8 @@ def run_line(
         folder: the output folder whose manifest it is; inputs are named from there, since other
             machines may have both under another name.
         shard: the part of all pictures that is made.
-        settings: "include", "exclude", "recursive" and "format".
+        settings: "include", "exclude", "recursive", "format", and "namer" where outputs are not
+            called as inputs are.
     """
     inputs = [[_place(root), root.prefix] for root in roots if root.folder == folder]
     return {"inputs": inputs, "shard": str(shard), **settings, "time": round(time.time(), 3)}

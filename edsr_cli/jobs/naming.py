@@ -7,9 +7,11 @@ import os
 import re
 import sys
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from edsr_cli.errors import PictureError, UsageError
 from edsr_cli.images import FORMATS, OutputFormat, format_for, probe
@@ -71,6 +73,21 @@ class Namer:
         ratio = max(width / info.width, height / info.height)
         sizes = {"width": str(width), "height": str(height), "scale": f"{ratio:.3g}"}
         return template.format(**sizes | values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready values, of which `from_dict` makes it again."""
+        factor = self.target.factor
+        target = vars(self.target) | {"factor": None if factor is None else str(factor)}
+        return {"target": target, "template": self.template, "model": self.model}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Namer":
+        """What `to_dict` gave."""
+        target = dict(values["target"])
+        factor = target["factor"]
+        target["factor"] = None if factor is None else Fraction(factor)
+        target["box"] = tuple(target["box"])
+        return cls(Target(**target), values["template"], values["model"])
 
 
 def is_same(format_name: str | None) -> bool:

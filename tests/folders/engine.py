@@ -75,7 +75,7 @@ class Engine:
 
     def parts(
         self, output=None, form="png", inputs=None, include=(), exclude=(), recursive=True,
-        limits=LIMITS, checksum=False, fail_fast=False, shard=WHOLE, **settings,
+        limits=LIMITS, checksum=False, fail_fast=False, shard=WHOLE, namer=None, **settings,
     ):  # fmt: skip
         """A batch, and the scanner of its inputs."""
         roots = assign_folders(
@@ -87,6 +87,7 @@ class Engine:
         output_format = format_for(None, form)
         worker = Worker(model=NAME, upscalers=self.upscalers, options=Outputs(**settings))
         asked = {"include": include, "exclude": exclude, "recursive": recursive, "format": form}
+        asked |= {} if namer is None else {"namer": namer.to_dict()}
         batch = Batch(
             worker=worker, folders=[root.folder for root in roots],
             recipe=recipe_of(worker, output_format), limits=limits, checksum=checksum,
@@ -94,7 +95,10 @@ class Engine:
             run_line=lambda folder: run_line(roots, folder, shard=shard, settings=asked),
         )  # fmt: skip
         choice = Choice(include, exclude)
-        return batch, Scanner(roots, choice, output_format, recursive=recursive, shard=shard)
+        scanner = Scanner(
+            roots, choice, output_format, recursive=recursive, namer=namer, shard=shard
+        )
+        return batch, scanner
 
     def run(self, *listeners, plan=False, **options):
         """Do a whole batch; gives what was collected."""

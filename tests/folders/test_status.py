@@ -1,5 +1,6 @@
 import errno
 import shutil
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,9 @@ from edsr_cli.errors import Kind, UsageError
 from edsr_cli.folders.output import OutputFolder
 from edsr_cli.folders.shards import WHOLE, Shard
 from edsr_cli.folders.status import FolderStatus, tell
+from edsr_cli.jobs.naming import Namer
 from edsr_cli.jobs.record import Status
+from edsr_cli.jobs.target import Target
 from tests.folders.engine import NAMES, Collect, StopAfter, paint
 
 
@@ -120,6 +123,16 @@ def test_inputs_that_are_not_to_be_found_from_here(engine, pixels, output):
     shutil.rmtree(engine.source)
     collect = told(output)
     assert by_status(collect, Status.DONE) == ["0.png"] and collect.summary.planned == 0
+
+
+@pytest.mark.parametrize("target", [Target("x2", Fraction(2)), Target("w30", box=(30, None))])
+def test_what_is_to_come_has_the_names_that_were_asked_for(engine, pixels, output, target):
+    namer = Namer(target, "{stem}-{width}-{model}{ext}", "a model")
+    planned = engine.run(plan=True, namer=namer)
+    engine.run(shard=Shard(1, 2), namer=namer)
+    collect = told(output)
+    assert collect.summary.planned > 0
+    assert {r.output for r in collect.records} == {r.output for r in planned.records}
 
 
 def test_folders_that_move_together(engine, pixels, output, tmp_path):
