@@ -140,13 +140,26 @@ def sync(descriptor: int, path: Path, begin: int = 0) -> None:
         OSError: the disk is full, or what was written is not there.
     """
     try:
-        os.fsync(descriptor)
+        _flush(descriptor)
     except OSError as error:
         if error.errno in FULL:
             raise
         if error.errno not in _NO_SYNC and not _reads_back(descriptor, begin):
             raise
         _warn(descriptor, path, error)
+
+
+def _flush(descriptor: int) -> None:
+    """Have a file written to the disk; on macOS, past the cache of the disk itself."""
+    if sys.platform == "darwin":
+        import fcntl
+
+        try:
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)  # fsync leaves it in that cache there
+            return
+        except OSError:
+            pass  # some file systems, such as those of servers, have nothing but fsync
+    os.fsync(descriptor)
 
 
 def _reads_back(descriptor: int, begin: int) -> bool:

@@ -167,6 +167,8 @@ def failing(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "fsync", fail)
+    if sys.platform == "darwin":
+        monkeypatch.setattr("fcntl.fcntl", lambda number, *_: fail(number))
 
 
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM])
@@ -179,6 +181,28 @@ def test_where_it_is_not_there_one_warning_is_enough(
     [message] = caplog.messages
     assert message.startswith(f"{tmp_path}: the disk does not confirm")
     assert os.strerror(number) in message
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no fcntl")
+@pytest.mark.parametrize("refused", [False, True])
+def test_on_macos_the_disk_empties_its_own_cache(
+    descriptor, tmp_path, monkeypatch, caplog, refused
+) -> None:
+    done = []
+
+    def control(number: int, command: int) -> int:
+        done.append((number, command))
+        if refused:
+            raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+        return 0
+
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr("fcntl.F_FULLFSYNC", 51, raising=False)
+    monkeypatch.setattr("fcntl.fcntl", control)
+    monkeypatch.setattr(os, "fsync", done.append)
+    sync(descriptor, tmp_path / "file")
+    assert done == [(descriptor, 51), *([descriptor] if refused else [])]
+    assert not caplog.messages
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
