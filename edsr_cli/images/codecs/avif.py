@@ -36,7 +36,9 @@ OUTPUT = OutputFormat(
     encoder_bytes=42,
     grey=True,
     takes=frozenset(("quality", "chroma")),
-    # Up to 3 levels. The matrix of identity, which would round nothing, it does not ask for.
+    # Up to 3 levels. The matrix of identity, which would round nothing, it does not ask for;
+    # imagecodecs does, which takes no metadata, and libvips 8.18, which writes no ICC profile,
+    # greyscale as RGB, and EXIF data of its own making. The libheif of pillow-heif has no AV1.
     lossy="Pillow writes YCbCr, which rounds colours even at quality 100",
     places=Places(hdr="alone"),  # a profile would override what is exact
 )
