@@ -57,6 +57,7 @@ LOSSLESS_EFFORT, LOSSY_EFFORT = 2, 3
 """Efforts of libjxl, 1 to 9, without and with loss."""
 
 _CLIPPED = "its ICC profile was not applied by the decoder: colours outside of sRGB are lost"
+_DARK = "its decoder gives 8 bits of linear light, in which dark levels are lost"
 _LINEAR = 8  # H.273's number of the transfer characteristics
 _LOSSLESS = 100  # the quality that stands for it
 _SRGB_POINTS = ((1, 13), (0, 13))  # of RGB, and of greyscale, which has no primaries
@@ -142,7 +143,7 @@ class Jxl(Codec):
         stated = stated_points(points, None, "colour encoding") if points else Stated()
         if stated.hdr:
             return stated
-        return Stated(own, notes=(_CLIPPED,) if _is_clipped(image) else (), explicit=True)
+        return Stated(own, notes=tuple(_losses(image)), explicit=True)
 
     def collect(
         self,
@@ -224,15 +225,19 @@ def decoded(image: JxlImage, file: BinaryIO) -> Samples:
     return Samples("GRAY" if header.grey else "RGB", values, alpha, header.bits)
 
 
-def _is_clipped(image: Image.Image) -> bool:
-    """Whether the decoder gave linear sRGB for colours of which only a profile says what they are.
+def _losses(image: Image.Image) -> Iterator[str]:
+    """Remarks where the decoder gave linear light for colours that were stored otherwise.
 
-    It does for what is compressed with loss, but for profiles that can be said in numbers.
+    It does for what is compressed with loss: for a profile that cannot be said in numbers, and for
+    greyscale with any of its own.
     """
     header, points = getattr(image, "header", None), image.info.get("cicp")
-    if not header or not points or header.grey:
-        return False
-    return bool(header.lossy and header.profile and points[1] == _LINEAR)
+    if not header or not points or not header.lossy or points[1] != _LINEAR:
+        return
+    if header.profile and not header.grey:
+        yield _CLIPPED
+    if (header.profile or header.grey) and header.bits <= 8:
+        yield _DARK
 
 
 def _check(image: JxlImage) -> None:

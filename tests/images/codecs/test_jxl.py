@@ -122,10 +122,22 @@ def test_quality(samples: NDArray[Any]) -> None:
 
 def test_a_profile_that_the_decoder_does_not_apply() -> None:
     profile = spaces.ROMM_RGB.profile()
-    pixels = np.ascontiguousarray(SHALLOW[..., :3])
-    picture = decode(written(pixels, Metadata(icc_profile=profile), quality=90))
-    assert picture.notes == (jxl._CLIPPED,) and picture.linear
-    assert decode(written(pixels, Metadata(icc_profile=profile))).notes == ()
+    for samples, notes in ((SHALLOW, (jxl._CLIPPED, jxl._DARK)), (DEEP, (jxl._CLIPPED,))):
+        pixels = np.ascontiguousarray(samples[..., :3])
+        picture = decode(written(pixels, Metadata(icc_profile=profile), quality=90))
+        assert picture.notes == notes and picture.linear
+        assert decode(written(pixels, Metadata(icc_profile=profile))).notes == ()
+
+
+def test_dark_levels_of_greyscale_that_the_decoder_loses() -> None:
+    metadata = Metadata(icc_profile=builders.grey_icc(builders.gamma_curve(2.2)))
+    ramp = np.arange(256, dtype=np.uint8)[None, :, None].repeat(64, 0).repeat(3, 2)
+    lossy = decode(written(ramp, metadata, grey=True, quality=90), keep_grey=True)
+    assert len(np.unique(lossy.pixels[:, :32])) < 8 and jxl._DARK in lossy.notes
+    deep = decode(written(ramp * np.uint16(257), metadata, grey=True, quality=90), keep_grey=True)
+    assert len(np.unique(deep.pixels[0, :32])) > 16 and jxl._DARK not in deep.notes
+    plain = decode(written(ramp, grey=True, quality=90), keep_grey=True)
+    assert len(np.unique(plain.pixels[0, :32])) > 16 and plain.notes == ()
 
 
 @pytest.mark.parametrize("points", [(9, 16, 0, 1), (12, 18, 0, 1)])
