@@ -252,6 +252,7 @@ class _PillowPicture:
         bits = codec.bits(image, self._file)
         rows = self._rows()
         by_rows = rows is not None and not rows.at_once
+        taken = rows.bytes if rows is not None and by_rows else codec.decoder_bytes(image, bits)
         self._counted, frames = True, _count_frames(image)
         animated = frames > 1 and _is_animated(image)
         return PictureInfo(
@@ -262,7 +263,7 @@ class _PillowPicture:
             bits,
             frames,
             streams=by_rows and orientation == 1,
-            decoder_bytes=0 if by_rows else codec.decoder_bytes(image, bits),
+            decoder_bytes=taken,
             animated=animated,
             plays=_plays(image) if animated else 1,
             cover=bool(image.info.get("default_image")),

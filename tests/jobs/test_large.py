@@ -85,7 +85,7 @@ def transparent16(path):
 
 
 def jpeg(path):
-    Image.fromarray(scene()).save(path, quality=90, restart_marker_rows=1)
+    Image.fromarray(scene()).save(path, quality=90, restart_marker_rows=1, subsampling="4:4:4")
 
 
 def progressive(path):

@@ -59,12 +59,14 @@ class Rows:
         about: gives an image with all metadata of the file, like the one that Pillow has opened.
         exact: whether it gives more bits than Pillow does, so that it is to be preferred.
         at_once: whether all rows come in one band.
+        bytes: memory that decoding takes, where that is more than for some rows.
     """
 
     begin: Callable[[], Iterator[Image.Image | Samples]]
     about: Callable[[], Image.Image]
     exact: bool = False
     at_once: bool = False
+    bytes: int = 0
 
 
 class Codec:

@@ -137,7 +137,7 @@ class Jpeg(Codec):
         return Compression("JPEG", table_quality(table), subsampled)
 
     def rows(self, image: Image.Image, file: BinaryIO) -> Rows | None:
-        """By restart markers, or else by libvips; see `jpeg_rows` and `vips`.
+        """By restart markers, if those are close, or else by libvips; see `jpeg_rows` and `vips`.
 
         Of a progressive picture libjpeg keeps more in memory than all its pixels take.
         """
@@ -145,8 +145,10 @@ class Jpeg(Codec):
             return None
         step = band_rows(image.width, 8)
         cut = jpeg_rows.read_intervals(file)
-        if cut is not None and (cut.width, cut.height) == image.size and cut.unit < cut.height:
-            return Rows(lambda: jpeg_rows.decode_rows(file, cut, step), lambda: image)
+        whole = self.pixel_bytes * image.width * image.height
+        if cut is not None and (cut.width, cut.height) == image.size and cut.bytes < whole:
+            taken = 0 if cut.unit <= step else cut.bytes
+            return Rows(lambda: jpeg_rows.decode_rows(file, cut, step), lambda: image, bytes=taken)
         if vips.library() is None:
             return None
 
@@ -162,7 +164,16 @@ class Jpeg(Codec):
         Damage after which the data still makes sense as a picture of that size, if another one,
         cannot be seen: that is about a third of all.
         """
+        cut = jpeg_rows.read_intervals(file)
         with kept_position(file):
+            if cut is not None:  # one after the other, for the file may be large
+                try:
+                    parts = jpeg_rows.pieces(file, cut, band_rows(cut.width, 8))
+                    return any(map(is_damaged_data, parts))
+                except EOFError:  # which has an error of its own
+                    return False
+                except OSError:
+                    return True
             file.seek(0)
             # No picture takes more than this, and what follows it, such as a film, may be long.
             return is_damaged_data(file.read(_MOST_BYTES_A_PIXEL * pixels + _MOST_METADATA))

@@ -22,6 +22,8 @@ _TABLES = (0xC4, 0xDB)  # of Huffman codes, and of quantisation
 _COLOURS = (0xE0, 0xEE)  # JFIF and Adobe, which tell how colours are stored
 _MOST_HEADER_BYTES = 2**26
 _PIECE_BYTES = 2**20
+_MOST_SAMPLE_BYTES = 8  # a code of 16 bits and a number of 11, where each byte may be stuffed
+_BYTES_AT_ONCE = 30  # for a pixel of an interval: it is decoded with its neighbours; measured
 _MARKER = re.compile(rb"\xff[\xd0-\xfe]")  # in the data of a scan all others are stuffed
 
 
@@ -37,6 +39,7 @@ class Intervals:
         header: all that a decoder needs before the data, with the height of the picture in it.
         height_at: where in the header that is.
         place: where in the file the data begins.
+        interval_bytes: the most that an interval can take.
     """
 
     width: int
@@ -47,11 +50,17 @@ class Intervals:
     header: bytes
     height_at: int
     place: int
+    interval_bytes: int
 
     @property
     def unit(self) -> int:
         """Rows that begin and end with an interval."""
         return self.block * self.down
+
+    @property
+    def bytes(self) -> int:
+        """Memory that decoding takes, about, where a band is not much higher than `unit`."""
+        return _BYTES_AT_ONCE * self.unit * self.width
 
 
 def read_intervals(file: BinaryIO) -> Intervals | None:
@@ -108,7 +117,8 @@ def _cut(
         across, down = columns // interval, 1
     else:
         return None
-    return Intervals(width, height, 8 * high, across, down, header, height_at, place)
+    most = _MOST_SAMPLE_BYTES * 64 * wide * high * count * interval
+    return Intervals(width, height, 8 * high, across, down, header, height_at, place, most)
 
 
 def decode_rows(file: BinaryIO, cut: Intervals, rows: int) -> Iterator[Image.Image]:
@@ -123,12 +133,12 @@ def decode_rows(file: BinaryIO, cut: Intervals, rows: int) -> Iterator[Image.Ima
         Images of full width, loaded.
 
     Raises:
-        EOFError: it is cut short, or an interval is missing.
-        OSError: it is damaged.
+        EOFError: it is cut short.
+        OSError: it is damaged, or an interval is missing.
     """
     step = max(1, rows // cut.unit)
     units = -(-cut.height // cut.unit)
-    coming = _intervals(file, cut.place)
+    coming = _intervals(file, cut)
     held: dict[int, list[bytes]] = {}  # intervals of rows
     for first in range(0, units, step):
         last = min(first + step, units)
@@ -137,31 +147,40 @@ def decode_rows(file: BinaryIO, cut: Intervals, rows: int) -> Iterator[Image.Ima
         for unit in range(max(held, default=-1) + 1, below):
             held[unit] = [next(coming) for _ in range(cut.across)]
         top = above * cut.unit
-        image = _decode(
-            cut,
-            [data for unit in range(above, below) for data in held[unit]],
-            min(below * cut.unit, cut.height) - top,
-        )
+        parts = [data for unit in range(above, below) for data in held[unit]]
+        data = _jpeg(cut, parts, min(below * cut.unit, cut.height) - top)
+        image = Image.open(io.BytesIO(data), formats=["JPEG"])
+        image.load()
         bottom = min(last * cut.unit, cut.height)
         yield image.crop((0, first * cut.unit - top, cut.width, bottom - top))
 
 
-def _decode(cut: Intervals, intervals: list[bytes], height: int) -> Image.Image:
+def pieces(file: BinaryIO, cut: Intervals, rows: int) -> Iterator[bytes]:
+    """The same picture as JPEGs of some rows each; arguments and errors as for `decode_rows`."""
+    step = max(1, rows // cut.unit)
+    coming = _intervals(file, cut)
+    for top in range(0, cut.height, step * cut.unit):
+        height = min(step * cut.unit, cut.height - top)
+        count = -(-height // cut.unit) * cut.across
+        yield _jpeg(cut, [next(coming) for _ in range(count)], height)
+
+
+def _jpeg(cut: Intervals, intervals: list[bytes], height: int) -> bytes:
+    """Intervals as a picture of their own."""
     header = bytearray(cut.header)
     struct.pack_into(">H", header, cut.height_at, height)
     parts: list[bytes] = [bytes(header)]
     for number, data in enumerate(intervals):
         parts += [b"\xff", bytes([0xD0 + (number - 1) % 8])] if number else []
         parts.append(data)
-    image = Image.open(io.BytesIO(b"".join([*parts, b"\xff\xd9"])), formats=["JPEG"])
-    image.load()
-    return image
+    return b"".join([*parts, b"\xff\xd9"])
 
 
-def _intervals(file: BinaryIO, place: int) -> Iterator[bytes]:
+def _intervals(file: BinaryIO, cut: Intervals) -> Iterator[bytes]:
     """The data between markers; the file may be moved meanwhile."""
     parts: list[bytes] = []  # of an interval
     edge = b""  # 0xFF that may begin a marker
+    place, size, number = cut.place, 0, 0
     while True:
         file.seek(place)
         piece = file.read(_PIECE_BYTES)
@@ -170,10 +189,14 @@ def _intervals(file: BinaryIO, place: int) -> Iterator[bytes]:
         for marker in _MARKER.finditer(data):
             yield b"".join((*parts, data[start : marker.start()]))
             start = marker.end()
-            if not 0xD0 <= data[start - 1] <= 0xD7:
-                raise EOFError("the picture ends too early")
+            if data[start - 1] != 0xD0 + number % 8:  # the end of the picture, maybe
+                raise OSError("an interval is missing")
             parts.clear()
+            size, number = 0, number + 1
         edge = b"\xff" if data.endswith(b"\xff") else b""
         parts.append(data[start : len(data) - len(edge)])
+        size += len(parts[-1])
         if not piece:
             raise EOFError("the picture ends too early")
+        if size > cut.interval_bytes:
+            raise OSError("an interval is longer than its pixels can be")

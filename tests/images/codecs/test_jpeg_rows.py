@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from edsr_cli.errors import PictureError
-from edsr_cli.images import decode, open_picture
+from edsr_cli.images import bands, decode, open_picture, probe
+from edsr_cli.images.codecs import jpeg as jpeg_module
 from edsr_cli.images.codecs import jpeg_rows, vips
 from edsr_cli.images.colour import DAMAGED
 from edsr_cli.pixels.windows import Region, RowsWindow
@@ -84,6 +85,44 @@ def test_what_cannot_be_cut(
         assert not opened.info.streams
         picture = opened.read(streamed=True)
         assert (picture.pixels == decode(data).pixels).all()
+
+
+def test_intervals_that_are_large_are_told_of_or_not_taken(
+    small_bands: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vips, "library", lambda: None)
+    for rows, streams, taken in ((2, True, 30 * 16 * 200), (4, False, 4 * 200 * 200)):
+        data = jpeg(200, 200, restart_marker_rows=rows, subsampling="4:4:4")
+        info = probe(data)
+        assert (info.streams, info.decoder_bytes) == (streams, taken)
+
+
+def test_an_interval_that_does_not_end(small_bands: None) -> None:
+    """No more is read than so many pixels can take."""
+    data = jpeg(200, 180, restart_marker_rows=1)
+    cut = jpeg_rows.read_intervals(io.BytesIO(data))
+    assert cut is not None
+    broken = data[:-2] + bytes(4 * cut.interval_bytes + 2**22) + data[-2:]
+    file = io.BytesIO(broken)
+    with pytest.raises(OSError, match="longer than its pixels"):
+        list(jpeg_rows.decode_rows(file, cut, 16))
+    assert file.tell() < len(data) + cut.interval_bytes + 2**21
+    assert DAMAGED in decode(broken).notes
+
+
+def test_a_large_file_is_looked_at_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    monkeypatch.setattr(bands, "_BAND_BYTES", 2**15)
+    look = jpeg_module.is_damaged_data
+    monkeypatch.setattr(
+        jpeg_module, "is_damaged_data", lambda data: seen.append(len(data)) or look(data)
+    )
+    data = jpeg(400, 300, restart_marker_rows=1, quality=97)
+    assert not jpeg_module.CODEC.is_damaged(io.BytesIO(data), 400 * 300)
+    assert len(seen) == 13 and max(seen) < len(data) // 6
+    place = data.index(b"\xff\xd3") + 60
+    broken = data[:place] + b"\xff\xd9\0\0" + data[place:]
+    assert jpeg_module.CODEC.is_damaged(io.BytesIO(broken), 400 * 300) == look(broken)
 
 
 def test_damage_inside_is_remarked_on(small_bands: None) -> None:
