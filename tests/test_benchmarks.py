@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
 from tests.conftest import REPOSITORY
 
@@ -38,3 +39,10 @@ def test_peers_are_compared_and_those_that_are_missing_are_named():
     assert ours.endswith("| 0, 0.00000 |")
     assert " s | " in quarters
     assert "left out: ModuleNotFoundError: No module named 'super_image'" in missing
+
+
+def test_around_says_what_the_network_takes_and_what_the_rest_does(tmp_path):
+    Image.new("RGB", (90, 70), "teal").save(tmp_path / "photo.jpg")
+    output = run("-m", "benchmarks.around", str(tmp_path / "photo.jpg"), "--rounds", "1")
+    for line, name in zip(output.splitlines(), ("photo", "corner"), strict=True):
+        assert line.startswith(f"{name}, network ") and ", start and files " in line
