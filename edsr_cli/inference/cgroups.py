@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path("/")
@@ -51,13 +52,20 @@ def processors(root: Path = ROOT) -> float | None:
     return min((each for each in shares if each is not None), default=None)
 
 
-def groups(controller: str, root: Path = ROOT) -> Iterator[Group]:
+@cache
+def groups(controller: str, root: Path = ROOT) -> tuple[Group, ...]:
     """The groups of this process that may limit something, ours first, then those around it.
+
+    They are looked for once; what they allow may change.
 
     Args:
         controller: "memory" or "cpu".
         root: as for `memory_left`.
     """
+    return tuple(_groups(controller, root))
+
+
+def _groups(controller: str, root: Path) -> Iterator[Group]:
     paths = {}  # the group's path, of version 2 (True) and 1 (False)
     for line in _text(root / "proc/self/cgroup").splitlines():
         number, names, path = (*line.split(":", 2), "", "")[:3]

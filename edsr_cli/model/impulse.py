@@ -2,17 +2,20 @@
 
 A pixel on the outermost ring of a picture has kernels of its own: what the tail's inner
 convolutions would take from outside the picture is zero there, on every grid on the way up. They
-are impulse responses as well, with everything outside left out.
+are impulse responses as well, without what comes by way of places outside. So a response is kept in
+parts, by the sides on which it leaves the pixel that it is the response of: what is beyond one of
+them is outside for a pixel at that border.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edsr_cli.model.config import NetworkConfig, upsampling_steps
+from edsr_cli.model.config import TAIL_RADIUS, NetworkConfig, upsampling_steps
 
 Layers = Sequence[tuple[NDArray[Any], NDArray[Any]]]
 """Weights (outputs, inputs, 3, 3) and biases of convolutions, first to last."""
@@ -52,7 +55,7 @@ class LinearTail:
 
     def __init__(self, layers: Layers, scale: int) -> None:
         self.scale = scale
-        self._layers = [_Backwards(weight, bias) for weight, bias in layers]
+        self._layers = layers
         self._kernels: dict[Borders, Kernel] = {}
 
     def kernel(self, borders: Borders) -> Kernel:
@@ -61,70 +64,109 @@ class LinearTail:
         It is made once; nobody changes it.
         """
         if borders not in self._kernels:
-            self._kernels[borders] = self._response(borders)
+            field, biases = self._response
+            sides = _sides(borders)
+            kernel = np.zeros((3 * self.scale**2, field.values.shape[1], 5, 5))
+            for beyond in np.unique(field.beyond[field.beyond & sides == 0]):
+                part = field.beyond == beyond  # in which places are different
+                rows, y, x = field.rows[part], field.y[part], field.x[part]
+                kernel[rows, :, y + TAIL_RADIUS, x + TAIL_RADIUS] += field.values[part]
+            inside = [each & sides == 0 for each in range(len(biases))]
+            self._kernels[borders] = kernel, biases[inside].sum(0)
         return self._kernels[borders]
 
-    def _response(self, borders: Borders) -> Kernel:
-        """The tail's impulse response.
+    @cached_property
+    def _response(self) -> tuple["_Field", NDArray[np.float64]]:
+        """The tail's impulse response, and its biases, (all sides + 1, 3 * scale^2).
 
-        Row i of the kernel is what output i of a pixel is made of: its unit vector carried
-        backwards through the tail, on a grid that grows with what is within reach. Nothing comes
-        from outside the picture, so with borders the kernel has zeros there.
+        Row i is what output i of a pixel is made of: its unit vector carried backwards through the
+        tail, from grid to coarser grid.
         """
-        outputs = 3 * self.scale**2
-        *steps, last = self._layers
-        field = np.eye(outputs).reshape(outputs, 3, self.scale, self.scale)
-        bias = field.sum((2, 3)) @ last.bias
-        field = _inside(last.carried(field), 1, borders)
-        reach = 1  # pixels of the present grid around those of the one LR pixel
-        for step, layer in zip(upsampling_steps(self.scale)[::-1], steps[::-1], strict=True):
-            missing = -reach % step  # to whole pixels of the coarser grid
-            field = np.pad(field, [(0, 0), (0, 0), *2 * [(missing, missing)]])
-            field = _unshuffled(field, step)
-            bias += field.sum((2, 3)) @ layer.bias
-            reach = (reach + missing) // step + 1
-            field = _inside(layer.carried(field), reach, borders)
-        return field, bias
+        outputs = np.arange(3 * self.scale**2)
+        channel, place = divmod(outputs, self.scale**2)
+        field = _Field(
+            np.zeros_like(outputs), outputs, *divmod(place, self.scale), np.eye(3)[channel]
+        )
+        biases = np.zeros((_ALL_SIDES + 1, len(outputs)))
+        size = self.scale
+        for index, (weight, bias) in enumerate(reversed(self._layers)):
+            if index:
+                step = upsampling_steps(self.scale)[-index]
+                field, size = field.unshuffled(step), size // step
+            np.add.at(biases, (field.beyond, field.rows), field.values @ bias.astype(np.float64))
+            field = field.carried(weight.astype(np.float64), size)
+        return field, biases
 
 
-class _Backwards:
-    """A convolution of 3 x 3 the other way: (N, outputs, n, n) to (N, inputs, n + 2, n + 2)."""
-
-    def __init__(self, weight: NDArray[Any], bias: NDArray[Any]) -> None:
-        outputs, self._inputs, _, _ = weight.shape
-        factors = weight.transpose(0, 2, 3, 1).reshape(outputs, -1)
-        self._factors, self.bias = factors.astype(np.float64), bias.astype(np.float64)
-
-    def carried(self, field: NDArray[np.float64]) -> NDArray[np.float64]:
-        """A transposed convolution.
-
-        Most of a field is zeros, since a subpixel does not reach far; these are passed over.
-        """
-        count, _, side, _ = field.shape
-        places = np.argwhere(field.any(1))  # (i, y, x), sorted
-        rows, y, x = places.T
-        products = field[rows, :, y, x] @ self._factors
-        result = np.zeros((count, side + 2, side + 2, self._inputs))
-        for (row, top, left), product in zip(
-            places, products.reshape(-1, 3, 3, self._inputs), strict=True
-        ):
-            result[row, top : top + 3, left : left + 3] += product
-        return result.transpose(0, 3, 1, 2)
+_TOP, _BOTTOM, _LEFT, _RIGHT = 1, 2, 4, 8
+_ALL_SIDES = _TOP | _BOTTOM | _LEFT | _RIGHT
 
 
-def _inside(field: NDArray[np.float64], reach: int, borders: Borders) -> NDArray[np.float64]:
-    """The field with zeros outside the picture, in place."""
-    field[:, :, : reach * borders.top] = 0
-    field[:, :, field.shape[2] - reach * borders.bottom :] = 0
-    field[:, :, :, : reach * borders.left] = 0
-    field[:, :, :, field.shape[3] - reach * borders.right :] = 0
-    return field
-
-
-def _unshuffled(field: NDArray[np.float64], step: int) -> NDArray[np.float64]:
-    """The inverse of a pixel shuffle."""
-    count, channels, height, width = field.shape
-    parts = field.reshape(count, channels, height // step, step, width // step, step)
-    return parts.transpose(0, 1, 3, 5, 2, 4).reshape(
-        count, channels * step * step, height // step, width // step
+def _sides(borders: Borders) -> int:
+    """The sides on which a picture ends."""
+    return (
+        _TOP * borders.top
+        | _BOTTOM * borders.bottom
+        | _LEFT * borders.left
+        | _RIGHT * borders.right
     )
+
+
+@dataclass(frozen=True)
+class _Field:
+    """What outputs of a pixel are made of, on the way back through the tail; zeros are left out.
+
+    Attributes:
+        beyond: on which sides of the pixel it has been, (N).
+        rows: of which output it is a part, (N).
+        y, x: where it is on the present grid, from the pixel's upper left corner, (N).
+        values: of the channels there, (N, C).
+    """
+
+    beyond: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    y: NDArray[np.int64]
+    x: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+    def carried(self, weight: NDArray[np.float64], size: int) -> "_Field":
+        """The field before a convolution.
+
+        Args:
+            weight: (C, inputs, 3, 3).
+            size: of the pixel on this grid.
+        """
+        outputs, inputs, _, _ = weight.shape
+        products = self.values @ weight.transpose(0, 2, 3, 1).reshape(outputs, -1)
+        dy, dx = np.indices((3, 3)).reshape(2, 9) - 1
+        y, x = (self.y[:, None] + dy).ravel(), (self.x[:, None] + dx).ravel()
+        beyond = self.beyond.repeat(9)
+        for side, outside in (
+            (_TOP, y < 0),
+            (_BOTTOM, y >= size),
+            (_LEFT, x < 0),
+            (_RIGHT, x >= size),
+        ):
+            beyond |= side * outside
+        places, which = _distinct(beyond, self.rows.repeat(9), y, x)
+        order = which.argsort(kind="stable")
+        begins = np.searchsorted(which[order], np.arange(len(places[0])))
+        values = np.add.reduceat(products.reshape(-1, inputs)[order], begins)
+        return _Field(*places, values)
+
+    def unshuffled(self, step: int) -> "_Field":
+        """The field before a pixel shuffle."""
+        (y, from_y), (x, from_x) = np.divmod(self.y, step), np.divmod(self.x, step)
+        places, which = _distinct(self.beyond, self.rows, y, x)
+        channels = self.values.shape[1]
+        values = np.zeros((len(places[0]), channels, step * step))
+        values[which, :, from_y * step + from_x] = self.values
+        return _Field(*places, values.reshape(-1, channels * step * step))
+
+
+def _distinct(
+    *places: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Places without those that are there before, and which of them each one is."""
+    distinct, which = np.unique(np.stack(places), axis=1, return_inverse=True)
+    return distinct, which.ravel()

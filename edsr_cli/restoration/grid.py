@@ -115,7 +115,9 @@ def _evidence(
     frequencies: NDArray[np.float32], chosen: Sequence[tuple[int, int]]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """For each quality, the sum of cosines in standard deviations, and their mean."""
-    waves, used = _waves()
+    seen = frequencies.any(axis=0)  # in small pictures, few
+    frequencies = frequencies[:, seen]
+    waves, used = (each[seen] for each in _waves())
     steps = _steps(tuple(chosen))
     order = np.arange(len(chosen))[:, None]
     sums = (frequencies @ waves)[order, steps].sum(axis=0)
