@@ -1,7 +1,6 @@
 """Text for people: names in one line, and times, sizes and other numbers in words."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 
 def one_line(text: str) -> str:
@@ -16,6 +15,8 @@ def one_line(text: str) -> str:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A question with the known word that is most like a wrong one; empty if none is like it."""
+    from difflib import get_close_matches
+
     folded = {each.casefold(): each for each in known}
     close = get_close_matches(word.casefold()[:100], folded, n=1, cutoff=0.6)
     return f"Did you mean {folded[close[0]]}?" if close else ""

@@ -23,7 +23,7 @@ def finder(download: bool, progress: Progress) -> Callable[[ModelRow], Path]:
 
     def find(row: ModelRow) -> Path:
         with Fetching(row, progress) as fetching:
-            return store.resolve(row, download, options=store.Options(begin=fetching.begin))
+            return store.resolve(row, download, begin=fetching.begin)
 
     return find
 

@@ -136,7 +136,7 @@ LAYOUTS = (
     Layout("transformers", 255.0, True, None, _TRANSFORMERS),  # as was proposed for it
 )
 
-_PREFIX = re.compile(r"(?:(?:module|model|generator|net_g|network|_orig_mod)\.)+")
+_PREFIX = r"(?:(?:module|model|generator|net_g|network|_orig_mod)\.)+"
 """What wrappers of a network put in front of its keys."""
 
 
@@ -172,7 +172,7 @@ def detect(keys: Collection[str]) -> tuple[Layout, ...]:
 
 def _prefixes(keys: Collection[str]) -> list[str]:
     """Every prefix that a key has, none at all first."""
-    matches = (_PREFIX.match(key) for key in keys)
+    matches = (re.match(_PREFIX, key) for key in keys)
     return ["", *sorted({match[0] for match in matches if match})]
 
 

@@ -122,9 +122,9 @@ def _read_named(
     checkpoint = read_canonical(path)
     # The residual scale of a canonical file has been folded into its weights.
     if checkpoint.config != replace(row.config, residual_scale=1.0):
-        raise WeightsError(
-            f"{path} does not hold the network that is listed for it.", store.refetch(row)
-        )
+        from edsr_cli.checkpoints.store.local import refetch
+
+        raise WeightsError(f"{path} does not hold the network that is listed for it.", refetch(row))
     return path, checkpoint
 
 

@@ -1,7 +1,5 @@
 """`edsr devices`."""
 
-from rich.table import Table
-
 from edsr_cli.cli.options import command
 from edsr_cli.cli.terminal import Terminal
 from edsr_cli.options import values
@@ -37,6 +35,8 @@ def devices(options: DevicesOptions) -> None:
         for device in found:
             Terminal().json(device.to_dict())
         return
+    from rich.table import Table
+
     table = Table(box=None)
     for heading in ("device", "what it is", "computes with", "free memory", ""):
         table.add_column(heading)

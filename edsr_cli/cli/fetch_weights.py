@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edsr_cli.checkpoints.registry import ModelRow
-    from edsr_cli.checkpoints.store import Fetched
+    from edsr_cli.checkpoints.store.local import Fetched
 
 
 @group
@@ -120,7 +120,7 @@ def _fetch(
 ) -> bool:
     """Fetch one network and say how it went; whether it went well."""
     from edsr_cli.api.fetching import Fetching
-    from edsr_cli.checkpoints.store import Options, fetch_row
+    from edsr_cli.checkpoints.store.fetching import Options, fetch_row
 
     try:
         with Fetching(row, terminal.progress) as fetching:

@@ -1,7 +1,5 @@
 """`edsr models`."""
 
-from rich.table import Table
-
 from edsr_cli.cli.options import command
 from edsr_cli.cli.terminal import Terminal
 from edsr_cli.options import values
@@ -52,6 +50,8 @@ def show(cache_dir: str | None, as_json: bool) -> None:
             for values in model.to_dicts():
                 Terminal().json(values)
         return
+    from rich.table import Table
+
     table = Table(box=None)
     # The names are there to be copied, so they stay in one piece; the others may take more lines.
     table.add_column("model", no_wrap=True, min_width=max(len(model.name) for model in listed))

@@ -5,22 +5,27 @@ Results go there as lines of JSON, which may fail before the work is done.
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
 from edsr_cli.cli.progress import Bar, Part
 from edsr_cli.errors import EdsrError, UsageError
 from edsr_cli.progress import Report, Unit
 from edsr_cli.text import one_line
 
+# rich is imported where there is a terminal to draw on.
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
+
+_TERMINAL = ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
+"""Of the environment: what tells rich to draw where there seems to be no terminal."""
 
 
 class Terminal:
@@ -32,7 +37,20 @@ class Terminal:
 
     def __init__(self, verbosity: int = 0) -> None:
         self.verbosity = verbosity
-        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+    @cached_property
+    def console(self) -> "Console":
+        """What draws on standard error."""
+        from rich.console import Console
+
+        return Console(stderr=True, highlight=False, soft_wrap=True)
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether lines go to standard error as they are, since there is no terminal."""
+        there_is_one = sys.stderr is not None and sys.stderr.isatty()
+        told = "console" in vars(self) or any(map(os.environ.get, _TERMINAL))
+        return not (there_is_one or told)
 
     @classmethod
     def with_flags(cls, quiet: bool, verbose: bool) -> Self:
@@ -48,9 +66,9 @@ class Terminal:
     @property
     def can_draw(self) -> bool:
         """Whether a bar can be drawn, and is wanted."""
-        return (
-            self.verbosity >= 0 and self.console.is_terminal and not self.console.is_dumb_terminal
-        )
+        if self.verbosity < 0 or self._is_plain:
+            return False
+        return self.console.is_terminal and not self.console.is_dumb_terminal
 
     def error(self, message: str) -> None:
         """A failure, in one line."""
@@ -88,14 +106,25 @@ class Terminal:
         """
         for column in table.columns:
             column.overflow = "fold"  # rich would put an ellipsis for the rest of a long word
+        from rich.console import Console
+
         width = None if sys.stdout is not None and sys.stdout.isatty() else 200
         with _stdout():
             Console(highlight=False, markup=False, width=width).print(table)
 
     def _line(self, label: str, style: str, message: str) -> None:
-        text = Text(label, style=style)
-        text.append(one_line(message), style="dim" if style == "dim" else "")
-        self.console.print(text)
+        self.write((label, style), (one_line(message), "dim" if style == "dim" else ""))
+
+    def write(self, *parts: tuple[str, str]) -> None:
+        """Texts, each with its style, and the end of the line."""
+        if self._is_plain:
+            if sys.stderr is not None:
+                sys.stderr.write("".join(text for text, _ in parts) + "\n")
+                sys.stderr.flush()
+            return
+        from rich.text import Text
+
+        self.console.print(Text.assemble(*parts))
 
     @contextmanager
     def log(self) -> Iterator[None]:
@@ -185,4 +214,4 @@ class _TerminalHandler(logging.Handler):
             self._terminal.detail(record.getMessage())
         if record.exc_info and self._terminal.verbosity >= 1:
             text = logging.Formatter().formatException(record.exc_info)
-            self._terminal.console.print(Text(text, style="dim"))
+            self._terminal.write((text, "dim"))

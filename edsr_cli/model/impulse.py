@@ -10,7 +10,7 @@ them is outside for a pixel at that border.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,10 +66,11 @@ class LinearTail:
         if borders not in self._kernels:
             field, biases = self._response
             sides = _sides(borders)
+            beyond, *places = field.places
             kernel = np.zeros((3 * self.scale**2, field.values.shape[1], 5, 5))
-            for beyond in np.unique(field.beyond[field.beyond & sides == 0]):
-                part = field.beyond == beyond  # in which places are different
-                rows, y, x = field.rows[part], field.y[part], field.x[part]
+            for each in set(beyond[beyond & sides == 0].tolist()):
+                part = beyond == each  # in which places are different
+                rows, y, x = (place[part] for place in places)
                 kernel[rows, :, y + TAIL_RADIUS, x + TAIL_RADIUS] += field.values[part]
             inside = [each & sides == 0 for each in range(len(biases))]
             self._kernels[borders] = kernel, biases[inside].sum(0)
@@ -84,16 +85,15 @@ class LinearTail:
         """
         outputs = np.arange(3 * self.scale**2)
         channel, place = divmod(outputs, self.scale**2)
-        field = _Field(
-            np.zeros_like(outputs), outputs, *divmod(place, self.scale), np.eye(3)[channel]
-        )
+        inside = np.zeros_like(outputs)
+        field = _Field(np.stack([inside, outputs, *divmod(place, self.scale)]), np.eye(3)[channel])
         biases = np.zeros((_ALL_SIDES + 1, len(outputs)))
         size = self.scale
         for index, (weight, bias) in enumerate(reversed(self._layers)):
             if index:
                 step = upsampling_steps(self.scale)[-index]
                 field, size = field.unshuffled(step), size // step
-            np.add.at(biases, (field.beyond, field.rows), field.values @ bias.astype(np.float64))
+            np.add.at(biases, tuple(field.places[:2]), field.values @ bias.astype(np.float64))
             field = field.carried(weight.astype(np.float64), size)
         return field, biases
 
@@ -112,21 +112,16 @@ def _sides(borders: Borders) -> int:
     )
 
 
-@dataclass(frozen=True)
-class _Field:
+class _Field(NamedTuple):
     """What outputs of a pixel are made of, on the way back through the tail; zeros are left out.
 
     Attributes:
-        beyond: on which sides of the pixel it has been, (N).
-        rows: of which output it is a part, (N).
-        y, x: where it is on the present grid, from the pixel's upper left corner, (N).
+        places: (4, N): on which sides of the pixel it has been, of which output it is a part, and
+            y and x on the present grid, from the pixel's upper left corner.
         values: of the channels there, (N, C).
     """
 
-    beyond: NDArray[np.int64]
-    rows: NDArray[np.int64]
-    y: NDArray[np.int64]
-    x: NDArray[np.int64]
+    places: NDArray[np.int64]
     values: NDArray[np.float64]
 
     def carried(self, weight: NDArray[np.float64], size: int) -> "_Field":
@@ -138,35 +133,31 @@ class _Field:
         """
         outputs, inputs, _, _ = weight.shape
         products = self.values @ weight.transpose(0, 2, 3, 1).reshape(outputs, -1)
-        dy, dx = np.indices((3, 3)).reshape(2, 9) - 1
-        y, x = (self.y[:, None] + dy).ravel(), (self.x[:, None] + dx).ravel()
-        beyond = self.beyond.repeat(9)
-        for side, outside in (
-            (_TOP, y < 0),
-            (_BOTTOM, y >= size),
-            (_LEFT, x < 0),
-            (_RIGHT, x >= size),
-        ):
-            beyond |= side * outside
-        places, which = _distinct(beyond, self.rows.repeat(9), y, x)
-        order = which.argsort(kind="stable")
-        begins = np.searchsorted(which[order], np.arange(len(places[0])))
+        beyond, rows, y, x = self.places.repeat(9, axis=1)
+        dy, dx = np.tile(np.indices((3, 3)).reshape(2, 9) - 1, self.places.shape[1])
+        y, x = y + dy, x + dx
+        beyond = beyond | _TOP * (y < 0) | _BOTTOM * (y >= size) | _LEFT * (x < 0)
+        beyond |= _RIGHT * (x >= size)
+        places = np.stack([beyond, rows, y, x])
+        order, begins = _grouped(places)
         values = np.add.reduceat(products.reshape(-1, inputs)[order], begins)
-        return _Field(*places, values)
+        return _Field(places[:, order[begins]], values)
 
     def unshuffled(self, step: int) -> "_Field":
         """The field before a pixel shuffle."""
-        (y, from_y), (x, from_x) = np.divmod(self.y, step), np.divmod(self.x, step)
-        places, which = _distinct(self.beyond, self.rows, y, x)
+        beyond, rows, y, x = self.places
+        (y, from_y), (x, from_x) = np.divmod(y, step), np.divmod(x, step)
+        places = np.stack([beyond, rows, y, x])
+        order, begins = _grouped(places)
+        which = np.repeat(np.arange(len(begins)), np.diff(begins, append=len(order)))
         channels = self.values.shape[1]
-        values = np.zeros((len(places[0]), channels, step * step))
-        values[which, :, from_y * step + from_x] = self.values
-        return _Field(*places, values.reshape(-1, channels * step * step))
+        values = np.zeros((len(begins), channels, step * step))
+        values[which, :, (from_y * step + from_x)[order]] = self.values[order]
+        return _Field(places[:, order[begins]], values.reshape(-1, channels * step * step))
 
 
-def _distinct(
-    *places: NDArray[np.int64],
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Places without those that are there before, and which of them each one is."""
-    distinct, which = np.unique(np.stack(places), axis=1, return_inverse=True)
-    return distinct, which.ravel()
+def _grouped(places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """An order of places, (4, N), in which equal ones follow each other, and where each begins."""
+    order = np.lexsort(places)
+    ordered = places[:, order]
+    return order, np.flatnonzero((np.diff(ordered, prepend=ordered[:, :1] - 1) != 0).any(0))

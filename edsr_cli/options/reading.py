@@ -26,15 +26,15 @@ FIELDS = ("stem", "scale", "width", "height", "model", "ext")
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _BINARY_UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _NUMBER = r"([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*([KMGT]?)"
-_COUNT = re.compile(_NUMBER, re.IGNORECASE)
-_SIZE = re.compile(_NUMBER + "(I?)B?", re.IGNORECASE)
-_CROP = re.compile(r"[1-9][0-9]{0,8}x[1-9][0-9]{0,8}\+[0-9]{1,9}\+[0-9]{1,9}")
+_COUNT = f"(?i){_NUMBER}"
+_SIZE = f"(?i){_NUMBER}(I?)B?"
+_CROP = r"[1-9][0-9]{0,8}x[1-9][0-9]{0,8}\+[0-9]{1,9}\+[0-9]{1,9}"
 _DECIMAL = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)"
-_FACTOR = re.compile(r"[0-9]{0,9}\.?[0-9]{1,9}")
-_FIT = re.compile(r"([0-9]{1,9})\s*[x×]\s*([0-9]{1,9})", re.IGNORECASE)
-_PAPER = re.compile(_DECIMAL + r"\s*[x×]\s*" + _DECIMAL + r"\s*(mm|cm|in)", re.IGNORECASE)
+_FACTOR = r"[0-9]{0,9}\.?[0-9]{1,9}"
+_FIT = r"(?i)([0-9]{1,9})\s*[x×]\s*([0-9]{1,9})"
+_PAPER = rf"(?i){_DECIMAL}\s*[x×]\s*{_DECIMAL}\s*(mm|cm|in)"
 _UNITS_PER_INCH = {"mm": 25.4, "cm": 2.54, "in": 1.0}
-_DURATION = re.compile(f"(?:{_DECIMAL}h)?(?:{_DECIMAL}m)?(?:{_DECIMAL}s?)?", re.IGNORECASE)
+_DURATION = f"(?i)(?:{_DECIMAL}h)?(?:{_DECIMAL}m)?(?:{_DECIMAL}s?)?"
 
 
 def read_scale(text: str) -> int:
@@ -58,7 +58,7 @@ def read_factor(text: str) -> int | float:
     Raises:
         ValueError: it is no number, not more than 0 or more than `LARGEST_FACTOR`.
     """
-    if _FACTOR.fullmatch(text) and 0 < float(text) <= LARGEST_FACTOR:
+    if re.fullmatch(_FACTOR, text) and 0 < float(text) <= LARGEST_FACTOR:
         factor = float(text)
         return int(factor) if factor.is_integer() else factor
     raise ValueError(f"{text!r} is not a factor such as 2 or 1.5, at most {LARGEST_FACTOR}.")
@@ -70,7 +70,7 @@ def read_positive(text: str) -> float:
     Raises:
         ValueError: it is none.
     """
-    if _FACTOR.fullmatch(text) and float(text) > 0:
+    if re.fullmatch(_FACTOR, text) and float(text) > 0:
         return float(text)
     raise ValueError(f"{text!r} is not a number above 0.")
 
@@ -81,7 +81,7 @@ def read_dpi(text: str) -> float:
     Raises:
         ValueError: it is no number, or one that files cannot state.
     """
-    if _FACTOR.fullmatch(text) and 1 < float(text) <= MOST_DPI:
+    if re.fullmatch(_FACTOR, text) and 1 < float(text) <= MOST_DPI:
         return float(text)
     raise ValueError(f"{text!r} is not a number of pixels per inch such as 300.")
 
@@ -92,7 +92,7 @@ def read_fit(text: str) -> Pair:
     Raises:
         ValueError: the text is no size.
     """
-    match = _FIT.fullmatch(text.strip())
+    match = re.fullmatch(_FIT, text.strip())
     if match is None or not (int(match[1]) and int(match[2])):
         raise ValueError(f"{text!r} is not a size in pixels such as 3840x2160.")
     return int(match[1]), int(match[2])
@@ -104,7 +104,7 @@ def read_paper(text: str) -> Pair:
     Raises:
         ValueError: the text is no size.
     """
-    match = _PAPER.fullmatch(text.strip())
+    match = re.fullmatch(_PAPER, text.strip())
     unit = _UNITS_PER_INCH[match[3].lower()] if match else 1.0
     sides = (float(match[1]) / unit, float(match[2]) / unit) if match else (0.0, 0.0)
     if not (sides[0] and sides[1]):
@@ -140,7 +140,7 @@ def read_crop(text: str) -> str:
     Raises:
         ValueError: it is none.
     """
-    if not _CROP.fullmatch(text):
+    if not re.fullmatch(_CROP, text):
         raise ValueError(f"{text!r} is not WxH+X+Y, such as 200x150+40+0.")
     return text
 
@@ -188,7 +188,7 @@ def read_size(text: str) -> int:
     Raises:
         ValueError: the text is not a size, or less than one byte.
     """
-    match = _SIZE.fullmatch(text.strip())
+    match = re.fullmatch(_SIZE, text.strip())
     if match is None or (match[3] and not match[2]):
         raise ValueError(f"{text!r} is not a size such as 800M, 1.5GB or 2GiB.")
     units = _BINARY_UNITS if match[3] else _UNITS
@@ -204,7 +204,7 @@ def read_count(text: str) -> int:
     Raises:
         ValueError: it is not a number, or less than one.
     """
-    match = _COUNT.fullmatch(text.strip())
+    match = re.fullmatch(_COUNT, text.strip())
     if match is None or (count := int(Fraction(match[1]) * _UNITS[match[2].upper()])) < 1:
         raise ValueError(f"{text!r} is not a number of pixels such as 500M.")
     return count
@@ -216,7 +216,7 @@ def read_duration(text: str) -> float:
     Raises:
         ValueError: the text is not a duration, or not more than nothing.
     """
-    match = _DURATION.fullmatch(text.strip())
+    match = re.fullmatch(_DURATION, text.strip())
     parts = (match[1], match[2], match[3]) if match else (None, None, None)
     seconds = sum(float(part or 0) * unit for part, unit in zip(parts, (3600, 60, 1), strict=True))
     if not seconds:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from functools import cache, partial
 from operator import methodcaller
 from pathlib import Path
@@ -326,6 +325,8 @@ def _state(values: dict[str, Any]) -> FileState:
 def _nanoseconds(moment: Any) -> int:
     """A time as stores give it, in nanoseconds since 1970; 0 for none."""
     if isinstance(moment, str):
+        from email.utils import parsedate_to_datetime
+
         for read in (datetime.fromisoformat, parsedate_to_datetime):
             with suppress(ValueError):
                 return _nanoseconds(read(moment))

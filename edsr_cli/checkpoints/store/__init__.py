@@ -16,29 +16,27 @@ even then.
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
-from edsr_cli.checkpoints.registry import ModelRow, bundled_file
+from edsr_cli.checkpoints.registry import ModelRow, Source, bundled_file
 from edsr_cli.checkpoints.store.cache import cache_folder
-from edsr_cli.checkpoints.store.fetching import Options, fetch_row
-from edsr_cli.checkpoints.store.local import Fetched, find_local, refetch
 from edsr_cli.errors import WeightsError
 
-__all__ = [
-    "Fetched",
-    "Options",
-    "cache_folder",
-    "fetch_row",
-    "refetch",
-    "resolve",
-]
+__all__ = ["Begin", "Progress", "cache_folder", "resolve"]
+
+Progress = Callable[[int, int | None], None]
+"""Called with the bytes that are there, and that there will be, if that is known."""
+
+Begin = Callable[[Source], Progress]
+"""Called when a download begins, for something to show its progress with."""
 
 
 def resolve(
     row: ModelRow,
     download: bool = False,
     cache_dir: str | os.PathLike[str] | None = None,
-    options: Options | None = None,
+    begin: Begin | None = None,
 ) -> Path:
     """The canonical file of a row: bundled, cached, or, if `download`, fetched.
 
@@ -47,9 +45,14 @@ def resolve(
     """
     if row.bundled is not None and row.bundled.size is not None:
         return bundled_file(row.bundled.file, row.bundled.size, row.bundled.sha256)
+    # Most models are bundled, and need nothing that knows of networks.
+    from edsr_cli.checkpoints.store.fetching import Options, fetch_row
+    from edsr_cli.checkpoints.store.local import find_local, refetch
+
     folder = cache_folder(cache_dir)
     if download:
-        return fetch_row(row, folder, options or Options()).path
+        options = Options() if begin is None else Options(begin=begin)
+        return fetch_row(row, folder, options).path
     found = find_local(row, folder)
     if found is None:
         scales = " ".join(f"x{scale}" for scale in row.scales)

@@ -4,12 +4,11 @@ import contextlib
 import hashlib
 import logging
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from edsr_cli.checkpoints.registry import BYTES_PER_PARAMETER, ModelRow, Source, bundled_file
-from edsr_cli.checkpoints.store import hub
+from edsr_cli.checkpoints.store import Begin, Progress, hub
 from edsr_cli.checkpoints.store.answers import SourceError
 from edsr_cli.checkpoints.store.cache import (
     cached_path,
@@ -20,14 +19,11 @@ from edsr_cli.checkpoints.store.cache import (
     mismatch,
     work_folder,
 )
-from edsr_cli.checkpoints.store.https import Access, Patience, Progress, download
+from edsr_cli.checkpoints.store.https import Access, Patience, download
 from edsr_cli.checkpoints.store.local import SLACK, Fetched, Provenance, convert, find_local
 from edsr_cli.errors import WeightsError
 
 logger = logging.getLogger(__name__)
-
-Begin = Callable[[Source], Progress]
-"""Called when a download begins, for something to show its progress with."""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from typing import IO, Any, TypeVar
 from urllib.parse import urlsplit
 
 from edsr_cli import __version__
+from edsr_cli.checkpoints.store import Progress
 from edsr_cli.checkpoints.store.answers import (
     PassingError,
     SourceError,
@@ -32,9 +33,6 @@ from edsr_cli.checkpoints.store.answers import (
 from edsr_cli.checkpoints.store.cache import cannot_write
 
 logger = logging.getLogger(__name__)
-
-Progress = Callable[[int, int | None], None]
-"""Called with the bytes that are there, and that there will be, if that is known."""
 
 T = TypeVar("T")
 

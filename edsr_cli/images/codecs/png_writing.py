@@ -166,9 +166,9 @@ def _take_smallest(x: Bytes, left: Bytes, up: Bytes, corner: Bytes, result: Byte
     costs = np.stack([_cost(candidate) for candidate in candidates])
     chosen = costs.argmin(axis=0)
     result[:, 0] = chosen
-    for number in np.unique(chosen):
+    for number, candidate in enumerate(candidates):
         places = np.flatnonzero(chosen == number)
-        result[places, 1:] = candidates[number][places]
+        result[places, 1:] = candidate[places]
 
 
 def _cost(differences: Bytes) -> NDArray[np.uint64]:

@@ -48,7 +48,7 @@ _SAME: dict[str, tuple[Name, str]] = {
     "software": ((XMP_BASIC, "CreatorTool"), "text"),
     _CREATED: ((XMP_BASIC, "CreateDate"), "text"),
 }
-_DATE = re.compile(r"\d{4}(-\d\d(-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?)?)?")
+_DATE = r"\d{4}(-\d\d(-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?)?)?"
 
 
 def fit(
@@ -193,7 +193,11 @@ class _Fitting:
             value = xmp.without_controls(text.value)
             keyword = text.keyword.lower()
             name, kind = _SAME.get(keyword, (None, ""))
-            if name is None or name in new or (keyword == _CREATED and not _DATE.fullmatch(value)):
+            if (
+                name is None
+                or name in new
+                or (keyword == _CREATED and not re.fullmatch(_DATE, value))
+            ):
                 rest.append(f"{text.keyword}: {value}")
             else:
                 new[name] = Property(name, (value,), kind)

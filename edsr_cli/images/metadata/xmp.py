@@ -31,7 +31,7 @@ _USUAL = {
 _PREFIXES = {uri: prefix for prefix, uri in _USUAL.items()}
 _ATTRIBUTE = re.compile(rb"""\s+([^\s=/>"']+)\s*=\s*("[^"]*"|'[^']*')""")
 _NAME_BYTES = 300  # more than a property takes that names an extension
-_NOT_XML = re.compile("[^\\t\\n\\r\\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NOT_XML = "[^\\t\\n\\r\\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 _WHITESPACE = str.maketrans({"\n": "&#10;", "\r": "&#13;", "\t": "&#9;"})
 # Beyond these, a packet is made to exhaust something.
 _MAX_BYTES, _MAX_DEPTH, _MAX_NODES, _MAX_NAMESPACES = 2**24, 64, 50_000, 300
@@ -118,7 +118,7 @@ class Packet:
 
 def without_controls(text: str) -> str:
     """A text without what XML cannot hold: most control characters, and halves of characters."""
-    return _NOT_XML.sub("", text)
+    return re.sub(_NOT_XML, "", text)
 
 
 def to_utf8(data: bytes) -> bytes:

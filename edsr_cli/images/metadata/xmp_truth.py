@@ -34,7 +34,7 @@ _GONE_WITH = {
     "http://ns.google.com/photos/dd/1.0/container/": "further parts of the old file",
     "http://ns.google.com/photos/dd/1.0/device/": "further parts of the old file",
 }
-_MOTION = re.compile(r"(MotionPhoto|MicroVideo|OLivePhoto|VideoLength)")
+_MOTION = "MotionPhoto|MicroVideo|OLivePhoto|VideoLength"
 _STORAGE = frozenset(
     (TIFF, name)
     for name in (
@@ -169,7 +169,7 @@ def _drop(packet: Packet) -> list[str]:
     words: dict[str, None] = {}
     for node in packet.nodes:
         gone = _GONE_WITH.get(node.name[0])
-        if gone is None and len(node.path) == 1 and _MOTION.match(node.name[1]):
+        if gone is None and len(node.path) == 1 and re.match(_MOTION, node.name[1]):
             gone = "a motion photo"
         if gone:
             words[gone] = None

@@ -15,9 +15,10 @@ import torch
 
 from edsr_cli.checkpoints import registry
 from edsr_cli.checkpoints.registry import ModelRow
-from edsr_cli.checkpoints.store import Fetched, Options, fetch_row
 from edsr_cli.checkpoints.store.cache import problem
+from edsr_cli.checkpoints.store.fetching import Options, fetch_row
 from edsr_cli.checkpoints.store.https import Patience
+from edsr_cli.checkpoints.store.local import Fetched
 from edsr_cli.model.config import NetworkConfig
 from edsr_cli.model.networks import build
 from tests import forking

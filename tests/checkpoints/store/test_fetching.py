@@ -12,6 +12,7 @@ import torch
 from edsr_cli.checkpoints import registry, store
 from edsr_cli.checkpoints.checkpoint import read_canonical
 from edsr_cli.checkpoints.loader import load_network
+from edsr_cli.checkpoints.store import fetching
 from edsr_cli.checkpoints.store.cache import cached_path, metadata, problem, seems_cached
 from edsr_cli.checkpoints.store.local import find_local
 from edsr_cli.errors import WeightsError
@@ -295,7 +296,9 @@ class TestInterface:
 
 
 def test_the_bundled_model_needs_no_cache(tmp_path):
-    fetched = store.fetch_row(registry.find("edsr-free", 2), tmp_path / "none", store.Options())
+    fetched = fetching.fetch_row(
+        registry.find("edsr-free", 2), tmp_path / "none", fetching.Options()
+    )
     assert fetched.how == "bundled"
     assert fetched.path.name == "edsr-free-x2.safetensors"
     assert not (tmp_path / "none").exists()

@@ -5,7 +5,6 @@ Nothing here imports ncnn before it has to: a plan needs none.
 
 import threading
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,6 +55,8 @@ class NcnnEngine:
         return processors.described(processors.threads())
 
     def speed_key(self, device: Device) -> str:
+        from importlib.metadata import version
+
         threads, most = processors.threads(), processors.available()
         return f"cpu ({threads} threads on {most}); ncnn {version('ncnn')}"
 

@@ -5,7 +5,6 @@ Nothing here imports torch before it has to: a plan for a CPU needs none.
 
 import os
 from collections import deque
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -94,6 +93,8 @@ class TorchEngine:
         return devices.describe(_torch_device(device))
 
     def speed_key(self, device: Device) -> str:
+        from importlib.metadata import version
+
         torch_version = f"torch {version('torch')}"
         if device.type != "cpu":
             return f"{self.describe(device)}; {torch_version}"

@@ -12,7 +12,7 @@ import pytest
 
 from edsr_cli.errors import UsageError
 from edsr_cli.inference.engine import Device
-from edsr_cli.inference.engines import engine_for
+from edsr_cli.inference.engines import VARIABLE, engine_for
 from edsr_cli.inference.engines.ncnn import gpus, vulkan
 from edsr_cli.inference.engines.ncnn.gpus import Gpu
 from edsr_cli.inference.engines.ncnn.overlapping import Overlapping
@@ -24,7 +24,8 @@ CARD = Gpu(1, "AMD Radeon 780M", False, 8 << 30)
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_known_yet():
+def nothing_is_known_yet(monkeypatch):
+    monkeypatch.delenv(VARIABLE, raising=False)  # of engines, only ncnn knows these devices
     gpus.gpus.cache_clear()
     vulkan._amiss.cache_clear()
     yield
