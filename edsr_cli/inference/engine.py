@@ -21,8 +21,8 @@ from edsr_cli.pixels.windows import Region
 class Precision(Enum):
     """Number format of the residual blocks, where nearly all the work is.
 
-    The rest (mean, head, long skip, tail) is always fp32: that is what it takes for a faster
-    format to be invisible in an 8-bit picture.
+    The rest (mean, head, long skip, tail) is fp32: that is what it takes for a faster format to be
+    invisible in an 8-bit picture. Vulkan devices store all of it in fp16.
     """
 
     FP32 = "fp32"

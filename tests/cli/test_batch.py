@@ -250,7 +250,7 @@ def test_wrong_usage(batch):
     usage(batch("in", "./in"), "would share")
     usage(batch("in", "--include", ""), "matches nothing")
     usage(batch("in", "-f", "pcx"), "no output format")
-    usage(batch("in", "-d", "cpu,tpu"), "There is no device 'tpu'")
+    usage(batch("in", "-d", "cpu,tpu", "--engine", "torch"), "There is no device 'tpu'")
     usage(batch("in", "-d", "cpu,"), "There is no device ''")
     usage(batch("in", "-q", "-v"), "exclude each other")
     usage(batch("in", "-j", "0"), "-j")

@@ -21,15 +21,21 @@ from edsr_cli.pixels.windows import Region
 MOST = 0.01
 """Levels of 255 by which an output may differ from the exact one, before it is rounded."""
 
+MOST_IN_HALF = 0.5
+"""Where numbers are stored in fp16, which has steps of an eighth from 128 on."""
+
 _CONFIG = NetworkConfig("edsr", (2,), blocks=1, features=32)
 _HEIGHT, _WIDTH, _STRIP = 13, 9, 3  # the last strips are in the middle of the picture for all
 _LEVELS = 257  # of 16 bits, for one of 8
 
 
-def amiss(gpu: int | None = None) -> str:
+def amiss(gpu: int | None = None, *, half: bool = False) -> str:
     """What is wrong with a GPU, or the CPU; empty if nothing is.
 
     A small network upscales a small picture in strips, and NumPy does the same at once.
+
+    Args:
+        gpu, half: see `library.load`.
     """
     tensors = {
         key: (_noise(shape) * np.sqrt(2 / np.prod(shape[1:]))).astype(np.float32)
@@ -40,12 +46,13 @@ def amiss(gpu: int | None = None) -> str:
     weights = Checkpoint(_CONFIG, tensors)
     pixels = (32767.5 * (1 + _noise((_HEIGHT, _WIDTH, 3)))).astype(np.uint16)
     try:
-        made = _streamed(weights, pixels, gpu)
+        made = _streamed(weights, pixels, gpu, half)
     except (RuntimeError, OutOfMemoryError, NotFiniteError) as error:
         return str(error) or "what it computes is not finite"
     expected = _plain(weights, pixels).clip(0, 255)
     largest = float(np.abs(made / _LEVELS - expected).max()) - 0.5 / _LEVELS
-    return f"a pixel is off by {largest:.2g} levels" if largest > MOST else ""
+    most = MOST_IN_HALF if half else MOST
+    return f"a pixel is off by {largest:.2g} levels" if largest > most else ""
 
 
 def _noise(shape: tuple[int, ...]) -> NDArray[np.float64]:
@@ -53,9 +60,13 @@ def _noise(shape: tuple[int, ...]) -> NDArray[np.float64]:
     return np.sin(np.arange(1, 1 + np.prod(shape)) ** 2.0).reshape(shape)
 
 
-def _streamed(weights: Checkpoint, pixels: NDArray[Any], gpu: int | None) -> NDArray[Any]:
+def _streamed(
+    weights: Checkpoint, pixels: NDArray[Any], gpu: int | None, half: bool
+) -> NDArray[Any]:
     tail = LinearTail(tail_layers(_CONFIG, weights.tensors, 2), 2)
-    network = NcnnNetwork(lambda: [Graph(weights, tail, VIEWS[0], winograd=True, gpu=gpu)])
+    network = NcnnNetwork(
+        lambda: [Graph(weights, tail, VIEWS[0], winograd=True, gpu=gpu, half=half)]
+    )
     wanted = Region(0, _HEIGHT, 0, _WIDTH)
     stream = network.stream(wanted, np.dtype(np.uint16), _STRIP, sideways=False)
     try:

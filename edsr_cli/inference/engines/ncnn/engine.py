@@ -94,9 +94,12 @@ class NcnnEngine:
         winograd = needed < memory.available() // 2
         tail = LinearTail(tail_layers(weights.config, weights.tensors, scale), scale)
         gpu = device.index  # None for the CPU
+        half = precision is Precision.FP16
 
         def make() -> list[Graph]:
-            return [Graph(weights, tail, view, winograd=winograd, gpu=gpu) for view in views]
+            return [
+                Graph(weights, tail, view, winograd=winograd, gpu=gpu, half=half) for view in views
+            ]
 
         return NcnnNetwork(make)
 

@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edsr_cli.checkpoints.checkpoint import Checkpoint
+from edsr_cli.inference import processors
 from edsr_cli.inference.engines.ncnn import library
 from edsr_cli.inference.engines.ncnn.blocks import Block, blocks_of
 from edsr_cli.inference.engines.ncnn.views import View
@@ -45,7 +46,7 @@ class Graph:
         weights: the network.
         tail: that of the network at one of its scales; views may share it.
         view: how pictures are turned; the outcome is turned back.
-        winograd, gpu: see `library.load`.
+        winograd, gpu, half: see `library.load`.
 
     Attributes:
         net: everything before the tail, and the window of the tail, `t`; on a GPU all.
@@ -66,6 +67,7 @@ class Graph:
         *,
         winograd: bool,
         gpu: int | None = None,
+        half: bool = False,
     ) -> None:
         scale = tail.scale
         config, tensors = weights.config, weights.tensors
@@ -78,6 +80,7 @@ class Graph:
         self._tails: dict[Borders, Any] = {}
         self._lock = threading.Lock()
         self.gpu = gpu
+        self._threads = processors.threads()
         numbers = _numbers(self.blocks, tensors, config.residual_scale, view)
         if gpu is None:
             lines = _lines(self.blocks, self.features)
@@ -85,7 +88,14 @@ class Graph:
             kernel, bias = self._tail_numbers(Borders())
             lines = _lines_for_gpu(self.blocks, self.body, self.features, kernel.shape)
             numbers = chain(numbers, _stored(kernel, bias))
-        self.net = library.load("\n".join(lines), numbers, winograd=winograd, gpu=gpu)
+        self.net = library.load(
+            "\n".join(lines),
+            numbers,
+            threads=self._threads,
+            winograd=winograd,
+            gpu=gpu,
+            half=half,
+        )
 
     @cached_property
     def delay(self) -> int:
@@ -121,7 +131,8 @@ class Graph:
         if borders == Borders():
             kernel, bias, pad = in_blocks(kernel), bias.repeat(BLOCK * BLOCK), 1
         text = f"Input c 0 1 c\n{_convolution('y', 'c', kernel.shape, pad)}"
-        return library.load(text, _stored(kernel, bias), winograd=self._winograd)
+        numbers = _stored(kernel, bias)
+        return library.load(text, numbers, threads=self._threads, winograd=self._winograd)
 
 
 def in_blocks(kernel: NDArray[Any]) -> NDArray[Any]:

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edsr_cli.inference import processors
 from edsr_cli.inference.engine import OutOfMemoryError
 
 # Threads of OpenMP wait for work by spinning, which takes the processor from those who have some
@@ -147,16 +146,24 @@ class _Numbers(ncnn.DataReader):  # type: ignore[misc]  # ncnn has no types
 
 
 def load(
-    text: str, arrays: Iterable[NDArray[Any]], *, winograd: bool, gpu: int | None = None
+    text: str,
+    arrays: Iterable[NDArray[Any]],
+    *,
+    threads: int,
+    winograd: bool,
+    gpu: int | None = None,
+    half: bool = False,
 ) -> Any:
     """A network from its graph and the numbers in it, in their order.
 
     Args:
         text: as in a file of parameters; layers, one a line, without the lines before them.
         arrays: fp32, weights and biases in turn.
+        threads: how many compute on the CPU.
         winograd: whether convolutions of 3 x 3 may take four times the memory for their weights,
             and less than half the time.
         gpu: the Vulkan device that computes; None for the CPU.
+        half: whether it stores numbers in fp16; what it adds up is in fp32 all the same.
 
     Raises:
         OutOfMemoryError: the numbers do not fit.
@@ -165,13 +172,13 @@ def load(
     blobs = sum(int(fields[3]) for fields in layers)
     net = ncnn.Net()
     option = net.opt
-    option.num_threads = processors.threads()
+    option.num_threads = threads
     option.use_vulkan_compute = gpu is not None
     if gpu is not None:
         wake_gpus()
         net.set_vulkan_device(gpu)
-    # Numbers are fp32 everywhere.
-    option.use_fp16_packed = option.use_fp16_storage = option.use_fp16_arithmetic = False
+    option.use_fp16_packed = option.use_fp16_storage = half
+    option.use_fp16_arithmetic = False
     option.use_bf16_packed = option.use_bf16_storage = False
     option.use_winograd_convolution = winograd
     option.use_winograd63_convolution = False  # slower than that of 4 x 4 pixels, and less exact

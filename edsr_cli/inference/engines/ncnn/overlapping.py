@@ -59,7 +59,7 @@ class Overlapping:
         extractor = self._memory.extractor(self._graph.net)
         given(extractor, "x", mat)
         planes = features_of(extracted(extractor, "y", packed=False))[..., 0]
-        features = features_of(extracted(extractor, "t"))
+        features = features_of(extracted(extractor, "t", packed=False))  # and in fp32
         begin, end = self._done - top, self._done - top + count
         outside = max(0, TAIL_RADIUS - begin), max(0, end + TAIL_RADIUS - height)
         features = features[:, max(0, begin - TAIL_RADIUS) : end + TAIL_RADIUS]

@@ -1,6 +1,7 @@
-"""GPUs of any maker, by way of Vulkan: the same networks, in fp32, in windows of rows.
+"""GPUs of any maker, by way of Vulkan: the same networks, in windows of rows.
 
-Little is known yet of its speed; what it computes is checked before it is used.
+Numbers are fp32, or stored in fp16 and added up in fp32 if that is asked for. Little is known yet
+of its speed; what it computes is checked before it is used.
 """
 
 from dataclasses import replace
@@ -33,9 +34,17 @@ class VulkanEngine(NcnnEngine):
     def precision(self, name: str, device: Device) -> Precision:
         if name in ("auto", "fp32"):
             return Precision.FP32
-        raise UsageError(
-            f"Vulkan devices compute in fp32, not in {name!r}.", "Use --precision fp32."
-        )
+        if name != "fp16":
+            raise UsageError(
+                f"Vulkan devices compute in fp32 or fp16, not in {name!r}.",
+                "Use --precision fp32.",
+            )
+        gpu = _gpu(device)
+        if reason := _amiss(gpu.index, half=True):
+            raise UsageError(
+                f"{gpu.name} cannot be used in fp16: {reason}.", "Use --precision fp32."
+            )
+        return Precision.FP16
 
     def describe(self, device: Device) -> str:
         return f"{device} ({_gpu(device).name})"
@@ -63,8 +72,8 @@ def _gpu(device: Device) -> gpus.Gpu:
 
 
 @cache
-def _amiss(index: int) -> str:
-    """What is wrong with a device; empty if nothing is."""
+def _amiss(index: int, *, half: bool = False) -> str:
+    """What is wrong with a device, or with fp16 on it; empty if nothing is."""
     from edsr_cli.inference.engines.ncnn import check
 
-    return check.amiss(index)
+    return check.amiss(index, half=half)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edsr_cli.errors import UsageError
-from edsr_cli.inference.engine import Device
+from edsr_cli.inference.engine import Device, Precision
 from edsr_cli.inference.engines import VARIABLE, engine_for
 from edsr_cli.inference.engines.ncnn import gpus, vulkan
 from edsr_cli.inference.engines.ncnn.gpus import Gpu
@@ -24,13 +24,17 @@ CARD = Gpu(1, "AMD Radeon 780M", False, 8 << 30)
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_known_yet(monkeypatch):
-    monkeypatch.delenv(VARIABLE, raising=False)  # of engines, only ncnn knows these devices
+def nothing_is_known_yet():
     gpus.gpus.cache_clear()
     vulkan._amiss.cache_clear()
     yield
     gpus.gpus.cache_clear()
     vulkan._amiss.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def no_engine_is_said(nothing_is_known_yet, monkeypatch):
+    monkeypatch.delenv(VARIABLE, raising=False)
 
 
 @pytest.fixture
@@ -39,7 +43,7 @@ def machine(monkeypatch):
 
     def made(*found):
         monkeypatch.setattr(gpus, "gpus", lambda: found)
-        monkeypatch.setattr(vulkan, "_amiss", lambda index: "")
+        monkeypatch.setattr(vulkan, "_amiss", lambda index, half=False: "")
 
     return made
 
@@ -77,9 +81,15 @@ def test_nobody_asks_a_driver_unless_it_is_named(monkeypatch):
 
 def test_a_device_that_computes_something_else_is_refused(machine, monkeypatch):
     machine(CARD)
-    monkeypatch.setattr(vulkan, "_amiss", lambda index: "a pixel is off by 3 levels")
+    said = "a pixel is off by 3 levels"
+    monkeypatch.setattr(vulkan, "_amiss", lambda index, half=False: said)
     with pytest.raises(UsageError, match=r"Radeon 780M cannot be used: a pixel.*driver"):
         engine_for("vulkan").device("vulkan")
+    monkeypatch.setattr(vulkan, "_amiss", lambda index, half=False: said if half else "")
+    device = engine_for("vulkan").device("vulkan")
+    assert VulkanEngine().precision("fp32", device) is Precision.FP32
+    with pytest.raises(UsageError, match=r"cannot be used in fp16: a pixel.*--precision fp32"):
+        VulkanEngine().precision("fp16", device)
 
 
 def test_plans_for_a_card(machine):
@@ -89,8 +99,10 @@ def test_plans_for_a_card(machine):
     assert engine.describe(device) == "vulkan:1 (AMD Radeon 780M)"
     assert 0 < engine.memory(device) <= 4 << 30
     precision = engine.precision("auto", device)
-    with pytest.raises(UsageError, match="fp32, not in 'fp16'"):
-        engine.precision("fp16", device)
+    assert precision is Precision.FP32  # fp16 has to be asked for
+    assert engine.precision("fp16", device) is Precision.FP16
+    with pytest.raises(UsageError, match="fp32 or fp16, not in 'bf16'"):
+        engine.precision("bf16", device)
     costs = engine.footprint(edsr_baseline(2), 2, precision, ensemble=False)
     assert costs.held_bytes == 72 * costs.work_bytes  # 36 rows above a strip, and below
 
@@ -153,11 +165,12 @@ from edsr_cli.checkpoints.checkpoint import Checkpoint
 from edsr_cli.inference import Upscaler
 from edsr_cli.model.networks import tensors_of
 from tests.inference.engines.ncnn.test_upscaling import CASES, difference, network_of, picture
-device, networks = sys.argv[1], int(sys.argv[2])
+device, networks, precision = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+most = {"fp32": 0.002, "fp16": 0.5}[precision]
 for config, scale in CASES[:networks]:
     network = network_of(config)
-    upscaler = Upscaler(Checkpoint(config, tensors_of(network)), scale, device)
-    assert str(upscaler.device) == device
+    upscaler = Upscaler(Checkpoint(config, tensors_of(network)), scale, device, precision)
+    assert str(upscaler.device) == device and upscaler.precision.value == precision
     for shape, tile, dtype, ensemble in [
         ((23, 9), 5, "uint16", False),
         ((1, 1), "auto", "uint8", False),
@@ -168,7 +181,7 @@ for config, scale in CASES[:networks]:
         pixels = picture(*shape, dtype)
         made = upscaler.upscale(pixels, ensemble=ensemble, plan=plan).pixels
         off = difference(network, scale, pixels, made, ensemble)
-        assert off < 0.002, (config, scale, shape, off)
+        assert off < most, (config, scale, shape, off)
 print("as the plain networks")
 """
 
@@ -185,9 +198,10 @@ def lavapipe():
     return f"vulkan:{found[0].index}"
 
 
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
 @pytest.mark.parametrize("networks", [1, pytest.param(100, marks=pytest.mark.slow)])
-def test_pictures_are_those_of_the_plain_network(lavapipe, networks):
-    command = [sys.executable, "-c", UPSCALING, lavapipe, str(networks)]
+def test_pictures_are_those_of_the_plain_network(lavapipe, networks, precision):
+    command = [sys.executable, "-c", UPSCALING, lavapipe, str(networks), precision]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "as the plain networks\n"), done.stderr
     assert "queueC" not in done.stderr  # what ncnn tells of devices
