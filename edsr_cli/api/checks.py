@@ -2,16 +2,19 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from edsr_cli.errors import UsageError
 from edsr_cli.files.scratch import scratch_directory
 from edsr_cli.images import FORMATS, OutputFormat, alpha, sequences
 from edsr_cli.jobs.staging import Staging
 from edsr_cli.options.choices import Depth
-from edsr_cli.options.folders import BatchOptions
 from edsr_cli.options.pictures import Outputs, UpscaleOptions
 from edsr_cli.stores.addresses import is_address
 from edsr_cli.stores.lists import is_list
+
+if TYPE_CHECKING:
+    from edsr_cli.options.folders import BatchOptions
 
 _OF_FORMATS = ("compression", "quality", "chroma", "tiff")
 
@@ -45,25 +48,25 @@ def check_format(options: Outputs, output_format: OutputFormat) -> None:
         sequences.check_several(output_format)
 
 
-def stores_in(options: BatchOptions | UpscaleOptions) -> bool:
+def stores_in(options: "BatchOptions | UpscaleOptions") -> bool:
     """Whether inputs or the output lie in stores."""
     return comes_from_stores(options) or goes_to_store(options)
 
 
-def comes_from_stores(options: BatchOptions | UpscaleOptions) -> bool:
+def comes_from_stores(options: "BatchOptions | UpscaleOptions") -> bool:
     """Whether inputs lie in stores."""
-    lists = isinstance(options, BatchOptions)
+    lists = not isinstance(options, UpscaleOptions)
     return any(is_address(name) or (lists and is_list(name)) for name in options.inputs)
 
 
-def goes_to_store(options: BatchOptions | UpscaleOptions) -> bool:
+def goes_to_store(options: "BatchOptions | UpscaleOptions") -> bool:
     """Whether outputs go to a store."""
     return options.output is not None and is_address(options.output)
 
 
 @contextmanager
 def staged(
-    options: BatchOptions | UpscaleOptions, *, always: bool = False
+    options: "BatchOptions | UpscaleOptions", *, always: bool = False
 ) -> Iterator[Staging | None]:
     """Give a place for what is in stores while it is on this machine; None if nothing is.
 
@@ -83,10 +86,10 @@ def staged(
         yield Staging(folder)
 
 
-def _check(options: BatchOptions | UpscaleOptions) -> None:
+def _check(options: "BatchOptions | UpscaleOptions") -> None:
     if options.keep_times and goes_to_store(options):
         raise UsageError("--keep-times is for files: a store has times of its own.")
-    if not isinstance(options, BatchOptions):
+    if isinstance(options, UpscaleOptions):
         return
     if options.watch and stores_in(options):
         raise UsageError(

@@ -104,27 +104,27 @@ class Terminal:
         Raises:
             EdsrError: stdout cannot be written to.
         """
-        for column in table.columns:
-            column.overflow = "fold"  # rich would put an ellipsis for the rest of a long word
         from rich.console import Console
 
+        for column in table.columns:
+            column.overflow = "fold"  # rich would put an ellipsis for the rest of a long word
         width = None if sys.stdout is not None and sys.stdout.isatty() else 200
         with _stdout():
             Console(highlight=False, markup=False, width=width).print(table)
 
     def _line(self, label: str, style: str, message: str) -> None:
-        self.write((label, style), (one_line(message), "dim" if style == "dim" else ""))
+        self.write(label + one_line(message), style)
 
-    def write(self, *parts: tuple[str, str]) -> None:
-        """Texts, each with its style, and the end of the line."""
+    def write(self, text: str, style: str) -> None:
+        """A text, and the end of its last line."""
         if self._is_plain:
             if sys.stderr is not None:
-                sys.stderr.write("".join(text for text, _ in parts) + "\n")
+                sys.stderr.write(f"{text}\n")
                 sys.stderr.flush()
             return
         from rich.text import Text
 
-        self.console.print(Text.assemble(*parts))
+        self.console.print(Text(text, style=style))
 
     @contextmanager
     def log(self) -> Iterator[None]:
@@ -214,4 +214,4 @@ class _TerminalHandler(logging.Handler):
             self._terminal.detail(record.getMessage())
         if record.exc_info and self._terminal.verbosity >= 1:
             text = logging.Formatter().formatException(record.exc_info)
-            self._terminal.write((text, "dim"))
+            self._terminal.write(text, "dim")

@@ -61,6 +61,31 @@ def test_help_and_usage_errors_do_not_wait_for_torch(repository):
     assert done.stdout.startswith(f"edsr {__version__}\n")
 
 
+NEEDLESS = {
+    *("torch", "huggingface_hub", "matplotlib", "jinja2", "fsspec"),
+    *("rich", "typer", "pydantic", "numpy.ma", "numpy.random"),
+    *("http.client", "ssl", "email", "importlib.metadata"),
+    *("edsr_cli.options.folders", "edsr_cli.checkpoints.store.fetching", "edsr_cli.report"),
+}
+"""What enlarging a picture without a terminal does not wait for: each takes 5 ms or far more."""
+
+
+def test_a_picture_waits_only_for_what_it_needs(photo, repository):
+    script = (
+        "import sys\nfrom edsr_cli.cli import main\ntry:\n    main()\n"
+        f"except SystemExit:\n    pass\nprint(sorted({NEEDLESS!r} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, "upscale", photo, "-d", "cpu", "--engine", "ncnn"],
+        env=os.environ | {"PYTHONPATH": str(repository)},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.stdout == "[]\n", done.stderr
+    assert "9 x 6 -> 36 x 24" in done.stderr
+
+
 # Stopped in the middle.
 
 

@@ -176,7 +176,7 @@ def test_help_waits_for_nothing(repository, arguments):
         "import sys\nfrom edsr_cli.cli import main\n"
         f"sys.argv = ['edsr', *{arguments!r}]\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
-        "heavy = {'torch', 'numpy', 'PIL', 'huggingface_hub', 'matplotlib'}\n"
+        "heavy = {'torch', 'numpy', 'PIL', 'huggingface_hub', 'matplotlib', 'rich', 'pydantic'}\n"
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
     )
     done = subprocess.run(
