@@ -251,7 +251,7 @@ def test_wrong_usage(batch):
     usage(batch("in", "--include", ""), "matches nothing")
     usage(batch("in", "-f", "pcx"), "no output format")
     usage(batch("in", "-d", "cpu,tpu", "--engine", "torch"), "There is no device 'tpu'")
-    usage(batch("in", "-d", "cpu,"), "There is no device ''")
+    usage(batch("in", "-d", "cpu,", "--engine", "torch"), "There is no device ''")
     usage(batch("in", "-q", "-v"), "exclude each other")
     usage(batch("in", "-j", "0"), "-j")
     usage(batch(), "INPUT_DIR")
