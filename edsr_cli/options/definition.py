@@ -125,7 +125,8 @@ def again(
 @dataclass_transform(kw_only_default=True, field_specifiers=(option, again))
 def group(cls: type[Made]) -> type[Made]:
     """Make a class a group of options."""
-    return dataclass(frozen=True, kw_only=True)(cls)
+    # `Options` has what is the same for all: writing it anew for each would make help wait.
+    return dataclass(frozen=True, kw_only=True, eq=False, repr=False)(cls)
 
 
 @group
@@ -139,6 +140,16 @@ class Options:
                 object.__setattr__(self, name, each.checked(name, value))
             elif default_of(type(self), name) is not None:
                 raise TypeError(f"{name} must be something other than None")
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and vars(other) == vars(self)
+
+    def __hash__(self) -> int:
+        return hash(tuple(vars(self).values()))
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+        return f"{type(self).__qualname__}({values})"
 
     def part(self, group: type[Group], **changes: Any) -> Group:
         """The options that a group has which this one is made from, with some changed."""
