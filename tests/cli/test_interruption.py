@@ -110,7 +110,7 @@ sys.meta_path.insert(0, Finder())
 
 
 @pytest.mark.skipif(os.name == "nt", reason="about signals of POSIX")
-@pytest.mark.parametrize("module", ["edsr_cli.cli.app", "click.core", "edsr_cli.cli.upscale"])
+@pytest.mark.parametrize("module", ["edsr_cli.cli.app", "typer.core", "edsr_cli.cli.upscale"])
 def test_a_signal_while_modules_are_loaded(photo, module):
     """In a process of its own, which gets it when it is about to import the module."""
     Path("hook").mkdir()

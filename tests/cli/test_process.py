@@ -63,7 +63,7 @@ def test_help_and_usage_errors_do_not_wait_for_torch(repository):
 
 NEEDLESS = {
     *("torch", "huggingface_hub", "matplotlib", "jinja2", "fsspec"),
-    *("rich", "typer", "pydantic", "numpy.ma", "numpy.random"),
+    *("rich", "pydantic", "numpy.ma", "numpy.random"),
     *("http.client", "ssl", "email", "importlib.metadata"),
     *("edsr_cli.options.folders", "edsr_cli.checkpoints.store.fetching", "edsr_cli.report"),
 }
