@@ -117,6 +117,7 @@ class FolderLedger(Ledger):
 
     def promise(self, task: Task, source: FileState, verdict: Verdict, result: FileState) -> None:
         task, folder = self._own(task)
+        folder.check()
         if task.goal is not None:
             result = FileState(result.size, ON_ITS_WAY)
         folder.manifest.promise(self._made(task, source, verdict, result))

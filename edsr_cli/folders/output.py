@@ -8,12 +8,12 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from edsr_cli.errors import EdsrError, PictureError, UsageError
+from edsr_cli.errors import EdsrError, UsageError
 from edsr_cli.files.disk import sync
+from edsr_cli.files.identity import FolderIdentity
 from edsr_cli.files.lock import BusyError, Lock, lock_descriptor
 from edsr_cli.files.names import display_name
 from edsr_cli.files.own import open_plain
-from edsr_cli.files.reasons import kind_of_system_error
 from edsr_cli.files.state import FileState
 from edsr_cli.files.temporary import remove_abandoned
 from edsr_cli.folders.journal import Journal, journals
@@ -116,7 +116,7 @@ class OutputFolder:
                     manifest = Manifest(path / other.manifest, writable=False)
                     stack.callback(manifest.close)
                     self._others.append(manifest)
-            self._identity = self._find() if writable else None
+            self._identity = FolderIdentity(path) if writable else None
             self._stack = stack.pop_all()
 
     def close(self) -> None:
@@ -138,28 +138,11 @@ class OutputFolder:
     def check(self) -> None:
         """Make sure that the folder is still the one that it was.
 
-        A disk that is unplugged must not be filled up from below: the folder is not made again.
-
         Raises:
             PictureError: it is not.
         """
-        if self._identity is None:
-            return
-        try:
-            found = self._find()
-        except OSError as error:
-            raise PictureError(
-                f"the output folder has gone ({error.strerror}).",
-                "Bring it back, and start again.",
-                about=display_name(self.path),
-                kind=kind_of_system_error(error, reading=False),
-            ) from error
-        if found != self._identity:
-            raise PictureError(
-                "the output folder has been replaced by another.",
-                "Start again.",
-                about=display_name(self.path),
-            )
+        if self._identity is not None:
+            self._identity.check()
 
     def tidy(self, folder: Path) -> None:
         """Remove what killed runs have left; once, before anything is written there.
@@ -190,10 +173,6 @@ class OutputFolder:
             if state_of(path) == made.result:
                 with suppress(OSError):
                     path.unlink()
-
-    def _find(self) -> tuple[int, int]:
-        status = self.path.stat()
-        return status.st_dev, status.st_ino
 
     def _make(self) -> None:
         try:

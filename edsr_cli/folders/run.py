@@ -105,6 +105,7 @@ class Batch:
         site: "Site | None" = None,
     ) -> None:
         self._worker, self._limits, self._site, self._run_line = worker, limits, site, run_line
+        self._folders = folders
         self._open_ledger = partial(
             FolderLedger, folders, recipe, checksum=checksum, shard=shard, goals=dict(goals)
         )
@@ -201,7 +202,7 @@ class Batch:
             return self._open_ledger()
         from edsr_cli.jobs.remote_ledger import RemoteLedger
 
-        return RemoteLedger(self._open_ledger)
+        return RemoteLedger(self._open_ledger, self._folders)
 
     def _crew(
         self, ledger: "FolderLedger | RemoteLedger", tick: Callable[[], None]

@@ -58,7 +58,10 @@ class Ledger:
     """
 
     def arrive(self, task: Task) -> None:
-        """Get ready for a task, before any work on it begins. What this raises ends the run."""
+        """Get ready for a task, before any work on it begins. What this raises ends the run.
+
+        It is about the folder of the output: of all tasks of one, the first is enough.
+        """
 
     def judge(self, task: Task, source: FileState, *, overwrite: bool) -> Verdict:
         """Decide about a task.
@@ -76,6 +79,8 @@ class Ledger:
     def check(self, task: Task) -> None:
         """Make sure that outputs still go where they did when the run began.
 
+        It is asked several times for each, so it has to be quick.
+
         Raises:
             EdsrError: they would not.
         """
@@ -91,13 +96,14 @@ class Ledger:
 
         Raises:
             LedgerError: it cannot be written.
+            PictureError: the output would not go where others did; see `check`.
         """
 
     def delivered(self, task: Task, source: FileState, verdict: Verdict, result: FileState) -> None:
         """Take note of what a store says of an output that it has got; see `promise`."""
 
     def close_account(self, task: Task, record: Record) -> None:
-        """Take note of what became of a task."""
+        """Take note of what became of a task that has failed; all else is known by then."""
 
     @contextmanager
     def in_place(self, task: Task) -> Iterator[None]:

@@ -1,12 +1,14 @@
 """A ledger for workers on many machines: it lives in one process, an actor of Ray."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+from edsr_cli.files.identity import FolderIdentity
 from edsr_cli.files.state import FileState
 from edsr_cli.jobs.ledger import Ledger, LedgerError, Verdict
-from edsr_cli.jobs.record import Record
+from edsr_cli.jobs.record import Record, Status
 from edsr_cli.jobs.task import Task
 
 _NAME = "ledger"  # of the actor, among those of the run
@@ -19,14 +21,19 @@ class RemoteLedger(Ledger):
     What is wrong there is raised here, and so is a `LedgerError` if the actor has died: nobody
     could tell any more what is done. It can be pickled, and used by any worker of the cluster.
 
+    A message costs milliseconds on both sides. A picture takes two, `judge` and `promise`, and one
+    more if it fails; a folder takes two for each worker. Whether that is still there is looked at
+    where the worker is, and with each promise where the ledger is.
+
     Args:
         open_ledger: makes the ledger; it must be possible to pickle it.
+        folders: the output folders of all tasks to come.
 
     Raises:
         Exception: what `open_ledger` raises.
     """
 
-    def __init__(self, open_ledger: Callable[[], Any]) -> None:
+    def __init__(self, open_ledger: Callable[[], Any], folders: Iterable[Path]) -> None:
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -37,16 +44,22 @@ class RemoteLedger(Ledger):
             .remote()
         )
         self._call("open", open_ledger)
+        self._look_at(folders)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         import ray
 
-        self._actor = ray.get_actor(_NAME)
+        self._actor = ray.get_actor(state["name"])
+        self._look_at(state["folders"])
 
     def __getstate__(self) -> dict[str, Any]:
         # Workers find it by its name. Handles of actors are no values, so Ray complains of those
         # among the arguments of what it may have to start again.
-        return {"name": _NAME}
+        return {"name": _NAME, "folders": tuple(self._folders)}
+
+    def _look_at(self, folders: Iterable[Path]) -> None:
+        self._folders: dict[Path, FolderIdentity | None] = dict.fromkeys(folders)
+        self._reached: set[Path] = set()
 
     def close(self) -> None:
         """Close the ledger, and end its actor.
@@ -66,20 +79,33 @@ class RemoteLedger(Ledger):
         self._call("remark", event, values)
 
     def arrive(self, task: Task) -> None:
-        self._call("arrive", task)
+        assert task.destination is not None
+        if task.destination.parent not in self._reached:
+            self._call("arrive", task)
+            self._reached.add(task.destination.parent)
 
     def judge(self, task: Task, source: FileState, *, overwrite: bool) -> Verdict:
         return self._call("judge", task, source, overwrite=overwrite)
 
     def check(self, task: Task) -> None:
+        output = task.destination
+        assert output is not None
+        folder = max(filter(output.is_relative_to, self._folders), key=lambda path: len(path.parts))
+        identity = self._folders[folder]
+        if identity is not None:
+            identity.check()
+            return
+        # Which numbers it has here says nothing of whether it is the one where the run began.
         self._call("check", task)
+        self._folders[folder] = FolderIdentity(folder)
 
     def promise(self, task: Task, source: FileState, verdict: Verdict, result: FileState) -> None:
         self._call("promise", task, source, verdict, result)
 
     def close_account(self, task: Task, record: Record) -> None:
-        with suppress(LedgerError):  # as with a `FolderLedger`, which answers with none
-            self._call("close_account", task, record)
+        if record.status is Status.FAILED:
+            with suppress(LedgerError):  # as with a `FolderLedger`, which answers with none
+                self._call("close_account", task, record)
 
     def _call(self, name: str, *arguments: Any, **options: Any) -> Any:
         import ray

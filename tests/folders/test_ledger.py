@@ -62,3 +62,19 @@ def test_a_worker_of_an_earlier_run_comes_too_late(tmp_path, there):
     assert third.judge(task, state_of(task.source), overwrite=False).skip is Kind.COMPLETE
     third.close()
     assert not list(task.folder.glob("*.tmp"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="an open file cannot be moved there")
+def test_nothing_is_promised_for_a_folder_that_has_gone(tmp_path):
+    """A worker on another machine may see it still."""
+    out = tmp_path / "out"
+    task = BatchTask(tmp_path / "a.gif", out / "a.png", format_for(None, "png"), "a.gif", out)
+    task.source.write_bytes(b"picture")
+    source = state_of(task.source)
+    ledger = FolderLedger([out], RECIPE)
+    verdict = ledger.judge(task, source, overwrite=False)
+    out.rename(tmp_path / "away")
+    with pytest.raises(FileError, match="the output folder has gone"):
+        ledger.promise(task, source, verdict, FileState(1, 1))
+    ledger.close()
+    assert "made" not in (tmp_path / "away" / ".edsr-manifest.jsonl").read_text()

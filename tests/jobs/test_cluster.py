@@ -78,10 +78,10 @@ def job(tmp_path):
             return contents(tmp_path / "alone"), outcome(records)
 
         def together(self, nodes, wanted=Cluster(), during=lambda count: None):  # noqa: B008
-            records = []
+            records, folders = [], [self.output]
             with connected(replace(wanted, address=nodes.address)) as workers:
                 recipe = ask_a_worker(self.spec, wanted, partial(_recipe, self.form))
-                ledger = RemoteLedger(partial(FolderLedger, [self.output], recipe))
+                ledger = RemoteLedger(partial(FolderLedger, folders, recipe), folders)
 
                 def done(record):
                     records.append(record)
@@ -194,7 +194,7 @@ def test_a_run_that_is_stopped_finishes_what_is_at_work(cluster, job):
     records = []
     with connected(Cluster(address=cluster.address)) as count:
         recipe = ask_a_worker(job.spec, Cluster(), partial(_recipe, job.form))
-        ledger = RemoteLedger(partial(FolderLedger, [job.output], recipe))
+        ledger = RemoteLedger(partial(FolderLedger, [job.output], recipe), [job.output])
         executor = Distributed(Site(job.spec, Cluster(), count), ledger)
 
         def done(record):
@@ -249,7 +249,7 @@ def test_errors_come_as_they_are(cluster, job, tmp_path):
         (tmp_path / "taken").write_bytes(b"a file")
         recipe = ask_a_worker(job.spec, Cluster(), partial(_recipe, job.form))
         with pytest.raises(Exception, match="the output folder cannot be made"):
-            RemoteLedger(partial(FolderLedger, [tmp_path / "taken"], recipe))
+            RemoteLedger(partial(FolderLedger, [tmp_path / "taken"], recipe), [])
         wrong = replace(job.spec, options=replace(job.spec.options, model="none-such"))
         with pytest.raises(Exception, match="none-such"):
             ask_a_worker(wrong, Cluster(), partial(_recipe, job.form))
