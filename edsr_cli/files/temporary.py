@@ -80,24 +80,36 @@ def _remove_if_abandoned(path: Path) -> None:
         return
     descriptor = open_plain(path, os.O_RDWR)
     try:
-        if _is_abandoned(path.name, descriptor):
+        if _is_abandoned(path, descriptor):
             path.unlink()  # while it is locked: who creates one of this name sees that it has gone
             logger.debug("%s: left by a run that was killed; removed.", one_line(str(path)))
     finally:
         os.close(descriptor)
 
 
-def _is_abandoned(name: str, descriptor: int) -> bool:
+def _is_abandoned(path: Path, descriptor: int) -> bool:
     locked = lock_descriptor(descriptor)
     if locked is False:
         return False
-    match = _NAME.fullmatch(name)
+    match = _NAME.fullmatch(path.name)
     assert match is not None
     host, boot = _machine()
     if locked and (match[1] == host or match[2] == boot):
         return True  # whoever wrote it was on this machine, where its lock would be seen
     status = os.fstat(descriptor)
-    return stat.S_ISREG(status.st_mode) and time.time() - status.st_mtime > FOREIGN_SECONDS
+    if not stat.S_ISREG(status.st_mode) or time.time() - status.st_mtime <= FOREIGN_SECONDS:
+        return False
+    return _now(path.parent) - status.st_mtime > FOREIGN_SECONDS  # our clock may be wrong
+
+
+def _now(folder: Path) -> float:
+    """The time by the clock of whoever keeps a folder, in seconds since 1970."""
+    path, descriptor = create(folder)
+    try:
+        return os.fstat(descriptor).st_mtime
+    finally:
+        os.close(descriptor)
+        path.unlink()
 
 
 @cache

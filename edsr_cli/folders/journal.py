@@ -7,7 +7,8 @@ begins another: for a million pictures some 4,000 small objects, which the next 
 """
 
 import secrets
-import time
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from edsr_cli.folders.shards import STEM, Shard, manifest_shard
@@ -16,6 +17,7 @@ from edsr_cli.stores.failures import StoreError
 from edsr_cli.stores.store import Store
 
 _LINES = 512  # two for each picture
+_MOMENT, _MOMENT_LENGTH = "%Y%m%dT%H%M%S", 15
 
 
 class Journal:
@@ -28,12 +30,10 @@ class Journal:
 
     def __init__(self, store: Store, shard: Shard) -> None:
         self._store = store.folder(shard.manifest)
-        moment = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
-        self._run = f"{moment}-{secrets.token_hex(4)}"
-        self._number, self._begin = 0, -1
+        self._run, self._number, self._begin = "", 0, -1
 
     def fetch(self, path: Path) -> None:
-        """Make a file of all lines of earlier runs, in the order of time.
+        """Make a file of all lines of earlier runs, one run after the other.
 
         Raises:
             StoreError: they cannot be read.
@@ -56,9 +56,9 @@ class Journal:
             data = file.read()
         if not data:
             return
-        blob = self._store.blob(f"{self._run}-{self._number:06}.jsonl")
         try:
-            blob.put_bytes(data)
+            self._run = self._run or self._name()
+            self._store.blob(f"{self._run}-{self._number:06}.jsonl").put_bytes(data)
         except StoreError as error:
             raise LedgerError(
                 f"the list of what is done cannot be kept: {error.what}",
@@ -69,6 +69,18 @@ class Journal:
         whole = data.rfind(b"\n") + 1
         if data.count(b"\n", 0, whole) >= _LINES:
             self._number, self._begin = self._number + 1, self._begin + whole
+
+    def _name(self) -> str:
+        """A name that stands behind those of earlier runs, whatever the clocks of machines say.
+
+        Of two lines about an output the last one counts, and lines are in the order of names.
+        """
+        moment = datetime.now(UTC)
+        for entry in self._store.entries():
+            with suppress(ValueError):
+                earlier = datetime.strptime(entry.name[:_MOMENT_LENGTH], _MOMENT)
+                moment = max(moment, earlier.replace(tzinfo=UTC) + timedelta(seconds=1))
+        return f"{moment.strftime(_MOMENT)}-{secrets.token_hex(4)}"
 
 
 def journals(store: Store) -> list[Shard]:

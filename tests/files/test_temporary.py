@@ -67,6 +67,19 @@ def test_what_another_machine_has_left(
 
 
 @posix
+@pytest.mark.parametrize("days", [-30, 30])
+def test_what_another_machine_writes_is_left_alone_whatever_our_clock_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    path = abandoned(tmp_path)
+    machine(monkeypatch, "0000", "0000")
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + days * 86_400)
+    assert left(tmp_path) == [path.name]
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+@posix
 def test_where_there_are_no_locks_only_what_is_old_goes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

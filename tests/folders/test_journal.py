@@ -1,6 +1,7 @@
 """Manifests in a store, which is here a dictionary."""
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 import pytest
 
@@ -73,6 +74,29 @@ def test_lines_are_there_before_a_promise_returns(tmp_path):
     again.promise(replace(MADE, output="c.png"))
     assert len(store.objects) == 2, "a run leaves the objects of others alone"
     assert journals(store) == [WHOLE]
+
+
+def shifted(year):
+    """A clock that is wrong by years."""
+
+    class Shifted(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return cls(year, 1, 2, 3, 4, 5, tzinfo=tz)
+
+    return Shifted
+
+
+def test_the_last_line_counts_whatever_clocks_say(tmp_path, monkeypatch):
+    """The first run is on a machine whose clock is ahead by years, the third on one behind."""
+    store = Memory()
+    for number, year in enumerate((2100, 2026, 1990)):
+        monkeypatch.setattr(journal, "datetime", shifted(year))
+        manifest = opened(store, tmp_path / f"{number}")
+        manifest.promise(replace(MADE, result=FileState(number, 1)))
+        manifest.close()
+    assert len(store.objects) == 3
+    assert opened(store, tmp_path / "again").find("a.png").result == FileState(2, 1)
 
 
 def test_objects_do_not_grow_for_ever(tmp_path, monkeypatch):
