@@ -33,6 +33,7 @@ _CONNECTING, _READING = 10.0, 30.0  # seconds that a store may take for that
 _INNER_TRIES = 2  # of s3fs, within each of ours: it goes on in the middle of an object
 _PAGE = 1000  # objects that S3 lists at once
 _PART, _PARTS_AT_ONCE = 16 << 20, 2  # bytes; objects of less than two parts are sent whole
+_WHOLE_TO_GOOGLE = 5 << 20  # bytes from which gcsfs sends an object in parts
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,10 @@ class Blob:
             if replace:
                 fs.put_file(str(path), self.address, **how)
                 return
+            if scheme_of(self.address) == "gs" and path.stat().st_size >= _WHOLE_TO_GOOGLE:
+                # It hears of the condition when the upload begins, which takes longest of all.
+                if self.look() is not None:
+                    raise FileExistsError
             try:
                 fs.put_file(str(path), self.address, mode="create", **how)
             except NotImplementedError:  # a store without conditional requests
@@ -380,6 +385,8 @@ def _file_system(scheme: str) -> Any:
         ) from error
     if scheme == "s3":
         fs.retries = _INNER_TRIES
+    if scheme == "gs":  # which prints whatever fails; what counts is raised
+        logging.getLogger("gcsfs").setLevel(logging.CRITICAL)
     return fs
 
 

@@ -22,7 +22,7 @@ from edsr_cli.stores.failures import StoreError
 from edsr_cli.stores.store import Store
 from tests import forking
 from tests.jobs.nearest import save_nearest
-from tests.stores.conftest import SECRET, Bucket
+from tests.stores.conftest import SECRET, Bucket, every_store
 from tests.stores.server import Fault, Rule
 
 NAMES = ["a.png", "b.jpg", "sub/c.png", "sub/c.jpg", "sub/ü d#1?.png", "e.bmp"]
@@ -90,6 +90,7 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@every_store
 def test_a_bucket_becomes_what_a_folder_becomes(both, scratch):
     assert counts(both.run()) == (6, 0, 1)
     assert both.is_whole()
@@ -107,6 +108,7 @@ def test_a_bucket_becomes_what_a_folder_becomes(both, scratch):
     assert len(both.bucket.manifests("out")) == 2, "an object for each run"
 
 
+@every_store
 def test_what_has_changed_is_made_again(both):
     both.run()
     changed = Store(both.source).blob("a.png")
@@ -126,6 +128,7 @@ def test_what_has_changed_is_made_again(both):
     assert both.is_whole()
 
 
+@every_store
 def test_somebody_elses_objects_are_left_alone(both):
     Store(both.output).blob("a.png").put_bytes(b"somebody else's")
     assert counts(both.run()) == (5, 0, 2)
@@ -136,6 +139,7 @@ def test_somebody_elses_objects_are_left_alone(both):
     assert both.is_whole()
 
 
+@every_store
 def test_shards_and_status(both):
     for shard in ("2/3", "1/3"):
         both.run(shard=shard)
@@ -244,6 +248,7 @@ def test_a_folder_that_cannot_be_listed(both):
     assert counts(both.run()) == (3, 3, 1) and both.is_whole()
 
 
+@every_store
 def test_a_dry_run_makes_nothing(both):
     assert both.run(dry_run=True).planned == 6
     assert both.bucket.content("out") == {} == both.bucket.manifests("out")
@@ -379,6 +384,7 @@ def test_a_run_that_is_killed_goes_on(kills, both, scratch):
     assert list(scratch.iterdir()) == []
 
 
+@every_store
 def test_two_runs_at_once_lose_nothing(both):
     threads = [threading.Thread(target=each.run) for each in (both, copy(both))]
     for thread in threads:

@@ -11,7 +11,7 @@ from edsr_cli.errors import Kind, UsageError
 from edsr_cli.stores import store
 from edsr_cli.stores.failures import StoreError
 from edsr_cli.stores.store import Blob, Store
-from tests.stores.conftest import SECRET, Bucket
+from tests.stores.conftest import SECRET, Bucket, every_store
 from tests.stores.server import Fault, Rule
 
 CONTENT = bytes(range(256)) * 400
@@ -56,6 +56,7 @@ def test_a_folder_is_listed_by_pages(bucket, monkeypatch):
     assert list(folder.read_all(["c", "ü 1?#%", "a"])) == [b"c", "ü 1?#%".encode(), b"a"]
 
 
+@every_store
 def test_an_object_that_is_there_is_not_replaced_unasked(blob, file, bucket):
     before = blob.look()
     assert before is not None and before == blob.known and before.version
@@ -70,6 +71,7 @@ def test_an_object_that_is_there_is_not_replaced_unasked(blob, file, bucket):
     assert new.put(file, replace=False) == new.look()
 
 
+@every_store
 def test_of_two_who_create_an_object_at_once_one_does(bucket, tmp_path):
     blob, errors = Blob(f"{bucket.address}/contested"), []
     paths = [tmp_path / str(number) for number in range(4)]
