@@ -5,16 +5,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 from edsr_cli.errors import Kind, PictureError, UsageError
 from edsr_cli.jobs.ledger import Ledger
 from edsr_cli.jobs.task import Task
 from edsr_cli.jobs.work import Work
 from edsr_cli.stores.addresses import check_address, is_address, last_part, scheme_of, shown
+from edsr_cli.stores.ranged import BLOCK, ranged
 from edsr_cli.stores.store import Blob
 
-_BEGINNING = 1 << 18  # bytes; headers with a profile and a thumbnail are shorter
-_SAID_FIRST = (b"\xff\xd8\xff", b"GIF8", b"BM")  # JPEG, GIF, BMP; others have parts at the end
+_SMALL = 2 * BLOCK  # bytes; objects that are fetched whole
 
 
 @dataclass(frozen=True)
@@ -101,13 +102,8 @@ class Staging:
             raise UsageError(what, hint, about=about) from None
 
 
-def fetch(work: Work, *, header: bool = False) -> None:
-    """Make a file of an input that lies in a store, until the work ends.
-
-    Args:
-        work: the input, whose state is known.
-        header: whether the beginning is enough, where a format has all of its header there.
-    """
+def fetch(work: Work) -> None:
+    """Make a file of an input that lies in a store, until the work ends."""
     path, origin = work.task.source, work.task.origin
     if path is None or origin is None:
         return
@@ -118,27 +114,31 @@ def fetch(work: Work, *, header: bool = False) -> None:
             path.parent.rmdir()
 
     work.opened.callback(remove)
-    several = work.options.frame or work.options.frames  # which are counted
-    if header and not several and work.source.size > _BEGINNING:
-        origin.fetch(path, _BEGINNING)
-        begun = path.read_bytes()
-        work.whole = len(begun) == work.source.size  # as servers send it that know no ranges
-        if work.whole or begun.startswith(_SAID_FIRST):
-            return
     origin.fetch(path)
     work.whole = True
 
 
-def fetch_and(inspect: Callable[[], None], work: Work, *, header: bool) -> None:
-    """Fetch an input, or the beginning of it, and inspect it; all of it if that is not enough."""
-    fetch(work, header=header)
-    try:
-        inspect()
-    except PictureError as error:
-        if work.whole or error.kind is Kind.TOO_LARGE:
-            raise
-        fetch(work)
-        inspect()
+def fetch_and(inspect: Callable[[BinaryIO | None], None], work: Work, *, header: bool) -> None:
+    """Fetch an input and inspect it, or inspect it where it is.
+
+    Args:
+        inspect: reads the header, of a file that it is given or else of the input's own.
+        work: the input, whose state is known.
+        header: whether nothing else will be read. Then only what is read of an object is fetched,
+            unless its format, or what is wrong with it, makes that much.
+    """
+    origin = work.task.origin
+    several = work.options.frame or work.options.frames  # which are counted
+    if header and origin is not None and not several and work.source.size > _SMALL:
+        work.whole = False
+        try:
+            with ranged(origin, work.source.size) as file:
+                return inspect(file)
+        except PictureError as error:
+            if error.kind is Kind.TOO_LARGE:
+                raise
+    fetch(work)
+    inspect(None)
 
 
 def deliver(work: Work, ledger: Ledger, goal: Blob) -> None:

@@ -68,15 +68,21 @@ class Inspected:
     cover: bool = False
 
 
-def inspect(task: Task, options: Outputs) -> Inspected:
+def inspect(task: Task, options: Outputs, file: BinaryIO | None = None) -> Inspected:
     """Read the header of the input, or all of standard input.
+
+    Args:
+        task: what to read and write.
+        options: how.
+        file: what has the header; None for the input itself.
 
     Raises:
         PictureError: it is no picture that can be read, or too large.
     """
     most = _max_pixels(options)
     source = read_stdin(most) if task.source is None else task.source
-    info = images.probe(source, most, frame=_frame(options))
+    name = display_name(source) if isinstance(source, Path) else None
+    info = images.probe(file or source, most, name=name, frame=_frame(options))
     frames = len(info.all_frames) if options.frames else 1
     if frames > 1:
         check_holds(info, task.output_format)

@@ -143,13 +143,13 @@ class Worker:
         Args:
             task: what to read and write.
             touch: see `steps.check_output`.
-            header: whether only the header will be read; see `fetch`.
+            header: whether only the header will be read; see `fetch_and`.
             forgiving: whether an output that exists already may be passed over.
         """
         work = Work(task, self.options, self._draft(task.source_name, task.destination_name))
 
-        def inspect() -> None:
-            work.inspected = steps.inspect(task, work.options)
+        def inspect(file: BinaryIO | None) -> None:
+            work.inspected = steps.inspect(task, work.options, file)
             width, height = work.inspected.input_size
             work.note(input_size=(width, height))
             work.enlargement = self.target.enlargement(width, height, self.scales)

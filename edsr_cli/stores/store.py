@@ -88,13 +88,11 @@ class Blob:
             raise
         return None if found["type"] == "directory" else _state(found)
 
-    def fetch(self, path: Path, most: int | None = None) -> None:
+    def fetch(self, path: Path) -> None:
         """Make a file of it.
 
         Args:
             path: the file.
-            most: how many bytes of it are wanted, from the beginning, where the store can do that;
-                None for all.
 
         Raises:
             StoreError: it cannot be read, or not whole.
@@ -102,15 +100,23 @@ class Blob:
 
         def fetch(fs: Any) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
-            if most is not None:
-                path.write_bytes(fs.cat_file(self.address, start=0, end=most))
-                return
             fs.get_file(self.address, str(path), **_in_parts(self.address))
             size = path.stat().st_size
             if self.known and self.known.size != size and not is_web(self.address):
                 raise EOFError(f"{size} of {self.known.size} bytes")
 
         _tried(self.address, fetch)
+
+    def read(self, begin: int, end: int) -> bytes:
+        """Some of its bytes; all of them on the web where a server knows no ranges.
+
+        Args:
+            begin, end: which.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+        return _tried(self.address, lambda fs: fs.cat_file(self.address, start=begin, end=end))
 
     def put(self, path: Path, *, replace: bool) -> FileState:
         """Make it of a file, and give its state.
@@ -129,10 +135,10 @@ class Blob:
             if replace:
                 fs.put_file(str(path), self.address, **how)
                 return
-            if scheme_of(self.address) == "gs" and path.stat().st_size >= _WHOLE_TO_GOOGLE:
-                # It hears of the condition when the upload begins, which takes longest of all.
-                if self.look() is not None:
-                    raise FileExistsError
+            # Google's hears of the condition when an upload in parts begins, if it does.
+            parts = scheme_of(self.address) == "gs" and path.stat().st_size >= _WHOLE_TO_GOOGLE
+            if parts and self.look() is not None:
+                raise FileExistsError
             try:
                 fs.put_file(str(path), self.address, mode="create", **how)
             except NotImplementedError:  # a store without conditional requests
