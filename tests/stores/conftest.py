@@ -80,6 +80,7 @@ def az() -> Iterator[Proxy]:
 def behind_a_proxy(host: str, port: int) -> Iterator[Proxy]:
     """Give a proxy, and close it at the end."""
     proxy = Proxy((host, port))
+    forget()
     yield proxy
     proxy.close()
 
@@ -162,7 +163,6 @@ def bucket(
     for variable, value in variables.items():
         monkeypatch.setenv(variable, value)
     monkeypatch.setattr(store, "PAUSES", (0.01, 0.02, 0.03, 0.04, 0.05))
-    forget()  # of a server of another test, in a process that runs several sessions
     store._tried(f"{scheme}://", lambda fs: fs.mkdir(name))
     server.clear()
     yield Bucket(server, name, variables, scheme)
