@@ -173,7 +173,8 @@ def _checked(options: BatchOptions) -> OutputFormat | None:
         raise UsageError("--name without {stem} would be one name for all pictures.")
     if options.ray is not None and stores_in(options):
         raise UsageError(
-            "--ray does not go with addresses of stores yet.",
+            "--ray is for folders that all machines see, not for stores: what comes of an object "
+            "is kept on one machine until it is whole.",
             "Start a job array with --shard auto instead.",
         )
     if is_same(options.format):

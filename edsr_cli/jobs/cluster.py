@@ -48,7 +48,7 @@ class Cluster:
     """A cluster of Ray, and what a worker gets of it.
 
     Attributes:
-        address: of its head, such as "ray://head:10001" or "auto"; "local" for a cluster of this
+        address: of its head, such as "head:6379" or "auto"; "local" for a cluster of this
             machine alone, for this run.
         workers: how many; None for as many as there is room for at the beginning. Those for which
             there is none begin when there is.
@@ -71,8 +71,15 @@ def connected(cluster: Cluster) -> Iterator[int]:
     """Join a cluster for the length of the block; gives the number of workers to start.
 
     Raises:
-        UsageError: Ray is not installed, cannot be reached, or has no room for a worker.
+        UsageError: Ray is not installed, cannot be reached from a machine of the cluster, or has no
+            room for a worker.
     """
+    if cluster.address.startswith("ray://"):
+        raise UsageError(
+            "--ray does not take ray:// addresses: the list of what is done is kept beside the "
+            "command, which must be on a machine of the cluster.",
+            "Start the command there, with --ray auto or HOST:6379; ray job submit can do that.",
+        )
     os.environ.update(_QUIET)  # which Ray reads when it is imported
     try:
         import ray

@@ -133,7 +133,8 @@ def fetch_and(inspect: Callable[[BinaryIO | None], None], work: Work, *, header:
         work.whole = False
         try:
             with ranged(origin, work.source.size) as file:
-                return inspect(file)
+                inspect(file)
+            return
         except PictureError as error:
             if error.kind is Kind.TOO_LARGE:
                 raise

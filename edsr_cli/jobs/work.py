@@ -33,7 +33,7 @@ class Work:
         options: how; `overwrite` as the ledger has decided.
         source: the state of the input before it was read.
         verdict: what the ledger has decided; known behind `Worker.examine`.
-        whole: whether all of the input is here; of an object in a store the beginning may be.
+        whole: whether all of the input is here; of an object in a store, pieces may be.
         plans: how it is cut for each network, if that is settled before it is upscaled.
         choice: how much to restore it; None where the upscaler leaves no choice.
         large: whether it goes from file to file by rows; known behind `Worker.examine`.

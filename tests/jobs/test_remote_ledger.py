@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from edsr_cli.errors import Kind
+from edsr_cli.errors import Kind, UsageError
 from edsr_cli.folders.ledger import FolderLedger
 from edsr_cli.folders.recipe import Recipe
 from edsr_cli.folders.scanning import BatchTask
 from edsr_cli.images import format_for
+from edsr_cli.jobs.cluster import Cluster, connected
 from edsr_cli.jobs.ledger import LedgerError
 from edsr_cli.jobs.record import ENDING, Status
 from edsr_cli.jobs.remote_ledger import RemoteLedger, _LedgerActor
@@ -112,6 +113,14 @@ def test_an_output_folder_that_goes_away_where_the_worker_is(counted, tasks, ups
     assert record.kind is Kind.OUTPUT
     assert ("replaced by another" if there else "has gone") in record.reason
     assert not folder.exists() or not list(folder.iterdir())
+
+
+def test_a_command_that_is_not_on_a_machine_of_the_cluster():
+    with (
+        pytest.raises(UsageError, match=r"does not take ray://.*--ray auto or HOST:6379"),
+        connected(Cluster(address="ray://127.0.0.1:10001")),
+    ):
+        pass
 
 
 def test_nobody_can_tell_what_is_done(dead, upscaler, photo, tmp_path):
