@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from edsr_cli.inference.engines import VARIABLE
-from tests.inference.engines.torch.test_memory import assert_only_the_pictures_grow, limited
+from tests.inference.engines.torch.test_memory import PEAK, assert_only_the_pictures_grow, limited
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs the resource module")
 
@@ -38,33 +38,34 @@ def test_a_real_process_keeps_to_its_limit(megabytes, scale):
 
 
 FEW_FEATURES = """
-import resource, sys
+import sys
 import numpy as np
 from edsr_cli.checkpoints.checkpoint import Checkpoint
 from edsr_cli.inference import Upscaler, processors
 from edsr_cli.model.config import NetworkConfig
 from edsr_cli.model.networks import EDSR, tensors_of
 
-def peak(width):
+def peak_behind(width):
     pixels = np.zeros((40, width, 3), np.uint8)
     plan = upscaler.plan(40, width, rows_only=True)
     output = upscaler.upscale(pixels, plan=plan).pixels
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak * (1 if sys.platform == "darwin" else 1024), plan.bytes + output.nbytes
+    return peak(), plan.bytes + output.nbytes
 
 processors.use_threads(1)
 network = EDSR(NetworkConfig("edsr", (4,), 1, 4))
 weights = Checkpoint(network.config, tensors_of(network))
 upscaler = Upscaler(weights, 4, "cpu", "fp32", 100_000_000)
-before, _ = peak(32)
-after, planned = peak(8000)
+before, _ = peak_behind(32)
+after, planned = peak_behind(8000)
 print(after - before, planned)
 """
 
 
 def test_a_tail_that_makes_more_numbers_than_there_are_features_keeps_to_the_plan():
     """The example: wide pictures took twice the memory that they had been given."""
-    done = subprocess.run([sys.executable, "-c", FEW_FEATURES], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK + FEW_FEATURES], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     used, planned = map(int, done.stdout.split())
     assert 0.2 * planned < used <= planned
