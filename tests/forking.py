@@ -35,6 +35,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+# As they are before the first test changes them for itself.
+_ENVIRONMENT, _TEMPORARY = dict(os.environ), tempfile.gettempdir()
+
 NUMBER = struct.Struct("q")
 """An answer: the number of the process when it starts, and its exit code when it ends."""
 
@@ -180,14 +183,14 @@ def call(path: str, task: dict[str, Any], streams: list[int]) -> tuple[socket.so
 @functools.cache
 def server() -> str:
     """The socket of a server that lives as long as this process."""
-    path = str(Path(tempfile.mkdtemp(prefix="edsr-tests-")) / "socket")
+    path = str(Path(tempfile.mkdtemp(prefix="edsr-tests-", dir=_TEMPORARY)) / "socket")
     root = str(Path(__file__).parents[1])
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.forking", "serve", path],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         cwd=root,
-        env=os.environ | {"PYTHONPATH": root, "OMP_NUM_THREADS": "1"},
+        env=_ENVIRONMENT | {"PYTHONPATH": root, "OMP_NUM_THREADS": "1"},
     )
     assert process.stdout is not None and process.stdout.readline() == b"ready\n"
 
