@@ -23,7 +23,7 @@ from tests.jobs.nearest import read_back
         (["photo.png", "-s", "-2"], ["--scale", "'-2' is not a factor"]),
         (["photo.png", "-s", "twice"], ["--scale", "'twice' is not a factor such as 2 or 1.5"]),
         (["photo.png", "-s", "nan"], ["--scale", "'nan'"]),
-        (["photo.png", "--width", "0"], ["--width", "x>=1"]),
+        (["photo.png", "--width", "0"], ["--width", "at least 1"]),
         (["photo.png", "--width", "9", "-s", "2"], ["--scale and --width exclude each other"]),
         (["photo.png", "--fit", "9"], ["--fit", "'9' is not a size in pixels"]),
         (["photo.png", "--print", "9x9"], ["--print", "30x20cm"]),
