@@ -41,6 +41,7 @@ def test_peers_are_compared_and_those_that_are_missing_are_named():
     assert "left out: ModuleNotFoundError: No module named 'super_image'" in missing
 
 
+@pytest.mark.slow
 def test_around_says_what_the_network_takes_and_what_the_rest_does(tmp_path):
     Image.new("RGB", (90, 70), "teal").save(tmp_path / "photo.jpg")
     output = run("-m", "benchmarks.around", str(tmp_path / "photo.jpg"), "--rounds", "1")

@@ -332,8 +332,8 @@ def test_memory_does_not_grow_with_the_number_of_files(tmp_path, name):
     peak_of(10)  # so that nobody pays for what is loaded or kept once
     # Paths intern their parts, and now and then the interpreter's table of these takes several MB
     # anew, whoever is about: the least of a few times is what the report takes.
-    few, many = (min(peak_of(count) for _ in range(3)) for count in (500, 1500))
-    assert many < few + 100_000  # they take 0.75 MB on disk
+    few, many = (min(peak_of(count) for _ in range(3)) for count in (250, 1000))
+    assert many < few + 75_000  # they take 0.55 MB on disk
 
 
 def test_a_report_needs_no_network():

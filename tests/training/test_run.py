@@ -46,7 +46,9 @@ def test_the_record_has_a_line_for_all_that_was_due(whole: Run) -> None:
     assert all(set(row.psnr) == {2, 3} for row in rows if row.psnr)
 
 
-@pytest.mark.parametrize("stop", [1, 8, 10, 22])
+@pytest.mark.parametrize(
+    "stop", [1, 10, *(pytest.param(n, marks=pytest.mark.slow) for n in (8, 22))]
+)
 def test_a_resumed_run_gives_the_same_record_and_weights(
     whole: Run, photos: Photos, tmp_path: Path, stop: int
 ) -> None:
