@@ -1,5 +1,6 @@
 """What tests of every folder use."""
 
+import gc
 import os
 import signal
 import sys
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from edsr_cli.model.networks import EDSR, MDSR
 
 REPOSITORY = Path(__file__).parents[1]
+
+gc.disable()  # until tests have been collected, which makes no garbage to speak of
 
 # Threads that spin while they wait take the processor from other processes that tests start.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -45,6 +48,12 @@ settings.register_profile(
     phases=[Phase.explicit, Phase.generate],
 )
 settings.load_profile("edsr")
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collector what stays until the end, which it would look through again and again."""
+    gc.enable()
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)
