@@ -85,7 +85,8 @@ EXACT = {
 TURNED = Image.Exif()
 TURNED[0x112] = 6
 ALPHA = Image.fromarray(noise(83, 61, 4))
-JPEG = builders.saved(Image.fromarray(WIDE), "JPEG", restart_marker_rows=1)
+# Of blocks of 8 rows: what a band of 16 takes is more than all of so small a picture does.
+JPEG = builders.saved(Image.fromarray(WIDE), "JPEG", restart_marker_rows=1, subsampling="4:4:4")
 STREAMED["JPEG, restart markers"] = JPEG
 TRANSPARENT = {
     "PNG with alpha": builders.png(noise(83, 61, 4, dtype=np.uint16), builders.RGBA),
