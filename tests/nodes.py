@@ -1,5 +1,6 @@
 """A cluster of Ray on this machine, of several nodes, for the tests that use one."""
 
+import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -8,7 +9,10 @@ from typing import Any
 import psutil
 import pytest
 
+from edsr_cli.jobs.cluster import _QUIET
 from tests.conftest import REPOSITORY
+
+os.environ.update(_QUIET)  # before anybody imports Ray, which would print between lines of JSON
 
 WORKER, LEDGER = "_WorkerActor", "_LedgerActor"
 """What is in the names of the processes that do the work of a run, and that keep its ledger."""
@@ -49,6 +53,15 @@ def cluster() -> Iterator[Any]:
 def raylet(node: Any) -> int:
     """The process that starts all others of a node."""
     return node.all_processes["raylet"][0].process.pid
+
+
+def a_worker(cluster: Any) -> psutil.Process:
+    """The youngest worker, when there is one: those that were killed may have to come back."""
+    deadline = time.monotonic() + PATIENCE
+    while not (found := actors(cluster, WORKER)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return found[0]
 
 
 def actors(cluster: Any, *names: str) -> list[psutil.Process]:

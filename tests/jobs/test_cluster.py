@@ -28,7 +28,7 @@ from edsr_cli.jobs.remote_ledger import RemoteLedger
 from edsr_cli.jobs.spec import WorkerSpec
 from edsr_cli.options.pictures import Outputs
 from tests.jobs.nearest import save_nearest
-from tests.nodes import LEDGER, WORKER, actors
+from tests.nodes import LEDGER, a_worker, actors
 from tests.nodes import cluster as cluster
 
 ray = pytest.importorskip("ray", reason="Ray is not installed")
@@ -140,7 +140,7 @@ def test_workers_and_nodes_die(cluster, job):
 
     def during(count):
         if count in (4, 9, 14, 30, 40):
-            os.kill(actors(cluster, WORKER)[0].pid, signal.SIGKILL)
+            a_worker(cluster).kill()
             killed["workers"] += 1
         if count in (20, 35):
             cluster.remove_node(nodes.pop(), allow_graceful=False)
