@@ -16,7 +16,7 @@ from edsr_cli.inference.engine import Device, NotFiniteError, OutOfMemoryError, 
 from edsr_cli.inference.engines.ncnn import costs
 from edsr_cli.inference.planning import Footprint
 from edsr_cli.model.config import NetworkConfig
-from edsr_cli.pixels.arrays import Pixels
+from edsr_cli.pixels.arrays import Pixels, joined
 from edsr_cli.pixels.windows import Region
 
 if TYPE_CHECKING:
@@ -184,7 +184,8 @@ class NcnnStream:
         made = zip(*(stream.push(strip, last) for stream in self._streams), strict=True)
         parts = [self._pixels(views) for views in made]
         columns = (self._columns.stop - self._columns.start) * self._scale
-        return np.concatenate([np.empty((0, columns, 3), self._dtype), *parts])
+        nothing = np.empty((0, columns, 3), self._dtype)
+        return joined(parts or [nothing], sideways=self._sideways)
 
     def _pixels(self, views: "tuple[Planes, ...]") -> Pixels:
         """What is wanted of the next rows, rounded and clamped.

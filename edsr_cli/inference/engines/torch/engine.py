@@ -16,7 +16,7 @@ from edsr_cli.inference.engine import Device, OutOfMemoryError, Precision
 from edsr_cli.inference.engines.torch import costs, hardware
 from edsr_cli.inference.planning import Footprint
 from edsr_cli.model.config import NetworkConfig
-from edsr_cli.pixels.arrays import Pixels
+from edsr_cli.pixels.arrays import Pixels, joined
 from edsr_cli.pixels.windows import Region
 
 if TYPE_CHECKING:
@@ -206,6 +206,7 @@ class TorchStream:
         self._network, self._node = network, network.node.fresh()
         self._node.limit_rows(most_rows)
         ahead = network.prepared is not None
+        self._sideways = sideways
         self._ferry = transfer.Ferry(network.device, dtype, sideways, ahead=ahead)
         self._columns = slice(wanted.left * scale, wanted.right * scale)
         # Rows that are still to come before, and up to the end of, those that are wanted.
@@ -231,12 +232,12 @@ class TorchStream:
                 behind = 0 if last else self._ferry.ahead
                 count = max(0, len(self._coming) - behind)
                 parts = [self._coming.popleft().pixels() for _ in range(count)]
+                return joined(parts or [self._nothing], sideways=self._sideways)
         except OutOfMemoryError:
             self._steps = None
             if self._network.prepared is not None:
                 self._network.prepared.forget()
             raise
-        return parts[0] if len(parts) == 1 else np.concatenate([self._nothing, *parts])
 
     def reset(self) -> None:
         self._end_steps()
