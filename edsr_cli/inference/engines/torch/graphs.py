@@ -3,8 +3,6 @@
 An update of a training, or a strip of a picture, is some hundreds of small kernels. Started one by
 one they take the host longer than the device; as a graph they are started together, on the tensors
 that they were recorded with.
-
-Nothing in here could be run where it was written, for want of a GPU.
 """
 
 import logging

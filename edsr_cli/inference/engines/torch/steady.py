@@ -4,8 +4,7 @@ There every node of a network gives as many rows as it gets (see `Node.step`), o
 where they are. So what is done for a strip can be recorded as a CUDA graph, once for all pictures
 with strips of that shape: a picture lends the rows that its nodes hold, and takes them back before
 its last strip. What is recorded is compared with the plain `push` first, and left if it differs.
-
-Nothing of it has been run on a GPU yet: without one, the steps run as they are.
+Without an NVIDIA GPU the steps run as they are.
 """
 
 import logging
