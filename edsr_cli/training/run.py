@@ -153,7 +153,7 @@ class Run:
         self.samples = Samples(pairs)
         self.page = RunPage(folder.page, bicubic_psnr(pairs))
         self._saved = time.monotonic()
-        self._recorded = 0
+        self._recorded = self._validated = 0  # updates
 
     def begin(self, *, resume: bool) -> None:
         """Start, or go on from the saved state; see there."""
@@ -219,8 +219,8 @@ class Run:
             if self.page.is_due:
                 self._show()
             yield step
-        if step is not None and self._recorded < step.update:
-            self._record(step, self._validate())
+        if step is not None and self._validated < step.update:
+            self._end_record(step)
         self.save()
         self._show("done")
 
@@ -324,7 +324,18 @@ class Run:
         self.psnr = psnr or self.psnr
         self.log.write(Row(step.update, step.seconds, step.learning_rate, self.loss, psnr))
 
+    def _end_record(self, step: Step) -> None:
+        """Record the last update with its PSNR, even if there is a line without one already."""
+        psnr = self._validate()
+        if self._recorded < step.update:
+            self._record(step, psnr)
+            return
+        self.psnr = psnr or self.psnr
+        self.log.resume(step.update - 1)
+        self.log.write(Row(step.update, step.seconds, step.learning_rate, self.loss, psnr))
+
     def _validate(self) -> dict[int, float]:
+        self._validated = self.trainer.update
         if not any(self.pairs.values()):
             return {}
         seen = self.samples.taking(self.trainer.update)

@@ -95,6 +95,21 @@ def test_the_weights_say_how_they_came_about(whole: Run) -> None:
     assert facts["validation_psnr_y"] == {f"x{s}": pytest.approx(v) for s, v in last.items()}
 
 
+def test_what_comes_out_is_measured_even_where_a_line_was_due(
+    photos: Photos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edsr_cli.training.run._LOG_EVERY", 3)
+    run = make(tmp_path, photos, replace(RECIPE, updates=12, ema=0.0, validate_every=100))
+    for _ in run.steps():
+        pass
+    rows = run.log.rows()
+    assert [row.update for row in rows] == [0, 3, 6, 9, 12]
+    assert [bool(row.psnr) for row in rows] == [True, False, False, False, True]
+    assert rows[-1].loss > 0
+    assert run.psnr != pytest.approx(rows[0].psnr, abs=1e-4)
+    assert rows[-1].psnr == pytest.approx(run.psnr, abs=1e-4)
+
+
 def test_nothing_is_validated_without_pictures(photos: Photos, tmp_path: Path) -> None:
     run = make(tmp_path, photos)
     run.pairs = {}
