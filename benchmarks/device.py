@@ -1,6 +1,7 @@
 """How fast pictures are upscaled on a GPU, beside what its convolutions reach by themselves.
 
     python benchmarks/device.py                         # a minute or two on an NVIDIA GPU
+    python benchmarks/device.py --profile               # where the time goes, by kernels
     python benchmarks/device.py --device cpu --small    # only whether it runs
 
 First, what it computes is compared with a CPU. Then come the device's own peaks, and pictures, the
@@ -78,24 +79,25 @@ class Case:
 def cases() -> Iterator[Case]:
     """All of them, the most telling first."""
     for scale in (2, 4):
+        yield Case(FULL_HD, "eager", scale)  # the whole picture
         for strips in WAYS:
-            yield Case(FULL_HD, strips, scale)
+            yield Case(FULL_HD, strips, scale, share=1 / 4)
+    for strips in WAYS:
+        yield Case(PHOTO, strips)
     for strips in WAYS:  # strips that stay in the cache of an H100, 50 MB
-        yield Case(FULL_HD, strips, share=1 / 4)
-    yield Case(FULL_HD, "fused", share=4)  # the whole picture
-    yield Case(FULL_HD, "fused", tries=True)
+        yield Case(FULL_HD, strips, share=1 / 16)
+    yield Case(FULL_HD, "eager", tries=True)
     for precision in ("fp16", "fp32"):
         for strips in ("eager", "graphs" if precision == "fp32" else "fused"):
-            yield Case(FULL_HD, strips, precision=precision)
+            yield Case(PHOTO, strips, precision=precision)
     for strips in ("eager", "fused"):
-        yield Case(FULL_HD, strips, network="full")
+        yield Case(FULL_HD, strips, network="full", share=1 / 4)
         yield Case((256, 256), strips, 4, pictures=64)
-        yield Case(FULL_HD, strips, ensemble=True)
-        yield Case(PHOTO, strips, share=1 / 2)
+        yield Case(FULL_HD, strips, ensemble=True, share=1 / 4)
         yield Case(PHOTO, strips, 4)
-    yield Case(FULL_HD, "fused", network="full", share=1 / 8)
-    yield Case(PHOTO, "fused", network="full")
-    yield Case(PHOTO, "graphs", precision="fp32")
+    yield Case(FULL_HD, "eager", network="full")
+    yield Case(FULL_HD, "fused", network="full", share=1 / 32)
+    yield Case(PHOTO, "fused", network="full", share=1 / 4)
 
 
 def small(case: Case) -> Case:
@@ -237,6 +239,18 @@ class Bench:
             f"| {count / each / 1e6:.3g} | {speed / 1e12:.3g} | {share} |"
         )
 
+    def profile(self, case: Case) -> str:
+        """Where the time of a picture goes, by kernels."""
+        upscaler = self._upscaler(case)
+        pixels = np.random.default_rng(0).integers(0, 256, (*case.size, 3), np.uint8)
+        for _ in range(3):
+            upscaler.upscale(pixels, case.ensemble)
+        with torch.profiler.profile() as found:
+            upscaler.upscale(pixels, case.ensemble)
+            self._wait()
+        order = f"self_{self.device.type}_time_total"
+        return found.key_averages().table(order, row_limit=12, max_name_column_width=60)
+
     def _low(self, upscaler: Upscaler, pixels: np.ndarray) -> np.ndarray:
         plan = replace(upscaler.plan(*pixels.shape[:2]), strip_rows=8)
         return upscaler.upscale(pixels, plan=plan).pixels.astype(int)
@@ -264,12 +278,19 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--seconds", type=float, default=150, help="for all of it, about")
     parser.add_argument("--small", action="store_true", help="only try whether it runs")
+    parser.add_argument("--profile", action="store_true", help="only where the time goes")
     options = parser.parse_args()
     begin = time.perf_counter()
     logging.basicConfig(format="%(levelname)s: %(message)s")  # when a way is left, and why
     bench = Bench(options.device, options.small)
     cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
     print(f"{devices.describe(bench.device)}; torch {torch.__version__}, cuDNN {cudnn}")
+    if options.profile:
+        for strips in ("eager", "fused"):
+            case = Case(FULL_HD, strips, share=1 / 4)
+            case = small(case) if options.small else case
+            print(f"{case}\n{bench.profile(case)}", flush=True)
+        return
     bench.compare()
     bench.measure_peaks()
     print("\n| network | picture | format | strips | time | megapixels/s | TFLOP/s | of the peak |")

@@ -181,7 +181,8 @@ class Variant:
     def _making(self, recorded: bool) -> Callable[[], object]:
         """Work that makes a batch on the device."""
         draw = self.sampler.draw(0)
-        tables = {name: table.to(self.sampler.device) for name, table in draw.tables.items()}
+        # A graph does not keep what it reads.
+        self._tables = tables = {n: t.to(self.sampler.device) for n, t in draw.tables.items()}
 
         def make() -> None:
             self.sampler.make(draw.scale, tables)
