@@ -38,7 +38,10 @@ for part; do
         awk -v a="$begin" -v b="$(date +%s.%N)" -v t="$try" 'BEGIN {printf "the %s time: %.2f s\n", t, b - a}'
       done
       "$python" "$gpu/mosaics.py" "$work/photos" "$work/mosaics" "${PICTURES:-24}" "${SIZE:-1728x1152}"
-      EDSR_STRIPS=${EDSR_STRIPS:-fused} timeout 75 "$python" -m benchmarks.batch "$work/mosaics" --pictures "${PICTURES:-24}" --size "${SIZE:-1728x1152}" --rounds 1 --loop 1 ;;
+      here=$PWD
+      cd "$work/tree" || exit 1 # where all weights are
+      PYTHONPATH=$PYTHONPATH:$here timeout 75 "$python" -m benchmarks.batch "$work/mosaics" --pictures "${PICTURES:-24}" --size "${SIZE:-1728x1152}" --rounds 1 --loop 1
+      cd "$here" || exit 1 ;;
     *) echo "no such part: $part" >&2; exit 2 ;;
   esac
 done

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # On the GPU machine, in the project's root: trains the bundled models further, from the bundled weights, in two rounds:
-#     free        edsr-free x2, x3 and x4, side by side
+#     free        edsr-free x2, x3 and x4, side by side, x3 and x4 from mdsr-free, which was better than they were
 #     photo+mdsr  edsr-photo x2, x3 and x4 and mdsr-free, side by side, from the new edsr-free
 # and puts weights and logs into $OUT as soon as they are there.
 #     bash .gpu/train.sh MINUTES [more options of edsr train]
@@ -45,6 +45,7 @@ begin() {
     local options=(-s "$scale" --init edsr-free)
     # Gently, as there is something to forget.
     [ "$part" != photo ] || options+=(--degrade photo --lr 2e-4 --warmup 300)
+    case $part$scale in free3 | free4) options+=(--init mdsr-free) ;; esac
     start "edsr-$part-x$scale" "edsr-$part" "${options[@]}" "$@"; runs+=("edsr-$part-x$scale")
   done
 }
