@@ -7,7 +7,7 @@
 # MINUTES of training in all; reading pictures and starting up come on top (a minute for both rounds). ROUNDS="free" has all of them
 # for one; SCALES="2 4" leaves scales out. Options after MINUTES count for all.
 set -uo pipefail
-[ $# -ge 1 ] || { sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 2; }
+[ $# -ge 1 ] || { sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 2; }
 gpu=$(cd -- "$(dirname -- "$0")" && pwd); . "$gpu/setup.sh"
 minutes=$1; shift
 rounds=${ROUNDS:-free photo+mdsr} scales=${SCALES:-2 3 4} patch=${PATCH:-64}
