@@ -96,13 +96,13 @@ def test_the_digest_of_bundled_weights_is_that_in_manifests_of_before():
     """Or every picture of every batch would be made again."""
     plain, restoring = (load_network(name, 2).checkpoint for name in ("edsr-free", "edsr-photo"))
     assert weights_digest(plain) == (
-        "7212aa4c9212a88de65f2f46902e0f4df2111cb2927e997275299b8e283c6816"
+        "252e8cc868f730fbae795da1ffb7dbb2bdbc12cc552984c9e014498fc148c77c"
     )
     assert weights_digest(plain, restoring) == (
-        "6435377e85e5d3993e739a989ab022048b0ede2c4c371762a3f7a578a2a7ae18"
+        "c12bbdd555b7b884b4567d8edbc4bb944703b08a72b8717919f2c75a71abe1b9"
     )
     assert weights_digest(load_network("mdsr-free", 3).checkpoint) == (
-        "1e8504fa41357c1dd3eac4350fe2a9aaf98fe6f5feda1acebf35a991c939975a"
+        "a894e65a5233f3e6be03fb9f56f2877f4d021d763e02549936183dc1119a91de"
     )
 
 

@@ -49,9 +49,9 @@ def test_the_weights_are_those_that_torch_gives(strength):
 @pytest.mark.parametrize(
     ("strength", "digest"),
     [
-        (0.25, "910444bd7a2e25d0095d6758538a5f4dc661c79db05cb2fe568e7615b40def85"),
-        (0.5, "faac557d749477de981b8fdceb29c4fa602d112201f7e3829d2e2c22433ec59a"),
-        (0.9, "43897afd273ccda1921b0dde44dcd9058e13265cb3e1d063c2aaacea8f61724c"),
+        (0.25, "dfae3fb79897a809dc613e5f9099eebbadfd3b4ff1a868459e67b355b555018e"),
+        (0.5, "bfa0513d5da663ec39a61b64f6cf6578ecc6807654df1bddd567a00bdd488b97"),
+        (0.9, "18d237401b87ca0511c2b8f55819f3d796aeb878822a1c5d937a02beee9c01af"),
     ],
 )
 def test_the_digest_of_mixed_weights_is_that_in_manifests_of_before(strength, digest):
