@@ -51,7 +51,7 @@ def main() -> None:
                     upscaler.upscale(pixels)
                     times.append(time.perf_counter() - begin)
                 speed = 2 * upscaler.work_per_pixel(False) * pixels[..., 0].size / min(times)
-                rows = upscaler.plan(*pixels.shape[:2], False).strip_rows
+                rows = upscaler.plan(pixels.shape[0], pixels.shape[1]).strip_rows
                 print(
                     f"{upscaler.device} x{scale} {precision}, {rows} rows: {apart.max()} levels at "
                     f"most from the CPU; {pixels.shape[1]} x {pixels.shape[0]} in "

@@ -44,7 +44,7 @@ def empty_pixels(height: int, width: int, dtype: np.dtype[Any], channels: int = 
         ) from error
 
 
-def joined(parts: Sequence[Pixels], *, sideways: bool) -> Pixels:
+def joined(parts: Sequence[_Array], *, sideways: bool) -> _Array:
     """Rows one below the other, (H, W, 3); what is only one part is not copied.
 
     Args:
@@ -55,9 +55,9 @@ def joined(parts: Sequence[Pixels], *, sideways: bool) -> Pixels:
     if len(parts) == 1:
         return parts[0]
     if not sideways:
-        return np.concatenate(parts)
+        return np.concatenate(parts)  # type: ignore[return-value]
     columns = [part.swapaxes(0, 1) for part in parts]
-    return np.concatenate(columns, axis=1).swapaxes(0, 1)
+    return np.concatenate(columns, axis=1).swapaxes(0, 1)  # type: ignore[return-value]
 
 
 def upright(pixels: _Array, orientation: int) -> _Array:
