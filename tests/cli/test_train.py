@@ -22,6 +22,8 @@ from edsr_cli.training.trainer import Trainer
 from tests.cli.conftest import DEADLINE, Run, finish, listing, start
 from tests.jobs.nearest import read_back
 from tests.training.conftest import picture
+from tests.training.conftest import plots as plots
+from tests.training.conftest import without_plots as without_plots
 
 QUICK = ("--patch", 8, "--batch", 1, "--hold-out", 1)
 
@@ -37,6 +39,7 @@ def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.mark.usefixtures("plots")
 def test_a_folder_becomes_weights_that_upscale(edsr: Callable[..., Run], pictures: Path) -> None:
     (pictures / "bad.jpg").write_text("not a picture")
     adam = ("--betas", "0.9,0.99", "--epsilon", 1e-7)
@@ -46,7 +49,9 @@ def test_a_folder_becomes_weights_that_upscale(edsr: Callable[..., Run], picture
     assert run.out == b""
     assert "bad.jpg" in run.err
     assert "3 pictures" in run.err and "1 skipped" in run.err
-    assert set(listing(Path("run"))) >= {"log.csv", "state.pt", "weights.safetensors"}
+    assert set(listing(Path("run"))) >= {
+        *("log.csv", "plot.png", "state.pt", "weights.safetensors")
+    }
     checkpoint = read_canonical(Path("run/weights.safetensors"))
     assert checkpoint.config == edsr_baseline(2)
     assert (checkpoint.metadata["name"], checkpoint.metadata["licence"]) == ("mine", "none stated")

@@ -1,5 +1,6 @@
 """Small pictures to learn from."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,22 @@ def picture(seed: int, height: int, width: int) -> NDArray[np.uint8]:
         for phase in random.uniform(0, 6, 3)
     ]
     return np.round(127.5 + 100 * np.stack(waves, 2)).astype(np.uint8)
+
+
+@pytest.fixture
+def plots() -> None:
+    """Plots are drawn in this test; see `without_plots`."""
+    pytest.importorskip("matplotlib")
+
+
+@pytest.fixture(autouse=True)
+def without_plots(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings find no matplotlib, as in many installations, but in tests that ask for `plots`.
+
+    To draw a plot takes longer than all else that a short training does.
+    """
+    if "plots" not in request.fixturenames:
+        monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
 
 
 @pytest.fixture(scope="session")

@@ -53,14 +53,14 @@ def test_a_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
         Log(tmp_path / "gone" / "log.csv", (2,)).write(ROWS[1])
 
 
+@pytest.mark.usefixtures("plots")
 def test_the_plot_is_a_picture(log: Log, tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     assert plot(log, tmp_path / "plot.png")
     image = Image.open(tmp_path / "plot.png").convert("RGB")
     assert image.width > 500
     assert len(image.getcolors(1 << 20) or []) > 10
 
 
+@pytest.mark.usefixtures("plots")
 def test_an_empty_record_can_be_plotted(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     assert plot(Log(tmp_path / "none.csv", (2,)), tmp_path / "plot.png")

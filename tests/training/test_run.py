@@ -312,10 +312,10 @@ def test_what_a_training_has_left_is_replaced(whole: Run, photos: Photos, tmp_pa
     RunFolder(tmp_path).check(resume=False, overwrite=False)
 
 
+@pytest.mark.usefixtures("plots")
 def test_a_plot_that_appears_meanwhile_stays(
     photos: Photos, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    pytest.importorskip("matplotlib")
     run = make(tmp_path, photos)
     (tmp_path / "plot.png").write_bytes(b"mine")
     for _ in run.steps():
