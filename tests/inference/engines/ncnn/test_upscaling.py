@@ -1,6 +1,7 @@
 """What ncnn makes of pictures is the plain network's, up to rounding in fp32."""
 
 import copy
+import functools
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -67,6 +68,13 @@ def difference(network, scale, pixels, made, ensemble=False):
     return np.abs(made / step - wanted).max() - 0.5 / step
 
 
+@functools.cache
+def one_upscaler(config, scale):
+    """A network and an upscaler with it, for all examples of a test."""
+    network = network_of(config)
+    return network, upscaler_of(network, scale)
+
+
 @pytest.mark.parametrize(("config", "scale"), CASES)
 @settings(max_examples=12, deadline=None)
 @given(
@@ -79,10 +87,9 @@ def difference(network, scale, pixels, made, ensemble=False):
 def test_any_panels_and_strips_give_the_plain_networks_picture(
     config, scale, height, width, tile, rows, dtypes
 ):
-    network, (dtype, dtype_out) = network_of(config), dtypes
+    (network, upscaler), (dtype, dtype_out) = one_upscaler(config, scale), dtypes
     if config.features == 64:
         height, width, rows = min(height, 30), min(width, 20), max(rows, 7)
-    upscaler = upscaler_of(network, scale)
     plan = replace(upscaler.plan(height, width, tile=tile), strip_rows=rows)
     pixels = picture(height, width, dtype)
     made = upscaler.upscale(pixels, tile=tile, dtype=dtype_out, plan=plan).pixels

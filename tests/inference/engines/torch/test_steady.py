@@ -1,5 +1,6 @@
 """Strips from the middle of pictures. What a GPU would record runs here as it is."""
 
+import functools
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -36,15 +37,21 @@ def stepped(node: Node, x: torch.Tensor, first: int, rows: int) -> torch.Tensor:
     return torch.cat(outputs, 2)
 
 
+@functools.cache
+def one_node(config: NetworkConfig, scale: int, kind: str) -> Node:
+    """A streamed network, for all examples of a test: to make one takes longer than to run it."""
+    network = exact_network(config)
+    if kind == "plain tail":
+        return stream(network, scale)
+    return streamed(network, scale, kind == "ensemble")
+
+
 @pytest.mark.parametrize("kind", ["plain tail", "collapsed tail", "ensemble"])
 @pytest.mark.parametrize(("config", "scale"), CASES)
 @settings(max_examples=5, deadline=None)
 @given(rows=st.integers(1, 20), more=st.integers(0, 9), width=st.integers(1, 9))
 def test_steps_are_pushes_bit_for_bit(config, scale, kind, rows, more, width):
-    network = exact_network(config)
-    node = stream(network, scale)
-    if kind != "plain tail":
-        node = streamed(network, scale, kind == "ensemble")
+    node = one_node(config, scale, kind)
     first = 2 * node.cost.delay
     x = exact_picture(first + 3 * rows + more, width)
     assert torch.equal(stepped(node, x, first + more, rows), run(node, x, 1000))

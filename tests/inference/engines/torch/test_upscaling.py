@@ -1,3 +1,4 @@
+import functools
 import logging
 import subprocess
 import sys
@@ -36,6 +37,13 @@ def expected(network, scale, pixels, levels=1, ensemble=False):
     return as_array((result.clamp(0, 255) * levels).round())
 
 
+@functools.cache
+def one_upscaler(config, scale):
+    """A network and an upscaler with it, for all examples of a test: to make them takes longer."""
+    network = exact_network(config)
+    return network, Upscaler(weights_of(network), scale, "cpu", "fp32")
+
+
 @pytest.mark.parametrize(("config", "scale"), CASES)
 @settings(max_examples=15)
 @given(
@@ -48,9 +56,9 @@ def expected(network, scale, pixels, levels=1, ensemble=False):
 def test_any_panels_and_strips_give_the_plain_networks_picture(
     config, scale, height, width, tile, megabytes, ensemble
 ):
-    network = exact_network(config)
+    network, upscaler = one_upscaler(config, scale)
     budget = None if megabytes is None else int(megabytes * 1e6 * (8 if ensemble else 1))
-    upscaler = Upscaler(weights_of(network), scale, "cpu", "fp32", budget)
+    upscaler.max_memory = budget
     pixels = picture(height, width)
     try:
         result = upscaler.upscale(pixels, ensemble, tile)
