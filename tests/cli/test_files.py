@@ -4,7 +4,6 @@ import json
 import os
 import socket
 import struct
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,7 +173,7 @@ def flipped(data: bytes, places: range) -> bytes:
 
 FORMS = {form: saved(Image.fromarray(NOISE), form)
          for form in ("PNG", "JPEG", "WEBP", "AVIF", "TIFF", "BMP", "GIF")}  # fmt: skip
-BOMB = builders.chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(70_000_000), 9))
+BOMB = builders.chunk(b"zTXt", b"Comment\0\0" + builders.BOMB)
 
 Make = Callable[[Path], object]
 """Puts something that is no good picture at a path."""

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from edsr_cli.evaluation.metrics import SSIM_WINDOW, Channels, psnr, ssim
 from tests.jobs.nearest import read_back
@@ -27,11 +26,15 @@ def cropped(pixels, border):
 
 
 def skimage_psnr(image, reference, border, channels):
+    from skimage.metrics import peak_signal_noise_ratio  # here, for SciPy takes a second to import
+
     image, reference = (planes(cropped(each, border), channels) for each in (image, reference))
     return peak_signal_noise_ratio(np.stack(reference), np.stack(image), data_range=255)
 
 
 def skimage_ssim(image, reference, border, channels):
+    from skimage.metrics import structural_similarity
+
     means = []
     image, reference = (planes(cropped(each, border), channels) for each in (image, reference))
     for x, y in zip(image, reference, strict=True):

@@ -13,6 +13,9 @@ from PIL import Image
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6
 
+BOMB = zlib.compress(bytes(70_000_000), 9)
+"""Little that unpacks to a lot; made once, since that takes a third of a second."""
+
 
 def chunk(name: bytes, data: bytes) -> bytes:
     """A PNG chunk."""

@@ -49,8 +49,8 @@ def png_header(width: int, height: int, bits: int = 8, kind: int = 2) -> bytes:
 
 
 ODD_BOMB = builders.chunk(b"iTXt", b"a\0\1\0\xff\0\0" + zlib.compress(bytes([65]) * 2**24, 9))
-TEXT_BOMB = builders.chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(70_000_000), 9))
-ICC_BOMB = builders.chunk(b"iCCP", b"icc\0\0" + zlib.compress(bytes(70_000_000), 9))
+TEXT_BOMB = builders.chunk(b"zTXt", b"Comment\0\0" + builders.BOMB)
+ICC_BOMB = builders.chunk(b"iCCP", b"icc\0\0" + builders.BOMB)
 
 REFUSED = {
     **{f"cut {form}": (data[: len(data) * 2 // 3], "") for form, data in WHOLE.items()},
