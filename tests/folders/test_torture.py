@@ -26,7 +26,7 @@ SUBFOLDERS = ("", "album", "album/Sommer 2024", "album/Sommer 2024/夏休み �
 NOISE = np.random.default_rng(5).integers(0, 256, (11, 14, 3), np.uint8)
 PICTURE = Image.fromarray(NOISE)
 PNG, JPEG = builders.saved(PICTURE, "PNG"), builders.saved(PICTURE, "JPEG")
-TEXT_BOMB = builders.chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(70_000_000), 9))
+TEXT_BOMB = builders.chunk(b"zTXt", b"Comment\0\0" + builders.BOMB)
 BOMB = bytearray(PNG)
 BOMB[16:24] = struct.pack(">LL", 60_000, 60_000)
 BOMB[29:33] = struct.pack(">L", zlib.crc32(BOMB[12:29]))
@@ -169,21 +169,30 @@ def tree(folder: Path) -> dict[str, tuple]:
     return entries
 
 
-@pytest.fixture
-def torture(tmp_path):
+class FirstRun:
+    """A folder after a run over it, with what was there before and what has changed."""
+
+    def __init__(self, root: Path) -> None:
+        self.torture = Torture(root)
+        before, outside = tree(self.torture.source), set(root.iterdir())
+        self.foreign = contents(self.torture.output)
+        self.collect = self.torture.run()
+        self.outputs = contents(self.torture.output)
+        self.sources = before, tree(self.torture.source)
+        self.outside = outside, set(root.iterdir())
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
     if os.name == "nt":
         pytest.skip("most of these names, links and pipes are POSIX's")
-    return Torture(tmp_path)
+    return FirstRun(tmp_path_factory.mktemp("torture"))
 
 
-def test_all_good_ones_are_done_and_all_bad_ones_reported(torture, tmp_path):
+def test_all_good_ones_are_done_and_all_bad_ones_reported(first):
+    torture, collect, foreign = first.torture, first.collect, first.foreign
     assert len(torture.good) + len(torture.bad) == FILES
     assert len(torture.bad) >= 40 and len(BAD) >= 15
-    before = tree(torture.source)
-    outside = set(tmp_path.iterdir())
-    foreign = contents(torture.output)
-
-    collect = torture.run()
 
     records = {Path(record.input): record for record in collect.records}
     assert len(records) == len(collect.records) == FILES
@@ -203,11 +212,13 @@ def test_all_good_ones_are_done_and_all_bad_ones_reported(torture, tmp_path):
 
     # Nothing else was written, here or there.
     outputs = {os.path.relpath(record.output, torture.output) for record in done}
-    assert set(contents(torture.output)) == outputs | set(foreign)
-    assert {name: contents(torture.output)[name] for name in foreign} == foreign
+    assert set(first.outputs) == outputs | set(foreign)
+    assert {name: first.outputs[name] for name in foreign} == foreign
     vanished = {str(p.relative_to(torture.source)) for p in torture.bad if "vanishing" in p.name}
-    assert tree(torture.source) == {n: e for n, e in before.items() if n not in vanished}
-    assert set(tmp_path.iterdir()) == outside
+    before, after = first.sources
+    assert after == {n: e for n, e in before.items() if n not in vanished}
+    before, after = first.outside
+    assert after == before
 
     summary = collect.summary
     assert (summary.done, summary.failed) == (len(torture.good), len(torture.bad))
@@ -218,8 +229,8 @@ def test_all_good_ones_are_done_and_all_bad_ones_reported(torture, tmp_path):
     assert summary.ignored[Ignored.UNREAD] == 1
 
 
-def test_a_second_run_does_nothing_again(torture):
-    torture.run()
+def test_a_second_run_does_nothing_again(first):
+    torture = first.torture
     before = tree(torture.output)
     again = torture.run()
     skipped = {Path(r.input) for r in again.records if r.status is Status.SKIPPED}
