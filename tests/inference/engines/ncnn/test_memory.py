@@ -18,7 +18,7 @@ def ncnn_computes(monkeypatch):
 
 @pytest.mark.parametrize("ensemble", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_long_pictures_need_no_more_than_short_ones(ensemble):
-    assert_only_the_pictures_grow((256, 256), (2560, 256), ensemble)
+    assert_only_the_pictures_grow((256, 256), (2560, 256), ensemble=ensemble)
 
 
 @pytest.mark.slow
