@@ -21,6 +21,7 @@ from edsr_cli.jobs.executors import Serial
 from edsr_cli.jobs.record import Record, Status
 from edsr_cli.jobs.spec import WorkerSpec
 from edsr_cli.options.pictures import Outputs
+from tests import forking
 from tests.conftest import REPOSITORY
 from tests.jobs.nearest import save_nearest
 
@@ -79,11 +80,13 @@ def test_another_process_makes_the_same_of_the_same_tasks(folder, tmp_path):
     tasks = [i for i in Scanner(roots, Choice(), form).walk() if isinstance(i, BatchTask)]
     recipe = recipe_of(worker, form)
     sent = pickle.dumps((spec, [output], recipe, tasks))
-    done = subprocess.run(
-        [sys.executable, "-c", ELSEWHERE], input=sent, capture_output=True, check=True,
-        cwd=REPOSITORY, timeout=600,
-    )  # fmt: skip
-    there = pickle.loads(done.stdout)
+    with forking.Popen(
+        [sys.executable, "-c", ELSEWHERE], cwd=REPOSITORY,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        answer, _ = process.communicate(sent, timeout=600)
+    assert process.returncode == 0
+    there = pickle.loads(answer)
     files = {path.name: path.read_bytes() for path in output.glob("*.png")}
     lines = manifest(output)
 
