@@ -22,9 +22,16 @@ from torch import Tensor, nn
 from edsr_cli.model.config import RGB_MEAN, RGB_RANGE, NetworkConfig, upsampling_steps
 
 
+class _Conv2d(nn.Conv2d):
+    def reset_parameters(self) -> None:
+        """Draw random weights; not on the device "meta", where that takes longer than all else."""
+        if not self.weight.is_meta:
+            super().reset_parameters()
+
+
 def convolution(inputs: int, outputs: int, kernel: int) -> nn.Conv2d:
     """A convolution that keeps height and width: zeros are put around its input."""
-    return nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
+    return _Conv2d(inputs, outputs, kernel, padding=kernel // 2)
 
 
 class MeanShift(nn.Conv2d):
