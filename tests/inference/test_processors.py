@@ -7,6 +7,7 @@ import torch
 
 from edsr_cli.inference import cgroups, processors
 from edsr_cli.inference.engines.torch import devices
+from tests import forking
 
 
 @pytest.fixture(autouse=True)
@@ -94,5 +95,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 @pytest.mark.parametrize("engine", ["torch", "ncnn"])
 def test_a_forked_child_computes_instead_of_hanging(monkeypatch, engine):
     monkeypatch.setenv("EDSR_ENGINE", engine)
-    done = subprocess.run([sys.executable, "-c", FORK], capture_output=True, timeout=600)
+    done = forking.run(
+        [sys.executable, "-c", FORK], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=600
+    )
     assert done.returncode == 0, done.stderr

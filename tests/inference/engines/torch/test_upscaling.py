@@ -15,6 +15,7 @@ from edsr_cli.inference.engines.torch.ensemble import VIEWS
 from edsr_cli.inference.engines.torch.streaming import Convolution
 from edsr_cli.model.config import NetworkConfig
 from edsr_cli.model.networks import build
+from tests import forking
 from tests.exact import CASES, exact_network, exact_picture, plain, weights_of
 
 
@@ -285,9 +286,8 @@ print("rows", found.plan.strip_rows)
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs RLIMIT_AS and /proc")
 def test_a_process_that_is_really_out_of_memory_goes_on():
-    done = subprocess.run(
-        [sys.executable, "-c", LOW_ON_MEMORY], capture_output=True, text=True, timeout=600
-    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    done = forking.run([sys.executable, "-c", LOW_ON_MEMORY], **pipes, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert "Memory ran out on cpu" in done.stderr
     assert done.stdout.startswith("rows ") and done.stdout != "rows 400\n"
