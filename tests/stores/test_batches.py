@@ -2,12 +2,14 @@
 
 import json
 import logging
+import shutil
 import signal
 import sys
 import threading
 import time
 from copy import copy
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
@@ -29,29 +31,41 @@ from tests.stores.server import Fault, Rule
 NAMES = ["a.png", "b.jpg", "sub/c.png", "sub/c.jpg", "sub/ü d#1?.png", "e.bmp"]
 
 
+OPTIONS: dict[str, Any] = {"engine": "torch", "workers": 1}
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model, pictures `in` a folder, and what a run over that has made, in `out`."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for number, name in enumerate(NAMES):
+        path = folder / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        colours = np.random.default_rng(number).integers(0, 256, (12, 9, 3), np.uint8)
+        Image.fromarray(colours).save(path)
+    (folder / "in" / "bad.png").write_bytes(b"no picture")
+    (folder / "in" / "notes.txt").write_text("words")
+    model = str(save_nearest(folder / "nearest.safetensors", 2))
+    edsr_cli.batch([str(folder / "in")], str(folder / "out"), model=model, **OPTIONS)
+    return folder
+
+
 class Both:
     """The same pictures in a folder and in a bucket, and what a run over the folder makes."""
 
-    def __init__(self, bucket: Bucket, folder: Path) -> None:
+    def __init__(self, bucket: Bucket, folder: Path, pictures: Path) -> None:
         self.bucket, self.folder = bucket, folder
-        self.model = str(save_nearest(folder / "nearest.safetensors", 2))
-        for number, name in enumerate(NAMES):
-            path = folder / "in" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            colours = np.random.default_rng(number).integers(0, 256, (12, 9, 3), np.uint8)
-            Image.fromarray(colours).save(path)
-        (folder / "in" / "bad.png").write_bytes(b"no picture")
-        (folder / "in" / "notes.txt").write_text("words")
+        self.model = str(pictures / "nearest.safetensors")
+        shutil.copytree(pictures / "in", folder / "in")
         bucket.fill(folder / "in", "in")
         self.source, self.output = f"{bucket.address}/in", f"{bucket.address}/out"
-        self.run(str(folder / "in"), str(folder / "out"))
-        self.expected = files(folder / "out")
+        self.expected = files(pictures / "out")
         bucket.proxy.clear()
 
     def run(self, source=None, output=None, **options):
         """Run a batch; gives the summary, and a record for each input."""
         self.records = []
-        options = {"model": self.model, "engine": "torch", "workers": 1} | options
+        options = {"model": self.model} | OPTIONS | options
         return edsr_cli.batch(
             [source or self.source],
             output or self.output,
@@ -77,8 +91,8 @@ def counts(summary):
 
 
 @pytest.fixture
-def both(bucket: Bucket, tmp_path: Path) -> Both:
-    return Both(bucket, tmp_path)
+def both(bucket: Bucket, tmp_path: Path, pictures: Path) -> Both:
+    return Both(bucket, tmp_path, pictures)
 
 
 @pytest.fixture
