@@ -7,6 +7,9 @@ which can be killed like any other. Take the real ones to test what is imported 
 meanwhile, for what is read at the very start (PYTHONWARNINGS, LD_PRELOAD, ...), for how the
 interpreter ends, for limits (they are the server's), and for measurements of memory.
 
+All processes of one run of tests (`pytest -n`) share one server, which the first that needs it
+starts, and which ends with the last of them.
+
 As a program it has two parts:
 
     python -m tests.forking serve SOCKET             # imports everything, forks when it is asked
@@ -23,6 +26,7 @@ import os
 import pkgutil
 import runpy
 import selectors
+import shutil
 import signal
 import socket
 import struct
@@ -107,7 +111,10 @@ class Server:
 
 
 def serve(path: str) -> None:
-    """Import all modules of the package, and fork when asked; what was forked off runs its task."""
+    """Import all modules of the package, and fork when asked; what was forked off runs its task.
+
+    In the end the folder of the socket is removed.
+    """
     import typer.core
     import typer.main
 
@@ -127,6 +134,7 @@ def serve(path: str) -> None:
     print("ready", flush=True)  # noqa: T201
     if task := server.serve():
         end(become(**task))
+    shutil.rmtree(Path(path).parent)
 
 
 def become(arguments: list[str], cwd: str, env: dict[str, str], new_session: bool) -> int:
@@ -182,25 +190,43 @@ def call(path: str, task: dict[str, Any], streams: list[int]) -> tuple[socket.so
 
 @functools.cache
 def server() -> str:
-    """The socket of a server that lives as long as this process."""
-    path = str(Path(tempfile.mkdtemp(prefix="edsr-tests-", dir=_TEMPORARY)) / "socket")
+    """The socket of a server that lives at least as long as this process."""
+    import fcntl  # not on Windows
+
+    if run := os.environ.get("PYTEST_XDIST_TESTRUNUID"):
+        folder = Path(_TEMPORARY) / f"edsr-tests-{run}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+    else:
+        folder = Path(tempfile.mkdtemp(prefix="edsr-tests-", dir=_TEMPORARY))
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        path, alive = folder / "socket", folder / "alive"
+        if not alive.exists():
+            os.mkfifo(alive)
+            _start_server(path, alive)
+        # Its standard input ends when no process has the other end open any more.
+        atexit.register(os.close, os.open(alive, os.O_WRONLY | os.O_NONBLOCK))
+    return str(path)
+
+
+def _start_server(path: Path, alive: Path) -> None:
     root = str(Path(__file__).parents[1])
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.forking", "serve", path],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        cwd=root,
-        env=_ENVIRONMENT | {"PYTHONPATH": root, "OMP_NUM_THREADS": "1"},
-    )
+    # Opened for both, since to open one end waits for the other.
+    held = os.open(alive, os.O_RDWR)
+    with alive.open("rb", buffering=0) as end:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.forking", "serve", path],
+            stdin=end,
+            stdout=subprocess.PIPE,
+            cwd=root,
+            env=_ENVIRONMENT | {"PYTHONPATH": root, "OMP_NUM_THREADS": "1"},
+        )
     assert process.stdout is not None and process.stdout.readline() == b"ready\n"
 
     @atexit.register
-    def end() -> None:
+    def wait() -> None:
+        os.close(held)
         process.communicate()
-        Path(path).unlink()
-        Path(path).parent.rmdir()
-
-    return path
 
 
 class _Popen(subprocess.Popen[Any]):
