@@ -240,7 +240,7 @@ def test_an_interruption_leaves_nothing(twice, tmp_path, large, stop):
     assert listing(tmp_path) == ["a.png"]
 
 
-@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+@pytest.mark.parametrize("mode", [pytest.param("RGB", marks=pytest.mark.slow), "RGBA"])
 def test_memory_follows_the_width_alone(twice, tmp_path, monkeypatch, mode):
     """Of a picture six times as high the network's rows take no more, and pixels are not kept."""
     monkeypatch.setattr(bands, "_BAND_BYTES", 1 << 16)

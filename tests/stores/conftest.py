@@ -32,6 +32,13 @@ AZURE_SECRET = (
 every_store = pytest.mark.parametrize("bucket", ["s3", "gs", "az"], indirect=True)
 """For tests of what is the same in all stores."""
 
+one_store = pytest.mark.parametrize(
+    "bucket",
+    ["s3", *(pytest.param(scheme, marks=pytest.mark.slow) for scheme in ("gs", "az"))],
+    indirect=True,
+)
+"""For tests of what is made of the calls of stores that other tests make of every one."""
+
 
 @pytest.fixture(scope="session")
 def s3() -> Iterator[Proxy]:

@@ -25,7 +25,7 @@ from edsr_cli.stores.ranged import BLOCK
 from edsr_cli.stores.store import Store
 from tests import forking
 from tests.jobs.nearest import save_nearest
-from tests.stores.conftest import SECRET, Bucket, every_store
+from tests.stores.conftest import SECRET, Bucket, every_store, one_store
 from tests.stores.server import Fault, Rule
 
 NAMES = ["a.png", "b.jpg", "sub/c.png", "sub/c.jpg", "sub/ü d#1?.png", "e.bmp"]
@@ -154,7 +154,7 @@ def test_somebody_elses_objects_are_left_alone(both):
     assert both.is_whole()
 
 
-@every_store
+@one_store
 def test_shards_and_status(both):
     for shard in ("2/3", "1/3"):
         both.run(shard=shard)
@@ -263,7 +263,7 @@ def test_a_folder_that_cannot_be_listed(both):
     assert counts(both.run()) == (3, 3, 1) and both.is_whole()
 
 
-@every_store
+@one_store
 def test_a_dry_run_makes_nothing(both):
     assert both.run(dry_run=True).planned == 6
     assert both.bucket.content("out") == {} == both.bucket.manifests("out")

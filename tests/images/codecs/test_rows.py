@@ -151,7 +151,7 @@ def test_the_smallest_differences_decide_on_the_filter() -> None:
 
 
 @pytest.mark.parametrize("output", BY_ROWS, ids=lambda output: output.name)
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("threads", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_memory_does_not_follow_the_height(output: OutputFormat, threads: int) -> None:
     class Nowhere(io.RawIOBase):
         place = 0
