@@ -29,11 +29,16 @@ def test_with_the_bundled_network(size):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
 @pytest.mark.parametrize(
-    ("megabytes", "scale"), [(12, 2), pytest.param(30, 4, marks=pytest.mark.slow)]
+    ("megabytes", "scale", "size"),
+    [
+        (12, 2, (90, 80)),
+        pytest.param(12, 2, (110, 120), marks=pytest.mark.slow),  # in pieces of 19 x 2 pixels
+        pytest.param(30, 4, (110, 120), marks=pytest.mark.slow),
+    ],
 )
-def test_a_real_process_keeps_to_its_limit(megabytes, scale):
-    used, rows, samples = limited(megabytes, scale)
-    assert rows < 110 and samples > 20
+def test_a_real_process_keeps_to_its_limit(megabytes, scale, size):
+    used, rows, samples = limited(megabytes, scale, size)
+    assert rows < size[0] and samples > 20
     assert 0.3 * megabytes < used / 1e6 <= megabytes
 
 

@@ -157,9 +157,9 @@ print(json.dumps([max(samples) - before - output.nbytes, plan.strip_rows, len(sa
 """
 
 
-def limited(megabytes, scale):
+def limited(megabytes, scale, size=(110, 120)):
     """Bytes that a process took with a limit; rows of its strips; how often it was looked at."""
-    argument = json.dumps([megabytes * 10**6, 110, 120, scale])
+    argument = json.dumps([megabytes * 10**6, *size, scale])
     done = subprocess.run(
         [sys.executable, "-c", LIMITED, argument], capture_output=True, text=True, check=True
     )
