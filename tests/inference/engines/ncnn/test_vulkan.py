@@ -18,6 +18,7 @@ from edsr_cli.inference.engines.ncnn.gpus import Gpu
 from edsr_cli.inference.engines.ncnn.overlapping import Overlapping
 from edsr_cli.inference.engines.ncnn.vulkan import VulkanEngine
 from edsr_cli.model.config import edsr_baseline
+from tests import forking
 
 PROGRAM = Gpu(0, "llvmpipe (LLVM 15.0.6, 256 bits)", True, 1 << 30)
 CARD = Gpu(1, "AMD Radeon 780M", False, 8 << 30)
@@ -202,6 +203,7 @@ def lavapipe():
 @pytest.mark.parametrize("networks", [1, pytest.param(100, marks=pytest.mark.slow)])
 def test_pictures_are_those_of_the_plain_network(lavapipe, networks, precision):
     command = [sys.executable, "-c", UPSCALING, lavapipe, str(networks), precision]
-    done = subprocess.run(command, capture_output=True, text=True)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    done = forking.run(command, **pipes, text=True)
     assert (done.returncode, done.stdout) == (0, "as the plain networks\n"), done.stderr
     assert "queueC" not in done.stderr  # what ncnn tells of devices
