@@ -19,6 +19,7 @@ from edsr_cli.errors import PictureError, UsageError
 from tests.cli.conftest import listing, records
 from tests.jobs.nearest import repeated
 from tests.training.conftest import picture
+from tests.training.conftest import without_plots as without_plots
 
 ON_TERMINALS_ONLY = {"json", "open", "preview", "quiet", "verbose", "short"}
 IN_PYTHON_ONLY = {"progress", "each"}
