@@ -3,8 +3,8 @@
 #     bash .gpu/checks.sh [tests] [training] [upscaling] [batch] [vulkan]
 # tests: updates as a CUDA graph against kernel by kernel, and against the CPU. training: updates a second, with and without a graph,
 # for patches of 48 and of 64. upscaling: equality with the CPU, speed beside the card's own peak (benchmarks/device.py), at most
-# $UPSCALING seconds (75). vulkan: the same card that way. batch: from a command to its picture, and how busy a folder of pictures keeps the card. All of them: about
-# four minutes.
+# $UPSCALING seconds (75). batch: from a command to its picture, and how busy a folder of pictures keeps the card. vulkan: the same card
+# that way. All of them: about four minutes.
 set -uo pipefail
 gpu=$(cd -- "$(dirname -- "$0")" && pwd); . "$gpu/setup.sh"
 [ $# -gt 0 ] || set -- tests training upscaling batch vulkan
