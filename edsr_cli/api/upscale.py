@@ -106,12 +106,14 @@ def upscale_files(
     from edsr_cli.api.fetching import finder
     from edsr_cli.api.opening import worker_spec
     from edsr_cli.jobs.naming import Namer, assign_outputs
+    from edsr_cli.jobs.small import device_for
     from edsr_cli.jobs.target import target_of
 
     if selected.own:
         logger.info("%s", _left_out(selected.own))
     spec = worker_spec(options, [options.device])
     family = spec.load(finder(options.download, progress))
+    spec = replace(spec, devices=(device_for(options, family, selected.files),))
     namer = Namer(target_of(options, family.first), options.name, family.name)
     with staged(options) as staging:
         if staging is None:

@@ -59,6 +59,17 @@ def engine_for(device: str, precision: str = "auto", name: str = "auto") -> Engi
     return TorchEngine()
 
 
+def has_choice(precision: str, name: str) -> bool:
+    """Whether the device "auto" may be a GPU, where ncnn would compute on the CPU just as well.
+
+    Args:
+        precision, name: as for `engine_for`.
+    """
+    if (name, precision) != ("auto", "auto") or os.environ.get(VARIABLE):
+        return False
+    return hardware.may_have_gpu() and find_spec("ncnn") is not None and not _amiss()
+
+
 def _for_ncnn(device: str, precision: str) -> bool:
     """Whether it is the better choice, if it can be used."""
     if precision not in ("auto", "fp32") or find_spec("ncnn") is None:
