@@ -55,10 +55,11 @@ class Convolution(Node):
         return self.buffer.window(rows, last)
 
     def apply(self, window: Tensor) -> Tensor:
-        """The second half of `push`: convolve, with zeros left and right only."""
-        if window.shape[2] <= 2 * self.cost.delay:
+        """The second half of `push`: convolve, with zeros left and right that are not in it."""
+        above, beside = self.buffer.padding, self.cost.delay
+        if window.shape[2] + 2 * above <= 2 * beside:
             return window.new_empty(window.shape[0], len(self.bias), 0, window.shape[3])
-        return F.conv2d(window, self.weight, self.bias, padding=(0, self.cost.delay))
+        return F.conv2d(window, self.weight, self.bias, padding=(above, beside))
 
     def apply_and_rectify(self, window: Tensor, fused: bool) -> Tensor:
         """`apply` and a ReLU; `fused`: in one call, which only NVIDIA's GPUs know."""
