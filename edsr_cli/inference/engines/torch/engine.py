@@ -151,7 +151,7 @@ class TorchEngine:
             )
         ways = steady.ways(self._strips, target, precision)
         prepared = steady.Preparations(node, ways, precision) if ways else None
-        return TorchNetwork(node, target, scale, prepared)
+        return TorchNetwork(node, target, scale, precision, prepared)
 
     def release(self, device: Device) -> None:
         from edsr_cli.inference.engines.torch import devices
@@ -166,6 +166,7 @@ class TorchNetwork:
         node: the network, which holds no rows: pictures are pushed through a `fresh` one.
         device: where it is.
         scale: of its output.
+        precision: of the network.
         prepared: what it has for the middle of pictures; None to push every strip.
     """
 
@@ -174,10 +175,11 @@ class TorchNetwork:
         node: "Node",
         device: "torch.device",
         scale: int,
+        precision: Precision,
         prepared: "Preparations | None" = None,
     ) -> None:
         self.node, self.device, self.scale = node, device, scale
-        self.prepared = prepared
+        self.precision, self.prepared = precision, prepared
 
     def stream(
         self, wanted: Region, dtype: np.dtype[Any], most_rows: int, *, sideways: bool
@@ -226,7 +228,7 @@ class TorchStream:
             with (
                 devices.own_errors(),
                 devices.present(self._network.device),
-                devices.exact_convolutions(),
+                devices.convolutions(self._network.precision),
                 torch.inference_mode(),
             ):
                 self._send(self._made(self._ferry.upload(rows), last))

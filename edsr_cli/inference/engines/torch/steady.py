@@ -27,8 +27,9 @@ _OFTEN = 4  # strips of one shape from which on it pays to prepare for it: that 
 _SHAPES = 8  # that are counted at a time
 _KEPT = 2  # preparations that are kept while no picture has them, for as many threads
 _TOLERANCE = {Precision.FP32: 0.05, Precision.BF16: 4.0, Precision.FP16: 4.0}
-"""Levels that steps may differ by from the plain way, which rounds in another order; a row in the
-wrong place is off by tens of levels."""
+"""Levels that steps may differ by from the plain way, which rounds in another order (beside bf16
+and fp16 head and tail perhaps to TF32, see `devices.convolutions`); a row in the wrong place is off
+by tens of levels."""
 
 Record = Callable[[Work, Sequence[Tensor]], Work]
 """Makes a graph of work; see `edsr_cli.inference.engines.torch.graphs.Recorder`."""

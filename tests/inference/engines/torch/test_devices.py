@@ -159,8 +159,16 @@ def test_the_real_error_of_an_impossible_allocation_is_recognised():
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
 
-def test_convolutions_do_not_use_tf32_meanwhile():
+@pytest.mark.parametrize("allowed", [False, True])
+@pytest.mark.parametrize("precision", list(Precision))
+def test_only_networks_in_fp32_forbid_tf32(precision, allowed, monkeypatch):
     before = torch.backends.cudnn.allow_tf32
-    with devices.exact_convolutions():
-        assert not torch.backends.cudnn.allow_tf32
-    assert torch.backends.cudnn.allow_tf32 == before
+    torch.backends.cudnn.allow_tf32 = allowed
+    try:
+        with devices.convolutions(precision):
+            inside = torch.backends.cudnn.allow_tf32
+        after = torch.backends.cudnn.allow_tf32
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
+    assert inside == (allowed and precision is not Precision.FP32)
+    assert after == allowed
