@@ -96,8 +96,8 @@ MUTANTS = (
     ),
     Mutant(
         "streaming", "padding-side", "all columns of zeros on the left",
-        "F.conv2d(window, self.weight, self.bias, padding=(above, beside))",
-        "F.conv2d(F.pad(window, (2 * beside, 0)), self.weight, self.bias, padding=(above, 0))",
+        "self._convolve(window, self.weight, self.bias, (above, beside))",
+        "self._convolve(F.pad(window, (2 * beside, 0)), self.weight, self.bias, (above, 0))",
         STREAMING,
     ),
     Mutant(

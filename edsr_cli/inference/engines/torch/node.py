@@ -62,13 +62,12 @@ class Node(ABC):
         """
         return None
 
-    def step(self, window: Tensor, into: Tensor | None = None, *, fused: bool = False) -> Tensor:
+    def step(self, window: Tensor, into: Tensor | None = None) -> Tensor:
         """Do what `push` does in the middle of a picture, when 2 * delay rows have been pushed.
 
         Args:
             window: (N, C, lead + h, W), from `inlet` or `enter`.
             into: (N, C', h', W'), where the finished rows are to be written; None for a new tensor.
-            fused: convolve and rectify in one call of cuDNN, where the two follow each other.
 
         Returns:
             The finished rows.

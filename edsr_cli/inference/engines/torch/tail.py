@@ -52,7 +52,7 @@ class CollapsedTail(Node):
     def inlet(self, height: int) -> Tensor:
         return self.buffer.inlet(height)
 
-    def step(self, window: Tensor, into: Tensor | None = None, *, fused: bool = False) -> Tensor:
+    def step(self, window: Tensor, into: Tensor | None = None) -> Tensor:
         self.buffer.keep(window)
         rows = self._apply(window)
         self._mend_border(rows, window, RADIUS)

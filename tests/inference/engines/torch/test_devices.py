@@ -123,9 +123,9 @@ def test_what_a_limit_leaves_for_tensors():
     assert ENGINE.memory_of(300, CPU) == 200
     assert ENGINE.memory_of(100 << 20, CPU) == 96 << 20
     assert ENGINE.memory_of(100, Device("mps")) == 100
-    assert ENGINE.memory_of(100, Device("cuda", 0)) == 100
     # Half is for the rows of a graph.
-    assert TorchEngine("fused").memory_of(100, Device("cuda", 0)) == 50
+    assert ENGINE.memory_of(100, Device("cuda", 0)) == 50
+    assert TorchEngine("eager").memory_of(100, Device("cuda", 0)) == 100
 
 
 def test_budget_is_some_of_the_memory():
