@@ -162,6 +162,17 @@ def test_they_are_offered_where_there_are_tensor_cores(monkeypatch):
     assert not any(fused.is_offered(cuda, dtype) for dtype in halves)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize(("features", "kernel"), [(64, 3), (64, 5), (256, 3)])
+def test_a_gpus_own_pass_their_trial(dtype, features, kernel, caplog):
+    if torch.version.hip or torch.cuda.get_device_capability() < (8, 0):
+        pytest.skip("needs an NVIDIA GPU that multiplies bf16")
+    fused._tried.cache_clear()
+    weight = torch.zeros(features, features, kernel, kernel, dtype=dtype, device="cuda")
+    assert fused.rectifying(weight) is fused.rectified_at_once, caplog.text
+
+
 def test_on_a_cpu_nothing_is_tried(monkeypatch):
     monkeypatch.setattr(fused, "_tried", None)
     for dtype in (torch.float32, torch.bfloat16):
