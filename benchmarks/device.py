@@ -5,10 +5,11 @@
     python benchmarks/device.py --device cpu --small    # only whether it runs
 
 First, what it computes is compared with a CPU. Then come the device's own peaks, and pictures, the
-most telling ones first: the ways to compute strips (see `STRIPS` in the torch engine), their
-heights, number formats, networks, sizes. What does not fit in --seconds is left out. TFLOP/s count
-the network with its collapsed tail, and times include the way from and to the host's memory; the
-last column is the share of what a convolution of as many channels reaches in that format.
+most telling ones first: each network and size with strips as graphs and pushed (see `STRIPS` in the
+torch engine), their heights, number formats, TF32. What does not fit in --seconds is left out.
+TFLOP/s count the network with its collapsed tail, and times include the way from and to the host's
+memory; the last column is the share of what a convolution of as many channels reaches in that
+format.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import logging
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,11 +29,11 @@ from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.inference import Device, Precision, Upscaler
 from edsr_cli.inference.engines.torch import devices
 from edsr_cli.inference.engines.torch.assembly import DTYPES
-from edsr_cli.inference.engines.torch.engine import STRIP_PIXELS, TorchEngine
+from edsr_cli.inference.engines.torch.engine import STRIP_PIXELS, STRIPS, TorchEngine
 from edsr_cli.model.config import NetworkConfig, edsr
 from edsr_cli.model.networks import build, tensors_of
 
-WAYS = ("eager", "steps", "graphs", "fused")
+WAYS = ("graphs", "eager")  # the default, and strips that are all pushed
 FULL_HD, PHOTO = (1080, 1920), (4000, 6000)
 
 
@@ -63,6 +65,7 @@ class Case:
         share: their size, as a part of the engine's own.
         pictures: how many, one after the other.
         tries: whether cuDNN tries all its kernels out.
+        tf32: whether it may round the fp32 convolutions of a network in bf16 or fp16 to TF32.
     """
 
     size: tuple[int, int]
@@ -74,30 +77,31 @@ class Case:
     share: float = 1.0
     pictures: int = 1
     tries: bool = False
+    tf32: bool = True
 
 
 def cases() -> Iterator[Case]:
     """All of them, the most telling first."""
-    for scale in (2, 4):
-        yield Case(FULL_HD, "eager", scale)  # the whole picture
-        for strips in WAYS:
-            yield Case(FULL_HD, strips, scale, share=1 / 4)
+    for size in (FULL_HD, PHOTO):
+        for scale in (2, 4):
+            for strips in WAYS:
+                yield Case(size, strips, scale)
     for strips in WAYS:
-        yield Case(PHOTO, strips)
-    for strips in WAYS:  # strips that stay in the cache of an H100, 50 MB
-        yield Case(FULL_HD, strips, share=1 / 16)
-    yield Case(FULL_HD, "eager", tries=True)
-    for precision in ("fp16", "fp32"):
-        for strips in ("eager", "graphs" if precision == "fp32" else "fused"):
-            yield Case(PHOTO, strips, precision=precision)
-    for strips in ("eager", "fused"):
-        yield Case(FULL_HD, strips, network="full", share=1 / 4)
+        yield Case(FULL_HD, strips, network="full")
+        yield Case(FULL_HD, strips, ensemble=True)
         yield Case((256, 256), strips, 4, pictures=64)
-        yield Case(FULL_HD, strips, ensemble=True, share=1 / 4)
-        yield Case(PHOTO, strips, 4)
-    yield Case(FULL_HD, "eager", network="full")
-    yield Case(FULL_HD, "fused", network="full", share=1 / 32)
-    yield Case(PHOTO, "fused", network="full", share=1 / 4)
+    for share in (4, 1 / 4):  # of Full HD four is all
+        for scale in (2, 4):
+            for strips in WAYS:
+                yield Case(FULL_HD, strips, scale, share=share)
+    for precision in ("fp16", "fp32"):
+        for strips in WAYS:
+            yield Case(PHOTO, strips, precision=precision)
+    for scale in (2, 4):
+        yield Case(FULL_HD, "graphs", scale, tf32=False)
+    yield Case(FULL_HD, "steps")
+    yield Case(FULL_HD, "graphs", tries=True)
+    yield Case(PHOTO, "graphs", network="full")
 
 
 def small(case: Case) -> Case:
@@ -198,12 +202,14 @@ class Bench:
             for precision in ("fp32", "bf16", "fp16"):
                 if self.device.type == "cpu" and precision != "fp32":
                     continue
-                for strips in WAYS if precision != "fp32" else WAYS[:3]:
+                tried = [(strips, True) for strips in STRIPS]
+                for strips, tf32 in tried if precision == "fp32" else [*tried, ("eager", False)]:
                     upscaler = self._upscaler(Case((0, 0), strips, scale, precision, network))
-                    apart = np.abs(self._low(upscaler, pixels) - reference)
+                    with _cudnn(tries=False, tf32=tf32):
+                        apart = np.abs(self._low(upscaler, pixels) - reference)
                     print(
-                        f"{network} x{scale} {precision} {strips}: {apart.max()} levels at most, "
-                        f"{(apart > 0).mean():.2%} of samples",
+                        f"{network} x{scale} {precision} {strips}{'' if tf32 else ', no TF32'}: "
+                        f"{apart.max()} levels at most, {(apart > 0).mean():.2%} of samples",
                         flush=True,
                     )
 
@@ -218,13 +224,9 @@ class Bench:
             for _ in range(case.pictures):
                 upscaler.upscale(pixels, case.ensemble)
 
-        before = torch.backends.cudnn.benchmark
-        torch.backends.cudnn.benchmark = case.tries
-        try:
+        with _cudnn(tries=case.tries, tf32=case.tf32):
             # A way is prepared when four strips of a shape have been seen.
             each = self.seconds(work, 1.0, 1 if large or case.pictures > 1 else 3)
-        finally:
-            torch.backends.cudnn.benchmark = before
         count = case.pictures * height * width
         speed = 2 * upscaler.work_per_pixel(case.ensemble) * count / each
         features = upscaler.weights.config.features
@@ -232,7 +234,8 @@ class Bench:
         rows = upscaler.plan(height, width, case.ensemble).strip_rows
         what = f"{case.network} x{case.scale}{', ensemble' if case.ensemble else ''}"
         size = f"{width} x {height}" + (f", {case.pictures} times" if case.pictures > 1 else "")
-        strips = f"{case.strips}{', kernels tried' if case.tries else ''}, {rows} rows"
+        told = (", kernels tried" if case.tries else "") + ("" if case.tf32 else ", no TF32")
+        strips = f"{case.strips}{told}, {rows} rows"
         share = f"{speed / peak:.0%}" if peak else ""
         return (
             f"| {what} | {size} | {case.precision} | {strips} | {each * 1e3:.0f} ms "
@@ -266,6 +269,18 @@ class Bench:
             torch.cuda.synchronize(self.device)
 
 
+@contextmanager
+def _cudnn(*, tries: bool, tf32: bool) -> Iterator[None]:
+    """Let cuDNN try kernels out or not, and round to TF32 or not; afterwards all is as before."""
+    cudnn = torch.backends.cudnn
+    before = cudnn.benchmark, cudnn.allow_tf32
+    cudnn.benchmark, cudnn.allow_tf32 = tries, tf32
+    try:
+        yield
+    finally:
+        cudnn.benchmark, cudnn.allow_tf32 = before
+
+
 def _coarse(height: int, width: int) -> np.ndarray:
     """A picture of edges."""
     coarse = np.random.default_rng(0).integers(0, 256, (height // 8, width // 8, 3))
@@ -286,8 +301,8 @@ def main() -> None:
     cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
     print(f"{devices.describe(bench.device)}; torch {torch.__version__}, cuDNN {cudnn}")
     if options.profile:
-        for strips in ("eager", "fused"):
-            case = Case(FULL_HD, strips, share=1 / 4)
+        for strips in WAYS:
+            case = Case(FULL_HD, strips)
             case = small(case) if options.small else case
             print(f"{case}\n{bench.profile(case)}", flush=True)
         return

@@ -77,7 +77,7 @@ def variants(
     for transposed in (False, True):
         turned = fold_view(network, TRANSPOSE) if transposed else network
         uncollapsed._forms.kept[Precision.FP32, False, transposed] = TorchNetwork(
-            stream(turned.to(target), scale), target, scale
+            stream(turned.to(target), scale), target, scale, Precision.FP32
         )
     whole = copy.deepcopy(network).to(target)
     calls = {

@@ -96,8 +96,8 @@ MUTANTS = (
     ),
     Mutant(
         "streaming", "padding-side", "all columns of zeros on the left",
-        "F.conv2d(window, self.weight, self.bias, padding=(0, self.cost.delay))",
-        "F.conv2d(F.pad(window, (2 * self.cost.delay, 0)), self.weight, self.bias)",
+        "self._convolve(window, self.weight, self.bias, (above, beside))",
+        "self._convolve(F.pad(window, (2 * beside, 0)), self.weight, self.bias, (above, 0))",
         STREAMING,
     ),
     Mutant(
@@ -192,7 +192,7 @@ MUTANTS = (
     ),
     Mutant(
         "tail", "row-of-the-ring", "on the first strip the left and right edges are two rows off",
-        "begin = (RADIUS - above) * scale",
+        "begin = ahead * scale",
         "begin = RADIUS * scale",
         TAIL,
     ),

@@ -11,7 +11,7 @@ gpu=$(cd -- "$(dirname -- "$0")" && pwd); . "$gpu/setup.sh"
 for part; do
   echo "== $part, $(date +%T)"
   case $part in
-    tests) timeout 75 "$python" -m pytest -q -p no:cacheprovider -p no:benchmark -n "${TESTERS:-8}" -rs tests/training/test_updater.py tests/inference/engines/torch/test_graphs.py tests/inference/engines/torch/test_steady.py tests/training/test_feed.py ;;
+    tests) timeout 75 "$python" -m pytest -q -p no:cacheprovider -p no:benchmark -n "${TESTERS:-8}" -rs tests/training/test_updater.py tests/inference/engines/torch/test_graphs.py tests/inference/engines/torch/test_steady.py tests/inference/engines/torch/test_fused.py tests/training/test_feed.py ;;
     training)
       for patch in ${PATCHES:-48 64}; do
         networks=x2; [ "$patch" = 48 ] || networks="x2 x4"

@@ -22,7 +22,8 @@ class Precision(Enum):
     """Number format of the residual blocks, where nearly all the work is.
 
     The rest (mean, head, long skip, tail) is fp32: that is what it takes for a faster format to be
-    invisible in an 8-bit picture. Vulkan devices store all of it in fp16.
+    invisible in an 8-bit picture. On NVIDIA GPUs its convolutions may multiply in TF32, but not
+    beside blocks in fp32. Vulkan devices store all of it in fp16.
     """
 
     FP32 = "fp32"

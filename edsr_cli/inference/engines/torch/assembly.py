@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from edsr_cli.inference.engine import Precision
+from edsr_cli.inference.engines.torch import fused
 from edsr_cli.inference.engines.torch.ensemble import TRANSPOSE, VIEWS, Average, View, fold_view
 from edsr_cli.inference.engines.torch.node import Node
 from edsr_cli.inference.engines.torch.streaming import (
@@ -113,10 +114,10 @@ def _block(module: nn.Module, dtype: torch.dtype, own: torch.dtype | None = None
     `own` is the format of what it adds to, if that is another.
     """
     assert isinstance(module, ResidualBlock)
+    weight, bias = (parameter.to(dtype) for parameter in _parameters(module.body[0]))
+    first = Convolution(weight, bias, fused.rectifying(weight))
     weight, bias = (parameter * module.residual_scale for parameter in _parameters(module.body[2]))
-    return StreamedBlock(
-        _convolution(module.body[0], dtype), Convolution(weight.to(dtype), bias.to(dtype)), own
-    )
+    return StreamedBlock(first, Convolution(weight.to(dtype), bias.to(dtype)), own)
 
 
 def _parameters(module: nn.Module) -> tuple[Tensor, Tensor]:

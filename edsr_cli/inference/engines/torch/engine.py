@@ -27,14 +27,15 @@ if TYPE_CHECKING:
     from edsr_cli.inference.engines.torch.steady import Preparations, Steps
     from edsr_cli.inference.engines.torch.transfer import Rows
 
-STRIP_PIXELS = {"cpu": 1 << 15, "mps": 1 << 18, "cuda": 1 << 21}
-"""Pixels in a strip: on a CPU as many as its caches like, on a GPU enough to keep it busy: two
-megapixels took an H100 128 ms in 16 strips, 76 in 4, and 63 in 1 (there through pinned memory)."""
+STRIP_PIXELS = {"cpu": 1 << 15, "mps": 1 << 18, "cuda": 1 << 19}
+"""Pixels in a strip: on a CPU as many as its caches like, on a GPU enough to keep it busy, and few
+enough for strips to travel while others are computed. 1920 x 1080 pixels in bf16 took an H200 59 ms
+in one strip (pushed) and 58 in 4, 55 in 16 (as graphs) at x2; at x4 153 in one and 90 in 4."""
 
-STRIPS = ("eager", "steps", "graphs", "fused")
-"""How strips from the middle of a picture may be computed: as all the others; in windows that are
-written to in place; so, as one CUDA graph; so, with cuDNN's fused convolutions, too. The first is
-taken until another one is measured to be faster in strips of that size."""
+STRIPS = ("graphs", "steps", "eager")
+"""How strips from the middle of a picture may be computed: in windows that are written to in place,
+as one CUDA graph, where there is CUDA; so, without a graph; as all the others. On an H200
+(torch 2.11) no other was faster than the first, which is taken."""
 
 VARIABLE = "EDSR_STRIPS"
 """Of the environment: another one of `STRIPS`."""
@@ -149,9 +150,8 @@ class TorchEngine:
             node = assembly.on_device(
                 network, scale, target, precision, ensemble=ensemble, transposed=transposed
             )
-        ways = steady.ways(self._strips, target, precision)
-        prepared = steady.Preparations(node, ways, precision) if ways else None
-        return TorchNetwork(node, target, scale, prepared)
+        prepared = steady.preparations(self._strips, node, target, precision)
+        return TorchNetwork(node, target, scale, precision, prepared)
 
     def release(self, device: Device) -> None:
         from edsr_cli.inference.engines.torch import devices
@@ -166,6 +166,7 @@ class TorchNetwork:
         node: the network, which holds no rows: pictures are pushed through a `fresh` one.
         device: where it is.
         scale: of its output.
+        precision: of the network.
         prepared: what it has for the middle of pictures; None to push every strip.
     """
 
@@ -174,10 +175,11 @@ class TorchNetwork:
         node: "Node",
         device: "torch.device",
         scale: int,
+        precision: Precision,
         prepared: "Preparations | None" = None,
     ) -> None:
         self.node, self.device, self.scale = node, device, scale
-        self.prepared = prepared
+        self.precision, self.prepared = precision, prepared
 
     def stream(
         self, wanted: Region, dtype: np.dtype[Any], most_rows: int, *, sideways: bool
@@ -226,7 +228,7 @@ class TorchStream:
             with (
                 devices.own_errors(),
                 devices.present(self._network.device),
-                devices.exact_convolutions(),
+                devices.convolutions(self._network.precision),
                 torch.inference_mode(),
             ):
                 self._send(self._made(self._ferry.upload(rows), last))

@@ -106,10 +106,10 @@ class Average(Node):
         for network in self.networks:
             yield from network.held()
 
-    def step(self, window: Tensor, into: Tensor | None = None, *, fused: bool = False) -> Tensor:
+    def step(self, window: Tensor, into: Tensor | None = None) -> Tensor:
         total = torch.zeros(())
         for network in self.networks:
-            made = network.step(network.enter(window), fused=fused)
+            made = network.step(network.enter(window))
             total = made if network is self.networks[0] else total.add_(made)
         return torch.div(total, len(self.networks), out=into)
 

@@ -62,13 +62,12 @@ class Node(ABC):
         """
         return None
 
-    def step(self, window: Tensor, into: Tensor | None = None, *, fused: bool = False) -> Tensor:
+    def step(self, window: Tensor, into: Tensor | None = None) -> Tensor:
         """Do what `push` does in the middle of a picture, when 2 * delay rows have been pushed.
 
         Args:
             window: (N, C, lead + h, W), from `inlet` or `enter`.
             into: (N, C', h', W'), where the finished rows are to be written; None for a new tensor.
-            fused: convolve and rectify in one call of cuDNN, where the two follow each other.
 
         Returns:
             The finished rows.
@@ -93,6 +92,8 @@ class RowBuffer:
         halo: rows of context that an output row needs above and below itself.
         start: which row of the picture the latest window began with; negative where the window
             began with zeros above the picture.
+        padding: rows of zeros that the convolution has to put above and below the latest window by
+            itself: `halo` where the picture came as one strip, which is not copied then; else 0.
     """
 
     def __init__(self, halo: int) -> None:
@@ -102,14 +103,18 @@ class RowBuffer:
     def reset(self) -> None:
         """Forget all rows."""
         self.start = self._start_of_next = -self.halo
+        self.padding = 0
         self._held: Tensor | None = None
 
     def window(self, rows: Tensor, last: bool) -> Tensor:
         """Put held rows in front of new ones, and zeros where the picture begins or ends.
 
-        The window has `2 * halo` rows more than output rows can be made from it; if it is shorter
-        than that, none can. What the next window needs is kept.
+        With its `padding` the window has `2 * halo` rows more than output rows can be made from it;
+        if it is shorter than that, none can. What the next window needs is kept.
         """
+        if last and self._held is None:
+            self.start, self.padding = 0, self.halo
+            return rows
         parts = [self._zeros(rows) if self._held is None else self._held, rows]
         if last:
             parts.append(self._zeros(rows))

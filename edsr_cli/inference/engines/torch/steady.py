@@ -4,14 +4,13 @@ There every node of a network gives as many rows as it gets (see `Node.step`), o
 where they are. So what is done for a strip can be recorded as a CUDA graph, once for all pictures
 with strips of that shape: a picture lends the rows that its nodes hold, and takes them back before
 its last strip. What is recorded is compared with the plain `push` first, and left if it differs.
-Without an NVIDIA GPU the steps run as they are.
+Where nothing is recorded the steps run as they are.
 """
 
 import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -27,37 +26,12 @@ _OFTEN = 4  # strips of one shape from which on it pays to prepare for it: that 
 _SHAPES = 8  # that are counted at a time
 _KEPT = 2  # preparations that are kept while no picture has them, for as many threads
 _TOLERANCE = {Precision.FP32: 0.05, Precision.BF16: 4.0, Precision.FP16: 4.0}
-"""Levels that steps may differ by from the plain way, which rounds in another order; a row in the
-wrong place is off by tens of levels."""
+"""Levels that steps may differ by from the plain way, which rounds in another order (beside bf16
+and fp16 head and tail perhaps to TF32, see `devices.convolutions`); a row in the wrong place is off
+by tens of levels."""
 
 Record = Callable[[Work, Sequence[Tensor]], Work]
 """Makes a graph of work; see `edsr_cli.inference.engines.torch.graphs.Recorder`."""
-
-
-@dataclass(frozen=True)
-class Way:
-    """How strips from the middle are computed.
-
-    Attributes:
-        recorder: called for each shape, gives what records it; None to run the steps as they are.
-        fused: whether cuDNN convolves and rectifies in one call.
-    """
-
-    recorder: Callable[[], Record] | None = None
-    fused: bool = False
-
-
-def ways(name: str, device: torch.device, precision: Precision) -> list[Way]:
-    """The ways that a name of `edsr_cli.inference.engines.torch.engine.STRIPS` stands for.
-
-    The best of them is first. There are none where every strip is pushed. cuDNN's fused kernels are
-    made for the tensor cores, so they are for bf16 and fp16.
-    """
-    recorder = (lambda: Recorder(device, "strips")) if device.type == "cuda" else None
-    graphs = Way(recorder)
-    fused = [] if precision is Precision.FP32 else [Way(recorder, fused=True)]
-    named = {"fused": [*fused, graphs], "graphs": [graphs], "steps": [Way()]}
-    return named.get(name, [])
 
 
 class Steps:
@@ -66,7 +40,7 @@ class Steps:
     Args:
         node: the network; its weights are shared.
         like: a strip.
-        way: how.
+        record: what makes a graph of them; None to run them as they are.
         tolerance: by how many levels it may differ from `Node.push`.
 
     Raises:
@@ -74,8 +48,8 @@ class Steps:
         RuntimeError: torch cannot do it here.
     """
 
-    def __init__(self, node: Node, like: Tensor, way: Way, tolerance: float) -> None:
-        self._node, self._fused = node.fresh(), way.fused
+    def __init__(self, node: Node, like: Tensor, record: Record | None, tolerance: float) -> None:
+        self._node = node.fresh()
         self._strip = torch.empty_like(like)
         random = torch.Generator(like.device).manual_seed(0)
         strips = [torch.empty_like(like).uniform_(0, 255, generator=random) for _ in range(2)]
@@ -86,8 +60,8 @@ class Steps:
         self._rows = torch.empty_like(expected[0])
         self.take(before)
         self._run: Work = self._step
-        if way.recorder is not None:
-            self._run = way.recorder()(self._step, list(self._node.held()))
+        if record is not None:
+            self._run = record(self._step, list(self._node.held()))
         self._check(strips, expected, tolerance)
 
     def take(self, rows: Sequence[Tensor]) -> None:
@@ -107,7 +81,7 @@ class Steps:
         return self._rows
 
     def _step(self) -> None:
-        self._node.step(self._node.enter(self._strip), self._rows, fused=self._fused)
+        self._node.step(self._node.enter(self._strip), self._rows)
 
     def _check(self, strips: list[Tensor], expected: list[Tensor], tolerance: float) -> None:
         for strip, rows in zip(strips, expected, strict=True):
@@ -121,13 +95,17 @@ class Preparations:
 
     Args:
         node: the network.
-        ways: how strips from the middle may be computed, best first.
         precision: of the network.
+        recorder: called for each shape, gives what makes a graph of strips; None to run their steps
+            as they are.
     """
 
-    def __init__(self, node: Node, ways: Sequence[Way], precision: Precision) -> None:
-        self._node, self._ways = node, list(ways)
+    def __init__(
+        self, node: Node, precision: Precision, recorder: Callable[[], Record] | None = None
+    ) -> None:
+        self._node, self._recorder = node, recorder
         self._tolerance = _TOLERANCE[precision]
+        self._works = True
         self._lock = threading.Lock()
         self._idle: list[tuple[torch.Size, Steps]] = []
         self._counts: Counter[torch.Size] = Counter()
@@ -143,7 +121,7 @@ class Preparations:
                 self._counts.clear()
             self._counts[strip.shape] += 1
             often = self._counts[strip.shape] >= _OFTEN
-        return self._prepared(strip) if often else None
+        return self._prepared(strip) if often and self._works else None
 
     def take_back(self, steps: Steps, shape: torch.Size) -> None:
         """Keep steps for another picture."""
@@ -157,19 +135,30 @@ class Preparations:
             self._counts.clear()
 
     def _prepared(self, strip: Tensor) -> Steps | None:
-        """Steps by the best way that works; the others are not tried again."""
-        for way in self._ways:  # a list that is replaced, never changed
-            try:
-                return Steps(self._node, strip, way, self._tolerance)
-            except (RuntimeError, ArithmeticError, MemoryError) as error:
-                reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-                if devices.is_out_of_memory(error):
-                    reason = "memory ran out"
-            with self._lock:
-                self._ways = [each for each in self._ways if each is not way]
-            logger.warning(
-                "The faster way to compute strips%s cannot be used: %s.",
-                " with fused convolutions" if way.fused else "",
-                reason,
-            )
+        """Steps for strips of that shape; None if that does not work, which is not tried again."""
+        try:
+            record = None if self._recorder is None else self._recorder()
+            return Steps(self._node, strip, record, self._tolerance)
+        except (RuntimeError, ArithmeticError, MemoryError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+            if devices.is_out_of_memory(error):
+                reason = "memory ran out"
+        self._works = False
+        logger.warning("The faster way to compute strips cannot be used: %s.", reason)
         return None
+
+
+def preparations(
+    strips: str, node: Node, device: torch.device, precision: Precision
+) -> Preparations | None:
+    """What a network on a device has for strips from the middle; None to push every strip.
+
+    Args:
+        strips: one of `edsr_cli.inference.engines.torch.engine.STRIPS`.
+        node, device, precision: the network, where it is, and its format.
+    """
+    if strips == "steps":
+        return Preparations(node, precision)
+    if strips == "graphs" and device.type == "cuda":
+        return Preparations(node, precision, lambda: Recorder(device, "strips"))
+    return None

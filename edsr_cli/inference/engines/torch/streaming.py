@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from edsr_cli.inference.engines.torch import costs
 from edsr_cli.inference.engines.torch.costs import Cost
+from edsr_cli.inference.engines.torch.fused import Convolve, convolved
 from edsr_cli.inference.engines.torch.node import Node, RowBuffer, empty, kept
 
 
@@ -29,11 +30,12 @@ class Convolution(Node):
     Args:
         weight: (C', C, k, k).
         bias: (C',).
+        convolve: what is done with them; perhaps a ReLU follows.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor, convolve: Convolve = convolved) -> None:
         self.weight = weight.contiguous(memory_format=torch.channels_last)
-        self.bias = bias
+        self.bias, self._convolve = bias, convolve
         outputs, inputs, kernel, _ = weight.shape
         self.cost = costs.convolution(inputs, outputs, kernel, weight.element_size())
         self.lead = 2 * self.cost.delay
@@ -55,19 +57,11 @@ class Convolution(Node):
         return self.buffer.window(rows, last)
 
     def apply(self, window: Tensor) -> Tensor:
-        """The second half of `push`: convolve, with zeros left and right only."""
-        if window.shape[2] <= 2 * self.cost.delay:
+        """The second half of `push`: convolve, with zeros left and right that are not in it."""
+        above, beside = self.buffer.padding, self.cost.delay
+        if window.shape[2] + 2 * above <= 2 * beside:
             return window.new_empty(window.shape[0], len(self.bias), 0, window.shape[3])
-        return F.conv2d(window, self.weight, self.bias, padding=(0, self.cost.delay))
-
-    def apply_and_rectify(self, window: Tensor, fused: bool) -> Tensor:
-        """`apply` and a ReLU; `fused`: in one call, which only NVIDIA's GPUs know."""
-        if not fused:
-            return self.apply(window).relu_()
-        padding = (0, self.cost.delay)
-        return torch.cudnn_convolution_relu(
-            window, self.weight, self.bias, (1, 1), padding, (1, 1), 1
-        )
+        return self._convolve(window, self.weight, self.bias, (above, beside))
 
     def held(self) -> Iterator[Tensor]:
         yield self.buffer.held
@@ -75,7 +69,7 @@ class Convolution(Node):
     def inlet(self, height: int) -> Tensor:
         return self.buffer.inlet(height)
 
-    def step(self, window: Tensor, into: Tensor | None = None, *, fused: bool = False) -> Tensor:
+    def step(self, window: Tensor, into: Tensor | None = None) -> Tensor:
         self.buffer.keep(window)
         rows = self.apply(window)
         return rows if into is None else into.copy_(rows)
@@ -88,8 +82,8 @@ class StreamedBlock(Node):
     row of x is still in the window of the first.
 
     Args:
-        first, second: the convolutions. Their precision may be lower than that of x, which is
-            then added up in its own precision.
+        first, second: the convolutions, the first one with the ReLU. Their precision may be lower
+            than that of x, which is then added up in its own precision.
         precision: element type of x; None for that of the convolutions.
     """
 
@@ -105,7 +99,7 @@ class StreamedBlock(Node):
 
     def push(self, rows: Tensor, last: bool) -> Tensor:
         window = self.first.window(rows, last)
-        branch = self.first.apply(window.to(self.first.weight.dtype)).relu_()
+        branch = self.first.apply(window.to(self.first.weight.dtype))
         branch = self.second.push(branch, last)
         begin = self._finished - self.first.buffer.start
         identity = window[:, :, begin : begin + branch.shape[2]]
@@ -123,9 +117,9 @@ class StreamedBlock(Node):
         # these only have to be put there.
         return self.first.buffer.inlet(height, above=self.second.lead)
 
-    def step(self, window: Tensor, into: Tensor | None = None, *, fused: bool = False) -> Tensor:
+    def step(self, window: Tensor, into: Tensor | None = None) -> Tensor:
         self.first.buffer.keep(window)
-        branch = self.first.apply_and_rectify(window.to(self.first.weight.dtype), fused)
+        branch = self.first.apply(window.to(self.first.weight.dtype))
         branch[:, :, : self.second.lead] = self.second.buffer.held
         branch = self.second.step(branch)
         identity = window[:, :, self.cost.delay :][:, :, : branch.shape[2]]
@@ -176,9 +170,9 @@ class LongSkip(Node):
         window[:, :, : self.lead] = self._waiting
         return window
 
-    def step(self, window: Tensor, into: Tensor | None = None, *, fused: bool = False) -> Tensor:
+    def step(self, window: Tensor, into: Tensor | None = None) -> Tensor:
         assert self._waiting is not None
-        branch = self.body.step(self.body.enter(window[:, :, self.lead :]), fused=fused)
+        branch = self.body.step(self.body.enter(window[:, :, self.lead :]))
         self._waiting.copy_(window[:, :, -self.lead :])
         return torch.add(window[:, :, : branch.shape[2]], branch, out=into)
 
@@ -205,7 +199,7 @@ class Shift(Node):
     def push(self, rows: Tensor, last: bool) -> Tensor:
         return rows + self.shift
 
-    def step(self, window: Tensor, into: Tensor | None = None, *, fused: bool = False) -> Tensor:
+    def step(self, window: Tensor, into: Tensor | None = None) -> Tensor:
         return torch.add(window, self.shift, out=into)
 
     def reset(self) -> None:
@@ -269,17 +263,17 @@ class Chain(Node):
     def inlet(self, height: int) -> Tensor | None:
         return self.nodes[0].inlet(height)
 
-    def step(self, window: Tensor, into: Tensor | None = None, *, fused: bool = False) -> Tensor:
+    def step(self, window: Tensor, into: Tensor | None = None) -> Tensor:
         height = window.shape[2] - self.lead
         for node, following in pairwise(self.nodes):
             height *= math.isqrt(node.cost.growth)
             inlet = following.inlet(height)
             if inlet is None:
-                window = node.step(window, fused=fused)
+                window = node.step(window)
             else:
-                node.step(window, inlet[:, :, -height:], fused=fused)
+                node.step(window, inlet[:, :, -height:])
                 window = inlet
-        return self.nodes[-1].step(window, into, fused=fused)
+        return self.nodes[-1].step(window, into)
 
     def reset(self) -> None:
         for node in self.nodes:

@@ -36,10 +36,15 @@ class CollapsedTail(Node):
         self.cost = costs.collapsed_tail(features, self.scale, element)
 
     def push(self, rows: Tensor, last: bool) -> Tensor:
-        window = self.buffer.window(rows, last)
-        if window.shape[2] <= 2 * RADIUS:
+        window, start = self.buffer.window(rows, last), self.buffer.start
+        zeros = RADIUS - self.buffer.padding  # in the window, where the picture begins or ends
+        if window.shape[2] <= 2 * zeros:
             return window.new_empty(len(window), 3, 0, self.scale * window.shape[3])
-        return self._apply(window, max(0, -self.buffer.start), RADIUS if last else 0)
+        output = self._apply(window)
+        inside = window[:, :, max(0, -start) : window.shape[2] - (zeros if last else 0)]
+        top, ahead = start + zeros == 0, min(start, 0) + zeros
+        self._mend_border(output, inside, ahead, top=top, bottom=last)
+        return output
 
     def held(self) -> Iterator[Tensor]:
         yield self.buffer.held
@@ -47,17 +52,17 @@ class CollapsedTail(Node):
     def inlet(self, height: int) -> Tensor:
         return self.buffer.inlet(height)
 
-    def step(self, window: Tensor, into: Tensor | None = None, *, fused: bool = False) -> Tensor:
+    def step(self, window: Tensor, into: Tensor | None = None) -> Tensor:
         self.buffer.keep(window)
-        rows = self._apply(window, 0, 0)
+        rows = self._apply(window)
+        self._mend_border(rows, window, RADIUS)
         return rows if into is None else into.copy_(rows)
 
-    def _apply(self, window: Tensor, above: int, below: int) -> Tensor:
-        """The finished rows; arguments as for `_mend_border`."""
-        output = F.conv2d(window, self.weight, self.bias, padding=(0, RADIUS))
-        output = F.pixel_shuffle(output, self.scale)
-        self._mend_border(output, window, above, below)
-        return output
+    def _apply(self, window: Tensor) -> Tensor:
+        """The finished rows, but for the picture's border."""
+        padding = (self.buffer.padding, RADIUS)
+        output = F.conv2d(window, self.weight, self.bias, padding=padding)
+        return F.pixel_shuffle(output, self.scale)
 
     def reset(self) -> None:
         self.buffer.reset()
@@ -67,26 +72,34 @@ class CollapsedTail(Node):
         node.buffer = RowBuffer(RADIUS)
         return node
 
-    def _mend_border(self, output: Tensor, window: Tensor, above: int, below: int) -> None:
+    def _mend_border(
+        self,
+        output: Tensor,
+        inside: Tensor,
+        ahead: int,
+        *,
+        top: bool = False,
+        bottom: bool = False,
+    ) -> None:
         """Put the plain tail's pixels on the picture's outermost ring, as far as it is in sight.
 
         Args:
-            output: the rows that the window gives, changed in place.
-            window: those rows and `RADIUS` rows above and below.
-            above, below: how many of its rows are outside the picture.
+            output: finished rows, changed in place.
+            inside: the rows of the picture that they were made from.
+            ahead: how many of these are above the first finished one.
+            top, bottom: whether the picture begins or ends with the finished rows.
         """
         scale = self.scale
-        inside = window[:, :, above : window.shape[2] - below]
         # Left and right: the rows of context that lie inside the picture are computed and dropped.
-        columns = min(_NEEDED, window.shape[3])
+        columns = min(_NEEDED, inside.shape[3])
         sides = self._plain(torch.cat([inside[..., :columns], inside[..., -columns:]]))
-        begin = (RADIUS - above) * scale
+        begin = ahead * scale
         left, right = sides[:, :, begin : begin + output.shape[2]].chunk(2)
         output[..., :scale] = left[..., :scale]
         output[..., -scale:] = right[..., -scale:]
-        if above == RADIUS:
+        if top:
             output[:, :, :scale] = self._plain(inside[:, :, :_NEEDED])[:, :, :scale]
-        if below:
+        if bottom:
             output[:, :, -scale:] = self._plain(inside[:, :, -_NEEDED:])[:, :, -scale:]
 
     def _plain(self, rows: Tensor) -> Tensor:

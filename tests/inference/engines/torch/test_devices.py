@@ -123,9 +123,9 @@ def test_what_a_limit_leaves_for_tensors():
     assert ENGINE.memory_of(300, CPU) == 200
     assert ENGINE.memory_of(100 << 20, CPU) == 96 << 20
     assert ENGINE.memory_of(100, Device("mps")) == 100
-    assert ENGINE.memory_of(100, Device("cuda", 0)) == 100
     # Half is for the rows of a graph.
-    assert TorchEngine("fused").memory_of(100, Device("cuda", 0)) == 50
+    assert ENGINE.memory_of(100, Device("cuda", 0)) == 50
+    assert TorchEngine("eager").memory_of(100, Device("cuda", 0)) == 100
 
 
 def test_budget_is_some_of_the_memory():
@@ -159,8 +159,16 @@ def test_the_real_error_of_an_impossible_allocation_is_recognised():
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
 
-def test_convolutions_do_not_use_tf32_meanwhile():
+@pytest.mark.parametrize("allowed", [False, True])
+@pytest.mark.parametrize("precision", list(Precision))
+def test_only_networks_in_fp32_forbid_tf32(precision, allowed, monkeypatch):
     before = torch.backends.cudnn.allow_tf32
-    with devices.exact_convolutions():
-        assert not torch.backends.cudnn.allow_tf32
-    assert torch.backends.cudnn.allow_tf32 == before
+    torch.backends.cudnn.allow_tf32 = allowed
+    try:
+        with devices.convolutions(precision):
+            inside = torch.backends.cudnn.allow_tf32
+        after = torch.backends.cudnn.allow_tf32
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
+    assert inside == (allowed and precision is not Precision.FP32)
+    assert after == allowed

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from edsr_cli.inference import Upscaler
-from edsr_cli.inference.engines.torch import devices
+from edsr_cli.inference import Precision, Upscaler
+from edsr_cli.inference.engines.torch import devices, transfer
+from edsr_cli.inference.engines.torch.engine import TorchEngine
 from edsr_cli.inference.engines.torch.node import Node
 from tests.exact import CASES, exact_network, exact_picture, run, streamed, weights_of
 from tests.inference.engines.torch.test_upscaling import picture
@@ -96,7 +97,7 @@ def test_the_switch_of_tf32_is_put_back_by_the_last_to_leave():
     inside, leave = threading.Event(), threading.Event()
 
     def first() -> None:
-        with devices.exact_convolutions():
+        with devices.convolutions(Precision.FP32):
             inside.set()
             leave.wait(60)
 
@@ -104,10 +105,34 @@ def test_the_switch_of_tf32_is_put_back_by_the_last_to_leave():
         thread = threading.Thread(target=first)
         thread.start()
         inside.wait(60)
-        with devices.exact_convolutions():
+        with devices.convolutions(Precision.FP32):
             leave.set()
             thread.join()
             assert not torch.backends.cudnn.allow_tf32  # although the one that set it is gone
+            with devices.convolutions(Precision.BF16):
+                assert not torch.backends.cudnn.allow_tf32
+            assert not torch.backends.cudnn.allow_tf32
         assert torch.backends.cudnn.allow_tf32
     finally:
         torch.backends.cudnn.allow_tf32 = before
+
+
+def test_an_overflow_is_done_again_without_tf32(monkeypatch):
+    """The bf16 network leaves the switch as it is, and the fp32 one after it turns it off."""
+    download, seen = transfer.Ferry.download, []
+
+    def overflowing(self, rows):
+        seen.append(torch.backends.cudnn.allow_tf32)
+        return download(self, rows * torch.inf if len(seen) == 1 else rows)
+
+    monkeypatch.setattr(transfer.Ferry, "download", overflowing)
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = True
+    try:
+        engine = TorchEngine("eager")
+        upscaler = Upscaler(weights_of(exact_network(CASES[0][0])), 2, "cpu", "bf16", engine=engine)
+        upscaler.upscale(picture(9, 9, 0))
+        assert torch.backends.cudnn.allow_tf32
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
+    assert seen == [True, False]

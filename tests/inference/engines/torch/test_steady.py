@@ -10,7 +10,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.nn import functional as F
 
 from edsr_cli.errors import UsageError, WeightsError
 from edsr_cli.inference import Precision, Upscaler
@@ -130,7 +129,11 @@ def test_a_second_picture_finds_what_the_first_has_prepared(used, monkeypatch):
 
         return record
 
-    monkeypatch.setattr(steady, "ways", lambda *_: [steady.Way(recorder)])
+    monkeypatch.setattr(
+        steady,
+        "preparations",
+        lambda _, node, device, precision: steady.Preparations(node, precision, recorder),
+    )
     upscaler = upscaler_of(*CASES[0])
     for seed in range(3):
         pixels = picture(70, 9, seed)
@@ -151,36 +154,6 @@ def test_many_threads_at_once(used):
     for pixels, one in zip(pictures, found, strict=True):
         assert np.array_equal(one, expected(exact_network(CASES[0][0]), 2, pixels))
     assert used
-
-
-def test_without_cudnn_convolutions_are_not_fused(used, caplog, monkeypatch):
-    upscaler = upscaler_of(*CASES[0])
-    monkeypatch.setattr(steady, "ways", lambda *_: [steady.Way(fused=True), steady.Way()])
-    pixels = picture(70, 9)
-    with caplog.at_level(logging.WARNING):
-        for _ in range(2):
-            found = upscale(upscaler, pixels)
-            assert np.array_equal(found, expected(exact_network(CASES[0][0]), 2, pixels))
-    [record] = caplog.records
-    assert "with fused convolutions cannot be used: " in record.getMessage()
-    assert used
-
-
-def test_fused_convolutions_are_asked_for_as_cudnn_wants_them(used, caplog, monkeypatch):
-    calls = []
-
-    def fused(x, weight, bias, stride, padding, dilation, groups):
-        calls.append(x.shape)
-        return F.conv2d(x, weight, bias, stride, padding, dilation, groups).relu()
-
-    monkeypatch.setattr(torch, "cudnn_convolution_relu", fused)
-    monkeypatch.setattr(steady, "ways", lambda *_: [steady.Way(fused=True)])
-    upscaler = upscaler_of(*CASES[0])
-    pixels = picture(70, 9)
-    found = upscale(upscaler, pixels)
-    assert np.array_equal(found, expected(exact_network(CASES[0][0]), 2, pixels))
-    assert len(calls) == 2 * len(used) > 0  # two blocks
-    assert not caplog.records
 
 
 def test_what_computes_something_else_is_not_used(caplog, monkeypatch):
@@ -260,26 +233,42 @@ def test_an_overflow_that_is_seen_late_is_done_again(behind, caplog, monkeypatch
         upscale(exact, pixels)
 
 
-def test_what_ways_there_are():
-    cpu, cuda = torch.device("cpu"), torch.device("cuda", 0)
+@pytest.mark.parametrize("name", ["cpu", "mps", "cuda"])
+def test_graphs_are_for_cuda(name, monkeypatch):
+    recorders = []
+    monkeypatch.setattr(steady, "Recorder", lambda *arguments: recorders.append(arguments))
+    node, device = one_node(*CASES[0], "plain tail"), torch.device(name)
 
-    def kinds(name, device, precision=Precision.BF16):
-        return [
-            (way.fused, way.recorder is not None) for way in steady.ways(name, device, precision)
-        ]
+    def prepared(strips):
+        return steady.preparations(strips, node, device, Precision.BF16)
 
-    assert kinds("eager", cpu) == kinds("eager", cuda) == []
-    assert kinds("steps", cuda) == [(False, False)]
-    assert kinds("graphs", cuda) == kinds("fused", cuda, Precision.FP32) == [(False, True)]
-    assert kinds("fused", cuda) == [(True, True), (False, True)]
+    assert prepared("eager") is None
+    assert prepared("steps")._recorder is None
+    if name != "cuda":
+        assert prepared("graphs") is None
+    else:
+        prepared("graphs")._recorder()
+        assert recorders == [(device, "strips")]
+
+
+def test_a_cpu_pushes_every_strip(used, monkeypatch):
+    monkeypatch.delenv(engine.VARIABLE, raising=False)
+    monkeypatch.setattr(steady, "Preparations", None)
+    upscaler = upscaler_of(*CASES[0], None)
+    pixels = picture(90, 9)
+    assert np.array_equal(
+        upscale(upscaler, pixels), expected(exact_network(CASES[0][0]), 2, pixels)
+    )
+    assert not used
 
 
 def test_the_environment_chooses(monkeypatch):
     monkeypatch.delenv(engine.VARIABLE, raising=False)
+    assert TorchEngine()._strips == "graphs"
+    monkeypatch.setenv(engine.VARIABLE, "eager")
     assert TorchEngine()._strips == "eager"
-    monkeypatch.setenv(engine.VARIABLE, "fused")
-    assert TorchEngine()._strips == "fused"
-    assert TorchEngine("graphs")._strips == "graphs"
-    monkeypatch.setenv(engine.VARIABLE, "fast")
-    with pytest.raises(UsageError, match="no way 'fast' to compute strips"):
-        TorchEngine()
+    assert TorchEngine("steps")._strips == "steps"
+    for name in ("fast", "fused"):
+        monkeypatch.setenv(engine.VARIABLE, name)
+        with pytest.raises(UsageError, match=f"no way '{name}' to compute strips.*graphs, steps"):
+            TorchEngine()

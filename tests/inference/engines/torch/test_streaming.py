@@ -9,7 +9,7 @@ from torch import nn
 
 from edsr_cli.inference.engine import Precision
 from edsr_cli.inference.engines.torch.assembly import collapse_tail, stream
-from edsr_cli.inference.engines.torch.node import Node
+from edsr_cli.inference.engines.torch.node import Node, RowBuffer
 from edsr_cli.inference.engines.torch.streaming import Chain, Convolution, StreamedBlock
 from edsr_cli.model.config import NetworkConfig, edsr, edsr_baseline, mdsr, mdsr_baseline
 from edsr_cli.model.networks import MDSR, build
@@ -157,6 +157,24 @@ def test_no_row_is_convolved_twice_and_none_gets_more_rows_than_the_limit(height
         assert sum(given_rows[id(leaf)]) == height
         # A node adds at most the rows that it and its block hold back themselves.
         assert max(given_rows[id(leaf)]) <= max(strip if limit >= strip else limit, limit) + 2
+
+
+def test_a_picture_in_one_strip_is_not_copied(monkeypatch):
+    copied = []
+    window = RowBuffer.window
+
+    def watched(self, rows, last):
+        made = window(self, rows, last)
+        copied.append(made is not rows)
+        return made
+
+    monkeypatch.setattr(RowBuffer, "window", watched)
+    network = exact_network(CASES[0][0])
+    node, picture = streamed(network, 2), exact_picture(9, 7)
+    for strip, expected in ((9, 7 * [False]), (5, 14 * [True])):  # two pictures by one node
+        copied.clear()
+        assert torch.equal(run(node, picture, strip), plain(network, picture, 2))
+        assert copied == expected  # six convolutions and the tail
 
 
 def test_a_node_can_be_used_again_after_a_picture_was_given_up():

@@ -277,7 +277,7 @@ wanted = upscaler.upscale(pixels, tile=100).pixels
 from edsr_cli.inference.engines.torch import engine
 engine.STRIP_PIXELS["cpu"] = 1 << 30  # the whole picture at once
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (used + 160_000_000, -1))
+resource.setrlimit(resource.RLIMIT_AS, (used + 100_000_000, -1))
 found = upscaler.upscale(pixels)
 assert np.abs(found.pixels.astype(int) - wanted.astype(int)).max() <= 1
 print("rows", found.plan.strip_rows)
