@@ -152,7 +152,8 @@ class Variant:
         )
         recipe = replace(recipe, autocast=autocast)
         trainer = Trainer(network, recipe, self.sampler, device, graph=special)
-        trainer.updater.collapses = special and not cuda
+        if not (special or cuda):
+            trainer.updater.collapsed = ()
         self.steps = trainer.steps()
         self.make = self._making(recorded=special and self.sampler.device.type == "cuda")
         self.speeds: list[float] = []

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from edsr_cli.inference.engines.torch.graphs import Recorder, Work, settings
 from edsr_cli.model.networks import EDSR, MDSR, linear_tail
 from edsr_cli.options.choices import Autocast
+from edsr_cli.training import convolutions
 from edsr_cli.training.feed import Feed, Slot
 from edsr_cli.training.patches import Batch, Sampler
 from edsr_cli.training.recipe import Recipe
@@ -41,8 +42,9 @@ class Updater:
         weights: what is trained.
         average: their moving average; empty without one.
         loss: the sum of the losses, until the caller sets it to 0.
-        collapses: whether the tail runs as one convolution (see `run_tail`), with the same updates
-            up to rounding. Only on a CPU, where it was measured to be faster.
+        fuses: whether kernels are fused (see `edsr_cli.training.convolutions`), with the same
+            updates up to rounding.
+        collapsed: the scales at which the tail runs as one convolution (see `run_tail`), likewise.
         recorder: makes graphs; None runs every update step by step.
     """
 
@@ -55,7 +57,14 @@ class Updater:
         graph: bool,
     ) -> None:
         self._network, self._recipe, self._device = network, recipe, device
-        self.collapses = device.type == "cpu"
+        self.fuses = (
+            device.type == "cuda" and recipe.autocast is Autocast.BF16 and recipe.channels_last
+        )
+        self.collapsed: Sequence[int] = ()
+        if device.type == "cpu":
+            self.collapsed = sampler.scales
+        elif self.fuses:
+            self.collapsed = [scale for scale in sampler.scales if scale > 2]
         # The fused kernels want the learning rate as fp32 on a GPU; a CPU takes it as it is.
         exact = torch.float64 if device.type == "cpu" else torch.float32
         numbers = {"share": torch.zeros(())}
@@ -174,11 +183,16 @@ class Updater:
             return F.l1_loss(self._forward(lr, batch.scale).float(), hr)
 
     def _forward(self, lr: Tensor, scale: int) -> Tensor:
-        if not self.collapses:
-            return self._network(lr, scale)
-        features = self._network.features(lr, scale)
-        tail = linear_tail(self._network, scale)
-        return self._network.add_mean(run_tail(tail, features, scale))
+        network, tail = self._network, linear_tail(self._network, scale)
+        if self.fuses:
+            features = convolutions.features(network, lr, scale)
+        else:
+            features = network.features(lr, scale)
+        if scale in self.collapsed:
+            sr = run_tail(tail, features, scale)
+        else:
+            sr = convolutions.run(tail, features) if self.fuses else tail(features)
+        return network.add_mean(sr)
 
     def _autocast(self) -> AbstractContextManager[Any]:
         if self._recipe.autocast is Autocast.FP32:

@@ -161,7 +161,7 @@ def test_nothing_in_an_update_needs_the_host(
     photos: Photos, config: NetworkConfig, autocast: Autocast
 ) -> None:
     training = trainer(photos, config, replace(RECIPE, autocast=autocast, clip_norm=1.0))
-    training.updater.collapses = False  # as on a GPU
+    training.updater.collapsed = ()  # as on a GPU
     losses(training, 1)
     scale = config.scales[-1]
     training.updater.feed.send(filled(training, scale))
