@@ -11,16 +11,13 @@ import argparse
 import threading
 import time
 import traceback
-from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 import edsr_cli
-from edsr_cli.inference.engines.torch import graphs
 
 ORIGIN = "Trained by the edsr contributors on freely licensed photographs"
 
@@ -42,18 +39,6 @@ def folder_of(run: str) -> str:
     """The name of its folder."""
     part, _, scale = run.partition(":")
     return "mdsr-free" if part == "mdsr" else f"edsr-{part}-x{scale}"
-
-
-_recording = threading.Lock()
-_record = graphs.Recorder.__call__
-
-
-def record_alone(
-    recorder: graphs.Recorder, work: graphs.Work, state: Sequence[Tensor]
-) -> graphs.Work:
-    """Make a graph while no other thread does."""
-    with _recording:
-        return _record(recorder, work, state)
 
 
 class Training(threading.Thread):
@@ -99,7 +84,6 @@ def main() -> None:
     options = parser.parse_args()
     # Each training turns it on for its updates and back; so none turns it off for the others.
     torch.backends.cudnn.benchmark = True
-    graphs.Recorder.__call__ = record_alone  # type: ignore[method-assign, assignment]
     shared = {
         "data": options.photos,
         "licence": "CC0-1.0",

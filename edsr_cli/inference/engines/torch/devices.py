@@ -1,5 +1,6 @@
 """What torch finds on the machine: devices, their numbers and memory; how it says "no more"."""
 
+import functools
 import logging
 import threading
 import warnings
@@ -177,6 +178,18 @@ def release_memory(device: torch.device) -> None:
 def present(device: torch.device) -> AbstractContextManager[object]:
     """Make a GPU the present one, so that what is said of streams and graphs is said of its own."""
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
+
+
+@functools.cache
+def stream(device: torch.device, use: str) -> torch.cuda.Stream:
+    """A CUDA device's stream for one use, the same for all pictures and threads.
+
+    torch has 32 for each device and gives them out by turns. With new ones for each picture, one
+    would soon be a stream that another thread is recording a graph on, where nothing else is
+    allowed.
+    """
+    made: torch.cuda.Stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    return made
 
 
 class _ExactConvolutions:

@@ -6,6 +6,7 @@ that they were recorded with.
 """
 
 import logging
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -22,6 +23,9 @@ Work = Callable[[], None]
 """Reads and writes tensors that stay where they are, and asks the host for no value of theirs."""
 
 
+_recording = threading.Lock()  # one thread at a time, as there is one stream for it
+
+
 class Recorder:
     """Records work on a CUDA device. All that one records shares the memory of what is between.
 
@@ -32,7 +36,7 @@ class Recorder:
 
     def __init__(self, device: torch.device, what: str) -> None:
         self._what = what
-        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._stream = devices.stream(device, "recording")
         self._pool = torch.cuda.graph_pool_handle()
 
     def __call__(self, work: Work, state: Sequence[Tensor]) -> Work:
@@ -42,6 +46,10 @@ class Recorder:
             work: is done a few times first, so that libraries choose their kernels.
             state: all that it changes and depends on; in the end it is as it was.
         """
+        with _recording:
+            return self._recorded(work, state)
+
+    def _recorded(self, work: Work, state: Sequence[Tensor]) -> Work:
         present = torch.cuda.current_stream()
         self._stream.wait_stream(present)
         # If a recording fails, torch does not come back from its stream; this does.

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from edsr_cli.inference.engine import NotFiniteError
+from edsr_cli.inference.engines.torch import devices
 from edsr_cli.pixels.arrays import Pixels
 
 _AHEAD = 2  # strips that an NVIDIA GPU may be behind
@@ -38,10 +39,7 @@ class Ferry:
         self._order = (1, 0, 2) if sideways else (0, 1, 2)
         self._up = self._down = None
         if ahead and device.type == "cuda":
-            self._up, self._down = (
-                torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-                for _ in range(2)
-            )
+            self._up, self._down = (devices.stream(device, use) for use in ("up", "down"))
         self.ahead = _AHEAD if self._down else 0
 
     def upload(self, pixels: Pixels) -> Tensor:

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from edsr_cli.inference.engines.torch import graphs
+from edsr_cli.inference.engines.torch import devices, graphs
+from edsr_cli.inference.engines.torch.transfer import Ferry
 
 
 class Stream:
@@ -109,3 +111,19 @@ def test_settings_are_put_back(monkeypatch: pytest.MonkeyPatch, benchmark: bool)
         assert torch.backends.cudnn.benchmark == benchmark
     assert entered == [(cuda, True)]
     assert torch.backends.cudnn.benchmark == benchmark
+
+
+def test_streams_are_not_made_anew_for_each_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    # torch gives out 32 by turns: the 33rd is the first, which may be recording by then.
+    made: list[object] = []
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: made.append(device) or object())
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", object)
+    devices.stream.cache_clear()
+    device = torch.device("cuda", 0)
+    try:
+        for _ in range(40):
+            Ferry(device, np.dtype(np.uint8), False, ahead=True)
+            graphs.Recorder(device, "strips")
+    finally:
+        devices.stream.cache_clear()
+    assert made == [device] * 3
