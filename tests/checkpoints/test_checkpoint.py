@@ -96,10 +96,10 @@ def test_the_digest_of_bundled_weights_is_that_in_manifests_of_before():
     """Or every picture of every batch would be made again."""
     plain, restoring = (load_network(name, 2).checkpoint for name in ("edsr-free", "edsr-photo"))
     assert weights_digest(plain) == (
-        "252e8cc868f730fbae795da1ffb7dbb2bdbc12cc552984c9e014498fc148c77c"
+        "18fb803f62bef9224a1a344feefc4d9520b128d44c62d6df54d302f6c1b296c0"
     )
     assert weights_digest(plain, restoring) == (
-        "c12bbdd555b7b884b4567d8edbc4bb944703b08a72b8717919f2c75a71abe1b9"
+        "1bc0779163ffa8b8ae749434e834a78cb86fd1b0f16d0954a8525cd170b63a66"
     )
     assert weights_digest(load_network("mdsr-free", 3).checkpoint) == (
         "a894e65a5233f3e6be03fb9f56f2877f4d021d763e02549936183dc1119a91de"

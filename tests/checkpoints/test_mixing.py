@@ -49,9 +49,9 @@ def test_the_weights_are_those_that_torch_gives(strength):
 @pytest.mark.parametrize(
     ("strength", "digest"),
     [
-        (0.25, "dfae3fb79897a809dc613e5f9099eebbadfd3b4ff1a868459e67b355b555018e"),
-        (0.5, "bfa0513d5da663ec39a61b64f6cf6578ecc6807654df1bddd567a00bdd488b97"),
-        (0.9, "18d237401b87ca0511c2b8f55819f3d796aeb878822a1c5d937a02beee9c01af"),
+        (0.25, "daa98599084dbdf8c69db3b6d914ee87a2bd8f5daf04b6eb08c47dd0427b2ac5"),
+        (0.5, "f4517f9704469c41b2222e1e69a883e1cb5c8a6c6a9ca2bdc23100c4327f1ce0"),
+        (0.9, "91039fa96fda48786301030359313d1ebe12a310d4e5fe5d6ceff1cb15ae5b03"),
     ],
 )
 def test_the_digest_of_mixed_weights_is_that_in_manifests_of_before(strength, digest):
