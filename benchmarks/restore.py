@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from edsr_cli.checkpoints.checkpoint import mixed
 from edsr_cli.checkpoints.loader import load_network
+from edsr_cli.checkpoints.mixing import mixed
 from edsr_cli.evaluation.metrics import Channels, psnr
 from edsr_cli.images import READ_SUFFIXES, decode
 from edsr_cli.inference import Upscaler

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edsr_cli.checkpoints import registry, store
-from edsr_cli.checkpoints.checkpoint import Checkpoint, mixed
+from edsr_cli.checkpoints.checkpoint import Checkpoint
 from edsr_cli.checkpoints.loader import LoadedNetwork, load_network
+from edsr_cli.checkpoints.mixing import mixed
 from edsr_cli.errors import UsageError
 from edsr_cli.images.picture import Compression
 from edsr_cli.inference import Upscaler

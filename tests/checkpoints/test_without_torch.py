@@ -10,8 +10,8 @@ from edsr_cli.checkpoints import registry, store
 from edsr_cli.checkpoints.checkpoint import weights_digest
 from edsr_cli.checkpoints.listing import listing, markdown_table
 from edsr_cli.checkpoints.loader import load_network
-from edsr_cli.checkpoints.checkpoint import mixed
 from edsr_cli.checkpoints.convention import Stated
+from edsr_cli.checkpoints.mixing import mixed
 
 assert registry.find("edsr", 2).config.blocks == 32
 assert listing(store.cache_folder()) and markdown_table()
