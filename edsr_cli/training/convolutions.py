@@ -50,9 +50,8 @@ def run(module: nn.Module, x: Tensor) -> Tensor:
 def _convolved(layer: nn.Conv2d, x: Tensor, *, rectify: bool) -> Tensor:
     assert layer.bias is not None
     weight, bias = layer.weight.to(x.dtype), layer.bias.to(x.dtype)
-    made: Tensor = _Convolution.apply(  # type: ignore[no-untyped-call]
-        x, weight, bias, layer.padding, rectify
-    )
+    apply: Any = _Convolution.apply  # not every torch has types for it
+    made: Tensor = apply(x, weight, bias, layer.padding, rectify)
     return made
 
 
