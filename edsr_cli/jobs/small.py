@@ -16,11 +16,11 @@ from edsr_cli.jobs.target import Target, target_of
 from edsr_cli.options.pictures import Outputs
 
 _START = 1.5
-"""Seconds: importing PyTorch with CUDA and starting the GPU take longer (on machines with an H100
-and an H200 four; on a Mac PyTorch takes two)."""
+"""Seconds. Importing PyTorch with CUDA and starting the GPU takes longer: four on a machine with an
+H200, which keeps no bytecode."""
 
 _SPEED = 40e9
-"""Multiply-adds a second by one processor; two of an AMD EPYC with AVX2 make 50e9 each."""
+"""Multiply-adds a second by one processor; one of an AMD EPYC with AVX2 makes 50e9."""
 
 _PROCESSORS = 8
 """More of them may not help: the strips of small pictures are small."""
