@@ -27,7 +27,7 @@ from PIL import Image, ImageDraw, ImageFont, features
 
 from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.images import Metadata, OutputFormat, OutputOptions, decode, encode
-from edsr_cli.images.formats import JPEG, PNG, TIFF
+from edsr_cli.images.outputs import JPEG, PNG, TIFF
 from edsr_cli.inference import Upscaler
 from edsr_cli.pixels.depth import to_uint8
 

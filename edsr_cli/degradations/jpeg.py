@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from edsr_cli.images.codecs.jpeg import luma_table
+from edsr_cli.images.codecs.jpeg_tables import luma_table
 
 _BLOCK = 8
 

@@ -19,7 +19,7 @@ from edsr_cli.evaluation.saving import check_destination, destination
 from edsr_cli.evaluation.scores import Scores, measure
 from edsr_cli.files.names import display_name
 from edsr_cli.images import DEFAULT_MAX_PIXELS, Metadata, write_picture
-from edsr_cli.images.formats import PNG
+from edsr_cli.images.outputs import PNG
 from edsr_cli.images.provenance import provenance
 from edsr_cli.inference import Progress, Tile, Upscaler
 from edsr_cli.pixels import resize

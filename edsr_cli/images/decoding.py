@@ -5,18 +5,17 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
-from PIL import Image, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from edsr_cli.errors import PictureError
 from edsr_cli.files.names import display_name
 from edsr_cli.images.bands import Wanted
 from edsr_cli.images.codecs import Codec, Opened, Rows
 from edsr_cli.images.codecs.raw_rows import tiles_of
-from edsr_cli.images.codecs.tiff import decode_frame
 from edsr_cli.images.colour import DAMAGED
-from edsr_cli.images.formats import CODECS, NAME_BY_SUFFIX, READ_FORMATS, codec_of
+from edsr_cli.images.formats import MAGIC_BYTES, codec_of, codec_that_opens, open_image
 from edsr_cli.images.guard import (
     check_frame,
     check_frames,
@@ -26,6 +25,9 @@ from edsr_cli.images.guard import (
 )
 from edsr_cli.images.picture import DEFAULT_MAX_PIXELS, Metadata, Picture, PictureInfo
 from edsr_cli.images.source import Source, not_a_picture, open_source
+
+if TYPE_CHECKING:
+    from PIL.TiffImagePlugin import TiffImageFile
 
 
 class OpenPicture:
@@ -159,8 +161,10 @@ def from_pil(image: Image.Image, keep_alpha: bool = False) -> Picture:
     wanted = Wanted(name, limit, keep_alpha)
     with guarded(name, limit):
         check_pixels(name, image.width, image.height, limit)
-        if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tile and image.fp:
-            return decode_frame(image, wanted)
+        if image.format == "TIFF" and tiles_of(image) and getattr(image, "fp", None):
+            from edsr_cli.images.codecs.tiff import decode_frame
+
+            return decode_frame(cast("TiffImageFile", image), wanted)
         codec = codec_of(image)
         # A TIFF forgets its orientation when it is loaded, because it is turned then.
         rows = _exact_rows(codec, image)
@@ -192,18 +196,14 @@ def _open(file: BinaryIO, suffix: str, name: str, max_pixels: int, frame: int | 
         Exception: any, where it is damaged.
     """
     file.seek(0)
-    start = file.read(4)
+    codec = codec_that_opens(file.read(MAGIC_BYTES))
     file.seek(0)
-    for codec in CODECS:
-        if start in codec.magic:
-            return codec.open(file, name, max_pixels, frame)
-    own = {each for codec in CODECS if codec.magic for each in codec.names}
-    named = (*READ_FORMATS, NAME_BY_SUFFIX.get(suffix))
-    formats = [form for form in named if form and form not in own]
+    if codec is not None:
+        return codec.open(file, name, max_pixels, frame)
 
     def opened() -> Image.Image:
         try:
-            image = Image.open(file, formats=formats)
+            image = open_image(file, suffix)
         except UnidentifiedImageError as error:
             raise not_a_picture(file, name) from error
         check_pixels(name, *image.size, max_pixels)

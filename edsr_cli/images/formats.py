@@ -1,76 +1,190 @@
-"""All formats: which codec is for what, and which format an output gets."""
+"""All formats: which codec is for what, and which format an output gets.
 
+What is said here is known without the codecs. Each of them, with the parts of Pillow that it takes,
+is imported when a picture of its format comes or is to be written, so that a PNG costs nobody the
+time to load all the others.
+"""
+
+from contextlib import suppress
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from edsr_cli.errors import UsageError
 from edsr_cli.files.names import display_name
-from edsr_cli.images.codecs import (
-    Codec,
-    avif,
-    heif,
-    jpeg,
-    jpeg2000,
-    jxl,
-    png,
-    psd,
-    simple,
-    tiff,
-    webp,
-)
+from edsr_cli.images.outputs import AVIF, BMP, GIF, JPEG, JXL, PNG, TIFF, WEBP
 from edsr_cli.images.picture import OutputFormat
 
-CODECS: tuple[Codec, ...] = (
-    png.CODEC, jpeg.CODEC, webp.CODEC, tiff.CODEC, avif.CODEC, jpeg2000.CODEC,
-    psd.CODEC, *heif.CODECS, *simple.CODECS, *jxl.CODECS,
-)  # fmt: skip
-_BY_NAME = {name: codec for codec in CODECS for name in codec.names}
-_ANY = Codec()
+if TYPE_CHECKING:
+    from edsr_cli.images.codecs import Codec
 
-PNG, JPEG, WEBP, TIFF, AVIF, BMP, GIF, JXL = (
-    png.OUTPUT, jpeg.OUTPUT, webp.OUTPUT, tiff.OUTPUT, avif.OUTPUT, simple.BMP_OUTPUT,
-    simple.GIF_OUTPUT, jxl.OUTPUT,
-)  # fmt: skip
 
-FORMATS = tuple(codec.output for codec in CODECS if codec.output is not None)
+class Format(NamedTuple):
+    """A format, and where its codec is.
+
+    Attributes:
+        name: what Pillow calls it.
+        codec: the codec's name in a module of `codecs`, `module:name`.
+        suffixes: endings of the names of its files, lower case, all that Pillow knows.
+        begins: how its files begin, and those of no format before it in the list.
+        output: how pictures are written in it; None where they are not.
+        opens: whether its codec opens files, not Pillow.
+        only_by_name: whether nothing but the ending of its name tells that a file is of it.
+        also: what else Pillow calls its pictures.
+        needs: packages that it takes, by what is imported of them.
+    """
+
+    name: str
+    codec: str
+    suffixes: tuple[str, ...]
+    begins: tuple[bytes, ...] = ()
+    output: OutputFormat | None = None
+    opens: bool = False
+    only_by_name: bool = False
+    also: str = ""
+    needs: tuple[str, ...] = ()
+
+
+_ALL = (
+    Format("PNG", "png:CODEC", (".png", ".apng"), (b"\x89PNG\r\n\x1a\n",), PNG),
+    Format(
+        "JPEG",
+        "jpeg:CODEC",
+        (".jpg", ".jpeg", ".jfif", ".jpe", ".mpo"),
+        (b"\xff\xd8\xff",),
+        JPEG,
+        also="MPO",  # of several pictures
+    ),
+    Format("WEBP", "webp:CODEC", (".webp",), (b"RIFF",), WEBP),
+    Format(
+        "TIFF",
+        "tiff:CODEC",
+        (".tif", ".tiff"),
+        (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+        TIFF,
+        opens=True,
+    ),
+    Format("AVIF", "avif:CODEC", (".avif", ".avifs"), output=AVIF),
+    Format("JPEG2000", "jpeg2000:CODEC", (".jp2", ".j2k", ".jpc", ".jpf", ".jpx", ".j2c")),
+    Format("PSD", "psd:CODEC", (".psd",), (b"8BPS",), opens=True),
+    Format(
+        "HEIF",
+        "heif:CODEC",
+        (".heic", ".heics", ".heif", ".heifs", ".hif"),
+        needs=("pillow_heif",),
+    ),
+    Format("BMP", "simple:BMP", (".bmp",), (b"BM",), BMP),
+    Format("GIF", "simple:GIF", (".gif",), (b"GIF87a", b"GIF89a"), GIF),
+    Format("PPM", "simple:PNM", (".pbm", ".pgm", ".ppm", ".pnm", ".pfm")),
+    Format("QOI", "simple:QOI", (".qoi",)),
+    Format("SGI", "simple:SGI", (".bw", ".rgb", ".rgba", ".sgi")),
+    Format("TGA", "simple:TGA", (".tga",), only_by_name=True),
+    Format("PCX", "simple:PCX", (".pcx",), only_by_name=True),
+    Format(
+        "JPEGXL",
+        "jxl:CODEC",
+        (".jxl",),
+        output=JXL,
+        also="JXL",  # by pillow-jxl-plugin
+        needs=("OpenImageIO", "brotli"),
+    ),
+)
+
+READABLE = tuple(each for each in _ALL if all(find_spec(name) for name in each.needs))
+"""Formats that are read here. All are raster pictures: EPS and WMF, which Pillow hands to other
+programs, are not among them."""
+
+FORMATS = tuple(each.output for each in READABLE if each.output is not None)
 """All output formats that can be written here, the one to recommend first."""
 
-READ_FORMATS = tuple(codec.names[0] for codec in CODECS if not codec.suffixes)
-"""Formats read by what is in the file, as Pillow calls them. All are raster pictures: EPS and WMF,
-which Pillow hands to other programs, are not among them. "JPEG" includes multi-picture JPEG."""
-
-NAME_BY_SUFFIX = {suffix: codec.names[0] for codec in CODECS for suffix in codec.suffixes}
-"""Formats read only where the name of a file ends so, as Pillow calls them."""
-
-READ_SUFFIXES = frozenset(
-    suffix
-    for suffix, name in Image.EXTENSION.items()
-    if name in READ_FORMATS or NAME_BY_SUFFIX.get(suffix) == name
-).union(
-    [".mpo"],  # multi-picture JPEG
-    *(each.suffixes for each in FORMATS),  # all that is written is read, whoever else reads it
-)
+READ_SUFFIXES = frozenset(suffix for each in READABLE for suffix in each.suffixes)
 """Endings, lower case, of the names of files that can be read, if they are what they are called."""
 
 MAGIC_BYTES = 16
 """How many bytes a format is told by."""
 
 
+@cache
+def codec_named(place: str) -> "Codec":
+    """A codec by its `Format.codec`; its module is imported, and Pillow knows the format then."""
+    module, _, name = place.partition(":")
+    codec: Codec = getattr(import_module(f"edsr_cli.images.codecs.{module}"), name)
+    return codec
+
+
+def codec_of(image: Image.Image) -> "Codec":
+    """The codec for an image that Pillow has opened, whatever it is."""
+    from edsr_cli.images.codecs import Codec
+
+    known = (each for each in READABLE if image.format and image.format in (each.name, each.also))
+    found = next(known, None)
+    return Codec() if found is None else codec_named(found.codec)
+
+
+def codec_for(output_format: OutputFormat) -> "Codec":
+    """The codec that writes a format."""
+    return codec_named(next(each.codec for each in READABLE if each.output == output_format))
+
+
+def codec_that_opens(start: bytes) -> "Codec | None":
+    """The codec that opens files which begin so, where Pillow does not."""
+    found = _beginning(start)
+    return codec_named(found.codec) if found is not None and found.opens else None
+
+
+def open_image(file: BinaryIO, suffix: str = "", *, all_formats: bool = False) -> Image.Image:
+    """Have Pillow open a file, as one of the formats that are read, by what is in it.
+
+    Args:
+        file: the file, seekable.
+        suffix: the ending of its name, lower case, for formats that only that tells; or empty.
+        all_formats: whether also as those whose codecs open files better than Pillow.
+
+    Raises:
+        UnidentifiedImageError: it is none of them.
+        Exception: any, where it is damaged.
+    """
+    file.seek(0)
+    found = _beginning(file.read(MAGIC_BYTES))
+    if found is not None and (all_formats or not found.opens):
+        codec_named(found.codec)
+        with suppress(UnidentifiedImageError):  # another format may begin so, too
+            return Image.open(file, formats=[found.name])
+    return Image.open(file, formats=_known_to_pillow(suffix))
+
+
 def begins_like_a_picture(start: bytes) -> bool:
     """Whether a file that begins with these `MAGIC_BYTES` bytes may be of a format that is read."""
-    checks = (Image.OPEN[name][1] for name in READ_FORMATS)
-    return any(check is None or check(start) for check in checks)
+    found = _beginning(start)
+    if found is not None:
+        codec_named(found.codec)
+        if found.opens or _accepted(found.name, start):
+            return True
+    return any(_accepted(name, start) for name in _known_to_pillow())
 
 
-def codec_of(image: Image.Image) -> Codec:
-    """The codec for an image that Pillow has opened, whatever it is."""
-    return _BY_NAME.get(image.format or "", _ANY)
+def _accepted(name: str, start: bytes) -> bool:
+    """Whether Pillow would try to open a file that begins so as a format that it knows."""
+    check = Image.OPEN[name][1]
+    return check is None or bool(check(start))
 
 
-def codec_for(output_format: OutputFormat) -> Codec:
-    """The codec that writes a format."""
-    return next(codec for codec in CODECS if codec.output == output_format)
+def _beginning(start: bytes) -> Format | None:
+    """The format of files that begin so."""
+    return next((each for each in READABLE if start.startswith(each.begins)), None)
+
+
+def _known_to_pillow(suffix: str = "") -> list[str]:
+    """The names of the formats that Pillow opens, those that only a suffix tells at the end."""
+    formats = [each for each in READABLE if not (each.opens or each.only_by_name)]
+    formats += [each for each in READABLE if each.only_by_name and suffix in each.suffixes]
+    for each in formats:
+        codec_named(each.codec)
+    return [each.name for each in formats if each.name in Image.OPEN]
 
 
 def format_for(path: Path | None, name: str | None = None) -> OutputFormat:

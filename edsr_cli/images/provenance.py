@@ -3,12 +3,10 @@
 import re
 from pathlib import Path
 
-from PIL import Image
-
 from edsr_cli import __version__
 from edsr_cli.errors import PictureError
 from edsr_cli.files.names import display_name
-from edsr_cli.images.formats import READ_FORMATS
+from edsr_cli.images.formats import open_image
 from edsr_cli.images.guard import guarded
 from edsr_cli.images.metadata import exif_writing
 from edsr_cli.images.metadata.exif import strip_prefix
@@ -51,7 +49,7 @@ def stated_record(path: Path) -> str | None:
     name = display_name(path)
     try:
         with open_source(path, name) as file, guarded(name, DEFAULT_MAX_PIXELS):
-            image = Image.open(file, formats=READ_FORMATS)
+            image = open_image(file, all_formats=True)
             values = [image.info.get("Software"), image.info.get("comment")]
             if image.format == "TIFF":
                 values.append(getattr(image, "tag_v2", {}).get(_SOFTWARE))

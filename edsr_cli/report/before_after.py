@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edsr_cli.images import DEFAULT_MAX_PIXELS, Metadata, Picture, decode, encode, to_pil
-from edsr_cli.images.formats import PNG
+from edsr_cli.images.outputs import PNG
 from edsr_cli.pixels.depth import to_uint8
 from edsr_cli.report.comparison import Comparison, Version
 from edsr_cli.report.sheet import most_different, sheet

@@ -20,7 +20,7 @@ from edsr_cli.files.names import display_name
 from edsr_cli.files.own import beginning
 from edsr_cli.images import Metadata, decode, encode
 from edsr_cli.images.colour.icc import to_srgb
-from edsr_cli.images.formats import PNG, WEBP
+from edsr_cli.images.outputs import PNG, WEBP
 from edsr_cli.report.places import Written
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edsr_cli.images import Metadata, to_pil, write_picture
-from edsr_cli.images.formats import PNG
 from edsr_cli.images.lettering import lettering
+from edsr_cli.images.outputs import PNG
 from edsr_cli.pixels.windows import Region
 from edsr_cli.report.comparison import Comparison, Version
 from edsr_cli.report.pictures import in_srgb

@@ -13,7 +13,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from edsr_cli.images.codecs.jpeg import luma_table
+from edsr_cli.images.codecs.jpeg_tables import luma_table
 from edsr_cli.restoration.sampling import Plane
 
 _QUALITIES = np.arange(5, 96)  # of higher ones, too little is left to see, or to mend

@@ -21,7 +21,7 @@ import pytest
 from PIL import Image
 
 from edsr_cli import __version__
-from edsr_cli.images import FORMATS, Metadata, formats, write_picture
+from edsr_cli.images import FORMATS, Metadata, outputs, write_picture
 from tests.cli.conftest import DEADLINE, PIXELS, finish, listing, on_terminal, start
 from tests.images import builders
 from tests.jobs.nearest import read_back, repeated
@@ -366,9 +366,9 @@ def test_a_whole_run_is_quiet_on_stderr_but_for_one_line(tmp_path):
 
 def test_so_is_one_with_jpeg_xl(tmp_path):
     """Whose library complains at the end of what nobody has collected."""
-    if formats.JXL not in FORMATS:
+    if outputs.JXL not in FORMATS:
         pytest.skip("JPEG XL is not installed")
-    write_picture(tmp_path / "a.jxl", PIXELS, formats.JXL, Metadata())
+    write_picture(tmp_path / "a.jxl", PIXELS, outputs.JXL, Metadata())
     run = finish(start("upscale", "a.jxl", "-f", "same", cwd=tmp_path, anew=True))
     assert run.code == 0
     [line] = run.lines

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor, features
 
 from edsr_cli.errors import PictureError, UsageError
-from edsr_cli.images import FORMATS, Metadata, decode, encode, formats, from_pil, to_pil
+from edsr_cli.images import FORMATS, Metadata, decode, encode, formats, from_pil, outputs, to_pil
 from edsr_cli.images.alpha import DROPPED, UNCOVERED, alpha_setting, applied, check_format, resized
 from edsr_cli.images.codecs.gif_writing import CUT_OUT
 from edsr_cli.pixels.alpha import lay_on, uncovers
@@ -374,7 +374,7 @@ def test_tiffs_say_that_colours_are_not_multiplied() -> None:
     pytest.importorskip("imagecodecs")
     file = io.BytesIO()
     tall = np.random.default_rng(5).integers(0, 256, (900, 200, 4), np.uint8)  # several strips
-    encode(tall[..., :3].copy(), formats.TIFF, Metadata(), file, alpha=tall[..., 3].copy())
+    encode(tall[..., :3].copy(), outputs.TIFF, Metadata(), file, alpha=tall[..., 3].copy())
     with tifffile.TiffFile(io.BytesIO(file.getvalue())) as tiff:
         assert tiff.pages[0].extrasamples == (2,) and len(tiff.pages[0].dataoffsets) > 1
         assert (tiff.asarray() == tall).all()

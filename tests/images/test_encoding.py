@@ -16,10 +16,10 @@ from edsr_cli.images import (
     OutputOptions,
     decode,
     encode,
-    formats,
+    outputs,
     write_picture,
 )
-from edsr_cli.images.codecs import jpeg, jxl
+from edsr_cli.images.codecs import jxl
 from edsr_cli.images.codecs.rows import RowEncoder
 from edsr_cli.images.colour import icc
 from edsr_cli.images.metadata import exif as exif_data
@@ -83,46 +83,46 @@ def test_colour_is_not_subsampled() -> None:
     pixels = np.zeros((16, 16, 3), np.uint8)
     pixels[:, ::2] = (255, 0, 0)
     pixels[:, 1::2] = (0, 0, 255)
-    for entry in (formats.JPEG, formats.AVIF, formats.WEBP):
+    for entry in (outputs.JPEG, outputs.AVIF, outputs.WEBP):
         back = decode(encoded(entry, Metadata(), pixels)[0]).pixels
         assert np.abs(back.astype(int) - pixels).mean() < 12, entry.name
 
 
 def test_16_bits_are_kept_or_rounded() -> None:
     pixels = np.array([[[0, 128, 129], [65535, 65406, 32768]]], np.uint16)
-    back = decode(encoded(formats.BMP, Metadata(), pixels)[0]).pixels
+    back = decode(encoded(outputs.BMP, Metadata(), pixels)[0]).pixels
     assert back.tolist() == [[[0, 0, 1], [255, 254, 128]]]
     for entry, read in (
-        (formats.PNG, imagecodecs.png_decode),
-        (formats.TIFF, imagecodecs.tiff_decode),
+        (outputs.PNG, imagecodecs.png_decode),
+        (outputs.TIFF, imagecodecs.tiff_decode),
     ):
         assert read(encoded(entry, Metadata(), pixels)[0]).tolist() == pixels.tolist()
 
 
 def test_what_is_lost_is_remarked() -> None:
-    assert encoded(formats.BMP)[1] == (
+    assert encoded(outputs.BMP)[1] == (
         "BMP cannot hold the ICC profile: dropped",
         "BMP cannot hold the EXIF data: dropped",
         "BMP cannot hold the XMP data: dropped",
     )
     long_exif = builders.exif(orientation=None, thumbnail=False) + bytes(70_000)
     long_xmp = b"<x>" + b"y" * 70_000 + b"</x>"
-    data, notes = encoded(formats.JPEG, Metadata(exif=long_exif, xmp=long_xmp))
+    data, notes = encoded(outputs.JPEG, Metadata(exif=long_exif, xmp=long_xmp))
     assert notes == (
         "the XMP data is too long for JPEG: dropped",
         "the EXIF data is too long for JPEG: dropped",
     )
     assert decode(data).metadata == Metadata()
-    data, notes = encoded(formats.PNG, Metadata(exif=b"nonsense", xmp=b"<x>"))
+    data, notes = encoded(outputs.PNG, Metadata(exif=b"nonsense", xmp=b"<x>"))
     assert notes == ("the EXIF data is damaged: dropped", "the XMP data is damaged: dropped")
 
 
 def test_metadata_of_the_largest_size_that_jpeg_takes() -> None:
     exif = builders.exif(orientation=None, thumbnail=False)
-    exif += bytes(jpeg.MARKER_BYTES - 6 - len(exif))
-    xmp = b"<x>".ljust(jpeg.XMP_BYTES - 4, b"y") + b"</x>"
+    exif += bytes(outputs.JPEG_MARKER_BYTES - 6 - len(exif))
+    xmp = b"<x>".ljust(outputs.JPEG_XMP_BYTES - 4, b"y") + b"</x>"
     profile = icc.srgb_profile() + bytes(200_000)
-    data, notes = encoded(formats.JPEG, Metadata(profile, exif, xmp))
+    data, notes = encoded(outputs.JPEG, Metadata(profile, exif, xmp))
     assert notes == ()
     image = Image.open(io.BytesIO(data))
     assert len(image.info["exif"]) == len(exif) + 6
@@ -153,11 +153,11 @@ def test_to_a_pipe(output_format: OutputFormat) -> None:
 def test_a_size_that_does_not_fit() -> None:
     wide = np.zeros((1, 16_384, 3), np.uint8)
     with pytest.raises(PictureError, match="16384 x 1 pixels do not fit into WebP"):
-        encoded(formats.WEBP, Metadata(), wide)
-    encoded(formats.WEBP, Metadata(), wide[:, 1:])
+        encoded(outputs.WEBP, Metadata(), wide)
+    encoded(outputs.WEBP, Metadata(), wide[:, 1:])
 
 
-@pytest.mark.parametrize(("side", "entry"), [(65_500, formats.JPEG), (32_768, formats.AVIF)])
+@pytest.mark.parametrize(("side", "entry"), [(65_500, outputs.JPEG), (32_768, outputs.AVIF)])
 def test_the_largest_side_can_be_read_again(side: int, entry: OutputFormat) -> None:
     assert entry.max_side == side
     data = encoded(entry, Metadata(), np.zeros((1, side, 3), np.uint8))[0]
@@ -171,7 +171,7 @@ def test_an_encoder_that_fails(error: Exception, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(Image.Image, "save", fail)
     with pytest.raises(PictureError, match="it cannot be written as AVIF"):
-        encoded(formats.AVIF)
+        encoded(outputs.AVIF)
 
 
 def test_memory_that_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,7 +180,7 @@ def test_memory_that_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Image, "fromarray", fail)
     with pytest.raises(PictureError, match="not enough memory"):
-        encoded(formats.WEBP)
+        encoded(outputs.WEBP)
 
 
 def test_errors_of_the_file_pass() -> None:
@@ -209,7 +209,7 @@ def test_compression_of_png() -> None:
     """Only the size differs, and without a level it is small and quick: runs of equal bytes."""
     pixels = builders.gradient(200, 300)
 
-    def size(level: int | None, entry: OutputFormat = formats.PNG) -> int:
+    def size(level: int | None, entry: OutputFormat = outputs.PNG) -> int:
         file = io.BytesIO()
         encode(pixels, entry, Metadata(), file, OutputOptions(level))
         assert np.array_equal(np.asarray(Image.open(file)), pixels)
@@ -218,7 +218,7 @@ def test_compression_of_png() -> None:
     sizes = {level: size(level) for level in (0, 1, 9, None)}
     assert sizes[0] > pixels.nbytes > sizes[1] > sizes[9]
     assert sizes[None] < sizes[0] // 2
-    assert size(0, formats.TIFF) == size(9, formats.TIFF) == size(None, formats.TIFF)
+    assert size(0, outputs.TIFF) == size(9, outputs.TIFF) == size(None, outputs.TIFF)
 
 
 @every_format
@@ -251,7 +251,7 @@ def test_what_is_checked_is_written_all_the_same(tmp_path: Path) -> None:
 def test_a_refused_size_names_the_file_and_leaves_nothing(tmp_path: Path) -> None:
     wide = np.zeros((1, 65_501, 3), np.uint8)
     with pytest.raises(PictureError, match=r"out.jpg: 65501 x 1 pixels do not fit.*PNG"):
-        write_picture(tmp_path / "out.jpg", wide, formats.JPEG, Metadata())
+        write_picture(tmp_path / "out.jpg", wide, outputs.JPEG, Metadata())
     assert list(tmp_path.iterdir()) == []
 
 

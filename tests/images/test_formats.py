@@ -1,15 +1,26 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from edsr_cli.errors import PictureError, UsageError
-from edsr_cli.images import FORMATS, OutputFormat, format_for
-from edsr_cli.images.formats import AVIF, BMP, JPEG, JXL, PNG, TIFF, WEBP
+from edsr_cli.images import FORMATS, OutputFormat, decode, format_for
+from edsr_cli.images.formats import (
+    READABLE,
+    Format,
+    begins_like_a_picture,
+    codec_for,
+    codec_named,
+)
+from edsr_cli.images.outputs import AVIF, BMP, JPEG, JXL, PNG, TIFF, WEBP
 from edsr_cli.options.definition import Options, options_of
 from edsr_cli.options.folders import BatchOptions
 from edsr_cli.options.pictures import UpscaleOptions
+from tests.conftest import REPOSITORY
 
 NAMES = [each.name.lower() for each in dict.fromkeys((*FORMATS, JXL))]  # installed or not
 
@@ -95,3 +106,45 @@ def test_a_bmp_holds_what_pillow_can_write(width: int, near: int) -> None:
     height = (2**32 - 55) // stride + near
     fits = 54 + stride * height <= 2**32 - 1 and height <= BMP.max_side
     assert BMP.can_hold(width, height) == fits
+
+
+def test_the_table_says_what_codecs_and_pillow_say() -> None:
+    for entry in READABLE:
+        assert codec_named(entry.codec).name == entry.name
+        assert entry.name in Image.OPEN or entry.opens
+        own = {suffix for suffix, name in Image.EXTENSION.items() if name == entry.name}
+        if entry.only_by_name:
+            assert set(entry.suffixes) <= own
+        else:
+            assert set(entry.suffixes) - own <= {".mpo", ".jxl"} and own <= set(entry.suffixes)
+        if entry.output is not None:
+            assert codec_for(entry.output) is codec_named(entry.codec)
+            assert set(entry.output.suffixes) <= set(entry.suffixes)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_no_other_codec_is_loaded(suffix: str, tmp_path: Path) -> None:
+    Image.new("RGB", (4, 4)).save(path := tmp_path / f"a{suffix}")
+    code = (
+        "import sys; from pathlib import Path; from edsr_cli.images import decode, format_for\n"
+        "from edsr_cli.images import write_picture\n"
+        "path = Path(sys.argv[1]); picture = decode(path)\n"
+        "write_picture(path, picture.pixels, format_for(path), picture.metadata, overwrite=True)\n"
+        "print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, path], cwd=REPOSITORY, check=True, capture_output=True
+    )
+    loaded = set(done.stdout.decode().split())
+    codecs = {each.codec.partition(":")[0] for each in READABLE}
+    own = {".png": "png", ".jpg": "jpeg"}[suffix]
+    assert {name for name in codecs if f"edsr_cli.images.codecs.{name}" in loaded} == {own}
+    assert not {"pillow_heif", "OpenImageIO", "PIL.TiffImagePlugin"} & loaded
+
+
+@pytest.mark.parametrize("entry", [each for each in READABLE if each.begins], ids=lambda e: e.name)
+def test_what_only_begins_like_a_picture(entry: Format) -> None:
+    for start in entry.begins:
+        with pytest.raises(PictureError):
+            decode(start + bytes(12), name="a.png")
+        assert begins_like_a_picture(start + bytes(12)) == (entry.name != "WEBP")  # RIFF has others

@@ -23,9 +23,9 @@ from edsr_cli.images.codecs.apng_writing import PngAnimation
 from edsr_cli.images.codecs.gif_writing import REDUCED
 from edsr_cli.images.codecs.tiff_encoder import TIMELESS
 from edsr_cli.images.colour import icc
-from edsr_cli.images.formats import GIF, JPEG, PNG, TIFF, WEBP
 from edsr_cli.images.guard import TooLargeError
 from edsr_cli.images.metadata import exif as exif_data
+from edsr_cli.images.outputs import GIF, JPEG, PNG, TIFF, WEBP
 from edsr_cli.images.sequences import check_holds, check_several
 from tests.images import builders
 

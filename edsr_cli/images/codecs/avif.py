@@ -21,27 +21,9 @@ from edsr_cli.images.codecs.boxes import Box, boxes, find_boxes
 from edsr_cli.images.colour import Samples
 from edsr_cli.images.colour.spaces import CodePoints, Stated, stated_points
 from edsr_cli.images.metadata import C2PA, MASTERING, Found
-from edsr_cli.images.picture import ALL_KINDS, Compression, OutputFormat, OutputRequest, Places
+from edsr_cli.images.picture import Compression, OutputRequest
 from edsr_cli.pixels.arrays import Pixels
 from edsr_cli.pixels.depth import full_range
-
-# libavif writes up to 65536 a side, but its decoder, which Pillow and browsers use, refuses more
-# than 32768 a side and more than 16384 x 16384 in all.
-OUTPUT = OutputFormat(
-    "AVIF",
-    (".avif",),
-    max_side=32_768,
-    max_pixels=2**28,
-    keeps=ALL_KINDS - {"resolution"},
-    encoder_bytes=42,
-    grey=True,
-    takes=frozenset(("quality", "chroma")),
-    # Up to 3 levels. The matrix of identity, which would round nothing, it does not ask for;
-    # imagecodecs does, which takes no metadata, and libvips 8.18, which writes no ICC profile,
-    # greyscale as RGB, and EXIF data of its own making. The libheif of pillow-heif has no AV1.
-    lossy="Pillow writes YCbCr, which rounds colours even at quality 100",
-    places=Places(hdr="alone"),  # a profile would override what is exact
-)
 
 # Speed 8 takes 0.04 to 0.09 s a megapixel, speed 6 five times that for files 10 % smaller.
 AVIF_QUALITY, AVIF_SPEED = 90, 8
@@ -53,9 +35,8 @@ _UUID_C2PA = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 class Avif(Codec):
     """See the module."""
 
-    names = ("AVIF",)
+    name = "AVIF"
     pixel_bytes = 8
-    output = OUTPUT
 
     def bits(self, image: Image.Image, file: BinaryIO) -> int:
         return bits_in_header(file, _avif_bits)

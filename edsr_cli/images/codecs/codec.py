@@ -27,7 +27,6 @@ from edsr_cli.images.metadata.xmp_truth import Turn
 from edsr_cli.images.picture import (
     Compression,
     Metadata,
-    OutputFormat,
     OutputRequest,
     Picture,
     PictureInfo,
@@ -73,25 +72,18 @@ class Codec:
     """What is to be known of a format, and done for it.
 
     Attributes:
-        names: what Pillow calls it; by the first name it is opened.
-        suffixes: endings of file names, lower case, where only they tell of the format; empty where
-            what is in a file does, as in most.
-        magic: how its files begin, where they are opened by `open`, not by Pillow.
-        output: how pictures are written in it; None where they are not.
+        name: what Pillow calls the format.
         turned: whether Pillow turns a picture as its orientation says, when it loads it.
         pixel_bytes: memory that decoding takes at once for each pixel, beside what is made of it,
             where it is not by rows, for each 8 bits a channel; measured on photographs.
     """
 
-    names: tuple[str, ...] = ()
-    suffixes: tuple[str, ...] = ()
-    magic: tuple[bytes, ...] = ()
-    output: OutputFormat | None = None
+    name = ""
     turned = False
     pixel_bytes = 4  # as Pillow keeps colours
 
     def open(self, file: BinaryIO, name: str, max_pixels: int, frame: int | None = None) -> Opened:
-        """Read the header of a file; only for those that have `magic`. See `open_picture`."""
+        """Read the header of a file, where Pillow does not; see `open_picture`."""
         raise NotImplementedError
 
     def bits(self, image: Image.Image, file: BinaryIO) -> int:
@@ -369,7 +361,6 @@ class Codec:
             file: where to write.
             request: what is asked of it.
         """
-        assert self.output is not None
         metadata, settings = request.metadata, self.pillow_options(request)
         # Everything is passed, even if empty: what is not, Pillow may take from elsewhere.
         if metadata.icc_profile:
@@ -381,7 +372,7 @@ class Codec:
         image = Image.fromarray(pixels[..., 0] if request.grey and pixels.ndim == 3 else pixels)
         if request.alpha is not None:
             image.putalpha(Image.fromarray(request.alpha[:]))
-        image.save(file, self.output.name, **settings)
+        image.save(file, self.name, **settings)
 
     def pillow_options(self, request: OutputRequest) -> dict[str, Any]:
         """Pillow's options for the format, with the XMP data, which each takes in its own way."""

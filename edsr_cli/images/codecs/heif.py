@@ -31,7 +31,7 @@ def library() -> Any:
 class Heif(Codec):
     """See the module. A picture is upright when it has been decoded, and its EXIF data says so."""
 
-    names = ("HEIF",)
+    name = "HEIF"
 
     def bits(self, image: Image.Image, file: BinaryIO) -> int:
         return int(image.info.get("bit_depth", 8))
@@ -65,4 +65,6 @@ class Heif(Codec):
         return Rows(begin, lambda: image, exact=True, at_once=True)
 
 
-CODECS = (Heif(),) if library() is not None else ()
+CODEC = Heif()
+
+library()  # Pillow knows the format then

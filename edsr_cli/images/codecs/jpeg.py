@@ -11,12 +11,10 @@ eighth of its size, by a library that does.
 import io
 import re
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, BinaryIO
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import (
     Image,
     JpegImagePlugin,  # noqa: F401 - importing a plugin registers its format
@@ -25,37 +23,14 @@ from PIL import (
 from edsr_cli.images.bands import band_rows
 from edsr_cli.images.codecs import Codec, Encoder, Rows, jpeg_rows, vips
 from edsr_cli.images.codecs.boxes import MAX_PART_BYTES
+from edsr_cli.images.codecs.jpeg_tables import table_quality
 from edsr_cli.images.codecs.jpeg_writing import JpegEncoder
 from edsr_cli.images.colour.spaces import Stated
 from edsr_cli.images.metadata import C2PA, Found, iptc, usable_dpi, xmp
-from edsr_cli.images.picture import Compression, Metadata, OutputFormat, OutputRequest, Places
+from edsr_cli.images.outputs import JPEG_XMP_BYTES
+from edsr_cli.images.picture import Compression, Metadata, OutputRequest
 from edsr_cli.images.source import kept_position
 from edsr_cli.pixels.arrays import Pixels
-
-MARKER_BYTES = 65533
-"""Most bytes that a marker of a JPEG can hold."""
-
-XMP_BYTES = MARKER_BYTES - 29
-"""Most bytes of an XMP packet in one marker, behind its name."""
-
-OUTPUT = OutputFormat(
-    "JPEG",
-    (".jpg", ".jpeg"),
-    max_side=65_500,  # libjpeg stops there, below the 65535 of the format
-    encoder_bytes=0,  # a strip for each thread, whatever the size
-    alpha=False,
-    grey=True,
-    takes=frozenset(("quality", "chroma")),
-    lossy="all that programs read of it is",
-    places=Places(
-        texts="comments",
-        iptc="own",
-        icc_bytes=255 * (MARKER_BYTES - 14),  # in at most 255 markers
-        exif_bytes=MARKER_BYTES - 6,
-        iptc_bytes=MARKER_BYTES - 14 - 44,  # less what is around it
-        xmp_bytes=XMP_BYTES,
-    ),
-)
 
 JPEG_QUALITY = 95
 """Quality for JPEG, without chroma subsampling: higher values grow the file for no visible gain."""
@@ -82,26 +57,11 @@ _WITHOUT_LENGTH = frozenset((0x00, 0x01, *range(0xD0, 0xD9)))
 _BEHIND_DATA = re.compile(rb"\xff[^\x00\xd0-\xd7]")  # within a scan's, 0xFF is followed by these
 _MOST_BYTES_A_PIXEL, _MOST_METADATA = 12, 2**26
 
-# Luma of ITU-T T.81, table K.1, which libjpeg scales by the quality; rows are vertical frequencies.
-_STANDARD = np.array(
-    [
-        [16, 11, 10, 16, 24, 40, 51, 61],
-        [12, 12, 14, 19, 26, 58, 60, 55],
-        [14, 13, 16, 24, 40, 57, 69, 56],
-        [14, 17, 22, 29, 51, 87, 80, 62],
-        [18, 22, 37, 56, 68, 109, 103, 77],
-        [24, 35, 55, 64, 81, 104, 113, 92],
-        [49, 64, 78, 87, 103, 121, 120, 101],
-        [72, 92, 95, 98, 112, 100, 103, 99],
-    ]
-)
-
 
 class Jpeg(Codec):
     """See the module."""
 
-    names = ("JPEG", "MPO")
-    output = OUTPUT
+    name = "JPEG"
 
     def decoder_bytes(self, image: Image.Image, bits: int) -> int:
         """Pillow's pixels; of a progressive picture also 16 bits for each coefficient."""
@@ -198,37 +158,6 @@ class Jpeg(Codec):
 
 
 CODEC = Jpeg()
-
-
-def luma_table(quality: int) -> NDArray[np.int64]:
-    """The quantisation table of luma that libjpeg uses for a quality from 1 to 100, (8, 8)."""
-    factor = 5000 // quality if quality < 50 else 200 - 2 * quality
-    return np.clip((_STANDARD * factor + 50) // 100, 1, 255)
-
-
-def table_quality(table: Sequence[int]) -> int:
-    """The quality that libjpeg would call a quantisation table of luma.
-
-    A table of libjpeg's is found exactly. For another encoder's, that quality counts which has its
-    mean step in relation to the standard table's.
-
-    Args:
-        table: 64 steps, row by row.
-
-    Raises:
-        ValueError: there are not 64 steps from 1.
-    """
-    steps = np.array(table, dtype=np.float64)
-    if steps.shape != (64,) or steps.min() < 1:
-        raise ValueError("a quantisation table has 64 steps from 1")
-    steps = np.minimum(steps, 255).reshape(8, 8)
-    known = np.stack([luma_table(quality) for quality in range(1, 101)])
-    away = np.abs(known - steps).sum(axis=(1, 2))
-    if away.min() == 0:
-        return int(np.flatnonzero(away == 0)[-1]) + 1
-    # Small frequencies are what is seen, so steps count by how fine they are.
-    means = ((known - steps) / _STANDARD).mean(axis=(1, 2))
-    return int(np.abs(means).argmin()) + 1
 
 
 def is_damaged_data(data: bytes, tables: bytes = b"") -> bool:
@@ -358,8 +287,8 @@ def _markers(metadata: Metadata) -> bytes:
     markers = []
     if metadata.xmp:
         main, extension = metadata.xmp, b""
-        if len(main) > XMP_BYTES:
-            main, extension = xmp.split(main, XMP_BYTES) or (main, b"")
+        if len(main) > JPEG_XMP_BYTES:
+            main, extension = xmp.split(main, JPEG_XMP_BYTES) or (main, b"")
         markers.append((0xE1, _XMP + main))
         name = xmp.digest(extension).encode()
         for start in range(0, len(extension), _EXTENSION_BYTES):

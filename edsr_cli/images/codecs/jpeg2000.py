@@ -31,7 +31,7 @@ _UUID_GEO = bytes.fromhex("b14bf8bd083d4b43a5ae8cd7d5a6ce03")
 class Jpeg2000(Codec):
     """See the module."""
 
-    names = ("JPEG2000",)
+    name = "JPEG2000"
     pixel_bytes = 17  # OpenJPEG has 32 bits a sample
 
     def bits(self, image: Image.Image, file: BinaryIO) -> int:

@@ -8,7 +8,6 @@ are boxes (ISO/IEC 18181-2), which are read and written here, too.
 import io
 import struct
 from collections.abc import Iterator
-from importlib.util import find_spec
 from typing import Any, BinaryIO, cast
 
 import numpy as np
@@ -28,23 +27,11 @@ from edsr_cli.images.codecs.jxl_header import (
 from edsr_cli.images.colour import Samples
 from edsr_cli.images.colour.spaces import Stated, stated_points
 from edsr_cli.images.metadata import C2PA, Found
-from edsr_cli.images.picture import ALL_KINDS, Metadata, OutputFormat, OutputRequest, Places
+from edsr_cli.images.outputs import JXL
+from edsr_cli.images.picture import Metadata, OutputRequest
 from edsr_cli.pixels.alpha import divide_by_alpha, opaque
 from edsr_cli.pixels.arrays import Pixels
 from edsr_cli.pixels.depth import to_8_bits
-
-OUTPUT = OutputFormat(
-    "JXL",
-    (".jxl",),
-    max_side=2**30 - 1,
-    keeps=ALL_KINDS - {"resolution"},
-    encoder_bytes=50,  # of pictures up to some 4 megapixels; of larger ones half of it
-    depths=(8, 16),
-    grey=True,
-    grey_alpha=False,  # OpenImageIO takes a second channel for another colour
-    takes=frozenset(("quality",)),
-    places=Places(hdr="alone"),  # a profile would override what is exact
-)
 
 # Of the packages with wheels none gives frames with their durations: OpenImageIO 3.2.2 has the last
 # frame, imagecodecs 2026.3.6 all without durations, pillow-jxl-plugin 1.3.8, pylibjxl 0.5 and
@@ -111,8 +98,7 @@ class JxlImage(ImageFile.ImageFile):
 class Jxl(Codec):
     """See the module."""
 
-    names = (JxlImage.format, "JXL")
-    output = OUTPUT
+    name = JxlImage.format
     pixel_bytes = 11
 
     def bits(self, image: Image.Image, file: BinaryIO) -> int:
@@ -192,12 +178,11 @@ class Jxl(Codec):
         return notes
 
 
-CODECS = (Jxl(),) if oiio.available() and find_spec("brotli") is not None else ()
+CODEC = Jxl()
 
-if CODECS:
-    Image.register_open(
-        JxlImage.format, JxlImage, lambda start: start.startswith((SIGNATURE, CONTAINER))
-    )
+Image.register_open(
+    JxlImage.format, JxlImage, lambda start: start.startswith((SIGNATURE, CONTAINER))
+)
 
 
 def decoded(image: JxlImage, file: BinaryIO) -> Samples:
@@ -211,7 +196,7 @@ def decoded(image: JxlImage, file: BinaryIO) -> Samples:
     _check(image)
     header = image.header
     # Of the file, only what the header was read from: nothing else in it can be another picture.
-    pixels, spec = oiio.read(codestream(file), OUTPUT.suffixes[0])
+    pixels, spec = oiio.read(codestream(file), JXL.suffixes[0])
     colours = 1 if header.grey else 3
     width, height = header.upright_size
     if pixels.shape != (height, width, colours + len(header.extra)):
@@ -281,7 +266,7 @@ def _encoded(pixels: Pixels, request: OutputRequest) -> BinaryIO:
     values: NDArray[Any] = pixels
     if request.alpha is not None:
         values = np.dstack((values, request.alpha[:]))
-    return io.BytesIO(oiio.write(values, OUTPUT.suffixes[0], attributes))
+    return io.BytesIO(oiio.write(values, JXL.suffixes[0], attributes))
 
 
 def _metadata_boxes(file: BinaryIO) -> Iterator[tuple[bytes, bytes | None]]:

@@ -36,20 +36,8 @@ from edsr_cli.images.metadata import (
     iptc,
     orientation_of,
 )
-from edsr_cli.images.picture import Metadata, OutputFormat, OutputRequest, Places
+from edsr_cli.images.picture import Metadata, OutputRequest
 from edsr_cli.images.source import kept_position
-
-OUTPUT = OutputFormat(
-    "PNG",
-    (".png",),
-    max_side=2**29 - 2,  # the widest image that Pillow can hold
-    encoder_bytes=0,  # a strip for each thread, whatever the size
-    depths=(8, 16),
-    grey=True,
-    takes=frozenset(("compression",)),
-    holds="animation",
-    places=Places(texts="all", iptc="text", hdr="beside"),
-)
 
 _LONG_TEXT = 1024  # characters from which on a text in a PNG is compressed, as the format advises
 _MAX_TOTAL_BYTES = 2**27  # of chunks that are looked at
@@ -72,8 +60,7 @@ _WORDS = {
 class Png(Codec):
     """See the module."""
 
-    names = ("PNG",)
-    output = OUTPUT
+    name = "PNG"
 
     def bits(self, image: Image.Image, file: BinaryIO) -> int:
         # IHDR: 8 bytes signature, 4 length, 4 name, 4 width, 4 height, then depth and colour type.

@@ -66,8 +66,7 @@ class _Document:
 class Psd(Codec):
     """See the module."""
 
-    names = ("PSD",)
-    magic = (b"8BPS",)
+    name = "PSD"
 
     def open(self, file: BinaryIO, name: str, max_pixels: int, frame: int | None = None) -> Opened:
         check_frame(1 if frame is None else frame, 1, name)
@@ -108,7 +107,7 @@ class _Opened:
         about, name = self.about, self.name
         size = (about.width, about.height)
         image = _for_metadata(about)
-        codec = CODEC if image.format in CODEC.names else Codec()
+        codec = CODEC if image.format == CODEC.name else Codec()
         metadata, notes = codec.collect(image, 1, self.file, size)
         samples = _to_samples(_read_channels(self.file, about, name), about, name)
         converted = samples_to_rgb(samples, metadata.icc_profile, name, wanted.alpha, wanted.grey)

@@ -27,32 +27,9 @@ from edsr_cli.images.codecs.raw_rows import tiles_of
 from edsr_cli.images.colour import Samples, icc, spaces
 from edsr_cli.images.colour.spaces import ColourSpace, Stated, made
 from edsr_cli.images.metadata import Found
-from edsr_cli.images.picture import OutputFormat, OutputRequest, Places
+from edsr_cli.images.picture import OutputRequest
 from edsr_cli.images.source import kept_position
 from edsr_cli.pixels.arrays import Pixels
-
-BMP_OUTPUT = OutputFormat(
-    "BMP",
-    (".bmp",),
-    max_side=2**29 - 2,  # the widest image that Pillow can hold
-    max_bytes=2**32 - 1 - 54,  # the header, of 54 bytes, counts the file's bytes in 32 bits
-    keeps=frozenset(("resolution",)),
-    encoder_bytes=0,
-    alpha=False,
-    grey=True,
-)
-
-GIF_OUTPUT = OutputFormat(
-    "GIF",
-    (".gif",),
-    max_side=2**16 - 1,
-    keeps=frozenset(("ICC profile", "XMP data", "texts")),
-    encoder_bytes=8,
-    grey=True,
-    lossy="it has 256 colours",
-    holds="animation",
-    places=Places(texts="comments"),
-)
 
 # A number of at most nine digits, behind any blanks and comments. What `*+` has taken it never
 # gives back: trying every way to divide what is between two numbers would take for ever.
@@ -62,8 +39,7 @@ _PNM_NUMBER = re.compile(rb"(?:\s|#[^\r\n]*[\r\n])*+([0-9]{1,9})(?![0-9])")
 class Bmp(Codec):
     """BMP, whose headers of version 4 and 5 state colours."""
 
-    names = ("BMP",)
-    output = BMP_OUTPUT
+    name = "BMP"
 
     def colour(self, image: Image.Image, file: BinaryIO | None, own: bytes | None) -> Stated:
         return Stated(own) if file is None else _bmp_colour(file, own)
@@ -75,8 +51,7 @@ class Bmp(Codec):
 class Gif(Codec):
     """GIF: comments, and XMP and profile in extensions of applications."""
 
-    names = ("GIF",)
-    output = GIF_OUTPUT
+    name = "GIF"
 
     def encode(self, pixels: Pixels, file: BinaryIO, request: OutputRequest) -> tuple[str, ...]:
         encoder = GifAnimation(file)
@@ -107,8 +82,7 @@ class Gif(Codec):
 class Tga(Codec):
     """TGA 2.0, whose extension area has texts and a gamma."""
 
-    names = ("TGA",)
-    suffixes = (".tga",)
+    name = "TGA"
 
     def texts(self, image: Image.Image, file: BinaryIO | None, found: Found) -> None:
         if file is None:
@@ -141,7 +115,7 @@ class Tga(Codec):
 class Qoi(Codec):
     """QOI, which says whether its colours are linear."""
 
-    names = ("QOI",)
+    name = "QOI"
 
     def colour(self, image: Image.Image, file: BinaryIO | None, own: bytes | None) -> Stated:
         if file is None:
@@ -155,7 +129,7 @@ class Qoi(Codec):
 class Pnm(Codec):
     """PPM, PGM and PBM."""
 
-    names = ("PPM",)
+    name = "PPM"
 
     def bits(self, image: Image.Image, file: BinaryIO) -> int:
         return bits_in_header(file, _pnm_bits)
@@ -176,7 +150,7 @@ class Pnm(Codec):
 class Sgi(Codec):
     """SGI."""
 
-    names = ("SGI",)
+    name = "SGI"
 
     def bits(self, image: Image.Image, file: BinaryIO) -> int:
         return bits_in_header(file, lambda header: 8 * header[3])
@@ -185,11 +159,10 @@ class Sgi(Codec):
 class Pcx(Codec):
     """PCX."""
 
-    names = ("PCX",)
-    suffixes = (".pcx",)
+    name = "PCX"
 
 
-CODECS = (Bmp(), Gif(), Pnm(), Qoi(), Sgi(), Tga(), Pcx())
+BMP, GIF, PNM, QOI, SGI, TGA, PCX = Bmp(), Gif(), Pnm(), Qoi(), Sgi(), Tga(), Pcx()
 
 
 def _pnm_rows(file: BinaryIO, place: int, image: Image.Image, white: int) -> Iterator[Samples]:

@@ -33,23 +33,10 @@ from edsr_cli.images.colour.spaces import INTEROP_INDEX, Stated, made
 from edsr_cli.images.guard import only_the_first
 from edsr_cli.images.metadata import C2PA, Found, exif_writing, iptc
 from edsr_cli.images.metadata import exif as exif_data
-from edsr_cli.images.picture import OutputFormat, OutputRequest, Picture, PictureInfo, Places
+from edsr_cli.images.picture import OutputRequest, Picture, PictureInfo
 from edsr_cli.images.source import kept_position, not_a_picture
 
-# Offsets grow to 64 bits (BigTIFF) where a file passes 4 GiB, so only the sizes have a limit.
-OUTPUT = OutputFormat(
-    "TIFF",
-    (".tif", ".tiff"),
-    max_side=2**32 - 1,
-    encoder_bytes=0,  # a strip for each thread, whatever the size
-    depths=(8, 16),
-    grey=True,
-    takes=frozenset(("tiff",)),
-    holds="pages",
-    places=Places(iptc="own"),
-)
-
-_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_BIG = (b"II+\0", b"MM\0+")
 # Beginnings of maker notes whose offsets do not depend on where in the file they lie. All others
 # would be garbage elsewhere.
 _MOVABLE_MAKER_NOTES = (
@@ -70,9 +57,7 @@ _KNOWN = {33432, 33550, 33723, 33922, 34264, 34377, 34665, 34675, 34735, 34736, 
 class Tiff(Codec):
     """See the module."""
 
-    names = ("TIFF",)
-    magic = _MAGIC
-    output = OUTPUT
+    name = "TIFF"
     turned = True
 
     def open(self, file: BinaryIO, name: str, max_pixels: int, frame: int | None = None) -> Opened:
@@ -186,7 +171,7 @@ def decode_frame(image: TiffImagePlugin.TiffImageFile, wanted: Wanted) -> Pictur
     file = cast(BinaryIO, image.fp)
     order = "<" if image.tag_v2.prefix == b"II" else ">"
     file.seek(0)
-    page = Directory(file, image.tag_v2.offset, order, big=file.read(4) in _MAGIC[2:])
+    page = Directory(file, image.tag_v2.offset, order, big=file.read(4) in _BIG)
     layout = read_layout(page, wanted.name, wanted.max_pixels)
     return _to_picture(image, file, file, page, layout, wanted)
 

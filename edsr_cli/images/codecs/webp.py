@@ -18,18 +18,8 @@ from edsr_cli.images.codecs.animation import SequenceEncoder
 from edsr_cli.images.codecs.boxes import MAX_PARTS
 from edsr_cli.images.codecs.webp_writing import WebPAnimation
 from edsr_cli.images.metadata import C2PA, Found
-from edsr_cli.images.picture import ALL_KINDS, Compression, OutputFormat, OutputRequest
+from edsr_cli.images.picture import Compression, OutputRequest
 from edsr_cli.images.source import kept_position
-
-OUTPUT = OutputFormat(
-    "WebP",
-    (".webp",),
-    max_side=16_383,
-    keeps=ALL_KINDS - {"resolution"},
-    encoder_bytes=35,
-    takes=frozenset(("quality",)),
-    holds="animation",
-)
 
 # WebP is lossless because its lossy kind always halves the resolution of colour, which is what
 # upscaling is to restore. Effort 20 with method 2: 0.19 s a megapixel and a quarter smaller than
@@ -48,8 +38,7 @@ _EVEN = 128  # the probability of 0, in 256ths, of what is not worth modelling
 class WebP(Codec):
     """See the module."""
 
-    names = ("WEBP",)
-    output = OUTPUT
+    name = "WEBP"
     pixel_bytes = 17  # two canvases and a copy of the decoder's, and Pillow's
 
     def texts(self, image: Image.Image, file: BinaryIO | None, found: Found) -> None:

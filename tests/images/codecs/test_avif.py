@@ -9,7 +9,7 @@ from PIL import Image
 
 from edsr_cli.api.checks import check_format
 from edsr_cli.errors import UsageError
-from edsr_cli.images import Metadata, OutputOptions, decode, encode, formats
+from edsr_cli.images import Metadata, OutputOptions, decode, encode, outputs
 from edsr_cli.images.colour import spaces
 from edsr_cli.options.pictures import Outputs
 from tests.images import builders
@@ -23,7 +23,7 @@ def test_greyscale_has_one_channel(alpha: np.ndarray | None) -> None:
     file = io.BytesIO()
     best, metadata = OutputOptions(quality=100), Metadata(icc_profile=PROFILE)
     pixels = np.repeat(GREY, 3, 2)
-    notes = encode(pixels, formats.AVIF, metadata, file, best, alpha, grey=True)
+    notes = encode(pixels, outputs.AVIF, metadata, file, best, alpha, grey=True)
     found = imagecodecs.avif_decode(file.getvalue())
     assert notes == () and found.shape == (24, 40) + (() if alpha is None else (2,))
     assert (found.reshape(24, 40, -1)[..., :1] == GREY).all()
@@ -43,8 +43,8 @@ def test_colours_are_rounded_at_any_quality() -> None:
     """Which is why --lossless refuses AVIF: should this change, it need not."""
     noise = np.random.default_rng(1).integers(0, 256, (40, 40, 3), np.uint8)
     file = io.BytesIO()
-    encode(noise, formats.AVIF, Metadata(), file, OutputOptions(quality=100))
+    encode(noise, outputs.AVIF, Metadata(), file, OutputOptions(quality=100))
     off = np.abs(imagecodecs.avif_decode(file.getvalue()).astype(int) - noise)
     assert 0 < off.max() <= 3
     with pytest.raises(UsageError, match="AVIF is written with loss: Pillow writes YCbCr"):
-        check_format(Outputs(lossless=True), formats.AVIF)
+        check_format(Outputs(lossless=True), outputs.AVIF)

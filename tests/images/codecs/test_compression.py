@@ -10,7 +10,7 @@ from PIL import Image
 from edsr_cli.images import decode, from_pil
 from edsr_cli.images.codecs.av1 import base_q_index
 from edsr_cli.images.codecs.avif import avif_quality
-from edsr_cli.images.codecs.jpeg import luma_table, table_quality
+from edsr_cli.images.codecs.jpeg_tables import luma_table, table_quality
 from edsr_cli.images.codecs.webp import quantiser_indices, webp_quality
 from edsr_cli.images.formats import codec_of
 from edsr_cli.images.picture import Compression

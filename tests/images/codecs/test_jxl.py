@@ -25,6 +25,7 @@ from edsr_cli.images import (
     formats,
     from_pil,
     open_picture,
+    outputs,
     probe,
     source,
 )
@@ -53,7 +54,7 @@ def written(
 ) -> bytes:
     file = io.BytesIO()
     settings = OutputOptions(quality=options.pop("quality", None))
-    assert encode(pixels, formats.JXL, metadata, file, settings, **options) == ()
+    assert encode(pixels, outputs.JXL, metadata, file, settings, **options) == ()
     return file.getvalue()
 
 
@@ -147,7 +148,7 @@ def test_colours_beyond_white(points: tuple[int, int, int, int]) -> None:
     assert picture.metadata.hdr == points and picture.metadata.icc_profile is None
     assert (picture.pixels == pixels).all()
     file = io.BytesIO()
-    (note,) = encode(pixels, formats.JXL, Metadata(hdr=(10, 16, 0, 1)), file)
+    (note,) = encode(pixels, outputs.JXL, Metadata(hdr=(10, 16, 0, 1)), file)
     assert note == "JXL cannot state its HDR colours (10/16): dropped"
 
 
@@ -303,7 +304,7 @@ def test_it_is_said_how_to_read_and_write_it(monkeypatch: pytest.MonkeyPatch) ->
     for start in (b"\xff\x0a\0\0", b"\0\0\0\x0cJXL \r\n\x87\n"):
         error = source.not_a_picture(io.BytesIO(start), "a.jxl")
         assert "JPEG XL files" in str(error) and "edsr-cli[jxl]" in error.hint
-    monkeypatch.setattr(formats, "FORMATS", tuple(each for each in FORMATS if each != formats.JXL))
+    monkeypatch.setattr(formats, "FORMATS", tuple(each for each in FORMATS if each != outputs.JXL))
     for arguments in ((Path("a.jxl"), None), (None, "jxl"), (None, ".JXL")):
         with pytest.raises(UsageError, match=re.escape("edsr-cli[jxl]")):
             format_for(*arguments)

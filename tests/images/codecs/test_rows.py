@@ -25,7 +25,7 @@ from edsr_cli.images import (
     write_picture,
 )
 from edsr_cli.images.codecs import png_writing, rows
-from edsr_cli.images.formats import BMP, JPEG, PNG, TIFF
+from edsr_cli.images.outputs import BMP, JPEG, PNG, TIFF
 from edsr_cli.pixels.grey import joined
 from edsr_cli.pixels.windows import Region
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from edsr_cli.errors import PictureError
-from edsr_cli.images import FORMATS, Metadata, decode, encode, formats, from_pil
+from edsr_cli.images import FORMATS, Metadata, decode, encode, from_pil, outputs
 from edsr_cli.images.codecs.gif_writing import REDUCED
 from edsr_cli.images.colour import icc
 from edsr_cli.images.colour import spaces as colour_spaces
@@ -290,10 +290,10 @@ def test_colours_are_the_true_ones(name: str, tmp_path: Path) -> None:
         if "ICC profile" in output.keeps:
             file = io.BytesIO()
             notes = encode(picture.pixels, output, picture.metadata, file)
-            assert notes == () or output is formats.GIF  # it has few colours, and no EXIF data
+            assert notes == () or output is outputs.GIF  # it has few colours, and no EXIF data
             assert difference(decode(file.getvalue()).metadata.icc_profile, true) < ROUNDING
     if picture.metadata.icc_profile:
-        remarks = encode(picture.pixels, formats.BMP, picture.metadata, io.BytesIO())
+        remarks = encode(picture.pixels, outputs.BMP, picture.metadata, io.BytesIO())
         assert "BMP cannot hold the ICC profile: dropped" in remarks
 
 
@@ -394,7 +394,7 @@ def test_profiles_are_always_the_same() -> None:
         struct.unpack(">3l", tag(profile, name)[8:20]) for name in (b"rXYZ", b"gXYZ", b"bXYZ")
     ]
     assert np.abs(np.sum(colorants, axis=0) - [63190, 65536, 54061]).max() <= 2  # D50
-    assert encode(COLOURS, formats.PNG, Metadata(profile), io.BytesIO()) == ()
+    assert encode(COLOURS, outputs.PNG, Metadata(profile), io.BytesIO()) == ()
 
 
 def tag(profile: bytes, wanted: bytes) -> bytes:

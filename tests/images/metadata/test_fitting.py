@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edsr_cli.images import Metadata, decode, encode, formats
-from edsr_cli.images.codecs import jpeg
+from edsr_cli.images import Metadata, decode, encode, formats, outputs
 from edsr_cli.images.metadata import exif as exif_data
 from edsr_cli.images.metadata import iptc, xmp
 from edsr_cli.images.metadata.fitting import fit
@@ -20,7 +19,7 @@ from edsr_cli.images.provenance import provenance
 from tests.images import builders, rich
 
 RECORD = provenance("model", 2)
-by_xmp = pytest.mark.parametrize("output", [formats.JPEG, formats.WEBP, formats.TIFF, formats.AVIF])
+by_xmp = pytest.mark.parametrize("output", [outputs.JPEG, outputs.WEBP, outputs.TIFF, outputs.AVIF])
 
 
 def encoded(output: OutputFormat, metadata: Metadata) -> tuple[bytes, tuple[str, ...]]:
@@ -64,7 +63,7 @@ def test_as_many_comments_as_are_read_take_no_time(monkeypatch: pytest.MonkeyPat
 
     texts = tuple(Text("Comment", f"edsr {number}") for number in range(100))
     monkeypatch.setattr(Text, "__eq__", equal)
-    metadata, _ = fit(Metadata(texts=texts), formats.JPEG, 1, 1)
+    metadata, _ = fit(Metadata(texts=texts), outputs.JPEG, 1, 1)
     assert len(metadata.texts) == 100 and compared < 200
 
 
@@ -72,20 +71,20 @@ def test_as_many_comments_as_are_read_take_no_time(monkeypatch: pytest.MonkeyPat
 def test_the_mode_of_photoshop_is_that_of_the_output(grey: bool, mode: str) -> None:
     data = rich.xmp("<photoshop:ColorMode>4</photoshop:ColorMode>")
     file = io.BytesIO()
-    encode(rich.PIXELS, formats.PNG, Metadata(xmp=data), file, grey=grey)
+    encode(rich.PIXELS, outputs.PNG, Metadata(xmp=data), file, grey=grey)
     packet = xmp.parse(decode(file.getvalue()).metadata.xmp or b"<x/>")
     assert set(packet.texts((xmp.PHOTOSHOP, "ColorMode"))) == {mode}
 
 
 def test_half_of_a_character_spoils_nothing() -> None:
-    for output in (formats.PNG, formats.JPEG, formats.GIF, formats.WEBP, formats.TIFF):
+    for output in (outputs.PNG, outputs.JPEG, outputs.GIF, outputs.WEBP, outputs.TIFF):
         data, _ = encoded(output, Metadata(texts=(Text("Comment", "a\ud800b"),)))
         assert decode(data).pixels.shape == rich.PIXELS.shape
 
 
 def test_only_some_of_what_is_dropped_of_iptc_is_named() -> None:
     data = b"".join(struct.pack(">BBBH", 0x1C, 3, number, 1) + b"x" for number in range(200))
-    _, notes = fit(Metadata(iptc=data), formats.WEBP, 1, 1)
+    _, notes = fit(Metadata(iptc=data), outputs.WEBP, 1, 1)
     assert len(notes) == 1 and notes[0].count(",") == 19
 
 
@@ -93,7 +92,7 @@ def test_texts_of_png() -> None:
     long = "x" * 2000
     given = (Text("Author", "é"), Text("Title", "Ω", "el"), Text("A\n b", "c"), Text("Long", long),
              Text("", "none"), Text("L" * 100, "y"), Text("Long Ω", long + "Ω"))  # fmt: skip
-    data, notes = encoded(formats.PNG, Metadata(texts=given))
+    data, notes = encoded(outputs.PNG, Metadata(texts=given))
     assert notes == ()
     found = [item for item in chunks(data) if item[0] in (b"tEXt", b"zTXt", b"iTXt")]
     assert found[:3] == [
@@ -135,7 +134,7 @@ def test_what_contradicts_a_property_stands_beside_it(output: OutputFormat) -> N
     assert set(texts_of(twice)) == {"Author: Another", "Creation Time: now"}
 
 
-@pytest.mark.parametrize("output", [formats.JPEG, formats.WEBP, formats.TIFF, formats.AVIF])
+@pytest.mark.parametrize("output", [outputs.JPEG, outputs.WEBP, outputs.TIFF, outputs.AVIF])
 def test_prompts_are_user_comments(output: OutputFormat) -> None:
     """Where the programs that made them look for them in formats without texts."""
     given = Metadata(texts=(Text("parameters", rich.PROMPT), Text("parameters", "second")))
@@ -149,17 +148,17 @@ def test_prompts_are_user_comments(output: OutputFormat) -> None:
 
 def test_comments_of_jpeg() -> None:
     data, notes = encoded(
-        formats.JPEG, Metadata(texts=(Text("Comment", "é"), Text("Comment", "b")))
+        outputs.JPEG, Metadata(texts=(Text("Comment", "é"), Text("Comment", "b")))
     )
     found = [content for kind, content in markers(data) if kind == 0xFE]
     assert found == ["é".encode(), b"b"] and notes == ()
 
 
 def test_iptc_of_jpeg_and_png() -> None:
-    data, _ = encoded(formats.JPEG, Metadata(iptc=rich.IPTC))
+    data, _ = encoded(outputs.JPEG, Metadata(iptc=rich.IPTC))
     [found] = [content for kind, content in markers(data) if kind == 0xED]
     assert found.startswith(b"Photoshop 3.0\0008BIM\x04\x04") and rich.IPTC in found
-    again, _ = encoded(formats.PNG, decode(data).metadata)
+    again, _ = encoded(outputs.PNG, decode(data).metadata)
     image = Image.open(io.BytesIO(again))
     lines = image.info["Raw profile type iptc"].split("\n")
     assert lines[1] == "iptc" and rich.IPTC in bytes.fromhex("".join(lines[3:]))
@@ -169,7 +168,7 @@ def test_iptc_of_jpeg_and_png() -> None:
 
 def test_iptc_becomes_properties() -> None:
     dates = rich.iim((55, "20200102"), (60, "030405+0100"), (62, "2020"), (110, "Credit"))
-    data, notes = encoded(formats.WEBP, Metadata(iptc=dates))
+    data, notes = encoded(outputs.WEBP, Metadata(iptc=dates))
     packet = xmp.parse(decode(data).metadata.xmp or b"")
     assert packet.texts((xmp.PHOTOSHOP, "DateCreated")) == ["2020-01-02T03:04:05+01:00"]
     assert packet.texts((xmp.XMP_BASIC, "CreateDate")) == ["2020"]
@@ -185,7 +184,7 @@ def test_iptc_becomes_properties() -> None:
 
 def test_long_xmp_of_jpeg_is_extended() -> None:
     packet = rich.xmp(f"<dc:source>{'x' * 150_000}</dc:source>", 'xmp:Rating="3"')
-    data, notes = encoded(formats.JPEG, Metadata(xmp=packet))
+    data, notes = encoded(outputs.JPEG, Metadata(xmp=packet))
     found = [content for kind, content in markers(data) if kind == 0xE1]
     assert len(found) == 4 and notes == ()
     name = re.search(rb"HasExtendedXMP>([0-9A-F]{32})<", found[0])
@@ -202,8 +201,8 @@ def test_long_xmp_of_jpeg_is_extended() -> None:
 
 def test_the_record_where_exif_has_no_room() -> None:
     exif = builders.exif(orientation=None, thumbnail=False)
-    exif += bytes(jpeg.MARKER_BYTES - 6 - len(exif))
-    data, notes = encoded(formats.JPEG, Metadata(exif=exif, software=RECORD))
+    exif += bytes(outputs.JPEG_MARKER_BYTES - 6 - len(exif))
+    data, notes = encoded(outputs.JPEG, Metadata(exif=exif, software=RECORD))
     assert notes == () and (0xFE, RECORD.encode()) in markers(data)
     assert decode(data).metadata.exif is not None
 
@@ -216,7 +215,7 @@ def test_damaged_exif_does_not_cost_the_record(output: OutputFormat) -> None:
 
 def test_an_unreadable_place_for_texts_is_remarked() -> None:
     given = Metadata(xmp=b"<not-xmp/>", texts=(Text("Author", "A"),))
-    assert encoded(formats.WEBP, given)[1] == ("WebP cannot hold its texts: dropped",)
+    assert encoded(outputs.WEBP, given)[1] == ("WebP cannot hold its texts: dropped",)
 
 
 @pytest.mark.parametrize(
@@ -246,7 +245,7 @@ def test_resolution_of_a_jpeg(
     data = builders.saved(Image.fromarray(rich.PIXELS), "JPEG", exif=blob, **options)
     found = decode(data).metadata
     assert found.dpi == (dpi[::-1] if dpi and orientation == 6 else dpi)
-    for output in (formats.JPEG, formats.PNG, formats.TIFF, formats.BMP):
+    for output in (outputs.JPEG, outputs.PNG, outputs.TIFF, outputs.BMP):
         again = decode(encoded(output, replace(found, exif=None))[0]).metadata.dpi
         assert again == (pytest.approx(found.dpi, rel=1e-3) if found.dpi else None)
 
@@ -255,7 +254,7 @@ def test_sizes_follow_the_pixels() -> None:
     exif = exif_data.clean(rich.exif())
     given = Metadata(exif=exif, size=(rich.WIDTH, rich.HEIGHT))
     file = io.BytesIO()
-    encode(np.repeat(rich.PIXELS, 3, 1), formats.PNG, given, file)  # three times as wide only
+    encode(np.repeat(rich.PIXELS, 3, 1), outputs.PNG, given, file)  # three times as wide only
     seen = Image.open(file).getexif().get_ifd(0x8769)
     assert (seen[0xA002], seen[0xA003]) == (rich.WIDTH * 3, rich.HEIGHT)
     assert seen[0x9214] == (12, 6, 9, 5)
