@@ -2,11 +2,23 @@
 
 import math
 import os
+import platform
+import sys
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 
 from edsr_cli.inference import cgroups
 
 MOST_THREADS = 1024
+
+_FIRST_BYTES = 1 << 14
+_OF_A_KIND = frozenset(
+    (
+        "vendor_id", "cpu family", "model", "model name", "stepping", "flags",
+        "Features", "CPU implementer", "CPU architecture", "CPU variant", "CPU part", "isa",
+    )
+)  # fmt: skip
 
 _asked: int | None = None  # None where nobody has said anything
 _followers: list[Callable[[int], None]] = []
@@ -21,6 +33,32 @@ def available() -> int:
     quota = cgroups.processors()
     # Part of a processor is worth a thread: it idles for the rest of the time.
     return count if quota is None else max(1, min(count, math.ceil(quota)))
+
+
+@cache
+def kind() -> str | None:
+    """The kind of this machine's processors, with all that they can do; None if nothing tells.
+
+    Two machines where it is the same run the same code. On macOS it takes another process to ask.
+    """
+    if sys.platform.startswith("linux"):
+        told = {key: value for key, value in first_processor().items() if key in _OF_A_KIND}
+        return repr((platform.machine(), sorted(told.items()))) if told else None
+    if sys.platform == "win32":
+        named = os.environ.get("PROCESSOR_IDENTIFIER")
+        return f"{platform.machine()} {named}" if named else None
+    return None
+
+
+def first_processor() -> dict[str, str]:
+    """What Linux says of the first processor, in /proc/cpuinfo; empty where it does not."""
+    try:
+        with Path("/proc/cpuinfo").open(encoding="ascii", errors="replace") as file:
+            text = file.read(_FIRST_BYTES)  # there may be hundreds of them
+    except OSError:
+        return {}
+    lines = (line.partition(":") for line in text.partition("\n\n")[0].splitlines())
+    return {name.strip(): value.strip() for name, _, value in lines}
 
 
 def asked() -> int:

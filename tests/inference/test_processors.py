@@ -1,3 +1,4 @@
+import io
 import os
 import subprocess
 import sys
@@ -99,3 +100,25 @@ def test_a_forked_child_computes_instead_of_hanging(monkeypatch, engine):
         [sys.executable, "-c", FORK], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=600
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_kind_of_a_processor_says_nothing_of_the_moment(monkeypatch):
+    """Of two processors, the first counts; its clock and its number do not."""
+
+    def seen(text, system="linux"):
+        processors.kind.cache_clear()
+        monkeypatch.setattr(sys, "platform", system)
+        monkeypatch.setattr(processors.Path, "open", lambda *_, **__: io.StringIO(text))
+        return processors.kind()
+
+    text = "processor\t: 0\nmodel name\t: A\ncpu MHz\t: 2000.1\nflags\t: avx\n\nprocessor\t: 1\n"
+    first = seen(text)
+    assert first == seen(text.replace("2000.1", "900.0").replace(": 0", ": 7") + "flags\t: sse\n")
+    assert first != seen(text.replace("avx", "avx2"))
+    assert seen("") is None and seen("processor\t: 0\n") is None and seen(text, "darwin") is None
+    monkeypatch.setenv("PROCESSOR_IDENTIFIER", "B")
+    assert seen(text, "win32").endswith(" B")
+    monkeypatch.undo()
+    processors.kind.cache_clear()
+    if sys.platform.startswith("linux"):
+        assert processors.kind()

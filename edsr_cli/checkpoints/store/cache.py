@@ -83,9 +83,14 @@ def visible_files(folder: Path) -> list[tuple[Path, int]]:
     return found
 
 
+def notes_folder(folder: Path) -> Path:
+    """Where it is noted what was found out about the machine; it need not exist."""
+    return folder / _WORK
+
+
 def speeds_file(folder: Path) -> Path:
     """Where it is noted how fast devices are; neither the file nor the folder need exist."""
-    return folder / _WORK / "speeds.json"
+    return notes_folder(folder) / "speeds.json"
 
 
 def work_folder(folder: Path, row: ModelRow) -> Path:

@@ -81,13 +81,13 @@ def _for_ncnn(device: str, precision: str) -> bool:
 
 @cache
 def _amiss() -> str:
-    """Why ncnn cannot be used; empty if it can. It is tried once, which takes milliseconds."""
+    """Why ncnn cannot be used; empty if it can."""
     try:
         from edsr_cli.inference.engines.ncnn import check
     except ImportError as error:
         reason = str(error).splitlines()[0]
     else:
-        reason = check.amiss()
+        reason = check.amiss_here()
     if reason and find_spec("ncnn"):
         logger.warning("ncnn cannot be used: %s. PyTorch computes instead.", reason)
     return reason

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from edsr_cli.errors import UsageError
-from edsr_cli.inference import engines
+from edsr_cli.inference import engines, processors
 from edsr_cli.inference.engines import engine_for
 from edsr_cli.inference.engines.ncnn import check
 from edsr_cli.inference.engines.ncnn.engine import NcnnEngine
@@ -16,8 +16,9 @@ from edsr_cli.inference.engines.torch.engine import TorchEngine
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_known_yet(monkeypatch):
+def nothing_is_known_yet(monkeypatch, tmp_path):
     monkeypatch.delenv(engines.VARIABLE, raising=False)
+    monkeypatch.setenv("EDSR_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(hardware, "may_have_gpu", lambda: False)
     engines._amiss.cache_clear()
     yield
@@ -60,6 +61,49 @@ def test_torch_computes_where_ncnn_is_wrong(monkeypatch, caplog):
     ]
     with pytest.raises(UsageError, match=r"off by 0.1 levels\. Use --engine torch"):
         engine_for("cpu", name="ncnn")
+
+
+@pytest.fixture
+def tried(monkeypatch):
+    """How many times ncnn was tried, and nothing was wrong."""
+    times = []
+    monkeypatch.setattr(check, "amiss", lambda: times.append(1) or "")
+    return times
+
+
+def test_what_was_right_is_tried_once_for_a_processor_and_a_library(monkeypatch, tried, tmp_path):
+    monkeypatch.setattr(processors, "kind", lambda: "an abacus")
+    for _ in range(2):
+        assert check.amiss_here() == ""
+    assert len(tried) == 1
+    monkeypatch.setattr(processors, "kind", lambda: "another abacus")
+    for _ in range(2):
+        assert check.amiss_here() == ""
+    assert len(tried) == 2
+    other = tmp_path / "ncnn.so"
+    other.write_bytes(b"newer")
+    monkeypatch.setattr(check.library, "location", lambda: other)
+    for _ in range(2):
+        assert check.amiss_here() == ""
+    assert len(tried) == 3
+    assert len(list((tmp_path / "cache" / ".edsr").iterdir())) == 3
+
+
+@pytest.mark.parametrize("cache", ["", "file"])
+def test_without_a_place_for_notes_it_is_tried_each_time(monkeypatch, tried, tmp_path, cache):
+    monkeypatch.setattr(processors, "kind", lambda: "an abacus" if cache else None)
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("EDSR_CACHE", str(tmp_path / cache))
+    for _ in range(2):
+        assert check.amiss_here() == ""
+    assert len(tried) == 2 and not (tmp_path / ".edsr").exists()
+
+
+def test_what_was_wrong_is_tried_again(monkeypatch, tmp_path):
+    monkeypatch.setattr(processors, "kind", lambda: "an abacus")
+    for reason in ("it is broken", ""):
+        monkeypatch.setattr(check, "amiss", lambda reason=reason: reason)
+        assert check.amiss_here() == reason
 
 
 def test_torch_computes_where_there_is_no_ncnn(monkeypatch, caplog):

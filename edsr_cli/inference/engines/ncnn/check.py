@@ -4,13 +4,21 @@ It chooses its algorithms by processor, shape and version, and there are many; a
 tell.
 """
 
+import hashlib
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edsr_cli import __version__
 from edsr_cli.checkpoints.checkpoint import Checkpoint
+from edsr_cli.checkpoints.store.cache import cache_folder, notes_folder
+from edsr_cli.errors import WeightsError
+from edsr_cli.inference import processors
 from edsr_cli.inference.engine import NotFiniteError, OutOfMemoryError
+from edsr_cli.inference.engines.ncnn import library
 from edsr_cli.inference.engines.ncnn.engine import NcnnNetwork
 from edsr_cli.inference.engines.ncnn.graph import Graph
 from edsr_cli.inference.engines.ncnn.views import VIEWS
@@ -27,6 +35,37 @@ MOST_IN_HALF = 0.5
 _CONFIG = NetworkConfig("edsr", (2,), blocks=1, features=32)
 _HEIGHT, _WIDTH, _STRIP = 13, 9, 3  # the last strips are in the middle of the picture for all
 _LEVELS = 257  # of 16 bits, for one of 8
+
+
+def amiss_here() -> str:
+    """What is wrong with the CPU; empty if nothing is.
+
+    Trying it costs 50 ms of a process, a tenth of a short one. So what was right is noted, for this
+    program, this very library and this processor, and is not tried again.
+    """
+    note = _note()
+    if note is not None and note.exists():
+        return ""
+    reason = amiss()
+    if note is not None and not reason:
+        with suppress(OSError):  # it is tried again the next time
+            note.parent.mkdir(parents=True, exist_ok=True)
+            note.touch()
+    return reason
+
+
+def _note() -> Path | None:
+    """The file that says that all is well here; None where processors cannot be told apart."""
+    processor = processors.kind()
+    if processor is None:
+        return None
+    try:
+        state = library.location().stat()
+        folder = notes_folder(cache_folder())
+    except (OSError, WeightsError):
+        return None
+    about = (__version__, library.location(), state.st_size, state.st_mtime_ns, processor)
+    return folder / f"ncnn-{hashlib.sha256(repr(about).encode()).hexdigest()[:16]}"
 
 
 def amiss(gpu: int | None = None, *, half: bool = False) -> str:

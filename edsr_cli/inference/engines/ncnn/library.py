@@ -85,6 +85,11 @@ def wake_gpus() -> None:
 NOTHING = ncnn.Mat()
 
 
+def location() -> Path:
+    """The file of the library itself."""
+    return Path(ncnn.ncnn.__file__)
+
+
 def check(status: int) -> None:
     """Raise what a status of ncnn says.
 

@@ -5,6 +5,8 @@ import platform
 import sys
 from pathlib import Path
 
+from edsr_cli.inference import processors
+
 _AVX512F = 41  # PF_AVX512F_INSTRUCTIONS_AVAILABLE, winnt.h
 
 
@@ -31,24 +33,12 @@ def multiplies_bf16() -> bool | None:
     if machine not in ("x86_64", "amd64"):
         return None
     if sys.platform.startswith("linux"):
-        try:
-            flags = _flags(Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace"))
-        except OSError:
-            return None
+        flags = set(processors.first_processor().get("flags", "").split())
         return bool(flags & {"avx512_bf16", "amx_tile"}) if flags else None
     if sys.platform == "win32":
         # Neither comes without AVX512F, which is all that Windows says by itself.
         return None if ctypes.windll.kernel32.IsProcessorFeaturePresent(_AVX512F) else False
     return None
-
-
-def _flags(cpuinfo: str) -> set[str]:
-    """What the first processor can do, of those that the system lets programs use."""
-    for line in cpuinfo.splitlines():
-        name, _, value = line.partition(":")
-        if name.strip() == "flags":
-            return set(value.split())
-    return set()
 
 
 def _loads(library: str) -> bool:

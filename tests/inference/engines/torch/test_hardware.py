@@ -1,12 +1,14 @@
 """What is told of the machine without torch is what torch says."""
 
 import ctypes
+import io
 import platform
 import sys
 
 import pytest
 import torch
 
+from edsr_cli.inference import processors
 from edsr_cli.inference.engine import Device
 from edsr_cli.inference.engines.torch import devices, hardware
 from edsr_cli.inference.engines.torch.engine import TorchEngine
@@ -32,7 +34,7 @@ def test_bf16_by_the_flags_that_linux_lists(monkeypatch, flags, found):
     text = f"processor\t: 0\nflags\t\t: {flags}\n\nprocessor\t: 1\nflags\t\t: avx512_bf16\n"
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
-    monkeypatch.setattr(hardware.Path, "read_text", lambda *_, **__: text)
+    monkeypatch.setattr(processors.Path, "open", lambda *_, **__: io.StringIO(text))
     assert hardware.multiplies_bf16() is found
     monkeypatch.setattr(platform, "machine", lambda: "aarch64")
     assert hardware.multiplies_bf16() is False
