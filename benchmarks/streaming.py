@@ -76,7 +76,7 @@ def variants(
     target = devices.pick_device(device)
     for transposed in (False, True):
         turned = fold_view(network, TRANSPOSE) if transposed else network
-        uncollapsed._forms.kept[Precision.FP32, False, transposed] = TorchNetwork(
+        uncollapsed._forms.kept[Precision.FP32, False, transposed, False] = TorchNetwork(
             stream(turned.to(target), scale), target, scale, Precision.FP32
         )
     whole = copy.deepcopy(network).to(target)

@@ -140,6 +140,9 @@ class Engine(Protocol):
     def strip_pixels(self, device: Device) -> int:
         """Pixels in a strip with which the device is fastest."""
 
+    def small_pixels(self, device: Device) -> int:
+        """Pixels in a picture up to which it counts how soon a network is ready, not its speed."""
+
     def memory(self, device: Device) -> int:
         """Bytes that rows of features may take now, with a margin for everything else."""
 
@@ -160,6 +163,7 @@ class Engine(Protocol):
         *,
         ensemble: bool,
         transposed: bool,
+        small: bool,
     ) -> Compiled:
         """Put a network on a device.
 
@@ -170,6 +174,7 @@ class Engine(Protocol):
             precision: number format of its residual blocks.
             ensemble: whether it is the mean of the eight views of the geometric self-ensemble.
             transposed: whether pictures have rows for columns.
+            small: whether only pictures of at most `small_pixels` come.
 
         Raises:
             OutOfMemoryError: its weights do not fit.

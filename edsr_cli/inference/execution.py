@@ -86,7 +86,7 @@ class Execution:
         read = region.grown(plan.footprint.radius, plan.height, plan.width)
         if region.top == self._first_row > 0:
             read = replace(read, top=self._in_step(read.top))
-        compiled = upscaler.compiled(self.precision, self._ensemble, plan.transposed)
+        compiled = upscaler.compiled(self.precision, self._ensemble, plan)
         stream = compiled.stream(
             region.within(read), self._target.dtype, plan.strip_rows, sideways=plan.transposed
         )

@@ -27,13 +27,14 @@ SLOW = 2.5
 
 KEPT = 2
 """Forms that are kept: pictures of both orientations, or both number formats where one overflows at
-times. Each is a copy of the weights, with the self-ensemble eight of them."""
+times. Each is a copy of the weights, with the self-ensemble eight of them. Those for small
+pictures, whose copies are small, too, are counted apart."""
 
 Tile = int | Literal["auto", "none"]
 
-Make = Callable[[Precision, bool, bool], Compiled]
-"""Compiles in a number format, as the mean of all views, for transposed pictures; see
-`edsr_cli.inference.engine.Engine.compile`."""
+Make = Callable[[Precision, bool, bool, bool], Compiled]
+"""Compiles in a number format, as the mean of all views, for transposed pictures, for small ones;
+see `edsr_cli.inference.engine.Engine.compile`."""
 
 
 @dataclass(frozen=True)
@@ -269,14 +270,15 @@ class Upscaler:
         execution.run()
         return Outcome(execution.plan, execution.precision)
 
-    def compiled(self, precision: Precision, ensemble: bool, transposed: bool) -> Compiled:
-        """The network on the device; see `edsr_cli.inference.engine.Engine.compile`.
+    def compiled(self, precision: Precision, ensemble: bool, plan: Plan) -> Compiled:
+        """The network on the device, for a picture; see `edsr_cli.inference.engine.Engine.compile`.
 
         Raises:
             DeviceMemoryError: its weights do not fit.
         """
+        small = plan.height * plan.width <= self.engine.small_pixels(self.device)
         try:
-            return self._forms.get(self._compile, precision, ensemble, transposed)
+            return self._forms.get(self._compile, precision, ensemble, plan.transposed, small)
         except OutOfMemoryError as error:
             raise DeviceMemoryError(
                 "The model's weights do not fit in the memory of "
@@ -284,7 +286,9 @@ class Upscaler:
                 REMEDIES,
             ) from error
 
-    def _compile(self, precision: Precision, ensemble: bool, transposed: bool) -> Compiled:
+    def _compile(
+        self, precision: Precision, ensemble: bool, transposed: bool, small: bool
+    ) -> Compiled:
         return self.engine.compile(
             self.weights,
             self.scale,
@@ -292,6 +296,7 @@ class Upscaler:
             precision,
             ensemble=ensemble,
             transposed=transposed,
+            small=small,
         )
 
     def _warn_if_slow(self, plan: Plan, tile: Tile) -> None:
@@ -323,10 +328,12 @@ class Forms:
     """
 
     def __init__(self) -> None:
-        self.kept: OrderedDict[tuple[Precision, bool, bool], Compiled] = OrderedDict()
+        self.kept: OrderedDict[tuple[Precision, bool, bool, bool], Compiled] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, make: Make, precision: Precision, ensemble: bool, transposed: bool) -> Compiled:
+    def get(
+        self, make: Make, precision: Precision, ensemble: bool, transposed: bool, small: bool
+    ) -> Compiled:
         """A form; see `Make`, which makes those that are not kept.
 
         It is not kept itself: a method of who owns the forms would tie a knot that holds the
@@ -337,11 +344,12 @@ class Forms:
             OutOfMemoryError: its weights do not fit on the device.
         """
         # The mean of all views is the same whichever way the picture lies.
-        key = (precision, ensemble, transposed and not ensemble)
+        key = (precision, ensemble, transposed and not ensemble, small)
         with self._lock:
             if key not in self.kept:
-                while len(self.kept) >= KEPT:
-                    self.kept.popitem(last=False)
+                alike = [each for each in self.kept if each[-1] == small]
+                for oldest in alike[: max(0, len(alike) + 1 - KEPT)]:
+                    del self.kept[oldest]
                 self.kept[key] = make(*key)
             self.kept.move_to_end(key)
             return self.kept[key]

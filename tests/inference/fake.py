@@ -43,6 +43,7 @@ class FakeEngine:
         overflows: the brightest pixel that it can do in another format than fp32; -1 for none in
             any format.
         weights: compiled forms that it has memory for.
+        small: pixels of a picture that it calls small.
         free: bytes that it says are free.
         released, compiled, pushed, alive: calls of `release`; forms that were made; sizes of
             strips; streams not yet reset.
@@ -53,9 +54,10 @@ class FakeEngine:
     pixels: int = 1 << 40
     overflows: int = 1 << 20
     weights: int = 1 << 20
+    small: int = 0
     free: int = 1 << 40
     released: int = 0
-    compiled: list[tuple[Precision, bool, bool]] = field(default_factory=list)
+    compiled: list[tuple[Precision, bool, bool, bool]] = field(default_factory=list)
     pushed: list[tuple[int, int]] = field(default_factory=list)
     alive: int = 0
 
@@ -77,6 +79,9 @@ class FakeEngine:
     def strip_pixels(self, device: Device) -> int:
         return 1
 
+    def small_pixels(self, device: Device) -> int:
+        return self.small
+
     def memory(self, device: Device) -> int:
         return self.free
 
@@ -90,11 +95,11 @@ class FakeEngine:
 
     def compile(
         self, weights: Checkpoint, scale: int, device: Device, precision: Precision, *,
-        ensemble: bool, transposed: bool,
+        ensemble: bool, transposed: bool, small: bool,
     ) -> "FakeNetwork":  # fmt: skip
         if len(self.compiled) >= self.weights:
             raise OutOfMemoryError("weights")
-        self.compiled.append((precision, ensemble, transposed))
+        self.compiled.append((precision, ensemble, transposed, small))
         return FakeNetwork(self, precision)
 
     def release(self, device: Device) -> None:

@@ -300,7 +300,10 @@ def test_an_overflow_is_done_again_in_fp32(caplog):
         "A strip overflowed in fp16: doing it again, and the rest, in fp32."
     ]
     assert result.precision is Precision.FP32 and upscaler.precision is Precision.FP16
-    assert engine.compiled == [(Precision.FP16, False, False), (Precision.FP32, False, False)]
+    assert engine.compiled == [
+        (Precision.FP16, False, False, False),
+        (Precision.FP32, False, False, False),
+    ]
 
 
 def test_numbers_that_are_not_finite_in_fp32_never_make_a_picture():
@@ -322,7 +325,7 @@ def test_what_else_is_raised_comes_out_and_rows_are_let_go(error):
 def test_few_forms_are_kept():
     made = []
     forms = Forms()
-    get = partial(forms.get, lambda *form: made.append(form) or object())
+    get = partial(forms.get, lambda *form: made.append(form) or object(), small=False)
     bf16 = get(Precision.BF16, False, False)
     ensemble = get(Precision.FP32, True, False)
     # The mean of all views is the same whichever way the picture lies.
@@ -334,8 +337,9 @@ def test_few_forms_are_kept():
     assert get(Precision.FP32, False, False) is upright
     assert get(Precision.BF16, False, False) is not bf16
     assert len(forms.kept) == KEPT
+    assert get(Precision.FP32, False, False, small=True) is not upright
     assert get(Precision.FP32, False, False) is upright  # it was used after the other
-    assert len(made) == 5
+    assert len(made) == 6
 
 
 def test_one_that_is_let_go_is_gone_at_once():

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 STRIP_PIXELS = 1 << 12
 """Pixels in a strip: with 64 channels as many as fit in the cache of a core."""
 
+SMALL_PIXELS = 1 << 9
+"""Pixels in a picture for which weights are not transformed for Winograd's convolution. At x4 with
+64 channels that costs 5 ms a picture of 16 x 16, and spares 50 ms and 50 MB before the first."""
+
 _CPU = Device("cpu")
 
 
@@ -63,6 +67,9 @@ class NcnnEngine:
     def strip_pixels(self, device: Device) -> int:
         return STRIP_PIXELS
 
+    def small_pixels(self, device: Device) -> int:
+        return SMALL_PIXELS
+
     def memory(self, device: Device) -> int:
         return memory.budget()
 
@@ -84,6 +91,7 @@ class NcnnEngine:
         *,
         ensemble: bool,
         transposed: bool,
+        small: bool,
     ) -> "NcnnNetwork":
         from edsr_cli.inference.engines.ncnn.graph import Graph
         from edsr_cli.inference.engines.ncnn.views import TRANSPOSE, VIEWS
@@ -98,7 +106,8 @@ class NcnnEngine:
 
         def make() -> list[Graph]:
             return [
-                Graph(weights, tail, view, winograd=winograd, gpu=gpu, half=half) for view in views
+                Graph(weights, tail, view, winograd=winograd, small=small, gpu=gpu, half=half)
+                for view in views
             ]
 
         return NcnnNetwork(make)

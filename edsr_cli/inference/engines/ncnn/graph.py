@@ -46,11 +46,13 @@ class Graph:
         weights: the network.
         tail: that of the network at one of its scales; views may share it.
         view: how pictures are turned; the outcome is turned back.
+        small: whether only few pixels come, so that no convolution is got ready for many.
         winograd, gpu, half: see `library.load`.
 
     Attributes:
         net: everything before the tail, and the window of the tail, `t`; on a GPU all.
         gpu: the Vulkan device that computes; None for the CPU.
+        in_blocks: whether the tail takes most pixels in blocks, see `in_blocks`.
         blocks: its parts.
         body: the number of the part that the body begins with.
         before: what is added to pixels, (3, 1, 1).
@@ -66,17 +68,19 @@ class Graph:
         view: View,
         *,
         winograd: bool,
+        small: bool = False,
         gpu: int | None = None,
         half: bool = False,
     ) -> None:
         scale = tail.scale
+        winograd = winograd and not small
         config, tensors = weights.config, weights.tensors
         self.blocks, self.body = blocks_of(config, scale)
         self.features, self.scale, self._view = config.features, scale, view
         self.finite = all(bool(np.isfinite(tensor).all()) for tensor in tensors.values())
         self.before = tensors["sub_mean.bias"].reshape(3, 1, 1)
         self._after = np.repeat(tensors["add_mean.bias"].astype(np.float64), scale * scale)
-        self._tail, self._winograd = tail, winograd
+        self._tail, self._winograd, self.in_blocks = tail, winograd, not small
         self._tails: dict[Borders, Any] = {}
         self._lock = threading.Lock()
         self.gpu = gpu
@@ -108,7 +112,7 @@ class Graph:
 
         Its kernel ends where the picture does; it pads neither above nor below, and left and right
         only where there is no border. Without borders, where nearly all pixels are, it takes and
-        gives blocks of 2 x 2 pixels, see `in_blocks`.
+        gives blocks of 2 x 2 pixels if `in_blocks` is set, see the function of that name.
         """
         with self._lock:
             if borders not in self._tails:
@@ -128,7 +132,7 @@ class Graph:
             :, :, top : 5 - TAIL_RADIUS * borders.bottom, left : 5 - TAIL_RADIUS * borders.right
         ]
         pad = 0 if borders.left or borders.right else TAIL_RADIUS
-        if borders == Borders():
+        if self.in_blocks and borders == Borders():
             kernel, bias, pad = in_blocks(kernel), bias.repeat(BLOCK * BLOCK), 1
         text = f"Input c 0 1 c\n{_convolution('y', 'c', kernel.shape, pad)}"
         numbers = _stored(kernel, bias)

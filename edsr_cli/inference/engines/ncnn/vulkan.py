@@ -57,6 +57,9 @@ class VulkanEngine(NcnnEngine):
     def strip_pixels(self, device: Device) -> int:
         return _STRIP_PIXELS
 
+    def small_pixels(self, device: Device) -> int:
+        return 0
+
     def memory(self, device: Device) -> int:
         # A GPU beside the processor has the same memory.
         return min(_gpu(device).free_bytes // 2, memory.budget())

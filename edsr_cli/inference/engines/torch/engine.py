@@ -108,6 +108,9 @@ class TorchEngine:
     def strip_pixels(self, device: Device) -> int:
         return STRIP_PIXELS[device.type]
 
+    def small_pixels(self, device: Device) -> int:
+        return 0
+
     def memory(self, device: Device) -> int:
         if device.type == "cpu":
             return memory.budget()
@@ -140,6 +143,7 @@ class TorchEngine:
         *,
         ensemble: bool,
         transposed: bool,
+        small: bool,
     ) -> "TorchNetwork":
         from edsr_cli.inference.engines.torch import assembly, devices, steady
         from edsr_cli.model.networks import network_of

@@ -19,8 +19,10 @@ from edsr_cli.inference.engine import Device, OutOfMemoryError, Precision
 from edsr_cli.inference.engines.ncnn import library, streaming
 from edsr_cli.inference.engines.ncnn.engine import NcnnEngine
 from edsr_cli.inference.engines.torch.ensemble import VIEWS
+from edsr_cli.inference.upscaler import KEPT
 from edsr_cli.model.config import NetworkConfig, edsr_baseline
 from edsr_cli.model.networks import build, tensors_of
+from edsr_cli.pixels.windows import ArrayWindow
 from tests.exact import plain
 
 MOST = 0.002
@@ -43,9 +45,20 @@ def network_of(config, seed=0):
     return build(config).eval().requires_grad_(False)
 
 
-def upscaler_of(network, scale):
+class SmallBelow(NcnnEngine):
+    """Pictures of at most so many pixels count as small ones, for which less is got ready."""
+
+    def __init__(self, pixels):
+        self.pixels = pixels
+
+    def small_pixels(self, device):
+        return self.pixels
+
+
+def upscaler_of(network, scale, small=False):
     weights = Checkpoint(network.config, tensors_of(network))
-    return Upscaler(weights, scale, "cpu", "fp32", engine=NcnnEngine())
+    engine = SmallBelow(1 << 40 if small else 0)
+    return Upscaler(weights, scale, "cpu", "fp32", engine=engine)
 
 
 def picture(height, width, dtype="uint8", seed=0):
@@ -69,10 +82,10 @@ def difference(network, scale, pixels, made, ensemble=False):
 
 
 @functools.cache
-def one_upscaler(config, scale):
+def one_upscaler(config, scale, small):
     """A network and an upscaler with it, for all examples of a test."""
     network = network_of(config)
-    return network, upscaler_of(network, scale)
+    return network, upscaler_of(network, scale, small)
 
 
 @pytest.mark.parametrize(("config", "scale"), CASES)
@@ -83,11 +96,12 @@ def one_upscaler(config, scale):
     tile=st.integers(1, 60) | st.sampled_from(["auto", "none"]),
     rows=st.sampled_from([1, 2, 3, 7, 16, 100]),
     dtypes=st.tuples(*2 * [st.sampled_from(["uint8", "uint16"])]),
+    small=st.booleans(),
 )
 def test_any_panels_and_strips_give_the_plain_networks_picture(
-    config, scale, height, width, tile, rows, dtypes
+    config, scale, height, width, tile, rows, dtypes, small
 ):
-    (network, upscaler), (dtype, dtype_out) = one_upscaler(config, scale), dtypes
+    (network, upscaler), (dtype, dtype_out) = one_upscaler(config, scale, small), dtypes
     if config.features == 64:
         height, width, rows = min(height, 30), min(width, 20), max(rows, 7)
     plan = replace(upscaler.plan(height, width, tile=tile), strip_rows=rows)
@@ -101,9 +115,10 @@ def test_any_panels_and_strips_give_the_plain_networks_picture(
 
 @pytest.mark.parametrize("shape", [(1, 1), (5, 30), (31, 18)])
 @pytest.mark.parametrize(("config", "scale"), CASES[:-1])
-def test_the_ensemble_is_the_mean_of_eight_views(config, scale, shape):
+@pytest.mark.parametrize("small", [False, True])
+def test_the_ensemble_is_the_mean_of_eight_views(config, scale, shape, small):
     network, pixels = network_of(config), picture(*shape, "uint16")
-    upscaler = upscaler_of(network, scale)
+    upscaler = upscaler_of(network, scale, small)
     plan = replace(upscaler.plan(*shape, ensemble=True), strip_rows=4)
     made = upscaler.upscale(pixels, ensemble=True, plan=plan).pixels
     assert difference(network, scale, pixels, made, ensemble=True) < MOST
@@ -127,6 +142,31 @@ def test_a_tail_that_is_made_in_pieces_is_the_same(monkeypatch, config, scale, w
     monkeypatch.setattr(streaming, "TAIL_BYTES", 1)
     made = upscaler.upscale(pixels, plan=plan).pixels
     assert np.abs(made.astype(int) - wanted).max() <= 1
+
+
+def test_what_is_small_is_said_of_pictures_not_of_what_is_left_of_them():
+    """Otherwise the end of a picture that is gone on with would be rounded in another way."""
+    network, most = network_of(CONFIGS[0]), 20 * 20
+    weights = Checkpoint(network.config, tensors_of(network))
+    upscaler = Upscaler(weights, 2, "cpu", "fp32", engine=SmallBelow(most))
+
+    def in_blocks():
+        latest = next(reversed(upscaler._forms.kept.values()))
+        return latest._graphs[0].in_blocks
+
+    upscaler.upscale(picture(20, 20))
+    assert not in_blocks()
+    upscaler.upscale(picture(20, 21))
+    assert in_blocks()
+    whole, made = picture(60, 20), np.empty((120, 40, 3), np.uint8)
+    plan = upscaler.plan(60, 20, rows_only=True)
+    upscaler.upscale_into(ArrayWindow(whole), ArrayWindow(made), plan=plan, first_row=59)
+    assert in_blocks()
+    for side in (3, 4):  # small ones, upright and sideways, do not take the place of others
+        upscaler.upscale(picture(side, 40))
+        upscaler.upscale(picture(40, side))
+    small = [form[-1] for form in upscaler._forms.kept]
+    assert small.count(True) == KEPT and small.count(False) == 2
 
 
 def test_threads_share_a_network():
