@@ -11,6 +11,7 @@ from functools import cache
 from itertools import product
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from edsr_cli.images.codecs.jpeg_tables import luma_table
@@ -33,13 +34,12 @@ def jpeg_quality(planes: Sequence[Plane]) -> int | None:
     Args:
         planes: luma, 0..255, of pieces that begin at multiples of 8 pixels.
     """
-    places = [(0, 0), *_coarse_places(planes), *_fine_places(planes)]
-    found = [
-        quality
-        for top, left in dict.fromkeys(places)
-        if (quality := _quality(_frequencies(planes, top, left, _FREQUENCIES))) is not None
-    ]
-    return min(found, default=None)  # the worst of several is what harms
+    places = dict.fromkeys([(0, 0), *_coarse_places(planes), *_fine_places(planes)])
+    frequencies = np.stack([_frequencies(planes, *place) for place in places])
+    evidence, fit = _evidence(frequencies, _FREQUENCIES)
+    found = map(_quality, frequencies, evidence, fit)
+    # The worst of several is what harms.
+    return min((quality for quality in found if quality is not None), default=None)
 
 
 def _coarse_places(planes: Sequence[Plane]) -> list[tuple[int, int]]:
@@ -53,11 +53,9 @@ def _coarse_places(planes: Sequence[Plane]) -> list[tuple[int, int]]:
 
 def _fine_places(planes: Sequence[Plane]) -> list[tuple[int, int]]:
     """Where blocks seem to begin by few frequencies."""
-    evidence = {
-        (top, left): float(_evidence(_frequencies(planes, top, left, _TELLING), _TELLING)[0].max())
-        for top, left in product(range(8), repeat=2)
-    }
-    return sorted(evidence, key=lambda place: -evidence[place])[:2]
+    evidence, _ = _evidence(_frequencies_of_all_places(planes), _TELLING)
+    best = np.argsort(-evidence.max(axis=1), kind="stable")[:2]
+    return [divmod(int(place), 8) for place in best]
 
 
 def _phases(planes: Sequence[Plane]) -> NDArray[np.float64]:
@@ -74,34 +72,68 @@ def _phases(planes: Sequence[Plane]) -> NDArray[np.float64]:
     return total / np.maximum(count, 1)
 
 
-def _frequencies(
-    planes: Sequence[Plane], top: int, left: int, chosen: Sequence[tuple[int, int]]
-) -> NDArray[np.float32]:
-    """How often each absolute value occurs in each of the chosen frequencies: (chosen, bins)."""
-    transform = _transform(tuple(chosen))
-    counts = np.zeros(len(chosen) * _BINS, np.int64)
-    begins = np.arange(len(chosen)) * _BINS
+def _frequencies(planes: Sequence[Plane], top: int, left: int) -> NDArray[np.float32]:
+    """How often each absolute value occurs in each frequency: (frequencies, bins).
+
+    Args:
+        planes: see `jpeg_quality`.
+        top, left: where blocks begin.
+    """
+    transform = _transform()
+    begins = np.arange(len(_FREQUENCIES)) * _BINS
+    places = [
+        _bins(blocks_of(plane, top, left).reshape(-1, 64) @ transform) + begins for plane in planes
+    ]
+    return _counted(np.concatenate(places), len(_FREQUENCIES))
+
+
+def _frequencies_of_all_places(planes: Sequence[Plane]) -> NDArray[np.float32]:
+    """`_frequencies`, of the telling ones, wherever blocks may begin: (64, telling, bins)."""
+    matrix, bins = cosine_transform(), [np.empty(0, np.int64)]
     for plane in planes:
-        blocks = blocks_of(plane, top, left)
-        values = np.abs(blocks.reshape(-1, 64) @ transform) * _BINS_A_LEVEL
-        bins = np.minimum(np.rint(values).astype(np.int64), _BINS - 1)
-        counts += np.bincount((bins + begins).ravel(), minlength=len(counts))
-    frequencies = counts.reshape(-1, _BINS).astype(np.float32)
+        if min(plane.shape) < 8:
+            continue
+        top, left = (np.arange(size - 7) % 8 for size in plane.shape)
+        begins = (8 * top[:, None] + left) * len(_TELLING) * _BINS
+        for u in {u for _, u in _TELLING}:
+            # Of a block at every pixel: first along rows, then along columns.
+            across = sliding_window_view(plane, 8, axis=1) @ matrix[u]
+            blocks = sliding_window_view(across, 8, axis=0)
+            for index, place in enumerate(_TELLING):
+                if place[1] == u:
+                    found = _bins(blocks @ matrix[place[0]]) + begins + index * _BINS
+                    bins.append(found.ravel())
+    counts = _counted(np.concatenate(bins), 64 * len(_TELLING))
+    return counts.reshape(64, len(_TELLING), _BINS)
+
+
+def _bins(values: Plane) -> NDArray[np.int64]:
+    """The bin that each value belongs to, whatever its sign."""
+    bins = np.rint(np.abs(values) * _BINS_A_LEVEL).astype(np.int64)
+    return np.minimum(bins, _BINS - 1)
+
+
+def _counted(bins: NDArray[np.int64], rows: int) -> NDArray[np.float32]:
+    """How often each bin of each row occurs, (rows, bins)."""
+    counts = np.bincount(bins.ravel(), minlength=rows * _BINS)
+    frequencies = counts.reshape(rows, _BINS).astype(np.float32)
     frequencies[:, -1] = 0  # what lies beyond
     return frequencies
 
 
 def blocks_of(plane: Plane, top: int, left: int) -> Plane:
-    """The whole 8 x 8 blocks of a plane from a place on, (N, 8, 8)."""
-    rows, columns = (
-        max(0, size - begin) // 8 for size, begin in zip(plane.shape, (top, left), strict=True)
-    )
+    """The whole 8 x 8 blocks of (H, W) or (H, W, C) from a place on, (N, 8, 8) or (N, 8, 8, C)."""
+    height, width, *channels = plane.shape
+    rows, columns = max(0, height - top) // 8, max(0, width - left) // 8
     part = plane[top : top + rows * 8, left : left + columns * 8]
-    return part.reshape(rows, 8, columns, 8).swapaxes(1, 2).reshape(-1, 8, 8)
+    blocks = part.reshape(rows, 8, columns, 8, *channels).swapaxes(1, 2)
+    return blocks.reshape(rows * columns, 8, 8, *channels)
 
 
-def _quality(frequencies: NDArray[np.float32]) -> int | None:
-    evidence, fit = _evidence(frequencies, _FREQUENCIES)
+def _quality(
+    frequencies: NDArray[np.float32], evidence: NDArray[np.float32], fit: NDArray[np.float32]
+) -> int | None:
+    """The quality that one place tells of, by `_evidence` of it."""
     best = int(evidence.argmax())
     if evidence[best] < _LEAST_EVIDENCE or fit[best] < _LEAST_FIT:
         return None
@@ -114,14 +146,24 @@ def _quality(frequencies: NDArray[np.float32]) -> int | None:
 def _evidence(
     frequencies: NDArray[np.float32], chosen: Sequence[tuple[int, int]]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """For each quality, the sum of cosines in standard deviations, and their mean."""
-    seen = frequencies.any(axis=0)  # in small pictures, few
-    frequencies = frequencies[:, seen]
-    waves, used = (each[seen] for each in _waves())
-    steps = _steps(tuple(chosen))
-    order = np.arange(len(chosen))[:, None]
-    sums = (frequencies @ waves)[order, steps].sum(axis=0)
-    counts = np.maximum((frequencies @ used)[order, steps].sum(axis=0), 1)
+    """For each quality, the sum of cosines in standard deviations, and their mean.
+
+    Args:
+        frequencies: (places, chosen, bins).
+        chosen: frequencies.
+
+    Returns:
+        Both (places, qualities).
+    """
+    rows = frequencies.reshape(-1, _BINS)
+    seen = rows.any(axis=0)  # in small pictures, few
+    rows = rows[:, seen]
+    order, steps = np.arange(len(chosen))[:, None], _steps(tuple(chosen))
+    sums, counts = (
+        (rows @ each[seen]).reshape(*frequencies.shape[:2], -1)[:, order, steps].sum(axis=1)
+        for each in _waves()
+    )
+    counts = np.maximum(counts, 1)
     return sums / np.sqrt(counts / 2), sums / counts  # of cosines, the variance is 1/2
 
 
@@ -148,10 +190,10 @@ def _steps(chosen: tuple[tuple[int, int], ...]) -> NDArray[np.int64]:
 
 
 @cache
-def _transform(chosen: tuple[tuple[int, int], ...]) -> NDArray[np.float32]:
-    """What turns a block of 64 pixels into the chosen frequencies, (64, chosen)."""
+def _transform() -> NDArray[np.float32]:
+    """What turns a block of 64 pixels into its frequencies, (64, frequencies)."""
     matrix = cosine_transform()
-    columns = [np.outer(matrix[v], matrix[u]).ravel() for v, u in chosen]
+    columns = [np.outer(matrix[v], matrix[u]).ravel() for v, u in _FREQUENCIES]
     return np.stack(columns, axis=1).astype(np.float32)
 
 

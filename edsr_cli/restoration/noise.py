@@ -64,15 +64,11 @@ def noise_level(parts: Sequence[Colours]) -> float:
 def _blocks(parts: Sequence[Colours]) -> NDArray[np.float32]:
     """Blocks in which nothing is cut off, (N, 8, 8, 3); overlapping ones of small pictures."""
     places = [(0, 0)] if len(parts) > 4 else [(0, 0), (0, 4), (4, 0), (4, 4)]
-    stacks = [
-        np.stack([blocks_of(part[..., channel], *place) for channel in range(3)], axis=-1)
-        for part in parts
-        for place in places
-    ]
-    blocks = np.concatenate(stacks)
+    blocks = np.concatenate([blocks_of(part, *place) for part in parts for place in places])
     if len(blocks) < _ENOUGH:
         return blocks[:0]
-    least, most = blocks.min(axis=(1, 2, 3)), blocks.max(axis=(1, 2, 3))
+    samples = blocks.reshape(len(blocks), -1)
+    least, most = samples.min(axis=1), samples.max(axis=1)
     # What has one colour was filled with it: a border, or a drawing, which has no noise if there is
     # much of that.
     filled = np.ptp(blocks @ LUMA, axis=(1, 2)) < 1e-3
