@@ -10,7 +10,6 @@ import re
 import reprlib
 import stat
 import warnings
-import zipfile
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -298,6 +297,8 @@ def _check_archive(path: Path) -> None:
 
     `torch.save` compresses nothing, so that what is in the archive is no larger than the archive.
     """
+    import zipfile  # here, because our own files are none
+
     try:
         with path.open("rb") as file:
             if file.read(4) != b"PK\x03\x04":
