@@ -26,7 +26,7 @@ from edsr_cli.images.codecs.boxes import MAX_PART_BYTES
 from edsr_cli.images.codecs.jpeg_tables import table_quality
 from edsr_cli.images.codecs.jpeg_writing import JpegEncoder
 from edsr_cli.images.colour.spaces import Stated
-from edsr_cli.images.metadata import C2PA, Found, iptc, usable_dpi, xmp
+from edsr_cli.images.metadata import C2PA, Found, iptc, usable_dpi, xmp_extension
 from edsr_cli.images.outputs import JPEG_XMP_BYTES
 from edsr_cli.images.picture import Compression, Metadata, OutputRequest
 from edsr_cli.images.source import kept_position
@@ -288,9 +288,9 @@ def _markers(metadata: Metadata) -> bytes:
     if metadata.xmp:
         main, extension = metadata.xmp, b""
         if len(main) > JPEG_XMP_BYTES:
-            main, extension = xmp.split(main, JPEG_XMP_BYTES) or (main, b"")
+            main, extension = xmp_extension.split(main, JPEG_XMP_BYTES) or (main, b"")
         markers.append((0xE1, _XMP + main))
-        name = xmp.digest(extension).encode()
+        name = xmp_extension.digest(extension).encode()
         for start in range(0, len(extension), _EXTENSION_BYTES):
             head = _EXTENDED_XMP + name
             head += struct.pack(">2L", len(extension), start)

@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 
 from edsr_cli.images.metadata import exif as exif_data
-from edsr_cli.images.metadata import exif_writing, iptc, xmp
+from edsr_cli.images.metadata import exif_writing, iptc, xmp, xmp_extension
 from edsr_cli.images.metadata.xmp_truth import Turn, upright
 from edsr_cli.images.picture import Text
 
@@ -167,7 +167,7 @@ def upright_xmp(
             notes.append("its extended XMP data belongs to nothing and was dropped")
         return None
     try:
-        data, complete = xmp.joined(xmp.to_utf8(stored), extensions)
+        data, complete = xmp_extension.joined(xmp.to_utf8(stored), extensions)
     except ValueError:
         notes.append("its XMP data is damaged, or out of all proportion: dropped")
         return None

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from edsr_cli.images.colour import icc
-from edsr_cli.images.metadata import iptc, xmp, xmp_truth
+from edsr_cli.images.metadata import iptc, xmp, xmp_extension, xmp_truth
 from edsr_cli.images.metadata.exif import with_size
 from edsr_cli.images.metadata.exif_writing import (
     joined_record,
@@ -254,7 +254,7 @@ class _Fitting:
         """Leave out what is longer than the format can hold."""
         name, places, data = self.format.name, self.format.places, self.metadata
         most = places.xmp_bytes
-        if data.xmp and most and len(data.xmp) > most and not xmp.split(data.xmp, most):
+        if data.xmp and most and len(data.xmp) > most and not xmp_extension.split(data.xmp, most):
             self._set(xmp=None)
             self.notes.append(f"the XMP data is too long for {name}: dropped")
         for kind, what, limit in (("icc_profile", "ICC profile", places.icc_bytes),

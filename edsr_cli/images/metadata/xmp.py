@@ -5,7 +5,6 @@ everything that is not changed keeps its bytes. Packets are parsed by expat with
 which XMP never has: nothing is expanded and nothing is fetched.
 """
 
-import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -30,12 +29,10 @@ _USUAL = {
 }  # fmt: skip
 _PREFIXES = {uri: prefix for prefix, uri in _USUAL.items()}
 _ATTRIBUTE = re.compile(rb"""\s+([^\s=/>"']+)\s*=\s*("[^"]*"|'[^']*')""")
-_NAME_BYTES = 300  # more than a property takes that names an extension
 _NOT_XML = "[^\\t\\n\\r\\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 _WHITESPACE = str.maketrans({"\n": "&#10;", "\r": "&#13;", "\t": "&#9;"})
 # Beyond these, a packet is made to exhaust something.
 _MAX_BYTES, _MAX_DEPTH, _MAX_NODES, _MAX_NAMESPACES = 2**24, 64, 50_000, 300
-_MAX_DESCRIPTIONS = 1000  # that all prefixes are put into
 
 Name = tuple[str, str]
 """Namespace and local name."""
@@ -294,7 +291,7 @@ def description(properties: Iterable[Property], about: str = "") -> str:
     used = dict.fromkeys((RDF, *(item.name[0] for item in properties)))
     declared = "".join(f' xmlns:{_PREFIXES[uri]}="{uri}"' for uri in used)
     inner = "".join(item.xml() for item in properties)
-    return f"<rdf:Description rdf:about={_attribute(about)}{declared}>{inner}</rdf:Description>"
+    return f"<rdf:Description rdf:about={attribute(about)}{declared}>{inner}</rdf:Description>"
 
 
 def packet(*descriptions: str) -> bytes:
@@ -338,107 +335,7 @@ def about(data: bytes | None) -> str:
     return found[1].decode("utf-8", "replace") if found else ""
 
 
-def descriptions_of(data: bytes) -> list[bytes]:
-    """The descriptions of a packet, each with all the prefixes it needs.
-
-    Raises:
-        ValueError: it cannot be parsed, or its prefixes are ambiguous.
-    """
-    parsed = parse(data)
-    tops = _descriptions(parsed)
-    if parsed.ambiguous or len(tops) > _MAX_DESCRIPTIONS:
-        raise ValueError("ambiguous prefixes, or far too many descriptions")
-    found = []
-    for node in tops:
-        text = data[node.start : node.end]
-        name = len(text[1:].split(b">")[0].split()[0].rstrip(b"/")) + 1
-        missing = {
-            prefix: uri for prefix, uri in parsed.namespaces.items() if prefix not in node.prefixes
-        }
-        found.append(text[:name] + _declarations(missing).encode() + text[name:])
-    return found
-
-
-def joined(main: bytes, extensions: dict[str, bytes]) -> tuple[bytes, bool]:
-    """A packet with the extension that it names put in.
-
-    Args:
-        main: the packet, UTF-8.
-        extensions: packets by their names, 32 hexadecimal digits in capitals.
-
-    Returns:
-        The packet, and whether all that it names and all that there is has been put in.
-
-    Raises:
-        ValueError: the packet cannot be parsed.
-    """
-    parsed = parse(main)
-    nodes = [node for node in parsed.nodes if node.name == (XMP_NOTE, "HasExtendedXMP")]
-    for node in nodes:
-        parsed.drop(node)
-    # Each once: one that is named over and over would make a small file the work of hours.
-    names = dict.fromkeys(node.text.strip().upper() for node in nodes)
-    main, complete = parsed.result(), names.keys() == extensions.keys()
-    for name in names:
-        data = extensions.get(name)
-        try:
-            result = data and with_descriptions(main, *descriptions_of(to_utf8(data)))
-        except ValueError:
-            result = None
-        complete = complete and bool(result)
-        main = result or main
-    return main, complete
-
-
-def split(data: bytes, limit: int) -> tuple[bytes, bytes] | None:
-    """A packet as one of at most so many bytes, and an extension that holds its largest properties.
-
-    Returns:
-        Both, the second without anything around it (XMP specification, part 3, 1.1.3.1); None where
-        that cannot be done.
-    """
-    try:
-        parsed = parse(_without_padding(data))
-    except ValueError:
-        return None
-    if len(parsed.data) <= limit:
-        return parsed.data, b""
-    tops = {id(node) for node in _descriptions(parsed)}
-    movable = [
-        node for node in parsed.nodes
-        if node.is_element and node.parent >= 0 and id(parsed.nodes[node.parent]) in tops
-    ]  # fmt: skip
-    moved, size = [], len(parsed.data) + _NAME_BYTES + len(about(data))
-    for node in sorted(movable, key=lambda node: node.start - node.end):
-        if size > limit:
-            moved.append(node)
-            size -= node.end - node.start
-            parsed.drop(node)
-    if size > limit or parsed.ambiguous:
-        return None
-    inner = b"".join(parsed.data[node.start : node.end] for node in moved)
-    declared = _declarations({"rdf": RDF} | parsed.namespaces)
-    extension = (
-        f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{RDF}"><rdf:Description '
-        f"rdf:about={_attribute(about(data))}{declared}>"
-    ).encode() + inner + b"</rdf:Description></rdf:RDF></x:xmpmeta>"  # fmt: skip
-    name = Property((XMP_NOTE, "HasExtendedXMP"), (digest(extension),))
-    main = with_descriptions(parsed.result(), description([name], about(data)).encode())
-    return (main, extension) if main and len(main) <= limit else None
-
-
-def _without_padding(data: bytes) -> bytes:
-    """A packet without the spaces that writers leave at its end for changes in place."""
-    end = data.rfind(b"<?xpacket end")
-    return data if end < 0 else data[:end].rstrip() + data[end:]
-
-
-def digest(extension: bytes) -> str:
-    """The name of an extension: its MD5, in capitals."""
-    return hashlib.md5(extension, usedforsecurity=False).hexdigest().upper()
-
-
-def _descriptions(parsed: Packet) -> list[Node]:
+def descriptions(parsed: Packet) -> list[Node]:
     """The outermost descriptions, whose attributes and elements are the properties."""
     return [
         node for node in parsed.nodes
@@ -447,13 +344,14 @@ def _descriptions(parsed: Packet) -> list[Node]:
     ]  # fmt: skip
 
 
-def _declarations(namespaces: dict[str, str]) -> str:
+def declarations(namespaces: dict[str, str]) -> str:
+    """Attributes that say what prefixes stand for."""
     return "".join(
-        f" xmlns{':' if prefix else ''}{prefix}={_attribute(uri)}"
+        f" xmlns{':' if prefix else ''}{prefix}={attribute(uri)}"
         for prefix, uri in namespaces.items()
     )
 
 
-def _attribute(text: str) -> str:
+def attribute(text: str) -> str:
     """A value of an attribute, in quotes."""
     return f'"{escape(text).translate(_WHITESPACE)}"'

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edsr_cli.images.metadata import xmp
+from edsr_cli.images.metadata import xmp, xmp_extension
 from tests.images import rich
 
 MAIN = rich.RICH_XMP
@@ -95,10 +95,10 @@ def test_no_damage_does_more_than_raise_value_error(data: st.DataObject) -> None
     broken = bytes(changed[: data.draw(st.integers(0, len(changed)))])
     for work in (
         lambda: xmp.parse(xmp.to_utf8(broken)).result(),
-        lambda: xmp.joined(broken, {}),
-        lambda: xmp.descriptions_of(broken),
+        lambda: xmp_extension.joined(broken, {}),
+        lambda: xmp_extension.descriptions_of(broken),
         lambda: xmp.with_descriptions(broken, b"<x/>"),
-        lambda: xmp.split(broken, 300),
+        lambda: xmp_extension.split(broken, 300),
     ):
         try:
             work()
@@ -108,47 +108,6 @@ def test_no_damage_does_more_than_raise_value_error(data: st.DataObject) -> None
 
 def test_texts_may_hold_any_number_of_signs() -> None:
     assert xmp.parse(b"<a>" + b"=" * 300_000 + b"</a>").nodes[0].text == "=" * 300_000
-
-
-def test_extensions_are_joined_and_split_again() -> None:
-    long = "".join(
-        f"<dc:p{n}>{'x' * 1000} &amp; {n}</dc:p{n}>" for n in range(100)
-    )  # fmt: skip
-    packet = rich.xmp(long, 'xmp:Rating="2"')
-    made = xmp.split(packet, 60_000)
-    assert made is not None
-    main, extension = made
-    assert len(main) <= 60_000 and len(extension) > 40_000
-    xmp.parse(extension)
-    name = xmp.digest(extension)
-    assert name.encode() in main
-    whole, complete = xmp.joined(main, {name: extension})
-    assert complete and b"HasExtendedXMP" not in whole
-    texts = {node.path: node.text for node in xmp.parse(packet).nodes if node.text.strip()}
-    again = {node.path: node.text for node in xmp.parse(whole).nodes if node.text.strip()}
-    assert texts == again
-
-
-def test_a_missing_or_foreign_extension_is_told() -> None:
-    packet = rich.xmp(f"<dc:source>{'x' * 5000}</dc:source>")
-    main, extension = xmp.split(packet, 3000) or (b"", b"")
-    name = xmp.digest(extension)
-    for found in ({}, {"0" * 32: extension}, {name: b"<broken"}):
-        left, complete = xmp.joined(main, found)
-        assert not complete and b"HasExtendedXMP" not in left
-    assert xmp.joined(MAIN, {name: extension}) == (MAIN, False)
-    named = xmp.description([xmp.Property((xmp.XMP_NOTE, "HasExtendedXMP"), (name,))])
-    once, _ = xmp.joined(xmp.packet(named), {name: extension})
-    again, complete = xmp.joined(xmp.packet(named, named, named), {name: extension})
-    assert complete and again.count(b"HasExtendedXMP") == 0
-    assert len(xmp.descriptions_of(again)) == len(xmp.descriptions_of(once)) + 2  # empty ones
-    assert xmp.joined(MAIN, {}) == (MAIN, True)
-
-
-def test_a_packet_that_cannot_be_made_small_is_not_split() -> None:
-    assert xmp.split(rich.xmp("", f'xmp:Label="{"x" * 5000}"'), 3000) is None
-    padded = MAIN.replace(b"<?xpacket end", b" " * 5000 + b"<?xpacket end")
-    assert xmp.split(padded, len(MAIN) + 10) == (MAIN, b"")
 
 
 @pytest.mark.parametrize(
