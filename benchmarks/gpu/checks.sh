@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # On the GPU machine, in the project's root: is what it computes right, and how fast is it?
-#     bash .gpu/checks.sh [tests] [training] [upscaling] [batch] [vulkan]
+#     bash .gpu/checks.sh [tests] [training] [upscaling] [batch] [vulkan] [photographs]
 # tests: updates as a CUDA graph against kernel by kernel, and against the CPU. training: updates a second, with and without a graph,
 # for patches of 48 and of 64. upscaling: equality with the CPU, speed beside the card's own peak (benchmarks/device.py), at most
 # $UPSCALING seconds (75). batch: from a command to its picture, and how busy a folder of pictures keeps the card. vulkan: the same card
-# that way. All of them: about four minutes.
+# that way. All of these: about four minutes. photographs: nothing, but those of this call stay there for the next.
 set -uo pipefail
 gpu=$(cd -- "$(dirname -- "$0")" && pwd); . "$gpu/setup.sh"
 [ $# -gt 0 ] || set -- tests training upscaling batch vulkan
@@ -42,6 +42,7 @@ for part; do
       cd "$work/tree" || exit 1 # where all weights are
       PYTHONPATH=$PYTHONPATH:$here timeout 75 "$python" -m benchmarks.batch "$work/mosaics" --pictures "${PICTURES:-24}" --size "${SIZE:-1728x1152}" --rounds 1 --loop 1
       cd "$here" || exit 1 ;;
+    photographs) ;;
     *) echo "no such part: $part" >&2; exit 2 ;;
   esac
 done

@@ -2,9 +2,11 @@
 
     python benchmarks/gpu/together.py PHOTOS SET5 RUNS SECONDS RUN... [--patch 64] [--cache FOLDER]
 
-RUN is free:2, free:3 and so on for `edsr-free`, photo:2 for `edsr-photo`, or mdsr. Each gets a
-folder in RUNS. Processes would take turns on the card, of which small kernels leave most idle; on
-streams they run beside one another: on an H200 three trainings made 127 TFLOP/s, one alone 100.
+RUN is free:2, free:3 and so on for `edsr-free`, photo:2 for `edsr-photo`, or mdsr; derived:4 is
+`edsr-free` x4 as `mdsr-free` has it, without its pre-processing, and takes one update that changes
+nothing. Each gets a folder in RUNS. Processes would take turns on the card, of which small kernels
+leave most idle; on streams they run beside one another: on an H200 three trainings made 127
+TFLOP/s, one alone 100.
 """
 
 import argparse
@@ -26,19 +28,24 @@ def options_of(run: str) -> dict[str, Any]:
     """What tells a training from the others."""
     part, _, scale = run.partition(":")
     if part == "mdsr":
-        return {"name": "mdsr-free", "preset": "mdsr-baseline", "init": "edsr-free"}
-    options = {"name": f"edsr-{part}", "scale": int(scale), "init": "edsr-free"}
+        return {"name": "mdsr-free", "preset": "mdsr-baseline", "init": "mdsr-free"}
+    options: dict[str, Any] = {"scale": int(scale), "init": "edsr-free"}
     if part == "photo":  # gently, as there is something to forget
-        options |= {"degrade": "photo", "learning_rate": 2e-4, "warmup": 300}
-    elif scale in ("3", "4"):
-        options["init"] = "mdsr-free"  # which was better than they were
+        return options | {
+            "name": "edsr-photo", "degrade": "photo", "learning_rate": 2e-4, "warmup": 300
+        }  # fmt: skip
+    options["name"] = "edsr-free"
+    if part == "derived":
+        options |= {"init": "mdsr-free", "max_time": None, "updates": 1, "learning_rate": 1e-12}
     return options
 
 
 def folder_of(run: str) -> str:
     """The name of its folder."""
     part, _, scale = run.partition(":")
-    return "mdsr-free" if part == "mdsr" else f"edsr-{part}-x{scale}"
+    if part == "mdsr":
+        return "mdsr-free"
+    return f"edsr-{'photo' if part == 'photo' else 'free'}-x{scale}"
 
 
 class Training(threading.Thread):
