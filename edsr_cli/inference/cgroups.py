@@ -15,6 +15,8 @@ from pathlib import Path
 
 ROOT = Path("/")
 
+_NO_LIMIT = 1 << 60  # bytes; version 1 states the most that a number holds, in whole pages
+
 
 @dataclass(frozen=True)
 class Group:
@@ -105,18 +107,20 @@ def _folder(path: str, mounted: str, top: Path) -> Path:
 
 
 def _memory_left(group: Group) -> int | None:
-    folder, stat = group.folder, _fields(group.folder / "memory.stat")
+    # It is asked for each picture, and most groups have no limit: then nothing else is read.
+    folder = group.folder
     if group.unified:
         limits = [_number(folder / "memory.max"), _number(folder / "memory.high")]
-        used, cache = _number(folder / "memory.current"), stat.get("inactive_file", 0)
+        current, inactive = "memory.current", "inactive_file"
     else:
         limits = [_number(folder / "memory.limit_in_bytes")]
         # That of groups around it, which may be out of sight.
-        limits.append(stat.get("hierarchical_memory_limit"))
-        used, cache = _number(folder / "memory.usage_in_bytes"), stat.get("total_inactive_file", 0)
-    limit = min((each for each in limits if each is not None), default=None)
-    if limit is None or used is None:
+        limits.append(_field(folder / "memory.stat", "hierarchical_memory_limit"))
+        current, inactive = "memory.usage_in_bytes", "total_inactive_file"
+    limit = min((each for each in limits if each is not None), default=_NO_LIMIT)
+    if limit >= _NO_LIMIT or (used := _number(folder / current)) is None:
         return None
+    cache = _field(folder / "memory.stat", inactive) or 0
     return max(0, limit - max(0, used - cache))
 
 
@@ -143,10 +147,10 @@ def _number(path: Path) -> int | None:
     return int(text) if text.isdecimal() else None
 
 
-def _fields(path: Path) -> dict[str, int]:
-    """A file of lines such as "inactive_file 4096"."""
-    pairs = (line.partition(" ") for line in _text(path).splitlines())
-    return {name: int(value) for name, _, value in pairs if value.strip().isdecimal()}
+def _field(path: Path, name: str) -> int | None:
+    """A number in a file of lines such as "inactive_file 4096"."""
+    found = re.search(rf"^{name} ([0-9]+)\s*$", _text(path), re.MULTILINE)
+    return int(found[1]) if found else None
 
 
 def _unescaped(text: str) -> str:
