@@ -27,8 +27,9 @@ STRIP_PIXELS = 1 << 12
 """Pixels in a strip: with 64 channels as many as fit in the cache of a core."""
 
 SMALL_PIXELS = 1 << 9
-"""Pixels in a picture for which weights are not transformed for Winograd's convolution. At x4 with
-64 channels that costs 5 ms a picture of 16 x 16, and spares 50 ms and 50 MB before the first."""
+"""Pixels of a picture for which the network is a graph in one piece, without Winograd's
+convolution. For so few that is as fast as strips with it are, and its weights need not be
+transformed before, which takes 50 ms and 50 MB at x4 with 64 channels."""
 
 _CPU = Device("cpu")
 
@@ -99,16 +100,20 @@ class NcnnEngine:
 
         views = VIEWS if ensemble else (TRANSPOSE if transposed else VIEWS[0],)
         needed = costs.weight_bytes(weights.config, scale, ensemble=ensemble)
-        winograd = needed < memory.available() // 2
+        winograd = not small and needed < memory.available() // 2
         tail = LinearTail(tail_layers(weights.config, weights.tensors, scale), scale)
         gpu = device.index  # None for the CPU
+        in_one_piece = small or gpu is not None
         half = precision is Precision.FP16
 
         def make() -> list[Graph]:
             return [
-                Graph(weights, tail, view, winograd=winograd, small=small, gpu=gpu, half=half)
+                Graph(
+                    weights, tail, view,
+                    winograd=winograd, in_one_piece=in_one_piece, gpu=gpu, half=half,
+                )
                 for view in views
-            ]
+            ]  # fmt: skip
 
         return NcnnNetwork(make)
 
@@ -162,7 +167,7 @@ class NcnnStream:
         from edsr_cli.inference.engines.ncnn.streaming import Memory, Stream
 
         self._memory = Memory()
-        made = Stream if graphs[0].gpu is None else Overlapping
+        made = Overlapping if graphs[0].in_one_piece else Stream
         self._streams = [made(graph, self._memory, most_rows) for graph in graphs]
         self._scale, self._mean = graphs[0].scale, graphs[0].before
         self._finite = all(graph.finite for graph in graphs)

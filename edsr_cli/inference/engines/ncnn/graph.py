@@ -14,8 +14,9 @@ other.
 Whatever the caller gives by itself is not computed: so the same graph does a whole strip at once,
 and one convolution alone, where a picture begins or ends.
 
-On a GPU convolutions pad on all sides, nothing is held, and the tail is in the graph: from pixels x
-to features t, and what the tail makes of them, y.
+A graph in one piece is for GPUs and for small pictures: there convolutions pad on all sides,
+nothing is held, and the tail is in the graph: from pixels x to features t, and what the tail makes
+of them, y.
 """
 
 import threading
@@ -46,13 +47,12 @@ class Graph:
         weights: the network.
         tail: that of the network at one of its scales; views may share it.
         view: how pictures are turned; the outcome is turned back.
-        small: whether only few pixels come, so that no convolution is got ready for many.
         winograd, gpu, half: see `library.load`.
+        in_one_piece: see the module.
 
     Attributes:
-        net: everything before the tail, and the window of the tail, `t`; on a GPU all.
-        gpu: the Vulkan device that computes; None for the CPU.
-        in_blocks: whether the tail takes most pixels in blocks, see `in_blocks`.
+        net: everything before the tail, and the window of the tail, `t`; in one piece all.
+        in_one_piece: whether it is that.
         blocks: its parts.
         body: the number of the part that the body begins with.
         before: what is added to pixels, (3, 1, 1).
@@ -68,30 +68,29 @@ class Graph:
         view: View,
         *,
         winograd: bool,
-        small: bool = False,
+        in_one_piece: bool = False,
         gpu: int | None = None,
         half: bool = False,
     ) -> None:
         scale = tail.scale
-        winograd = winograd and not small
         config, tensors = weights.config, weights.tensors
         self.blocks, self.body = blocks_of(config, scale)
         self.features, self.scale, self._view = config.features, scale, view
         self.finite = all(bool(np.isfinite(tensor).all()) for tensor in tensors.values())
         self.before = tensors["sub_mean.bias"].reshape(3, 1, 1)
         self._after = np.repeat(tensors["add_mean.bias"].astype(np.float64), scale * scale)
-        self._tail, self._winograd, self.in_blocks = tail, winograd, not small
+        self._tail, self._winograd = tail, winograd
         self._tails: dict[Borders, Any] = {}
         self._lock = threading.Lock()
-        self.gpu = gpu
+        self.in_one_piece = in_one_piece
         self._threads = processors.threads()
         numbers = _numbers(self.blocks, tensors, config.residual_scale, view)
-        if gpu is None:
-            lines = _lines(self.blocks, self.features)
-        else:
+        if in_one_piece:
             kernel, bias = self._tail_numbers(Borders())
-            lines = _lines_for_gpu(self.blocks, self.body, self.features, kernel.shape)
+            lines = _lines_in_one_piece(self.blocks, self.body, self.features, kernel.shape)
             numbers = chain(numbers, _stored(kernel, bias))
+        else:
+            lines = _lines(self.blocks, self.features)
         self.net = library.load(
             "\n".join(lines),
             numbers,
@@ -112,7 +111,7 @@ class Graph:
 
         Its kernel ends where the picture does; it pads neither above nor below, and left and right
         only where there is no border. Without borders, where nearly all pixels are, it takes and
-        gives blocks of 2 x 2 pixels if `in_blocks` is set, see the function of that name.
+        gives blocks of 2 x 2 pixels, see `in_blocks`.
         """
         with self._lock:
             if borders not in self._tails:
@@ -132,7 +131,7 @@ class Graph:
             :, :, top : 5 - TAIL_RADIUS * borders.bottom, left : 5 - TAIL_RADIUS * borders.right
         ]
         pad = 0 if borders.left or borders.right else TAIL_RADIUS
-        if self.in_blocks and borders == Borders():
+        if borders == Borders():
             kernel, bias, pad = in_blocks(kernel), bias.repeat(BLOCK * BLOCK), 1
         text = f"Input c 0 1 c\n{_convolution('y', 'c', kernel.shape, pad)}"
         numbers = _stored(kernel, bias)
@@ -180,7 +179,7 @@ def _lines(blocks: list[Block], features: int) -> Iterator[str]:
     yield f"Concat t 2 1 ht {x} t 0=1"
 
 
-def _lines_for_gpu(
+def _lines_in_one_piece(
     blocks: list[Block], body: int, features: int, tail: tuple[int, ...]
 ) -> Iterator[str]:
     """The layers of the whole network, one a line."""

@@ -1,8 +1,8 @@
-"""A picture on its way through a network on a GPU, in windows of rows; exact.
+"""A picture on its way through a network in one piece, in windows of rows; exact.
 
-Here a network holds nothing, since that would come from the device and go back to it for every
-convolution. Each strip goes through all of it with the rows around that it depends on, which are
-computed twice, as are the columns around panels.
+Here a network holds nothing: from a GPU that would come, and go back to it, for every convolution;
+and a small picture is a single window. Each strip goes through all of it with the rows around that
+it depends on, which are computed twice, as are the columns around panels.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ class Overlapping:
     """One view of a network while a picture runs through it.
 
     Args:
-        graph: the network, for a GPU.
+        graph: the network, in one piece.
         memory: where it computes on the CPU.
         most_rows: rows that are made at once.
     """

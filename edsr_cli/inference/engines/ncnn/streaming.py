@@ -251,10 +251,7 @@ class Tail:
             window: those rows, and `TAIL_RADIUS` above and below.
             last: whether those below lie outside the picture.
         """
-        if self._graph.in_blocks:
-            planes = self._in_blocks(window)
-        else:
-            planes = self._convolution(Borders(), window)
+        planes = self._in_blocks(window)
         self.mend_border(planes, window, first=self.window.start == -TAIL_RADIUS, last=last)
         return planes
 

@@ -150,18 +150,18 @@ def test_what_is_small_is_said_of_pictures_not_of_what_is_left_of_them():
     weights = Checkpoint(network.config, tensors_of(network))
     upscaler = Upscaler(weights, 2, "cpu", "fp32", engine=SmallBelow(most))
 
-    def in_blocks():
+    def in_one_piece():
         latest = next(reversed(upscaler._forms.kept.values()))
-        return latest._graphs[0].in_blocks
+        return latest._graphs[0].in_one_piece
 
     upscaler.upscale(picture(20, 20))
-    assert not in_blocks()
+    assert in_one_piece()
     upscaler.upscale(picture(20, 21))
-    assert in_blocks()
+    assert not in_one_piece()
     whole, made = picture(60, 20), np.empty((120, 40, 3), np.uint8)
     plan = upscaler.plan(60, 20, rows_only=True)
     upscaler.upscale_into(ArrayWindow(whole), ArrayWindow(made), plan=plan, first_row=59)
-    assert in_blocks()
+    assert not in_one_piece()
     for side in (3, 4):  # small ones, upright and sideways, do not take the place of others
         upscaler.upscale(picture(side, 40))
         upscaler.upscale(picture(40, side))
