@@ -18,6 +18,11 @@ from numpy.typing import NDArray
 from edsr_cli.pixels.arrays import Pixels
 from edsr_cli.pixels.windows import Region, RowsWindow
 
+FAINT = 4
+"""Alpha of 255 up to which a pixel counts as transparent. Of its colour nobody sees more than four
+levels; and programs that multiply colours by alpha and round them, when they make a picture
+smaller, leave any colour there, above all black."""
+
 _NEAR = 8  # pixels around the visible ones that take the colours of their neighbours
 _HALVINGS = 6  # from pixels to squares as high as a band
 _BAND = 2**_HALVINGS  # rows
@@ -26,7 +31,7 @@ _Mask = NDArray[np.bool_]
 
 
 def spread(pixels: Pixels, alpha: NDArray[Any]) -> None:
-    """Change pixels (H, W, 3) where alpha (H, W), of their type, rounds to 0 in 8 bits, in place.
+    """Change pixels (H, W, 3) where alpha (H, W), of their type, is `FAINT` or less, in place.
 
     A picture of which nothing is visible stays as it is.
     """
@@ -98,8 +103,8 @@ class Spread:
         for top in range(0, height, _BAND):
             above, below = max(0, top - _NEAR), min(top + _BAND + _NEAR, height)
             band: NDArray[Any] = window.read(Region(above, below, 0, width))
-            # What will not be seen with 8 bits says nothing of colours either.
-            pixels, known = band[..., :3].copy(), band[..., 3] > np.iinfo(band.dtype).max // 510
+            least = FAINT * (np.iinfo(band.dtype).max // 255)
+            pixels, known = band[..., :3].copy(), band[..., 3] > least
             hidden = not known.all()
             if hidden and known.any():
                 _spread_near(pixels, known)

@@ -12,7 +12,7 @@ from edsr_cli.images import FORMATS, Metadata, decode, encode, formats, from_pil
 from edsr_cli.images.alpha import DROPPED, UNCOVERED, alpha_setting, applied, check_format, resized
 from edsr_cli.images.codecs.gif_writing import CUT_OUT
 from edsr_cli.pixels.alpha import lay_on, uncovers
-from edsr_cli.pixels.spreading import spread
+from edsr_cli.pixels.spreading import FAINT, spread
 from tests.images import builders
 from tests.images.codecs.test_psd import CMYK, COLOUR, GREYSCALE, planes, psd
 
@@ -255,7 +255,7 @@ def test_what_is_applied() -> None:
     assert (applied(locked, "#ffffff").pixels == on_white.pixels).all()
     kept = applied(decode(FILES["PNG"][0], keep_alpha=True), "keep")
     assert kept.alpha is not None and (kept.alpha == ALPHA).all()
-    assert (kept.pixels[ALPHA > 0] == RGB[ALPHA > 0]).all()
+    assert (kept.pixels[ALPHA > FAINT] == RGB[ALPHA > FAINT]).all()
 
 
 # The colours under what is transparent.
@@ -268,7 +268,7 @@ def test_one_colour_is_spread_over_everything(dtype: type, shape: tuple[int, int
     rng = np.random.default_rng(2)
     pixels = rng.integers(0, 256, (*shape, 3)).astype(dtype)
     alpha = np.zeros(shape, dtype)
-    alpha[-1, -1] = np.iinfo(dtype).max // 255
+    alpha[-1, -1] = (FAINT + 1) * (np.iinfo(dtype).max // 255)
     pixels[-1, -1] = (250, 3, 77)
     spread(pixels, alpha)
     assert (pixels == (250, 3, 77)).all()
@@ -288,11 +288,25 @@ def test_what_is_visible_stays_and_its_neighbours_follow() -> None:
     assert (pixels[..., 1] == 0).all() and (pixels.sum(axis=2) == 200).all()
 
 
-def test_what_is_seen_with_16_bits_only_has_no_say() -> None:
-    pixels, alpha = np.zeros((20, 20, 3), np.uint16), np.full((20, 20), 128, np.uint16)
-    pixels[5, 5], alpha[5, 5] = (65535, 60000, 9), 129
+def test_what_is_hardly_seen_has_no_say() -> None:
+    faint = FAINT * 257
+    pixels, alpha = np.zeros((20, 20, 3), np.uint16), np.full((20, 20), faint, np.uint16)
+    pixels[5, 5], alpha[5, 5] = (65535, 60000, 9), faint + 1
     spread(pixels, alpha)
-    assert (pixels == (65535, 60000, 9)).all() and resized(alpha, 40, 40)[:].max() == 1
+    assert (pixels == (65535, 60000, 9)).all()
+
+
+def test_colours_that_were_rounded_under_a_soft_edge_leave_no_specks() -> None:
+    """A disc made smaller by a program that multiplies colours by alpha, as most do."""
+    side = np.hypot(*np.indices((400, 400)) - 199.5) < 180
+    disc = np.zeros((400, 400, 4), np.uint8)
+    disc[side] = (200, 40, 30, 255)
+    small = np.asarray(Image.fromarray(disc).resize((40, 40), Image.Resampling.LANCZOS))
+    pixels, alpha = small[..., :3].copy(), small[..., 3].copy()
+    rounded = (alpha > 0) & (np.abs(pixels.astype(int) - (200, 40, 30)).max(axis=2) > 60)
+    assert rounded.any()
+    spread(pixels, alpha)
+    assert np.abs(pixels.astype(int) - (200, 40, 30)).max() <= 60
 
 
 def test_a_picture_of_nothing_and_one_of_everything_stay() -> None:
