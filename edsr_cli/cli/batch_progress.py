@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from edsr_cli.jobs.record import Record
 
 _EXAMPLES = 3  # names of files shown for each kind of failure
+_REMARKS = 5  # kinds of them that are shown
 
 
 class BatchProgress:
@@ -174,6 +175,13 @@ def _rows(summary: "Summary", detailed: bool) -> Iterator[tuple[str, str, str]]:
             names = [record.input for record in summary.failures if record.kind == kind]
             more = ", ..." if count > _EXAMPLES else ""
             yield "", f"{count:,}", f"{FAILED[kind]}: {', '.join(names[:_EXAMPLES])}{more}"
+    if summary.remarked:
+        yield "remarks", f"{summary.remarked:,}", "pictures; -v or a report has which"
+        common = summary.remarks.most_common()
+        for remark, count in common[:_REMARKS]:
+            yield "", f"{count:,}", remark
+        if len(common) > _REMARKS:
+            yield "", "", f"and {len(common) - _REMARKS:,} other remarks"
     if summary.ignored:
         reasons = [
             f"{count:,} {why.value}" + (f" ({endings(summary)})" if why.name == "UNREAD" else "")

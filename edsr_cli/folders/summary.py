@@ -1,5 +1,6 @@
 """What a whole run came to: counts, reasons, times, and which stage held up the others."""
 
+import re
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -12,6 +13,11 @@ from edsr_cli.jobs.record import Record, Status
 
 KEPT_FAILURES = 1000
 """Failures that a summary holds; the manifest has them all."""
+
+KEPT_REMARKS = 100
+"""Kinds of remarks that a summary counts; a report as JSON has them all."""
+
+_NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
 
 
 @dataclass
@@ -26,6 +32,9 @@ class Summary:
         ignored: what was no task, by reason.
         unread: pictures of formats that cannot be read, by the endings of their names.
         restored: pictures done, or planned, by the strength above 0 that they were restored with.
+        remarked: pictures done, or planned, that there are remarks on.
+        remarks: such pictures by what was remarked, with an ellipsis for numbers; the first
+            `KEPT_REMARKS` kinds.
         failures: the first `KEPT_FAILURES` failures.
         input_pixels, output_pixels: of the pictures done.
         input_bytes, output_bytes: of the files of the pictures done.
@@ -42,6 +51,8 @@ class Summary:
     ignored: Counter[Ignored] = field(default_factory=Counter)
     unread: Counter[str] = field(default_factory=Counter)
     restored: Counter[float] = field(default_factory=Counter)
+    remarked: int = 0
+    remarks: Counter[str] = field(default_factory=Counter)
     failures: list[Record] = field(default_factory=list)
     input_pixels: int = 0
     output_pixels: int = 0
@@ -91,6 +102,11 @@ class Summary:
             self.failures.append(record)
         if record.restore and record.status in (Status.DONE, Status.PLANNED):
             self.restored[record.restore] += 1
+        if record.notes and record.status in (Status.DONE, Status.PLANNED):
+            self.remarked += 1
+            for remark in {_NUMBER.sub("\u2026", note) for note in record.notes}:
+                if remark in self.remarks or len(self.remarks) < KEPT_REMARKS:
+                    self.remarks[remark] += 1
         if record.status is Status.DONE:
             if record.input_size is not None:  # else it is of an earlier run
                 self.input_pixels += record.input_size[0] * record.input_size[1]
@@ -111,6 +127,8 @@ class Summary:
             "ignored": {why.value: count for why, count in self.ignored.items()},
             "unread": dict(self.unread),
             "restored": {f"{strength:g}": count for strength, count in self.restored.items()},
+            "remarked": self.remarked,
+            "remarks": dict(self.remarks),
             "input_pixels": self.input_pixels,
             "output_pixels": self.output_pixels,
             "input_bytes": self.input_bytes,

@@ -51,6 +51,25 @@ def test_a_page(edsr, model, folder):
     )  # fmt: skip
 
 
+def test_what_was_lost_is_told_at_the_end_and_on_the_page(edsr, model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("in").mkdir()
+    frames = [Image.new("RGB", (9, 8), colour) for colour in ("red", "green", "blue")]
+    frames[0].save("in/a.gif", save_all=True, append_images=frames[1:], duration=50)
+    for name in ("b", "c"):
+        Image.fromarray(np.dstack([PIXELS, PIXELS[..., 0]])).save(f"in/{name}.png")
+    run = edsr("batch", "in", "-m", model, "--report", "r.html")
+    assert run.code == 0
+    [begin] = [number for number, line in enumerate(run.lines) if line.startswith("remarks")]
+    assert run.lines[begin].split()[1] == "3"
+    first, second = run.lines[begin + 1 : begin + 3]
+    assert first.split()[0] == "2" and "alpha" in first
+    assert second.split()[0] == "1" and "only the first of … frames" in second
+    html = Path("r.html").read_text("utf-8")
+    assert "Remarks on 3 pictures" in html and "only the first of … frames" in html
+    assert "only the first of 3 frames" in html  # beside the file
+
+
 @pytest.mark.parametrize("name", ["r.json", "r.html"])
 def test_a_dry_run_writes_nothing(edsr, model, folder, name, monkeypatch):
     monkeypatch.setattr("edsr_cli.jobs.estimates.speed_of", lambda *_: 1e9)

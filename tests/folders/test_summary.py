@@ -83,3 +83,19 @@ def test_the_stage_that_the_others_wait_for(load, share, bottleneck):
 def test_nothing_done():
     assert Summary().megapixels_per_second == 0
     assert json.dumps(Summary().to_dict())
+
+
+def test_remarks_are_counted_by_kind_without_their_numbers(monkeypatch):
+    monkeypatch.setattr(module, "KEPT_REMARKS", 2)
+    summary = Summary()
+    for notes in (
+        ("only the first of 5 frames", "alpha was dropped"),
+        ("only the first of 1,200 frames",),
+        ("one kind too many",),
+        (),
+    ):
+        summary.add(done(notes=notes))
+    summary.add(Record("a", "b", Status.SKIPPED, Kind.COMPLETE, notes=("alpha was dropped",)))
+    assert summary.remarked == 3
+    assert summary.remarks == {"only the first of … frames": 2, "alpha was dropped": 1}
+    assert json.loads(json.dumps(summary.to_dict()))["remarked"] == 3
