@@ -17,11 +17,14 @@ from edsr_cli.inference.upscaler import Upscaler
 _ENOUGH = 0.4  # seconds of work after which a figure is believed
 _LARGEST = 1024  # pixels, the side of the largest picture that is tried
 _LASTS = 7 * 86400.0  # seconds; until then drivers, torch or the machine's duties may be others
+_OWN = 0.8  # processors, of the time that is measured, without which a CPU had other work to do
 _MOST, _MOST_BYTES = 50, 1 << 16  # figures in a file, and what they can take
 
 
 def speed_of(upscaler: Upscaler, file: Path | None) -> float:
     """Multiply-adds a second, from the file, or else measured, in about a second, and noted there.
+
+    What a busy CPU made is not noted: it would be believed for a week.
 
     Args:
         upscaler: what is to be timed.
@@ -35,8 +38,8 @@ def speed_of(upscaler: Upscaler, file: Path | None) -> float:
     known = {} if file is None else _read(file)
     if name in known:
         return known[name][0]
-    speed = _measure(upscaler)
-    if file is not None:
+    speed, was_idle = _measure(upscaler)
+    if file is not None and was_idle:
         kept = list(known.items())[-_MOST + 1 :]
         _write(file, dict(kept) | {name: (speed, time.time())})
     return speed
@@ -55,17 +58,20 @@ def _name(upscaler: Upscaler) -> str:
     return "; ".join(map(str, parts))
 
 
-def _measure(upscaler: Upscaler) -> float:
+def _measure(upscaler: Upscaler) -> tuple[float, bool]:
+    """The speed, and whether the device had nothing else to do, as far as can be told."""
     random = np.random.default_rng(0)
     upscaler.upscale(random.integers(0, 256, (16, 16, 3), np.uint8))  # the first one is slow
     side = 32
     while True:
         pixels = random.integers(0, 256, (side, side, 3), np.uint8)
-        begin = time.perf_counter()
+        begin, own = time.perf_counter(), time.process_time()
         upscaler.upscale(pixels)
         seconds = max(time.perf_counter() - begin, 1e-6)
+        own = time.process_time() - own
         if seconds >= _ENOUGH or side >= _LARGEST:
-            return side * side * upscaler.work_per_pixel() / seconds
+            was_idle = upscaler.device.type != "cpu" or own >= _OWN * seconds
+            return side * side * upscaler.work_per_pixel() / seconds, was_idle
         side = min(_LARGEST, side + 8 + int(side * (math.sqrt(min(16, _ENOUGH / seconds)) - 1)))
 
 

@@ -191,8 +191,9 @@ def test_a_dry_run_tells_all_memory_and_the_time(upscale, photo, monkeypatch, tm
 
 def test_the_speed_is_measured_once_and_kept_in_the_cache_folder(upscale, photo, monkeypatch):
     monkeypatch.setenv("EDSR_CACHE", "cache")
+    monkeypatch.setattr("edsr_cli.inference.calibration._OWN", 0)  # however busy the machine is
     assert "the network takes" in upscale(photo, "-n").err
-    assert listing(Path()) == ["cache", "cache/.edsr", "cache/.edsr/speeds.json", "photo.png"]
+    assert "cache/.edsr/speeds.json" in listing(Path())
     monkeypatch.setattr("edsr_cli.inference.calibration._measure", None)
     assert "the network takes" in upscale(photo, "-n").err
 

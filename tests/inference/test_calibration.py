@@ -18,9 +18,12 @@ def upscaler():
 def measured(monkeypatch):
     """What was measured, in order: 1, 2 and so on."""
     figures = []
-    monkeypatch.setattr(
-        calibration, "_measure", lambda _: figures.append(len(figures) + 1.0) or figures[-1]
-    )
+
+    def measure(_):
+        figures.append(len(figures) + 1.0)
+        return figures[-1], True
+
+    monkeypatch.setattr(calibration, "_measure", measure)
     return figures
 
 
@@ -47,6 +50,15 @@ def test_it_is_measured_once_for_each_kind_of_work(upscaler, measured, tmp_path,
     assert speed_of(upscaler, file) == 3.0
     assert len(json.loads(file.read_text())) == 1
     assert [path.name for path in file.parent.iterdir()] == ["speeds.json"]
+
+
+@pytest.mark.parametrize(("own", "noted"), [(1.0, True), (0.1, False)])
+def test_what_a_busy_processor_made_is_not_noted(upscaler, tmp_path, monkeypatch, own, noted):
+    now, file = [0.0], tmp_path / "speeds.json"
+    monkeypatch.setattr(Upscaler, "upscale", lambda *_: now.append(now.pop() + 1.0))
+    monkeypatch.setattr(calibration.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(calibration.time, "process_time", lambda: own * now[0])
+    assert speed_of(upscaler, file) > 0 and file.exists() == noted
 
 
 @pytest.mark.parametrize(

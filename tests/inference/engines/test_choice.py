@@ -89,7 +89,17 @@ def test_what_was_right_is_tried_once_for_a_processor_and_a_library(monkeypatch,
     assert len(list((tmp_path / "cache" / ".edsr").iterdir())) == 3
 
 
-@pytest.mark.parametrize("cache", ["", "file"])
+def test_what_was_right_is_tried_again_by_other_code(monkeypatch, tried, tmp_path):
+    monkeypatch.setattr(processors, "kind", lambda: "an abacus")
+    (tmp_path / "a.py").write_text("1")
+    monkeypatch.setattr(check, "__file__", str(tmp_path / "check.py"))
+    for text in ("1", "12"):
+        (tmp_path / "a.py").write_text(text)
+        assert check.amiss_here() == check.amiss_here() == ""
+    assert len(tried) == 2
+
+
+@pytest.mark.parametrize("cache", ["", "file", "x" * 300])
 def test_without_a_place_for_notes_it_is_tried_each_time(monkeypatch, tried, tmp_path, cache):
     monkeypatch.setattr(processors, "kind", lambda: "an abacus" if cache else None)
     (tmp_path / "file").touch()
@@ -97,6 +107,16 @@ def test_without_a_place_for_notes_it_is_tried_each_time(monkeypatch, tried, tmp
     for _ in range(2):
         assert check.amiss_here() == ""
     assert len(tried) == 2 and not (tmp_path / ".edsr").exists()
+
+
+def test_a_cache_that_nobody_may_look_into_does_no_harm(monkeypatch, tried):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(processors, "kind", lambda: "an abacus")
+    for name in ("stat", "is_file", "mkdir", "touch"):
+        monkeypatch.setattr(check.Path, name, refuse)
+    assert check.amiss_here() == "" and tried
 
 
 def test_what_was_wrong_is_tried_again(monkeypatch, tmp_path):

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edsr_cli import __version__
 from edsr_cli.checkpoints.checkpoint import Checkpoint
 from edsr_cli.checkpoints.store.cache import cache_folder, notes_folder
 from edsr_cli.errors import WeightsError
@@ -41,11 +40,12 @@ def amiss_here() -> str:
     """What is wrong with the CPU; empty if nothing is.
 
     Trying it costs 50 ms of a process, a tenth of a short one. So what was right is noted, for this
-    program, this very library and this processor, and is not tried again.
+    code, this very library and this processor, and is not tried again.
     """
     note = _note()
-    if note is not None and note.exists():
-        return ""
+    with suppress(OSError):  # a folder that is another user's, or can have no such name
+        if note is not None and note.is_file():
+            return ""
     reason = amiss()
     if note is not None and not reason:
         with suppress(OSError):  # it is tried again the next time
@@ -60,12 +60,14 @@ def _note() -> Path | None:
     if processor is None:
         return None
     try:
-        state = library.location().stat()
+        # What computes: the library, and the modules beside this one, which give it its graphs.
+        files = [library.location(), *sorted(Path(__file__).parent.glob("*.py"))]
+        states = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
         folder = notes_folder(cache_folder())
     except (OSError, WeightsError):
         return None
-    about = (__version__, library.location(), state.st_size, state.st_mtime_ns, processor)
-    return folder / f"ncnn-{hashlib.sha256(repr(about).encode()).hexdigest()[:16]}"
+    about = repr((processor, states))
+    return folder / f"ncnn-{hashlib.sha256(about.encode()).hexdigest()[:16]}"
 
 
 def amiss(gpu: int | None = None, *, half: bool = False) -> str:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 STRIP_PIXELS = 1 << 12
 """Pixels in a strip: with 64 channels as many as fit in the cache of a core."""
 
-SMALL_PIXELS = 1 << 9
+SMALL_PIXELS = 1 << 8
 """Pixels of a picture for which the network is a graph in one piece, without Winograd's
 convolution. For so few that is as fast as strips with it are, and its weights need not be
 transformed before, which takes 50 ms and 50 MB at x4 with 64 channels."""
