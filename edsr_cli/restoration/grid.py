@@ -84,27 +84,29 @@ def _frequencies(planes: Sequence[Plane], top: int, left: int) -> NDArray[np.flo
     places = [
         _bins(blocks_of(plane, top, left).reshape(-1, 64) @ transform) + begins for plane in planes
     ]
-    return _counted(np.concatenate(places), len(_FREQUENCIES))
+    minlength = len(_FREQUENCIES) * _BINS
+    counts = np.bincount(np.concatenate(places).ravel(), minlength=minlength)
+    return _without_last(counts.reshape(len(_FREQUENCIES), _BINS))
 
 
 def _frequencies_of_all_places(planes: Sequence[Plane]) -> NDArray[np.float32]:
     """`_frequencies`, of the telling ones, wherever blocks may begin: (64, telling, bins)."""
-    matrix, bins = cosine_transform(), [np.empty(0, np.int64)]
+    matrix = cosine_transform()
+    counts = np.zeros((len(_TELLING), 64 * _BINS), np.int64)
     for plane in planes:
         if min(plane.shape) < 8:
             continue
         top, left = (np.arange(size - 7) % 8 for size in plane.shape)
-        begins = (8 * top[:, None] + left) * len(_TELLING) * _BINS
+        begins = (8 * top[:, None] + left) * _BINS
         for u in {u for _, u in _TELLING}:
             # Of a block at every pixel: first along rows, then along columns.
             across = sliding_window_view(plane, 8, axis=1) @ matrix[u]
             blocks = sliding_window_view(across, 8, axis=0)
             for index, place in enumerate(_TELLING):
                 if place[1] == u:
-                    found = _bins(blocks @ matrix[place[0]]) + begins + index * _BINS
-                    bins.append(found.ravel())
-    counts = _counted(np.concatenate(bins), 64 * len(_TELLING))
-    return counts.reshape(64, len(_TELLING), _BINS)
+                    bins = _bins(blocks @ matrix[place[0]]) + begins
+                    counts[index] += np.bincount(bins.ravel(), minlength=64 * _BINS)
+    return _without_last(counts.reshape(len(_TELLING), 64, _BINS).swapaxes(0, 1))
 
 
 def _bins(values: Plane) -> NDArray[np.int64]:
@@ -113,11 +115,10 @@ def _bins(values: Plane) -> NDArray[np.int64]:
     return np.minimum(bins, _BINS - 1)
 
 
-def _counted(bins: NDArray[np.int64], rows: int) -> NDArray[np.float32]:
-    """How often each bin of each row occurs, (rows, bins)."""
-    counts = np.bincount(bins.ravel(), minlength=rows * _BINS)
-    frequencies = counts.reshape(rows, _BINS).astype(np.float32)
-    frequencies[:, -1] = 0  # what lies beyond
+def _without_last(counts: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Counts, (..., bins), without those in the last bin, which is for all that lies beyond."""
+    frequencies = counts.astype(np.float32, order="C")
+    frequencies[..., -1] = 0
     return frequencies
 
 

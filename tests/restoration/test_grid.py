@@ -1,9 +1,12 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edsr_cli.pixels.windows import ArrayWindow
+from edsr_cli.restoration import grid
 from edsr_cli.restoration.grid import jpeg_quality
 from edsr_cli.restoration.sampling import luma, pieces
 from tests.restoration.pictures import grass, jpeg, noisy, saved, scene
@@ -62,3 +65,26 @@ def test_a_webp_has_none():
 
     pixels = np.asarray(Image.open(io.BytesIO(saved(scene(), "WEBP", quality=60))).convert("RGB"))
     assert found(pixels) is None
+
+
+@pytest.mark.parametrize("shapes", [[(64, 64)], [(23, 40), (8, 8), (7, 300), (100, 17)], [(5, 5)]])
+def test_the_search_of_all_grids_is_that_of_each(shapes):
+    planes = [luma(scene(*shape).astype(np.float32)) for shape in shapes]
+    telling = [grid._FREQUENCIES.index(each) for each in grid._TELLING]
+    together = grid._frequencies_of_all_places(planes)
+    for place in range(64):
+        alone = grid._frequencies(planes, *divmod(place, 8))[telling]
+        assert together[place].sum() == alone.sum() or together[place].sum() > 0
+        # But for sums that are rounded to the other side of a bin's border.
+        assert np.abs(np.cumsum(together[place] - alone, axis=1)).max() <= 1
+
+
+def test_the_search_takes_little_memory():
+    plane = luma(noisy(scene(512, 512), 3).astype(np.float32))
+    grid.jpeg_quality([plane[:64, :64]])  # tables are made once
+    tracemalloc.start()
+    try:
+        grid.jpeg_quality([plane])
+        assert tracemalloc.get_traced_memory()[1] < 20e6
+    finally:
+        tracemalloc.stop()
