@@ -42,26 +42,27 @@ def device_for(options: Outputs, family: Family, files: Sequence[str]) -> str:
         return options.device
     if not has_choice(options.precision, options.engine):
         return options.device
-    limit = _START * _SPEED * min(_PROCESSORS, processors.available())
+    limit = _START * _SPEED * min(_PROCESSORS, processors.threads())
     target = target_of(options, family.first)
     work = 0.0
     for file in files:
-        work += _work(file, options.ensemble, family, target)
+        work += _work(file, options, family, target)
         if work > limit:
             return options.device
     return "cpu"
 
 
-def _work(file: str, ensemble: bool, family: Family, target: Target) -> float:
+def _work(file: str, options: Outputs, family: Family, target: Target) -> float:
     """Multiply-adds that a picture takes; infinite if that cannot be told."""
     try:
         info = probe(Path(file))
         scales = target.enlargement(info.width, info.height, family.scales).scales
     except (EdsrError, OSError):
         return math.inf
-    pixels, work = info.width * info.height * info.frames, 0.0
+    frames = 1 if options.frames is None else info.frames
+    pixels, work = info.width * info.height * frames, 0.0
     for scale, before in zip(scales, accumulate((1, *scales), mul), strict=False):
         config = family.network(scale)[0].config
-        costs = engine_for("cpu").footprint(config, scale, Precision.FP32, ensemble)
+        costs = engine_for("cpu").footprint(config, scale, Precision.FP32, options.ensemble)
         work += pixels * before**2 * costs.multiply_adds
     return work

@@ -9,6 +9,7 @@ from PIL import Image
 from edsr_cli.inference.engines.torch import hardware
 from edsr_cli.jobs import small
 from edsr_cli.jobs.family import Family
+from edsr_cli.options.choices import Frames
 from edsr_cli.options.pictures import Outputs
 
 pytest.importorskip("ncnn")
@@ -19,6 +20,8 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that may have a GPU, and two processors."""
     monkeypatch.setattr(hardware, "may_have_gpu", lambda: True)
     monkeypatch.setattr(small.processors, "available", lambda: 2)
+    monkeypatch.setattr(small.processors, "_asked", None)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.delenv("EDSR_ENGINE", raising=False)
 
 
@@ -57,10 +60,18 @@ def test_the_second_of_two_networks_has_more_pixels(tmp_path: Path) -> None:
     assert device(Outputs(scale=16), files) == "auto"  # by x4 of 520 x 520, then
 
 
-def test_each_page_of_a_file_counts(tmp_path: Path) -> None:
+def test_each_page_that_is_wanted_counts(tmp_path: Path) -> None:
     pages = [Image.new("RGB", (150, 150)) for _ in range(5)]
     pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
-    assert device(Outputs(scale=2), [str(tmp_path / "a.tif")]) == "auto"
+    file = str(tmp_path / "a.tif")
+    assert device(Outputs(scale=2, frames=Frames.ALL), [file]) == "auto"
+    assert device(Outputs(scale=2), [file]) == device(Outputs(scale=2, frame=2), [file]) == "cpu"
+
+
+def test_few_threads_have_less_time(tmp_path: Path) -> None:
+    files = pictures(tmp_path, 300)
+    assert device(Outputs(scale=2), files) == "cpu"
+    assert device(Outputs(scale=2, threads=1), files) == "auto"
 
 
 @pytest.mark.parametrize(
