@@ -13,6 +13,7 @@ from edsr_cli.api.opening import open_upscaler
 from edsr_cli.files.names import display_name
 from edsr_cli.images import decode, from_pil, to_pil
 from edsr_cli.images.alpha import DROP, UNCOVERED, applied, resized
+from edsr_cli.images.formats import tell_pillow
 from edsr_cli.images.picture import Compression
 from edsr_cli.images.provenance import provenance
 from edsr_cli.inference import Progress, Tile, Upscaler
@@ -47,10 +48,14 @@ def load(options: LoadOptions) -> "PictureUpscaler":
     others do not live on in the child, and a GPU cannot be used there at all. The start methods
     "spawn" and "forkserver" of `multiprocessing` have no such limits.
 
+    Pillow opens all formats that are read here from then on, HEIC and JPEG XL too where what they
+    take is installed.
+
     Example:
         upscaler = edsr_cli.load("edsr-free", scale=4, device="cpu")
         upscaler("photo.jpg").save("large.png")
     """
+    tell_pillow()
     network, upscaler = open_upscaler(options, options.scale, calling(None))
     return PictureUpscaler(upscaler, network.name)
 

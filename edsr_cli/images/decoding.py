@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
@@ -25,9 +25,6 @@ from edsr_cli.images.guard import (
 )
 from edsr_cli.images.picture import DEFAULT_MAX_PIXELS, Metadata, Picture, PictureInfo
 from edsr_cli.images.source import Source, not_a_picture, open_source
-
-if TYPE_CHECKING:
-    from PIL.TiffImagePlugin import TiffImageFile
 
 
 class OpenPicture:
@@ -161,10 +158,13 @@ def from_pil(image: Image.Image, keep_alpha: bool = False) -> Picture:
     wanted = Wanted(name, limit, keep_alpha)
     with guarded(name, limit):
         check_pixels(name, image.width, image.height, limit)
-        if image.format == "TIFF" and tiles_of(image) and getattr(image, "fp", None):
+        if image.format == "TIFF":
+            from PIL.TiffImagePlugin import TiffImageFile
+
             from edsr_cli.images.codecs.tiff import decode_frame
 
-            return decode_frame(cast("TiffImageFile", image), wanted)
+            if isinstance(image, TiffImageFile) and image.tile and image.fp:
+                return decode_frame(image, wanted)
         codec = codec_of(image)
         # A TIFF forgets its orientation when it is loaded, because it is turned then.
         rows = _exact_rows(codec, image)

@@ -1,8 +1,8 @@
 """All formats: which codec is for what, and which format an output gets.
 
 What is said here is known without the codecs. Each of them, with the parts of Pillow that it takes,
-is imported when a picture of its format comes or is to be written, so that a PNG costs nobody the
-time to load all the others.
+is imported when a picture comes that begins like its own, or is to be written, so that a PNG costs
+nobody the time to load all the others. These are loaded together where a beginning tells nothing.
 """
 
 from contextlib import suppress
@@ -30,7 +30,8 @@ class Format(NamedTuple):
         name: what Pillow calls it.
         codec: the codec's name in a module of `codecs`, `module:name`.
         suffixes: endings of the names of its files, lower case, all that Pillow knows.
-        begins: how its files begin, and those of no format before it in the list.
+        begins: how its files begin, where that is the same for all; others may begin so, too, but
+            none of a format before it in the list.
         output: how pictures are written in it; None where they are not.
         opens: whether its codec opens files, not Pillow.
         only_by_name: whether nothing but the ending of its name tells that a file is of it.
@@ -69,7 +70,12 @@ _ALL = (
         opens=True,
     ),
     Format("AVIF", "avif:CODEC", (".avif", ".avifs"), output=AVIF),
-    Format("JPEG2000", "jpeg2000:CODEC", (".jp2", ".j2k", ".jpc", ".jpf", ".jpx", ".j2c")),
+    Format(
+        "JPEG2000",
+        "jpeg2000:CODEC",
+        (".jp2", ".j2k", ".jpc", ".jpf", ".jpx", ".j2c"),
+        (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n"),
+    ),
     Format("PSD", "psd:CODEC", (".psd",), (b"8BPS",), opens=True),
     Format(
         "HEIF",
@@ -79,24 +85,30 @@ _ALL = (
     ),
     Format("BMP", "simple:BMP", (".bmp",), (b"BM",), BMP),
     Format("GIF", "simple:GIF", (".gif",), (b"GIF87a", b"GIF89a"), GIF),
-    Format("PPM", "simple:PNM", (".pbm", ".pgm", ".ppm", ".pnm", ".pfm")),
-    Format("QOI", "simple:QOI", (".qoi",)),
-    Format("SGI", "simple:SGI", (".bw", ".rgb", ".rgba", ".sgi")),
+    Format(
+        "PPM",
+        "simple:PNM",
+        (".pbm", ".pgm", ".ppm", ".pnm", ".pfm"),
+        (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6", b"Pf"),
+    ),
+    Format("QOI", "simple:QOI", (".qoi",), (b"qoif",)),
+    Format("SGI", "simple:SGI", (".bw", ".rgb", ".rgba", ".sgi"), (b"\x01\xda",)),
     Format("TGA", "simple:TGA", (".tga",), only_by_name=True),
     Format("PCX", "simple:PCX", (".pcx",), only_by_name=True),
     Format(
         "JPEGXL",
         "jxl:CODEC",
         (".jxl",),
-        output=JXL,
+        (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"),
+        JXL,
         also="JXL",  # by pillow-jxl-plugin
         needs=("OpenImageIO", "brotli"),
     ),
 )
 
 READABLE = tuple(each for each in _ALL if all(find_spec(name) for name in each.needs))
-"""Formats that are read here. All are raster pictures: EPS and WMF, which Pillow hands to other
-programs, are not among them."""
+"""Formats that are read here, if the packages that they need work. All are raster pictures: EPS and
+WMF, which Pillow hands to other programs, are not among them."""
 
 FORMATS = tuple(each.output for each in READABLE if each.output is not None)
 """All output formats that can be written here, the one to recommend first."""
@@ -114,6 +126,11 @@ def codec_named(place: str) -> "Codec":
     module, _, name = place.partition(":")
     codec: Codec = getattr(import_module(f"edsr_cli.images.codecs.{module}"), name)
     return codec
+
+
+def tell_pillow() -> None:
+    """Have Pillow open all formats that are read here."""
+    _known_to_pillow(all_formats=True)
 
 
 def codec_of(image: Image.Image) -> "Codec":
@@ -153,8 +170,9 @@ def open_image(file: BinaryIO, suffix: str = "", *, all_formats: bool = False) -
     if found is not None and (all_formats or not found.opens):
         codec_named(found.codec)
         with suppress(UnidentifiedImageError):  # another format may begin so, too
-            return Image.open(file, formats=[found.name])
-    return Image.open(file, formats=_known_to_pillow(suffix))
+            if found.name in Image.OPEN:
+                return Image.open(file, formats=[found.name])
+    return Image.open(file, formats=_known_to_pillow(suffix, all_formats=all_formats))
 
 
 def begins_like_a_picture(start: bytes) -> bool:
@@ -178,9 +196,11 @@ def _beginning(start: bytes) -> Format | None:
     return next((each for each in READABLE if start.startswith(each.begins)), None)
 
 
-def _known_to_pillow(suffix: str = "") -> list[str]:
+def _known_to_pillow(suffix: str = "", *, all_formats: bool = False) -> list[str]:
     """The names of the formats that Pillow opens, those that only a suffix tells at the end."""
-    formats = [each for each in READABLE if not (each.opens or each.only_by_name)]
+    formats = [
+        each for each in READABLE if (all_formats or not each.opens) and not each.only_by_name
+    ]
     formats += [each for each in READABLE if each.only_by_name and suffix in each.suffixes]
     for each in formats:
         codec_named(each.codec)

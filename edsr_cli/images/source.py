@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO
@@ -112,6 +113,17 @@ def kept_position(file: BinaryIO) -> Iterator[None]:
         file.seek(position)
 
 
+def _works(module: str) -> bool:
+    """Whether a module is there, and can be imported."""
+    if find_spec(module) is None:
+        return False
+    try:
+        import_module(module)
+    except Exception:  # whatever a broken one may raise
+        return False
+    return True
+
+
 def not_a_picture(file: BinaryIO, name: str) -> PictureError:
     """The error for a file that no decoder recognises: what it seems to be, and what to do.
 
@@ -124,11 +136,13 @@ def not_a_picture(file: BinaryIO, name: str) -> PictureError:
     for offset, magic, kind in _READ:
         if start.startswith(magic, offset):
             module, package, extra = _OPTIONAL.get(kind, ("", "", ""))
-            if module and find_spec(module) is None:
+            if module and not _works(module):
+                there = find_spec(module) is not None
                 return PictureError(
-                    f"{kind} files cannot be read without {package}.",
-                    f'Install it (pip install "edsr-cli[{extra}]"), or convert it to PNG or JPEG '
-                    "first.",
+                    f"{kind} files cannot be read"
+                    + (f": {package} does not work here." if there else f" without {package}."),
+                    f'Install it {"again " if there else ""}(pip install "edsr-cli[{extra}]"), or '
+                    "convert it to PNG or JPEG first.",
                     about=name,
                 )
             return PictureError(

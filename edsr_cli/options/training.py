@@ -19,7 +19,8 @@ class RecipeOptions(Options):
         values.DURATION,
         "--max-time",
         "TIME",
-        "Stop after this wall time, such as 25m or 8h; the schedule is fitted to it.",
+        "Stop after this wall time, such as 25m or 8h; the schedule is fitted to it, and a last "
+        "measurement of PSNR follows.",
         default=None,
     )
     degrade: str | None = option(

@@ -151,8 +151,8 @@ def _not_fetched(
     if left_out:
         hosts = ", ".join(dict.fromkeys(source.host for source in left_out))
         hints.append(
-            f"--allow-unverified also takes the file of {hosts}, on trust: nobody has published"
-            " its digest."
+            f"edsr fetch-weights {row.name} --allow-unverified also takes the file of {hosts}, on"
+            " trust: nobody has published its digest."
         )
     if any(source.has_digest for source in row.sources):
         hints.append(

@@ -3,6 +3,7 @@
 It puts its decoder among Pillow's, which gives 8 bits; what has more is taken from itself.
 """
 
+import logging
 from collections.abc import Iterator
 from functools import cache
 from typing import Any, BinaryIO
@@ -16,13 +17,16 @@ from edsr_cli.images.colour.spaces import Stated, stated_points
 from edsr_cli.images.metadata import Found
 from edsr_cli.pixels.depth import full_range
 
+logger = logging.getLogger(__name__)
+
 
 @cache
 def library() -> Any:
     """The module pillow_heif, its decoder known to Pillow; None where there is none that works."""
     try:
         import pillow_heif  # type: ignore[import-not-found,import-untyped,unused-ignore]
-    except (ImportError, OSError):
+    except Exception as error:  # whatever a package that does not work here may raise
+        logger.debug("pillow-heif does not work here: %s", error)
         return None
     pillow_heif.register_heif_opener(thumbnails=False)
     return pillow_heif

@@ -1,6 +1,10 @@
 """HEIC by pillow-heif, where it is installed."""
 
 import io
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +13,7 @@ from numpy.typing import NDArray
 
 from edsr_cli.images import READ_SUFFIXES, decode, open_picture, source
 from edsr_cli.images.colour import icc
+from tests.conftest import REPOSITORY
 from tests.images import builders
 
 y, x = np.mgrid[:64, :80]
@@ -54,6 +59,36 @@ def test_metadata_and_orientation() -> None:
     assert picture.metadata.exif and b"Maker" in picture.metadata.exif
     assert (picture.pixels == np.rot90(SAMPLES[..., :3] >> 2, -1)).all()
     assert {".heic", ".heif"} <= READ_SUFFIXES
+
+
+BROKEN = """
+import io, sys
+from PIL import Image
+import edsr_cli
+from edsr_cli.errors import PictureError
+from edsr_cli.images import decode
+from edsr_cli.images.formats import begins_like_a_picture
+for format_name in ("QOI", "PPM", "AVIF", "TGA"):
+    file = io.BytesIO()
+    Image.new("RGB", (8, 6)).save(file, format_name)
+    assert decode(file.getvalue(), name="a." + format_name.lower()).window.shape == (6, 8, 3)
+assert not begins_like_a_picture(b"no picture at all")
+try:
+    decode(b"\\0\\0\\0\\x18ftypheic\\0\\0\\0\\0mif1heic", name="a.heic")
+except PictureError as error:
+    assert "pillow-heif does not work here" in str(error), error
+else:
+    sys.exit("it was read")
+"""
+
+
+@pytest.mark.parametrize("error", ["RuntimeError", "ImportError", "AttributeError"])
+def test_one_that_does_not_work_harms_no_other_format(tmp_path: Path, error: str) -> None:
+    (tmp_path / "pillow_heif").mkdir()
+    (tmp_path / "pillow_heif" / "__init__.py").write_text(f"raise {error}('boom')")
+    paths = os.pathsep.join([str(tmp_path), str(REPOSITORY)])
+    environment = {**os.environ, "PYTHONPATH": paths}
+    subprocess.run([sys.executable, "-c", BROKEN], env=environment, check=True)
 
 
 def test_it_is_said_how_to_read_it(monkeypatch: pytest.MonkeyPatch) -> None:
