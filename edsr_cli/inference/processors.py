@@ -15,8 +15,9 @@ MOST_THREADS = 1024
 _FIRST_BYTES = 1 << 14
 _OF_A_KIND = frozenset(
     (
-        "vendor_id", "cpu family", "model", "model name", "stepping", "flags",
-        "Features", "CPU implementer", "CPU architecture", "CPU variant", "CPU part", "isa",
+        "vendor_id", "cpu family", "model", "model name", "stepping", "flags",  # of x86
+        "CPU implementer", "CPU architecture", "CPU variant", "CPU part", "Features",  # of ARM
+        "isa", "uarch", "cpu", "features",  # of RISC-V, POWER and IBM Z
     )
 )  # fmt: skip
 
