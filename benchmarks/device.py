@@ -18,10 +18,11 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from msgspec import Struct
+from msgspec.structs import replace
 from torch.nn import functional as F
 
 from edsr_cli.checkpoints.checkpoint import Checkpoint
@@ -53,8 +54,7 @@ class Sized(TorchEngine):
         return self._pixels
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(Struct, frozen=True):
     """A line of the table.
 
     Attributes:

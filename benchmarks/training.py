@@ -25,10 +25,10 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
+from msgspec.structs import replace
 from torch import nn
 
 from edsr_cli.inference.engines.torch import devices

@@ -3,10 +3,12 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from edsr_cli.api.checks import check_format, staged, stores_in
 from edsr_cli.api.fetching import finder
@@ -68,8 +70,7 @@ def batch(options: BatchOptions) -> Summary:
     return prepare(options, calling(options.progress)).go([listener])
 
 
-@dataclass(frozen=True)
-class Prepared:
+class Prepared(Struct, frozen=True):
     """A run over folders that may begin.
 
     Attributes:
@@ -241,8 +242,7 @@ def _run(
     )
 
 
-@dataclass(frozen=True)
-class Told:
+class Told(Struct, frozen=True):
     """What became of all pictures in output folders.
 
     Attributes:

@@ -4,8 +4,9 @@ import logging
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from edsr_cli.api.versions import Subject, load_choices
 from edsr_cli.checkpoints import registry
@@ -134,8 +135,7 @@ def command(options: CompareOptions) -> str:
     return shlex.join(words)
 
 
-@dataclass(frozen=True)
-class _Plan:
+class _Plan(Struct, frozen=True):
     """What versions there are to be.
 
     Attributes:

@@ -3,11 +3,11 @@
 import logging
 from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from edsr_cli.api.opening import open_network, put_on_device

@@ -2,11 +2,11 @@
 
 import logging
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import overload
 
 import numpy as np
+from msgspec.structs import replace
 from PIL.Image import Image
 
 from edsr_cli.api.opening import open_upscaler

@@ -1,7 +1,8 @@
 """Train a network."""
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from edsr_cli.options.definition import takes
 from edsr_cli.options.training import TrainOptions
@@ -10,8 +11,7 @@ from edsr_cli.training.run import Run
 from edsr_cli.training.start import begun
 
 
-@dataclass(frozen=True)
-class Trained:
+class Trained(Struct, frozen=True):
     """What came out of a training.
 
     Attributes:

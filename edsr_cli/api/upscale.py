@@ -3,8 +3,10 @@
 import logging
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from edsr_cli.errors import EdsrError, UsageError
 from edsr_cli.jobs.inputs import sort_inputs, without_own
@@ -58,8 +60,7 @@ def upscale(options: UpscaleOptions) -> "list[Record]":
     return records
 
 
-@dataclass(frozen=True)
-class Selected:
+class Selected(Struct, frozen=True):
     """The inputs, as they can be told apart by their names.
 
     Attributes:

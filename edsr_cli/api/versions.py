@@ -3,10 +3,11 @@
 import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from edsr_cli.api.opening import open_network, put_on_device
@@ -33,8 +34,7 @@ from edsr_cli.text import one_line
 _REACH = 2  # input pixels on either side that bicubic interpolation depends on
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """A model in a strength of restoring, on its device.
 
     Attributes:
@@ -80,8 +80,7 @@ def _can_restore(model: str) -> bool:
     return any(row.restored_by for row in rows)
 
 
-@dataclass(frozen=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """An input, with what is given to compare it with.
 
     Attributes:

@@ -18,12 +18,13 @@ and any others that whoever wrote it wants to keep.
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import safetensors.numpy
+from msgspec import Struct, field
+from msgspec.structs import replace
 from numpy.typing import DTypeLike, NDArray
 
 from edsr_cli.checkpoints.files import read_safetensors
@@ -40,8 +41,7 @@ KERNEL_TYPES = (np.dtype(np.float32), np.dtype(np.float16))
 _OWN_METADATA = ("format_version", "config")
 
 
-@dataclass(frozen=True)
-class Checkpoint:
+class Checkpoint(Struct, frozen=True):
     """A network's hyper-parameters and weights.
 
     Attributes:

@@ -7,12 +7,13 @@ What is known of a file from outside, or stands in its mean tensors, leaves fewe
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from edsr_cli.checkpoints import layouts
@@ -28,8 +29,7 @@ RESIDUAL_SCALES = (1.0, 0.1)
 """What published weights were trained with, the likelier first."""
 
 
-@dataclass(frozen=True)
-class Convention:
+class Convention(Struct, frozen=True):
     """What a network's weights were trained with.
 
     Attributes:
@@ -83,8 +83,7 @@ def to_canonical(
     return fold_residual_scale(folded, scaled)
 
 
-@dataclass(frozen=True)
-class Stated:
+class Stated(Struct, frozen=True):
     """What the caller knows of a file; None is open.
 
     Attributes:

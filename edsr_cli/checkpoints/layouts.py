@@ -16,10 +16,10 @@ scale, which leaves no trace in either.
 
 import re
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from edsr_cli.checkpoints.checkpoint import Weights
@@ -60,8 +60,7 @@ _TRANSFORMERS = (
 )
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """How a family of weight files calls tensors, and what its weights expect.
 
     Attributes:

@@ -3,9 +3,11 @@
 Imports no torch, and looks at cached files' headers only, so that the list is there at once.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from edsr_cli.checkpoints import registry
 from edsr_cli.checkpoints.registry import ModelRow, Psnr
@@ -17,8 +19,7 @@ BEGIN, END = "<!-- models-table -->", "<!-- /models-table -->"
 _BUNDLED = "bundled"
 
 
-@dataclass(frozen=True)
-class Listed:
+class Listed(Struct, frozen=True):
     """A model in the table: all rows of one name.
 
     Attributes:
@@ -91,8 +92,8 @@ class Listed:
                 "features": row.features,
                 "licence": row.licence,
                 "origin": row.origin,
-                "psnr": [vars(each) for each in row.psnr],
-                "sources": [_known(vars(each) | {"place": each.place}) for each in row.sources],
+                "psnr": [asdict(each) for each in row.psnr],
+                "sources": [_known(asdict(each) | {"place": each.place}) for each in row.sources],
                 "unverified": list(row.unverified),
             }
             for row in self.rows

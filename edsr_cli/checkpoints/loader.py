@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from edsr_cli.checkpoints import registry, store
 from edsr_cli.checkpoints.checkpoint import Checkpoint, read_canonical
@@ -19,8 +21,7 @@ if TYPE_CHECKING:
     from edsr_cli.model.networks import EDSR, MDSR
 
 
-@dataclass(frozen=True)
-class LoadedNetwork:
+class LoadedNetwork(Struct, frozen=True, dict=True):
     """A network with its weights.
 
     Attributes:

@@ -18,10 +18,10 @@ trained ones: 0.17 to 0.45, and 1.6 times as much. Small networks trained from n
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from msgspec import Struct
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -42,8 +42,7 @@ MARGIN = 1.25
 _SIZE, _DEPTH, _BORDER = 24, 60.0, 8  # LR pixels, levels, LR pixels
 
 
-@dataclass(frozen=True)
-class Trial:
+class Trial(Struct, frozen=True):
     """How a network does when its weights are taken for those of one convention.
 
     Attributes:

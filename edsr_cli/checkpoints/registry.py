@@ -8,12 +8,13 @@ program.
 import hashlib
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from edsr_cli.errors import WeightsError
 from edsr_cli.model.config import NetworkConfig
@@ -38,8 +39,7 @@ _MOVING = "main"
 _MANY_OWNERS = ("github.com", "raw.githubusercontent.com")  # hosts where the path says whose it is
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(Struct, frozen=True):
     """One place that a model's file can be had from, and what is known of the bytes there.
 
     Mirrors may hold the same tensors in different files, so layout, size and digest belong to the
@@ -125,8 +125,7 @@ class Source:
         return self.has_digest or (self.kind == "huggingface" and self.revision != _MOVING)
 
 
-@dataclass(frozen=True)
-class Psnr:
+class Psnr(Struct, frozen=True):
     """The quality of a model on a data set, in dB of PSNR.
 
     Attributes:
@@ -152,8 +151,7 @@ class Psnr:
             raise ValueError("a published PSNR needs its 'source'")
 
 
-@dataclass(frozen=True)
-class ModelRow:
+class ModelRow(Struct, frozen=True):
     """One network of the registry.
 
     Attributes:

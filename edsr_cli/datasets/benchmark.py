@@ -10,10 +10,10 @@ LR_bicubic holds the LR pictures of NTIRE 2017's second track:
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from edsr_cli.errors import PictureError, UsageError
@@ -28,8 +28,7 @@ _DIV2K_MARGIN = 6  # pixels of border beside `scale`, in EDSR-PyTorch's calc_psn
 _DIV2K_HR = re.compile("DIV2K_(valid|train)_HR")
 
 
-@dataclass(frozen=True)
-class Pair:
+class Pair(Struct, frozen=True):
     """A picture and its smaller version.
 
     Attributes:
@@ -45,8 +44,7 @@ class Pair:
     lr: Path | None
 
 
-@dataclass(frozen=True)
-class LoadedPair:
+class LoadedPair(Struct, frozen=True):
     """The pixels of a pair.
 
     Attributes:
@@ -62,8 +60,7 @@ class LoadedPair:
     compression: Compression | None = None
 
 
-@dataclass(frozen=True)
-class Benchmark:
+class Benchmark(Struct, frozen=True):
     """A data set.
 
     Attributes:

@@ -10,12 +10,12 @@ import io
 import stat
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from tokenize import TokenError
 from typing import BinaryIO
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
@@ -30,8 +30,7 @@ _GREATEST_FILE = 1 << 20  # bytes
 _TINY = float(np.finfo(np.float64).tiny)
 
 
-@dataclass(frozen=True, eq=False)
-class Kernel:
+class Kernel(Struct, frozen=True, eq=False):
     """What makes an LR pixel from the HR pixels around it.
 
     Attributes:

@@ -6,10 +6,10 @@ takes every patch through the same operations, whatever its row says.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import torch
+from msgspec import Struct
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -23,8 +23,7 @@ Table = Mapping[str, NDArray[np.generic]]
 """Arrays of N numbers by name."""
 
 
-@dataclass(frozen=True)
-class Degradation:
+class Degradation(Struct, frozen=True):
     """Makes LR pictures worse, as a specification says.
 
     Attributes:

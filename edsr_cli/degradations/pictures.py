@@ -1,8 +1,10 @@
 """Degradation of whole pictures, for measuring: training's steps, the same each time."""
 
 import zlib
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from edsr_cli.datasets.benchmark import LoadedPair, Pair
 from edsr_cli.degradations import spec
@@ -12,8 +14,7 @@ from edsr_cli.errors import UsageError
 from edsr_cli.images.picture import Compression
 
 
-@dataclass(frozen=True)
-class PictureDegradation:
+class PictureDegradation(Struct, frozen=True):
     """What a data set's LR pictures suffer.
 
     Attributes:

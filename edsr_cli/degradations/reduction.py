@@ -6,11 +6,11 @@ pictures are given beside the HR pictures, or are made by a kernel.
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from edsr_cli.datasets.benchmark import find_benchmark, load_pair
@@ -55,8 +55,7 @@ class Reduction(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Bicubic:
+class Bicubic(Struct, frozen=True):
     """MATLAB's bicubic rule (see `edsr_cli.pixels.resize`)."""
 
     identity: str = "bicubic"
@@ -65,8 +64,7 @@ class Bicubic:
         return resize.downscale(hr, scale)
 
 
-@dataclass(frozen=True)
-class ByKernel:
+class ByKernel(Struct, frozen=True):
     """A blur kernel and decimation.
 
     Attributes:
@@ -84,8 +82,7 @@ class ByKernel:
         return self.kernels[scale].downscale(hr, scale)
 
 
-@dataclass(frozen=True)
-class Given:
+class Given(Struct, frozen=True):
     """LR pictures that lie beside the HR pictures, in a data set's LR_unknown folder.
 
     Attributes:

@@ -11,9 +11,11 @@ program that makes the picture smaller, and an encoder.
 """
 
 import re
-from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import fields, replace
 
 from edsr_cli.errors import UsageError
 
@@ -32,8 +34,7 @@ class Filter(StrEnum):
     LANCZOS = "lanczos"
 
 
-@dataclass(frozen=True)
-class Strength:
+class Strength(Struct, frozen=True):
     """How strong a step is, and how often it is taken.
 
     Attributes:
@@ -50,8 +51,7 @@ class Strength:
         return (low if low == high else f"{low}-{high}") + _share(self.share)
 
 
-@dataclass(frozen=True)
-class Spec:
+class Spec(Struct, frozen=True):
     """A specification; a step that is None is not taken.
 
     Attributes:

@@ -4,11 +4,12 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import asdict
 from numpy.typing import NDArray
 
 from edsr_cli.datasets.benchmark import Benchmark, LoadedPair, Pair, load_pair
@@ -36,8 +37,7 @@ Seen = Callable[["Result", LoadedPair, NDArray[np.uint8], NDArray[np.uint8]], No
 """Takes what became of a picture, the pair, and the network's and the interpolated picture."""
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """What holds for every picture of a run.
 
     Attributes:
@@ -64,8 +64,7 @@ class Settings:
     restore: str = "0"
 
 
-@dataclass
-class Result:
+class Result(Struct):
     """What became of one picture.
 
     Attributes:
@@ -110,7 +109,7 @@ class Result:
         """JSON-ready values; the scores are beside the rest, and left out if there are none."""
         apart = ("scores", "bicubic", "seconds", "exit_code")
         values: dict[str, Any] = {"kind": "picture"}
-        values |= {name: value for name, value in vars(self).items() if name not in apart}
+        values |= {name: value for name, value in asdict(self).items() if name not in apart}
         if self.scores and self.bicubic:
             values |= self.scores.to_dict() | self.bicubic.to_dict("bicubic_")
         return values | {"seconds": round(self.seconds, 3)}

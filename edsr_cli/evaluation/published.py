@@ -2,18 +2,19 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from edsr_cli.evaluation.metrics import Channels
 
 _FILE = Path(__file__).with_name("published.toml")
 
 
-@dataclass(frozen=True)
-class Figure:
+class Figure(Struct, frozen=True):
     """A published result on one data set at one scale.
 
     Attributes:
@@ -38,7 +39,7 @@ class Figure:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values."""
-        return vars(self) | {"channels": self.channels.value}
+        return asdict(self) | {"channels": self.channels.value}
 
 
 def published(dataset: str, scale: int, model: str, ensemble: bool) -> list[Figure]:

@@ -2,17 +2,17 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
 from statistics import fmean
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import asdict, fields
 from numpy.typing import NDArray
 
 from edsr_cli.evaluation.metrics import Channels, psnr, ssim
 
 
-@dataclass(frozen=True)
-class Scores:
+class Scores(Struct, frozen=True):
     """How close a picture is to its original, or the means of that over a data set.
 
     Attributes:
@@ -29,7 +29,7 @@ class Scores:
         """JSON-ready values; None for infinity, which JSON does not have."""
         return {
             prefix + name: round(value, 6) if math.isfinite(value) else None
-            for name, value in vars(self).items()
+            for name, value in asdict(self).items()
         }
 
 

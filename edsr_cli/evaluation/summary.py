@@ -1,8 +1,9 @@
 """What comes out for a whole data set at one scale."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from edsr_cli.datasets.benchmark import Benchmark
 from edsr_cli.degradations.pictures import CLEAN
@@ -11,8 +12,7 @@ from edsr_cli.evaluation.published import Figure, published
 from edsr_cli.evaluation.scores import Scores, mean
 
 
-@dataclass(frozen=True)
-class Summary:
+class Summary(Struct, frozen=True):
     """The results of a data set, and what others have published on it.
 
     Attributes:

@@ -4,7 +4,8 @@ One table, so that a number has one meaning wherever it turns up.
 """
 
 import errno
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from edsr_cli.errors import EdsrError, Kind
 
@@ -15,8 +16,7 @@ _ELSEWHERE = "Write it somewhere else."
 _OTHER_CACHE = "Choose another folder with --cache-dir."
 
 
-@dataclass(frozen=True)
-class Reason:
+class Reason(Struct, frozen=True):
     """What stands behind a number of the system.
 
     Attributes:

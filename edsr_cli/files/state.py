@@ -1,11 +1,11 @@
 """What tells whether a file, or an object in a store, has changed."""
 
 import os
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)  # one for each object of a folder is held
-class FileState:
+class FileState(Struct, frozen=True):  # one for each object of a folder is held
     """What tells whether a file has changed.
 
     Attributes:

@@ -4,12 +4,12 @@ import os
 import stat
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
 
-@dataclass(frozen=True)
-class Listing:
+
+class Listing(Struct, frozen=True):
     """The names in a folder, each list in order.
 
     Attributes:

@@ -20,9 +20,11 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from edsr_cli.files.atomic import atomic_write
 from edsr_cli.files.disk import sync
@@ -39,8 +41,7 @@ _LINE_BYTES = 1 << 20  # more than any line of ours has, however long the names 
 _AHEAD_BYTES = 1 << 14  # that are read at once for `Manifest.find`
 
 
-@dataclass(frozen=True)
-class Made:
+class Made(Struct, frozen=True):
     """An output, made or about to appear.
 
     Attributes:
@@ -66,7 +67,7 @@ class Made:
 
     def to_line(self) -> dict[str, Any]:
         """JSON-ready values."""
-        values = {"event": "made"} | vars(self)
+        values = {"event": "made"} | asdict(self)
         for name in ("source", "result", "replaces"):
             state = getattr(self, name)
             values[name] = None if state is None else _numbers(state)

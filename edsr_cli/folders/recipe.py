@@ -2,8 +2,10 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, fields
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict, fields
 
 from edsr_cli.checkpoints.checkpoint import Checkpoint, weights_digest
 from edsr_cli.images import OutputFormat
@@ -12,8 +14,7 @@ from edsr_cli.jobs.worker import Worker
 from edsr_cli.restoration.networks import restore_label, weights_of
 
 
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
+class Recipe(Struct, frozen=True, kw_only=True):
     """The model and the options that pixels depend on.
 
     How hard a PNG is compressed is none of them, and neither are the device, the memory and the
@@ -79,7 +80,7 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values."""
-        return dict(vars(self))
+        return asdict(self)
 
 
 def recipe_of(worker: Worker, output_format: OutputFormat | None) -> Recipe:

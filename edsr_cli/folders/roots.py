@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from edsr_cli.errors import UsageError
 from edsr_cli.files.names import display_name
@@ -16,8 +17,7 @@ from edsr_cli.stores.store import Store
 from edsr_cli.text import one_line
 
 
-@dataclass(frozen=True)
-class Root:
+class Root(Struct, frozen=True):
     """An input folder.
 
     Attributes:

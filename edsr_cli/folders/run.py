@@ -4,11 +4,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from edsr_cli.errors import Kind
 from edsr_cli.folders.ledger import FolderLedger
@@ -30,8 +32,7 @@ if TYPE_CHECKING:
     from edsr_cli.jobs.remote_ledger import RemoteLedger
 
 
-@dataclass(frozen=True)
-class State:
+class State(Struct, frozen=True):
     """How a run is going.
 
     Attributes:

@@ -5,10 +5,12 @@ import os
 import time
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache, cached_property, partial
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from edsr_cli.errors import EdsrError
 from edsr_cli.files.names import display_name
@@ -51,8 +53,7 @@ class Ignored(StrEnum):
     VANISHED = "gone before they were read"  # while watching; otherwise that is a failure
 
 
-@dataclass(frozen=True)
-class BatchTask(Task):
+class BatchTask(Task, frozen=True, kw_only=True):
     """One picture to upscale.
 
     Attributes:
@@ -77,16 +78,14 @@ class BatchTask(Task):
         return self.destination.relative_to(self.folder).as_posix()
 
 
-@dataclass(frozen=True)
-class Passed:
+class Passed(Struct, frozen=True):
     """Something that is no task, and why."""
 
     path: Path
     why: Ignored
 
 
-@dataclass(frozen=True)
-class Unlisted:
+class Unlisted(Struct, frozen=True):
     """A folder that cannot be listed."""
 
     path: Path
@@ -224,7 +223,13 @@ class Scanner:
                 continue
             source, task_name = path / name, folder.task_name(name)
             output_format = self._format or same_format(source)
-            task = BatchTask(source, target / outputs[name], output_format, task_name, root.folder)
+            task = BatchTask(
+                output_format,
+                source=source,
+                destination=target / outputs[name],
+                name=task_name,
+                folder=root.folder,
+            )
             yield _in_stores(root, task, folder.states)
 
     def _left_out(self, folder: "_Folder", name: str) -> Ignored | None:
@@ -262,8 +267,7 @@ class Scanner:
         return f"{stem}{ext}" if self._namer is None else self._namer.name(stem, source, ext)
 
 
-@dataclass(frozen=True)
-class _Folder:
+class _Folder(Struct, frozen=True, dict=True):
     """A folder that is listed.
 
     Attributes:

@@ -10,7 +10,8 @@ import os
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from edsr_cli.errors import UsageError
 
@@ -23,8 +24,7 @@ _LOCK = re.compile(rf"{re.escape(STEM)}(\.(\d+)-of-(\d+))?\.lock")
 _HINT = "Give one of several such as --shard 3/16, or auto in a SLURM or Kubernetes array."
 
 
-@dataclass(frozen=True, order=True)
-class Shard:
+class Shard(Struct, frozen=True, order=True):
     """A part of all pictures; 1 of 1 is all of them.
 
     Attributes:

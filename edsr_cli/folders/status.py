@@ -7,9 +7,10 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from edsr_cli.errors import EdsrError, ExitCode, Kind, UsageError
 from edsr_cli.files.names import display_name
@@ -30,8 +31,7 @@ from edsr_cli.stores.store import Store
 from edsr_cli.text import one_line
 
 
-@dataclass
-class Part:
+class Part(Struct):
     """What one manifest says.
 
     Attributes:
@@ -58,8 +58,7 @@ class Part:
         return f"{name}: {self.done:,} done, {self.failed:,} failed; {self.state}{when}"
 
 
-@dataclass(frozen=True)
-class _Word:
+class _Word(Struct, frozen=True):
     """The last word of a manifest about an input."""
 
     part: int

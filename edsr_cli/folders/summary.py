@@ -3,8 +3,9 @@
 import re
 import time
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from edsr_cli.errors import Kind
 from edsr_cli.folders.scanning import Ignored
@@ -20,8 +21,7 @@ KEPT_REMARKS = 100
 _NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
 
 
-@dataclass
-class Summary:
+class Summary(Struct):
     """What a run came to. Its size does not depend on the number of pictures.
 
     Attributes:

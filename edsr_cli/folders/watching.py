@@ -10,9 +10,9 @@ import os
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
 from watchfiles import watch
 from watchfiles.main import FileChange
 
@@ -35,8 +35,7 @@ these files are no tasks; some programs put an empty file of the final name besi
 _Signature = tuple[int, int, int]
 
 
-@dataclass
-class _Candidate:
+class _Candidate(Struct):
     """A file that is new or has changed, and has not settled yet."""
 
     task: BatchTask

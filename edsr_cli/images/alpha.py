@@ -5,11 +5,11 @@ What is kept is enlarged by interpolation.
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from math import ceil, floor
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import DTypeLike, NDArray
 from PIL import Image, ImageColor
 

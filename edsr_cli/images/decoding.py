@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
+from msgspec.structs import replace
 from PIL import Image, UnidentifiedImageError
 
 from edsr_cli.errors import PictureError

@@ -1,9 +1,9 @@
 """What passes between decoding, upscaling and encoding: pixels, metadata, remarks, and formats."""
 
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+from msgspec import Struct
 
 from edsr_cli.images.guard import TooLargeError
 from edsr_cli.pixels.arrays import Pixels
@@ -21,8 +21,7 @@ Pillow's (4 bytes each); `Codec.pixel_bytes` tells of those that take more.
 """
 
 
-@dataclass(frozen=True)
-class Compression:
+class Compression(Struct, frozen=True):
     """How a picture was compressed, with loss.
 
     Attributes:
@@ -39,8 +38,7 @@ class Compression:
         return f"{self.codec} of quality {self.quality}"
 
 
-@dataclass(frozen=True)
-class Text:
+class Text(Struct, frozen=True):
     """A text that a file holds beside its picture.
 
     Attributes:
@@ -54,8 +52,7 @@ class Text:
     language: str = ""
 
 
-@dataclass(frozen=True)
-class Metadata:
+class Metadata(Struct, frozen=True):
     r"""What a file says about its picture besides the pixels; None for what it does not say.
 
     Attributes:
@@ -81,12 +78,11 @@ class Metadata:
     texts: tuple[Text, ...] = ()
     iptc: bytes | None = None
     hdr: tuple[int, int, int, int] | None = None
-    size: tuple[int, int] | None = field(default=None, compare=False)
+    size: tuple[int, int] | None = None
     software: str | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class Picture:
+class Picture(Struct, frozen=True, eq=False):
     """A decoded picture, turned upright.
 
     Attributes:
@@ -122,8 +118,7 @@ class Picture:
         return whole(self.window)
 
 
-@dataclass(frozen=True)
-class PictureInfo:
+class PictureInfo(Struct, frozen=True):
     """What the header of a file says, without decoding its pixels.
 
     Attributes:
@@ -161,8 +156,7 @@ class PictureInfo:
         return range(2 if self.cover else 1, self.frames + 1)
 
 
-@dataclass(frozen=True)
-class Places:
+class Places(Struct, frozen=True):
     """What a format has places of its own for; all others put it into EXIF and XMP data.
 
     Attributes:
@@ -183,8 +177,7 @@ class Places:
     xmp_bytes: int | None = None
 
 
-@dataclass(frozen=True)
-class OutputOptions:
+class OutputOptions(Struct, frozen=True):
     """How a picture is written, where its format leaves a choice.
 
     Attributes:
@@ -211,8 +204,7 @@ class OutputOptions:
         return "4:2:0" if self.chroma == "420" else "4:4:4"
 
 
-@dataclass(frozen=True, eq=False)
-class OutputRequest:
+class OutputRequest(Struct, frozen=True, eq=False):
     """What is asked of a picture that is to be written, but for its pixels.
 
     Attributes:
@@ -248,8 +240,7 @@ ALL_KINDS = frozenset(("ICC profile", "EXIF data", "XMP data", "resolution", "te
 """The kinds of metadata that `OutputFormat.keeps` may name."""
 
 
-@dataclass(frozen=True)
-class OutputFormat:
+class OutputFormat(Struct, frozen=True):
     """A format to write pictures in.
 
     Attributes:

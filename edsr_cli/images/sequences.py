@@ -1,9 +1,9 @@
 """Several pictures in a file: frames of an animation, or pages of a document."""
 
-from dataclasses import replace
 from typing import BinaryIO
 
 import numpy as np
+from msgspec.structs import replace
 
 from edsr_cli.errors import PictureError, UsageError
 from edsr_cli.images.codecs.animation import SequenceEncoder

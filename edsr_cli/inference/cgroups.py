@@ -9,17 +9,17 @@ and all of them hold.
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from msgspec import Struct
 
 ROOT = Path("/")
 
 _NO_LIMIT = 1 << 60  # bytes; version 1 states the most that a number holds, in whole pages
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(Struct, frozen=True):
     """A group that this process is in.
 
     Attributes:

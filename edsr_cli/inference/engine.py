@@ -5,11 +5,11 @@ engines no more than this. An engine owns tensors, number formats, devices and t
 and gives NumPy arrays, and what goes wrong in it is one of our own errors.
 """
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
 
 import numpy as np
+from msgspec import Struct
 
 from edsr_cli.checkpoints.checkpoint import Checkpoint
 from edsr_cli.inference.planning import Footprint
@@ -36,8 +36,7 @@ class Precision(Enum):
         return 4 if self is Precision.FP32 else 2
 
 
-@dataclass(frozen=True)
-class Device:
+class Device(Struct, frozen=True):
     """Where a network runs.
 
     Attributes:

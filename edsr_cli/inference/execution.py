@@ -3,8 +3,9 @@
 import logging
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from edsr_cli.errors import DeviceMemoryError, WeightsError
 from edsr_cli.inference import memory

@@ -9,7 +9,8 @@ split into vertical panels. A panel reads `radius` columns more than it writes o
 at the picture's edge, so its output is exact; these columns are the only ones computed twice.
 """
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from edsr_cli.errors import DeviceMemoryError
 from edsr_cli.pixels.windows import Region
@@ -21,8 +22,7 @@ _STRIP_OVERHEAD = 2
 """Rows that a strip's fixed costs amount to; weighs low strips against narrow panels."""
 
 
-@dataclass(frozen=True)
-class Footprint:
+class Footprint(Struct, frozen=True):
     """What a streamed network costs.
 
     Attributes:
@@ -54,8 +54,7 @@ class Footprint:
         return columns * (self.held_bytes + (rows + 4) * self.work_bytes + output)
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """How one picture is cut.
 
     Attributes:

@@ -5,10 +5,11 @@ import operator
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Literal, SupportsIndex
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from edsr_cli.checkpoints.checkpoint import Checkpoint
 from edsr_cli.errors import DeviceMemoryError
@@ -37,8 +38,7 @@ Make = Callable[[Precision, bool, bool, bool], Compiled]
 see `edsr_cli.inference.engine.Engine.compile`."""
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """How a picture was upscaled.
 
     Attributes:
@@ -50,8 +50,7 @@ class Outcome:
     precision: Precision
 
 
-@dataclass(frozen=True)
-class Upscaled(Outcome):
+class Upscaled(Outcome, frozen=True):
     """An upscaled picture and how it was made.
 
     Attributes:

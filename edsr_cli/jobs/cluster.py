@@ -17,8 +17,10 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from typing import Any, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from edsr_cli.errors import EdsrError, ExitCode, Kind, UsageError
 from edsr_cli.files.names import display_name
@@ -43,8 +45,7 @@ _QUIET = {"RAY_DEDUP_LOGS": "1", "RAY_DEDUP_LOGS_SKIP_REGEX": "^"}
 to stdout, which is for `--json`. What counts for us is raised."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cluster:
+class Cluster(Struct, frozen=True, kw_only=True):
     """A cluster of Ray, and what a worker gets of it.
 
     Attributes:
@@ -358,8 +359,7 @@ class Distributed:
             close()
 
 
-@dataclass(frozen=True)
-class Site:
+class Site(Struct, frozen=True):
     """Where a run is to work: a cluster that is connected, and who works there.
 
     Attributes:

@@ -1,8 +1,9 @@
 """How tasks become records: what all ways have in common, and the simplest of them."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from msgspec import Struct, field
 
 from edsr_cli.jobs.record import Record
 from edsr_cli.jobs.task import Task
@@ -52,8 +53,7 @@ class Serial:
         self._stopping = True
 
 
-@dataclass
-class Load:
+class Load(Struct):
     """How the devices spent their time, in seconds, added up over their loops.
 
     Attributes:
@@ -80,8 +80,7 @@ class Load:
         return "decode" if self.starved > self.blocked else "encode"
 
 
-@dataclass
-class Loop:
+class Loop(Struct):
     """What one device, or one worker, is doing.
 
     Attributes:

@@ -1,7 +1,8 @@
 """A model at all its scales, of which pictures to an exact size may need any."""
 
 import threading
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from edsr_cli.checkpoints import registry, store
 from edsr_cli.checkpoints.convention import Stated

@@ -3,8 +3,9 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from edsr_cli.errors import EdsrError, Kind
 from edsr_cli.files.state import FileState as FileState
@@ -31,8 +32,7 @@ def state_of(path: Path) -> FileState | None:
         return NO_FILE if os.path.lexists(path) else None
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What to do about a picture.
 
     Attributes:

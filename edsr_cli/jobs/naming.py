@@ -8,10 +8,12 @@ import re
 import sys
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from edsr_cli.errors import PictureError, UsageError
 from edsr_cli.images import FORMATS, OutputFormat, format_for, probe
@@ -27,8 +29,7 @@ _UNSAFE = re.compile(r"[^\w.+-]+")  # in the name of a model, which files state 
 _ANY_SIZE = 2**62  # names need no limit: the header alone is read
 
 
-@dataclass(frozen=True)
-class Namer:
+class Namer(Struct, frozen=True):
     """How outputs are called.
 
     Attributes:
@@ -77,7 +78,7 @@ class Namer:
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values, of which `from_dict` makes it again."""
         factor = self.target.factor
-        target = vars(self.target) | {"factor": None if factor is None else str(factor)}
+        target = asdict(self.target) | {"factor": None if factor is None else str(factor)}
         return {"target": target, "template": self.template, "model": self.model}
 
     @classmethod

@@ -15,11 +15,11 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
+from msgspec.structs import replace
 
 from edsr_cli.errors import PictureError
 from edsr_cli.files.lock import lock_descriptor

@@ -1,9 +1,11 @@
 """What became of each file, and why: JSON-ready, immutable, one object for each file."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from edsr_cli.errors import ExitCode, Kind
 
@@ -48,8 +50,7 @@ _OF_ONE_FILE = (
 )
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(Struct, frozen=True):
     """What became of one file, or what is known of it while it is at work.
 
     Attributes:

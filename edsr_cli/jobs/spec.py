@@ -1,6 +1,6 @@
 """What a worker is made from."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from edsr_cli.checkpoints import store
 from edsr_cli.errors import UsageError
@@ -12,8 +12,7 @@ from edsr_cli.restoration.networks import Find
 _DEFAULTS = Outputs()
 
 
-@dataclass(frozen=True, kw_only=True)
-class WorkerSpec:
+class WorkerSpec(Struct, frozen=True, kw_only=True):
     """What a worker is made from, wherever it is to work: values only, so it can be pickled.
 
     Tasks and records can be, too. So another process, or another machine that sees the same files,

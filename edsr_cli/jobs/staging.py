@@ -3,9 +3,11 @@
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from edsr_cli.errors import Kind, PictureError, UsageError
 from edsr_cli.jobs.ledger import Ledger
@@ -18,8 +20,7 @@ from edsr_cli.stores.store import Blob
 _SMALL = 2 * BLOCK  # bytes; objects that are fetched whole
 
 
-@dataclass(frozen=True)
-class Staging:
+class Staging(Struct, frozen=True):
     """A scratch folder in which addresses have places of their own.
 
     Attributes:

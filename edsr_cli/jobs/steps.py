@@ -4,9 +4,11 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from edsr_cli import images
 from edsr_cli.errors import FileError, Kind, PictureError
@@ -41,8 +43,7 @@ class OutputExistsError(PictureError):
     of_class = Kind.EXISTS
 
 
-@dataclass(frozen=True)
-class Inspected:
+class Inspected(Struct, frozen=True):
     """What is known of an input before it is decoded.
 
     Attributes:

@@ -6,11 +6,12 @@ width is the largest that keeps to it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate, combinations_with_replacement
 from math import floor, isqrt, prod
 from operator import mul
+
+from msgspec import Struct
 
 from edsr_cli.errors import PictureError, UsageError
 from edsr_cli.options.pictures import Size as SizeOptions
@@ -19,8 +20,7 @@ PRINT_DPI = 300
 """Pixels per inch of prints, if nothing else is said."""
 
 
-@dataclass(frozen=True)
-class Enlargement:
+class Enlargement(Struct, frozen=True):
     """How one picture becomes as large as it is to be.
 
     Attributes:
@@ -59,8 +59,7 @@ class Enlargement:
         return "the picture has the size that is asked for, and stays as it is"
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(Struct, frozen=True):
     """The size that pictures are to have; just one of these is given.
 
     Attributes:

@@ -1,7 +1,8 @@
 """What is to be done with one file. What holds for every file are options."""
 
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct
 
 from edsr_cli.images import OutputFormat
 from edsr_cli.stores.store import Blob
@@ -10,8 +11,7 @@ STREAM = "-"
 """Stands for standard input or standard output."""
 
 
-@dataclass(frozen=True)
-class Task:
+class Task(Struct, frozen=True):
     """One picture to upscale.
 
     Attributes:
@@ -25,8 +25,8 @@ class Task:
     source: Path | None
     destination: Path | None
     output_format: OutputFormat
-    origin: Blob | None = field(default=None, kw_only=True)
-    goal: Blob | None = field(default=None, kw_only=True)
+    origin: Blob | None = None
+    goal: Blob | None = None
 
     @property
     def source_name(self) -> str:

@@ -9,8 +9,9 @@ Both bounds are in bytes. Whatever happens to a picture, it ends as one record.
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from edsr_cli.inference import Upscaler, memory, processors
 from edsr_cli.jobs.executors import Load, Loop
@@ -28,8 +29,7 @@ _PATIENCE = 2.0  # seconds that a device gets to notice that it is to stop at on
 _DECODED_BYTES = {"cpu": 8 << 20, "mps": 128 << 20, "vulkan": 128 << 20, "cuda": 256 << 20}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Limits:
+class Limits(Struct, frozen=True, kw_only=True):
     """How much is done at the same time.
 
     Attributes:

@@ -4,8 +4,9 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from edsr_cli.errors import EdsrError, ExitCode
 from edsr_cli.files.reasons import kind_of

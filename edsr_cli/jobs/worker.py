@@ -4,8 +4,10 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, replace
 from typing import BinaryIO
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from edsr_cli.errors import EdsrError, Kind
 from edsr_cli.images import OutputRequest, Picture, PictureWriter, create_picture
@@ -41,8 +43,7 @@ _SKIPPED = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Worker:
+class Worker(Struct, frozen=True, kw_only=True):
     """Does what there is to do for a file, step by step; knows nothing of threads.
 
     No step raises, except what is no `Exception`: what goes wrong becomes the file's record. Each
@@ -196,7 +197,7 @@ class Worker:
         overwrite = self.options.overwrite
         work.verdict = self.ledger.judge(task, work.source, overwrite=overwrite)
         if work.verdict.overwrite != overwrite:  # else it would be checked anew for every picture
-            work.options = replace(self.options, overwrite=work.verdict.overwrite)
+            work.options = self.options.part(Outputs, overwrite=work.verdict.overwrite)
 
     def lay_out(self, work: Work) -> None:
         """Settle how the picture is cut before it is decoded: it may not fit at all."""

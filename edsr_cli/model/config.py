@@ -5,8 +5,10 @@ No torch is needed to say what a network is, so none is imported.
 
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 RGB_MEAN = (0.4488, 0.4371, 0.4040)
 """Mean colour of the DIV2K training pictures, as fractions of full range (authors' release)."""
@@ -23,8 +25,7 @@ TAIL_RADIUS = 2
 Shapes = Iterator[tuple[str, tuple[int, ...]]]
 
 
-@dataclass(frozen=True)
-class NetworkConfig:
+class NetworkConfig(Struct, frozen=True):
     """The hyper-parameters that define a network, as stored beside its weights.
 
     Attributes:

@@ -8,11 +8,11 @@ them is outside for a pixel at that border.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from edsr_cli.model.config import TAIL_RADIUS, NetworkConfig, upsampling_steps
@@ -25,8 +25,7 @@ Kernel = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Weights (outputs, inputs, 5, 5) and biases of one."""
 
 
-@dataclass(frozen=True)
-class Borders:
+class Borders(Struct, frozen=True):
     """On which sides of a pixel the picture ends."""
 
     top: bool = False

@@ -12,6 +12,9 @@ from functools import wraps
 from textwrap import fill
 from typing import Any, ParamSpec, TypeVar, dataclass_transform, get_args, get_origin
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from edsr_cli.options.values import Given, Kind
 
 EVERYDAY, SIZE = "Options", "Size of the output (one of these)"
@@ -31,8 +34,7 @@ Group = TypeVar("Group", bound="Options")
 Made = TypeVar("Made")
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(Struct, frozen=True):
     """How an option is called, and what it is for.
 
     Attributes:
@@ -117,7 +119,7 @@ def again(
     before.
     """
     known = {each.name: each for each in dataclasses.fields(group)}[name]
-    described = dataclasses.replace(known.metadata["option"], **changes)
+    described = replace(known.metadata["option"], **changes)
     default = known.default if default is ... else default
     return dataclasses.field(default=default, kw_only=kw_only, metadata={"option": described})
 

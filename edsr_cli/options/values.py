@@ -4,9 +4,10 @@ import math
 import operator
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol, SupportsIndex, TypeVar
+
+from msgspec import Struct
 
 from edsr_cli.options.choices import (
     Autocast,
@@ -82,8 +83,7 @@ class EngineName(StrEnum):
     NCNN = "ncnn"
 
 
-@dataclass(frozen=True)
-class Kind:
+class Kind(Struct, frozen=True):
     """A kind of values.
 
     Attributes:

@@ -9,17 +9,16 @@ made them repeated the outermost pixel instead.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 _BAND_ROWS = 32  # output rows at a time: float64 takes eight times the memory of the picture
 
 
-@dataclass(frozen=True)
-class _Kernel:
+class _Kernel(Struct, frozen=True):
     """Weights for one output row in `step`, and the input row that the first one is for."""
 
     first: int

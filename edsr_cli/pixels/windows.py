@@ -6,17 +6,17 @@ is mapped into it, or is decoded just now, is the business of who hands out the 
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal, Protocol
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from edsr_cli.pixels.arrays import Pixels, check_pixels
 
 
-@dataclass(frozen=True)
-class Region:
+class Region(Struct, frozen=True):
     """A rectangle of a picture, in pixels; `bottom` and `right` are exclusive."""
 
     top: int

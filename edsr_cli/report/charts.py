@@ -3,8 +3,9 @@
 import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 WIDTH, HEIGHT = 480, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 8, 24  # for numbers beside the curves
@@ -17,8 +18,7 @@ Points = Sequence[tuple[float, float]]
 """Places on the x axis, rising, and values."""
 
 
-@dataclass(frozen=True)
-class Curve:
+class Curve(Struct, frozen=True):
     """A curve.
 
     Attributes:

@@ -1,15 +1,14 @@
 """What is compared: versions of pictures, of one size."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from msgspec import Struct, field
 from numpy.typing import NDArray
 
 
-@dataclass(frozen=True, eq=False)
-class Version:
+class Version(Struct, frozen=True, eq=False):
     """One version of a picture.
 
     Attributes:
@@ -52,8 +51,7 @@ class Version:
         ]
 
 
-@dataclass(frozen=True, eq=False)
-class Comparison:
+class Comparison(Struct, frozen=True, eq=False):
     """A picture, or a part of one, in several versions.
 
     Attributes:

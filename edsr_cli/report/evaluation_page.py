@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from edsr_cli import __version__
@@ -22,8 +22,7 @@ MOST_SEEN = 10
 _LARGEST = 1_000_000  # pixels of a picture that is shown; of larger ones it is a part
 
 
-@dataclass(frozen=True)
-class Mean:
+class Mean(Struct, frozen=True):
     """A mean over a data set.
 
     Attributes:
@@ -39,8 +38,7 @@ class Mean:
     ssim: float | None
 
 
-@dataclass(frozen=True)
-class Look:
+class Look(Struct, frozen=True):
     """A picture to look at, or a part of it.
 
     Attributes:
@@ -104,8 +102,7 @@ def _look(name: str, border: int, versions: Mapping[str, NDArray[np.uint8]]) -> 
     return Look(name, border, labels, [encoded(np.ascontiguousarray(each)) for each in pixels])
 
 
-@dataclass(frozen=True)
-class Measured:
+class Measured(Struct, frozen=True):
     """A picture that was measured, or failed.
 
     Attributes:
@@ -126,8 +123,7 @@ class Measured:
     look: Look | None = None
 
 
-@dataclass(frozen=True)
-class Section:
+class Section(Struct, frozen=True):
     """A data set at a scale.
 
     Attributes:

@@ -6,12 +6,12 @@ import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from edsr_cli.errors import EdsrError, FileError
@@ -39,8 +39,7 @@ _NO_MARKUP = bytes.maketrans(b"&<>", b",./")  # base 85 has signs that HTML has 
 _WORTH = 0.95  # of its bytes are what a difference must stay under: without scripts it is not seen
 
 
-@dataclass(frozen=True)
-class Encoded:
+class Encoded(Struct, frozen=True):
     """A picture as browsers read it, with the samples that it has, and its profile.
 
     Attributes:
@@ -167,8 +166,7 @@ def differences(group: Group) -> Group:
     return made
 
 
-@dataclass(frozen=True)
-class Beside:
+class Beside(Struct, frozen=True):
     """The folder beside a page, where pictures go that are too large for it.
 
     Attributes:

@@ -2,8 +2,9 @@
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from edsr_cli.errors import UsageError
 from edsr_cli.files.atomic import check_name, check_writable
@@ -17,8 +18,7 @@ _HEAD_BYTES = 4096
 _PAGE_BEGINS = rb"<!doctype html>\n(<(?!title)[^>]*>\n){1,9}<title>"
 
 
-@dataclass(frozen=True)
-class Written:
+class Written(Struct, frozen=True):
     """A kind of file that this program writes.
 
     Attributes:

@@ -5,10 +5,10 @@ import io
 import logging
 import math
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from msgspec import Struct
 
 from edsr_cli.images import decode, to_pil
 from edsr_cli.images.picture import Metadata
@@ -29,8 +29,7 @@ _BACKLOG = 8  # pictures that may wait; more are passed over, so that the run wa
 _QUALITY = 70  # of WebP
 
 
-@dataclass(frozen=True)
-class Preview:
+class Preview(Struct, frozen=True):
     """A picture before and after, as data URIs.
 
     Attributes:

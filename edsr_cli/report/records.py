@@ -4,17 +4,17 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from edsr_cli import __version__
 from edsr_cli.folders.summary import Summary
 from edsr_cli.jobs.record import Record
 
 
-@dataclass(frozen=True)
-class About:
+class About(Struct, frozen=True):
     """What was asked for.
 
     Attributes:

@@ -3,9 +3,10 @@
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
+
+from msgspec import Struct, field
 
 from edsr_cli import __version__
 from edsr_cli.errors import FileError
@@ -38,8 +39,7 @@ class Row(Protocol):
     def psnr(self) -> Mapping[int, float]: ...
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(Struct, frozen=True):
     """A part of a picture that is validated on, in its versions.
 
     Attributes:
@@ -54,8 +54,7 @@ class Part:
     versions: Sequence[tuple[str, Encoded]]
 
 
-@dataclass(frozen=True)
-class Training:
+class Training(Struct, frozen=True):
     """A training, as far as it is.
 
     Attributes:

@@ -5,7 +5,8 @@ where the gains of neighbouring strengths are equal, and these are the threshold
 """
 
 import hashlib
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from edsr_cli.images.picture import Compression
 from edsr_cli.pixels.windows import Readable
@@ -24,8 +25,7 @@ Steps = tuple[float, float, float, float]
 _DIFFERENT = 8  # in quality; what is measured so close below what is stated is the same
 
 
-@dataclass(frozen=True)
-class Thresholds:
+class Thresholds(Struct, frozen=True):
     """Where the next strength becomes the better choice.
 
     Attributes:
@@ -68,8 +68,7 @@ def version() -> str:
     return f"{_VERSION}-{hashlib.sha256(repr(THRESHOLDS).encode()).hexdigest()[:8]}"
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """How much to restore a picture, and why.
 
     Attributes:

@@ -3,8 +3,9 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from edsr_cli.checkpoints import registry, store
 from edsr_cli.checkpoints.checkpoint import Checkpoint
@@ -25,8 +26,7 @@ _KEPT = 3  # networks on a device besides the plain one; another is made in a te
 Find = Callable[[registry.ModelRow], Path]
 
 
-@dataclass(frozen=True)
-class Restoration:
+class Restoration(Struct, frozen=True):
     """How pictures are restored.
 
     Attributes:

@@ -1,9 +1,10 @@
 """Addresses: which are taken, and how they are shown, without what is secret in them."""
 
 import re
-from dataclasses import dataclass
 from pathlib import PurePath
 from urllib.parse import unquote
+
+from msgspec import Struct
 
 from edsr_cli.errors import UsageError
 from edsr_cli.text import one_line
@@ -11,8 +12,7 @@ from edsr_cli.text import one_line
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]{1,15})://", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class Scheme:
+class Scheme(Struct, frozen=True):
     """A kind of store.
 
     Attributes:

@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
+
+from msgspec import Struct
 
 from edsr_cli.errors import FileError, UsageError
 from edsr_cli.files.names import display_name
@@ -20,8 +21,7 @@ def is_list(name: str) -> bool:
     return name.lower().endswith(_SUFFIX) and os.path.isfile(name)  # noqa: PTH113 - long names
 
 
-@dataclass(frozen=True)
-class UrlList:
+class UrlList(Struct, frozen=True):
     """A list of addresses, which has the methods of a `Store` that an input needs.
 
     Attributes:
@@ -33,9 +33,12 @@ class UrlList:
     """
 
     path: Path
-    addresses: dict[str, str] = field(hash=False)
-    tree: dict[str, dict[tuple[str, bool], None]] = field(hash=False)
+    addresses: dict[str, str]
+    tree: dict[str, dict[tuple[str, bool], None]]
     below: str = ""
+
+    def __hash__(self) -> int:
+        return hash((self.path, self.below))
 
     @classmethod
     def read(cls, path: Path) -> "UrlList":

@@ -10,12 +10,13 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, partial
 from operator import methodcaller
 from pathlib import Path
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from edsr_cli.errors import Kind, UsageError
 from edsr_cli.files.state import FileState
@@ -36,8 +37,7 @@ _PART, _PARTS_AT_ONCE = 16 << 20, 2  # bytes; objects of less than two parts are
 _WHOLE_TO_GOOGLE = 5 << 20  # bytes from which gcsfs sends an object in parts
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """What is in a folder of a store.
 
     Attributes:
@@ -49,8 +49,7 @@ class Entry:
     state: FileState | None
 
 
-@dataclass(frozen=True)
-class Blob:
+class Blob(Struct, frozen=True):
     """An object, there or yet to be.
 
     Attributes:
@@ -192,8 +191,7 @@ class Blob:
         return _tried(self.address, same)
 
 
-@dataclass(frozen=True)
-class Store:
+class Store(Struct, frozen=True):
     """A folder of objects.
 
     Attributes:

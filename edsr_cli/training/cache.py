@@ -14,11 +14,11 @@ import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec import Struct, field
 from numpy.typing import NDArray
 
 from edsr_cli.errors import FileError
@@ -59,8 +59,7 @@ def digest(
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
-@dataclass
-class Making:
+class Making(Struct):
     """Arrays that are being made.
 
     Attributes:

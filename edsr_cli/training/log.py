@@ -3,8 +3,9 @@
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from edsr_cli.errors import FileError
 from edsr_cli.files.atomic import atomic_write
@@ -16,8 +17,7 @@ _SOFTWARE = "edsr train"  # in the plot, by which it is known
 _HEAD_BYTES = 4096
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(Struct, frozen=True):
     """A line of the record.
 
     Attributes:

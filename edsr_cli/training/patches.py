@@ -5,10 +5,10 @@ shape; cutting is a function of these tables on the device. So a GPU can repeat 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
+from msgspec import Struct
 from torch import Tensor
 
 from edsr_cli.degradations.patches import Degradation
@@ -24,8 +24,7 @@ Tables = Mapping[str, Tensor]
 """What was drawn for a batch, by name; for every batch of a scale of the same shapes."""
 
 
-@dataclass(frozen=True)
-class Draw:
+class Draw(Struct, frozen=True):
     """The random part of a batch, on the host.
 
     Attributes:
@@ -37,8 +36,7 @@ class Draw:
     tables: Tables
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """What one update learns from.
 
     Attributes:

@@ -4,15 +4,14 @@ They are kept in flat arrays, which a GPU can hold as they are, and a patch is a
 them. So a batch is cut by one gather per array, on whatever device the arrays are.
 """
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from msgspec import Struct, field
 from numpy.typing import NDArray
 
 
-@dataclass(frozen=True)
-class Photo:
+class Photo(Struct, frozen=True):
     """Where a picture lies in the arrays.
 
     Attributes:
@@ -29,8 +28,7 @@ class Photo:
     lr: dict[int, int]
 
 
-@dataclass(frozen=True)
-class Photos:
+class Photos(Struct, frozen=True):
     """Training pictures.
 
     Attributes:

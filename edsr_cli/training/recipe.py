@@ -4,8 +4,10 @@ The learning rate is a pure function of them and of how far the training is.
 """
 
 import math
-from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict, fields, force_setattr, replace
 
 from edsr_cli.degradations import spec
 from edsr_cli.degradations.patches import Degradation
@@ -15,8 +17,7 @@ from edsr_cli.model.config import NetworkConfig, edsr, edsr_baseline, mdsr, mdsr
 from edsr_cli.options.choices import Autocast, Preset, Schedule
 
 
-@dataclass(frozen=True)
-class Recipe:
+class Recipe(Struct, frozen=True):
     """A training recipe. The values given here are the paper's (sections 3.3 and 4.2).
 
     The loss is the mean absolute error (L1, section 4.2), and patches are flipped and turned by 90
@@ -77,7 +78,7 @@ class Recipe:
                 raise UsageError(f"{_option(name)} must not be less than 0.")
         # Written out, so that a file's metadata stay true when a name comes to mean other steps.
         if not self._is_unknown:
-            object.__setattr__(self, "degradation", str(spec.parse(self.degradation)))
+            force_setattr(self, "degradation", str(spec.parse(self.degradation)))
         if not 0 <= self.ema < 1:
             raise UsageError("--ema must be at least 0 and less than 1.")
         if not all(0 <= beta < 1 for beta in self.betas):

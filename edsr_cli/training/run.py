@@ -8,10 +8,10 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import torch
+from msgspec.structs import replace
 
 from edsr_cli.checkpoints.checkpoint import save_canonical
 from edsr_cli.errors import DeviceMemoryError, EdsrError, UsageError, WeightsError

@@ -2,11 +2,11 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from edsr_cli.pixels import resize
@@ -24,8 +24,7 @@ MOST_TIMES = 16
 """Times at which they are kept; of more, those that are nearest to each other go."""
 
 
-@dataclass(frozen=True)
-class _Place:
+class _Place(Struct, frozen=True):
     """Where a part is: the scale, the number of the picture, and the region in HR pixels."""
 
     scale: int

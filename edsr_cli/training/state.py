@@ -1,11 +1,11 @@
 """The state of a training on disk: read, and checked before anything is made of it."""
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from msgspec import Struct
 from torch import Tensor
 
 from edsr_cli.errors import UsageError, WeightsError
@@ -20,8 +20,7 @@ VERSION = 2
 _ANEW = "Start the training again with --overwrite."
 
 
-@dataclass(frozen=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """What a run is about; a run that is resumed must be about the same.
 
     Attributes:

@@ -4,10 +4,10 @@ import math
 import time
 from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import dataclass
 from typing import Any
 
 import torch
+from msgspec import Struct
 
 from edsr_cli.errors import EdsrError
 from edsr_cli.model.networks import EDSR, MDSR
@@ -21,8 +21,7 @@ class DivergedError(EdsrError):
     """The loss is no longer a number."""
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(Struct, frozen=True):
     """What an update did.
 
     Attributes:

@@ -1,10 +1,10 @@
 """PSNR on pictures that the network does not learn from."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from edsr_cli.checkpoints.checkpoint import Checkpoint

@@ -1,8 +1,8 @@
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from edsr_cli.checkpoints import layouts
 from edsr_cli.checkpoints.layouts import infer_config

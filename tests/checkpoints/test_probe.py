@@ -3,12 +3,12 @@
 import itertools
 import logging
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from msgspec.structs import replace
 
 from edsr_cli.checkpoints.convention import MEAN_SHIFTS, RESIDUAL_SCALES, VALUE_RANGES, Convention
 from edsr_cli.checkpoints.loader import load_network

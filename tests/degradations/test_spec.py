@@ -1,10 +1,9 @@
 """Specifications of degradations: what can be written, and that it comes back as written."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from edsr_cli.degradations.spec import NAMED, PHOTO, Filter, Spec, Strength, parse
 from edsr_cli.errors import UsageError

@@ -1,9 +1,10 @@
 """Manifests in a store, which is here a dictionary."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import pytest
+from msgspec.structs import replace
 
 from edsr_cli.errors import Kind
 from edsr_cli.files.state import ON_ITS_WAY, FileState
@@ -28,7 +29,7 @@ class Memory:
     broken: bool = False
 
     def folder(self, below):
-        return replace(self, below=f"{self.below}{below}/")
+        return Memory(self.objects, f"{self.below}{below}/", self.broken)
 
     def entries(self, beginning=""):
         rest = {k[len(self.below) :] for k in self.objects if k.startswith(self.below + beginning)}

@@ -16,6 +16,17 @@ RECIPE = Recipe(
     model="model", weights="weights", scale=2, ensemble=False, precision="fp32", format="png"
 )
 
+
+def arriving(source, folder):
+    return BatchTask(
+        format_for(None, "png"),
+        source=source,
+        destination=folder / "a.png",
+        name=source.name,
+        folder=folder,
+    )
+
+
 # A worker that outlives its run, as those of a cluster may: it has promised its output when the
 # run is killed, and is stopped before that takes its name.
 
@@ -23,10 +34,7 @@ RECIPE = Recipe(
 @pytest.mark.skipif(os.name == "nt", reason="an open file cannot be removed there")
 @pytest.mark.parametrize("there", [False, True], ids=["new", "replacing"])
 def test_a_worker_of_an_earlier_run_comes_too_late(tmp_path, there):
-    task = BatchTask(
-        tmp_path / "a.gif", tmp_path / "out" / "a.png", format_for(None, "png"), "a.gif",
-        tmp_path / "out",
-    )  # fmt: skip
+    task = arriving(tmp_path / "a.gif", tmp_path / "out")
     task.source.write_bytes(b"picture")
 
     def begin():
@@ -68,7 +76,7 @@ def test_a_worker_of_an_earlier_run_comes_too_late(tmp_path, there):
 def test_nothing_is_promised_for_a_folder_that_has_gone(tmp_path):
     """A worker on another machine may see it still."""
     out = tmp_path / "out"
-    task = BatchTask(tmp_path / "a.gif", out / "a.png", format_for(None, "png"), "a.gif", out)
+    task = arriving(tmp_path / "a.gif", out)
     task.source.write_bytes(b"picture")
     source = state_of(task.source)
     ledger = FolderLedger([out], RECIPE)

@@ -1,4 +1,4 @@
-from dataclasses import replace
+from msgspec.structs import replace
 
 from edsr_cli.folders.recipe import Recipe
 from edsr_cli.options.definition import options_of
@@ -52,7 +52,7 @@ SAME_PIXELS = {
 
 def test_every_option_counts_or_is_known_not_to():
     """What is neither makes `edsr batch` pass over outputs that were made without the option."""
-    assert set(options_of(BatchOptions)) - SAME_PIXELS == set(vars(RECIPE)) - {"weights"}
+    assert set(options_of(BatchOptions)) - SAME_PIXELS == set(RECIPE.to_dict()) - {"weights"}
 
 
 def test_a_recipe_of_before_is_that_without_restoring_and_alpha():

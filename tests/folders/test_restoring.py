@@ -1,9 +1,8 @@
 """Folders with an upscaler that can restore."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from PIL import Image
 
 from edsr_cli.restoration.choice import THRESHOLDS

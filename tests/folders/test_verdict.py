@@ -1,11 +1,10 @@
 """What is made, skipped and replaced, tried against a folder's whole life."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from msgspec.structs import replace
 
 from edsr_cli.errors import Kind
 from edsr_cli.folders.ledger import Wanted, judge

@@ -3,11 +3,11 @@ import os
 import struct
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from PIL import Image, ImageOps, PngImagePlugin, TiffImagePlugin
 
 from edsr_cli.errors import PictureError
@@ -122,7 +122,7 @@ def test_a_damaged_later_frame_does_not_matter() -> None:
 def test_metadata_of_a_file() -> None:
     profile = icc.srgb_profile()
     data = builders.saved(PICTURE, "JPEG", dpi=(300, 300), icc_profile=profile)
-    assert decode(data).metadata == Metadata(icc_profile=profile, dpi=(300.0, 300.0))
+    assert decode(data).metadata == Metadata(icc_profile=profile, dpi=(300.0, 300.0), size=(20, 12))
 
 
 def test_a_profile_that_does_not_fit_is_not_kept() -> None:
@@ -219,7 +219,7 @@ def test_pillow_and_back() -> None:
     assert image.mode == "RGB" and image.getexif()[0x10F] == "Maker"
     back = from_pil(image)
     assert given.exif is not None  # it becomes true of these pixels
-    expected = replace(given, exif=exif_data.with_size(given.exif, 20, 12))
+    expected = replace(given, exif=exif_data.with_size(given.exif, 20, 12), size=(20, 12))
     assert (back.pixels == RGB).all() and back.metadata == expected
     assert to_pil(RGB).info == {}
     assert to_pil(np.full((1, 1, 3), 65535, np.uint16)).getpixel((0, 0)) == (255, 255, 255)

@@ -1,7 +1,6 @@
 """Several pictures in a file, as Pillow and independent decoders read them."""
 
 import io
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from msgspec.structs import replace
 from numpy.typing import NDArray
 from PIL import Image
 

@@ -1,8 +1,7 @@
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from edsr_cli.errors import DeviceMemoryError, ExitCode
 from edsr_cli.inference.planning import (

@@ -5,12 +5,12 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from PIL import Image
 
 from edsr_cli.errors import UsageError
@@ -250,7 +250,7 @@ def test_errors_come_as_they_are(cluster, job, tmp_path):
         recipe = ask_a_worker(job.spec, Cluster(), partial(_recipe, job.form))
         with pytest.raises(Exception, match="the output folder cannot be made"):
             RemoteLedger(partial(FolderLedger, [tmp_path / "taken"], recipe), [])
-        wrong = replace(job.spec, options=replace(job.spec.options, model="none-such"))
+        wrong = replace(job.spec, options=job.spec.options.part(Outputs, model="none-such"))
         with pytest.raises(Exception, match="none-such"):
             ask_a_worker(wrong, Cluster(), partial(_recipe, job.form))
     with (

@@ -4,10 +4,10 @@ import json
 import pickle
 import subprocess
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from PIL import Image
 
 from edsr_cli.folders.globs import Choice
@@ -28,7 +28,7 @@ from tests.jobs.nearest import save_nearest
 ELSEWHERE = """
 import pickle, sys
 from contextlib import closing
-from dataclasses import replace
+from msgspec.structs import replace
 from edsr_cli.folders.ledger import FolderLedger
 from edsr_cli.jobs.executors import Serial
 

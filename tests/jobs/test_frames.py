@@ -1,10 +1,10 @@
 """All frames of a file, from file to file, through networks that repeat pixels."""
 
 import io
-from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from PIL import Image
 
 from edsr_cli.errors import UsageError

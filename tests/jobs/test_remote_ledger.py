@@ -83,7 +83,13 @@ def tasks(photo, tmp_path):
     out = tmp_path / "out"
     form = format_for(None, "png")
     return [
-        BatchTask(tmp_path / "in" / name, (out / name).with_suffix(".png"), form, name, out)
+        BatchTask(
+            form,
+            source=tmp_path / "in" / name,
+            destination=(out / name).with_suffix(".png"),
+            name=name,
+            folder=out,
+        )
         for name in names
     ]
 

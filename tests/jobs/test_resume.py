@@ -3,10 +3,10 @@
 import json
 import logging
 import os
-from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from PIL import Image
 
 from edsr_cli.files.lock import lock_descriptor

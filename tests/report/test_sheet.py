@@ -1,7 +1,6 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from edsr_cli.errors import PictureError
 from edsr_cli.images.colour.icc import srgb_profile

@@ -1,7 +1,6 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from edsr_cli.checkpoints import registry
 from edsr_cli.checkpoints.loader import load_network

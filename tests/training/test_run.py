@@ -1,12 +1,12 @@
 import itertools
 import json
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from msgspec.structs import replace
 
 from edsr_cli.checkpoints.checkpoint import read_canonical
 from edsr_cli.errors import UsageError

@@ -1,12 +1,12 @@
 import io
 import itertools
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from msgspec.structs import replace
 
 from edsr_cli.evaluation.metrics import Channels, psnr
 from edsr_cli.model.config import SCALES, NetworkConfig

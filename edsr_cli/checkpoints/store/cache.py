@@ -13,10 +13,12 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from edsr_cli.checkpoints.registry import ModelRow, Source
 from edsr_cli.errors import WeightsError
@@ -245,8 +247,7 @@ def _text(error: OSError | ValueError) -> str:
     return str(error) if type(error) is ValueError else "its header makes no sense"
 
 
-@dataclass(frozen=True)
-class FileDigests:
+class FileDigests(Struct, frozen=True):
     """What identifies the bytes of a file.
 
     Attributes:

@@ -4,11 +4,12 @@ import contextlib
 import hashlib
 import logging
 import shutil
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from msgspec import Struct, field
+
 from edsr_cli.checkpoints.registry import BYTES_PER_PARAMETER, ModelRow, Source, bundled_file
-from edsr_cli.checkpoints.store import Begin, Progress, hub
+from edsr_cli.checkpoints.store import Begin, Progress, https, hub
 from edsr_cli.checkpoints.store.answers import SourceError
 from edsr_cli.checkpoints.store.cache import (
     cached_path,
@@ -26,8 +27,7 @@ from edsr_cli.errors import WeightsError
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(Struct, frozen=True):
     """How to fetch.
 
     Attributes:
@@ -39,7 +39,7 @@ class Options:
 
     offline: bool = False
     allow_unverified: bool = False
-    patience: Patience = field(default_factory=Patience)
+    patience: Patience = field(default_factory=lambda: https.USUAL)
     begin: Begin = lambda source: lambda done, total: None
 
 

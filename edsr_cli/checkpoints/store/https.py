@@ -14,12 +14,13 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any, TypeVar
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from edsr_cli import __version__
 from edsr_cli.checkpoints.store import Progress
@@ -40,8 +41,7 @@ _CHUNK = 2**16  # bytes
 _WORTHWHILE = 2**18  # bytes gained that make up for a failed attempt
 
 
-@dataclass(frozen=True)
-class Patience:
+class Patience(Struct, frozen=True):
     """How long to wait for a server.
 
     Attributes:
@@ -57,8 +57,11 @@ class Patience:
     longest_pause: float = 60.0
 
 
-@dataclass(frozen=True)
-class Access:
+USUAL = Patience()
+"""Where nothing else is said."""
+
+
+class Access(Struct, frozen=True):
     """How a server wants to be asked.
 
     Attributes:

@@ -3,9 +3,11 @@
 import io
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from edsr_cli.checkpoints.registry import REINSTALL, ModelRow, Source, bundled_file
 from edsr_cli.checkpoints.store import hub
@@ -35,8 +37,7 @@ PROVENANCE = ("source", "source_sha256", "source_checked_by", "tensors_sha256")
 SLACK = 2**20  # bytes that a file may have besides its tensors, however small these are
 
 
-@dataclass(frozen=True)
-class Fetched:
+class Fetched(Struct, frozen=True):
     """A model that is on this machine now.
 
     Attributes:
@@ -118,8 +119,7 @@ def _adopt(row: ModelRow, folder: Path, raw: Path, source: Source, stated: str) 
     return Fetched(row, target, "adopted", str(raw))
 
 
-@dataclass(frozen=True)
-class Provenance:
+class Provenance(Struct, frozen=True):
     """Where a file of weights is from, for the canonical file's metadata.
 
     Attributes:
@@ -179,8 +179,7 @@ def convert(raw: Path, row: ModelRow, provenance: Provenance, target: Path) -> N
     remember(target.parent, row, digest)
 
 
-@dataclass(frozen=True)
-class Verified:
+class Verified(Struct, frozen=True):
     """What was found of a model.
 
     Attributes:

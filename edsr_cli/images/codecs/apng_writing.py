@@ -4,9 +4,10 @@ import io
 import struct
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from fractions import Fraction
 from typing import BinaryIO
+
+from msgspec.structs import replace
 
 from edsr_cli.images.codecs.animation import AnimationEncoder, Part
 from edsr_cli.images.codecs.whole import Encoder

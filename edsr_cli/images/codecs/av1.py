@@ -5,7 +5,8 @@ boxes around it. What still pictures do not have, such as frames that refer to o
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _SEQUENCE_HEADER, _FRAME_HEADER, _FRAME = 1, 3, 6
 _SELECT = 2
@@ -34,8 +35,7 @@ class _Bits:
         return bool(self.number(1))
 
 
-@dataclass
-class _Sequence:
+class _Sequence(Struct):
     """What a frame's header cannot be read without."""
 
     reduced: bool = False

@@ -6,10 +6,10 @@ What Pillow does not tell: the depth, colours stated by numbers, greyscale, how 
 import io
 import struct
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, BinaryIO
 
 import numpy as np
+from msgspec.structs import replace
 from PIL import (
     AvifImagePlugin,  # noqa: F401 - importing a plugin registers its format
     Image,

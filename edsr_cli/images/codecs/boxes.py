@@ -5,8 +5,9 @@ it is damaged, reads only what it gives, and keeps its position.
 """
 
 import struct
-from dataclasses import dataclass
 from typing import BinaryIO
+
+from msgspec import Struct
 
 from edsr_cli.images.source import kept_position
 
@@ -19,8 +20,7 @@ MAX_PARTS = 100_000
 _MAX_DEPTH = 8  # of boxes in boxes
 
 
-@dataclass(frozen=True)
-class Box:
+class Box(Struct, frozen=True):
     """A box of ISO base media or JPEG 2000: its name, and where its content begins and ends."""
 
     name: bytes

@@ -2,9 +2,10 @@
 
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, Protocol
 
+from msgspec import Struct
+from msgspec.structs import replace
 from PIL import Image
 
 from edsr_cli.images.bands import Wanted, put_together
@@ -47,8 +48,7 @@ class Opened(Protocol):
         """A frame or page, from 1 to the number of them; in this order it is quickest."""
 
 
-@dataclass(frozen=True)
-class Rows:
+class Rows(Struct, frozen=True):
     """How a picture is decoded by rows.
 
     Attributes:

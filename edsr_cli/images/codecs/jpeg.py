@@ -12,9 +12,9 @@ import io
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, BinaryIO
 
+from msgspec.structs import replace
 from PIL import (
     Image,
     JpegImagePlugin,  # noqa: F401 - importing a plugin registers its format

@@ -10,9 +10,9 @@ import io
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import BinaryIO
 
+from msgspec import Struct
 from PIL import Image
 
 from edsr_cli.images.source import kept_position
@@ -27,8 +27,7 @@ _BYTES_AT_ONCE = 30  # for a pixel of an interval: it is decoded with its neighb
 _MARKER = re.compile(rb"\xff[\xd0-\xfe]")  # in the data of a scan all others are stuffed
 
 
-@dataclass(frozen=True)
-class Intervals:
+class Intervals(Struct, frozen=True):
     """How a picture is cut into intervals.
 
     Attributes:

@@ -4,8 +4,9 @@ The names are those of ISO/IEC 18181-1, Annex D ("Image headers"), and of 18181-
 around it. What follows the kind of colours is not read.
 """
 
-from dataclasses import dataclass
 from typing import BinaryIO
+
+from msgspec import Struct
 
 from edsr_cli.images.codecs.boxes import boxes
 from edsr_cli.images.source import kept_position
@@ -30,8 +31,7 @@ _Choice = tuple[int, int]
 """What a number of variable length may be: so much, and so many bits that are added."""
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(Struct, frozen=True):
     """What the header says.
 
     Attributes:

@@ -8,11 +8,11 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from typing import Any, BinaryIO
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 

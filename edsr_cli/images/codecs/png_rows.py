@@ -8,10 +8,10 @@ there is nothing left to interpret.
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -35,8 +35,7 @@ _PASSES = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(Struct, frozen=True):
     """What IHDR says."""
 
     width: int

@@ -7,10 +7,10 @@ as the picture. So only the metadata is left to it.
 
 import io
 import struct
-from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 from PIL import Image, PsdImagePlugin
 
@@ -39,8 +39,7 @@ _COPIES, _CONVERTED_COPIES = 4, 5
 _GROUP_ROWS, _GROUP_BYTES = 2**14, 2**22  # unpacked at a time
 
 
-@dataclass(frozen=True)
-class _Document:
+class _Document(Struct, frozen=True):
     """What stands before the pixels. `place` is where they begin, at the kind of compression."""
 
     width: int
@@ -88,8 +87,7 @@ class Psd(Codec):
 CODEC = Psd()
 
 
-@dataclass(frozen=True)
-class _Opened:
+class _Opened(Struct, frozen=True):
     file: BinaryIO
     name: str
     about: _Document

@@ -8,10 +8,11 @@ import re
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, cast
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from PIL import Image, TiffImagePlugin
 
 from edsr_cli.images.bands import Wanted, band_rows, put_together
@@ -109,8 +110,7 @@ class Tiff(Codec):
 CODEC = Tiff()
 
 
-@dataclass(frozen=True)
-class _Opened:
+class _Opened(Struct, frozen=True):
     file: BinaryIO
     name: str
     max_pixels: int

@@ -1,6 +1,6 @@
 """How the pixels of a TIFF page are stored, and which ways of storing them are understood."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from edsr_cli.errors import PictureError
 from edsr_cli.images.codecs import segments as packed
@@ -22,8 +22,7 @@ _PREDICTED = frozenset((packed.LZW, packed.DEFLATE, packed.OLD_DEFLATE, packed.L
 _SEGMENT_BYTES_A_PIXEL = 8  # RGB and alpha of 16 bits
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """How the pixels of a page are stored.
 
     Attributes:

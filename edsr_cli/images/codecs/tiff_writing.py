@@ -8,10 +8,10 @@ out; its files are little-endian, because Pillow cannot read BigTIFF that is not
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
+from msgspec import Struct
 
 from edsr_cli.images.metadata.exif import (
     EXIF_IFD,
@@ -133,8 +133,7 @@ class Frame:
         return data
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """How the pixels of one picture lie in a TIFF.
 
     Attributes:

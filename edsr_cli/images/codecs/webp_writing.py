@@ -3,8 +3,9 @@
 import io
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import BinaryIO
+
+from msgspec.structs import replace
 
 from edsr_cli.errors import PictureError
 from edsr_cli.images.codecs.animation import AnimationEncoder, Part

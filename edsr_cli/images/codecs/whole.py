@@ -1,8 +1,9 @@
 """Pictures that are kept whole until they are encoded."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import BinaryIO, Literal, Protocol
+
+from msgspec.structs import replace
 
 from edsr_cli.images.picture import OutputRequest
 from edsr_cli.pixels.arrays import Pixels, empty_pixels

@@ -3,10 +3,10 @@
 Here: every kind of pixels to RGB, without touching the colours of those that are RGB already.
 """
 
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -25,8 +25,7 @@ _GREY16 = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 _MIN_IS_WHITE, _PHOTOMETRIC = 0, 262  # a TIFF tag and its value
 
 
-@dataclass(frozen=True, eq=False)
-class Samples:
+class Samples(Struct, frozen=True, eq=False):
     """Pixels before they become RGB.
 
     Attributes:

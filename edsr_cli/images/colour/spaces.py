@@ -11,10 +11,10 @@ import hashlib
 import math
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from edsr_cli.images.colour import icc
@@ -43,8 +43,7 @@ PQ, HLG = 16, 18
 """Transfer characteristics of H.273 whose white is not the brightest colour."""
 
 
-@dataclass(frozen=True)
-class ColourSpace:
+class ColourSpace(Struct, frozen=True):
     """What RGB values mean.
 
     Attributes:
@@ -76,8 +75,7 @@ class ColourSpace:
         return _assemble(tags)
 
 
-@dataclass(frozen=True)
-class Stated:
+class Stated(Struct, frozen=True):
     """What a file states about its colours.
 
     Attributes:

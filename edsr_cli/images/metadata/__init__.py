@@ -5,9 +5,9 @@ Here: what a codec finds, and what is made true of an upright picture.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct, field
 from PIL import Image
 
 from edsr_cli.images.metadata import exif as exif_data
@@ -35,8 +35,7 @@ _PHOTOSHOP_KEPT = {_CAPTION, _COPYRIGHT_FLAG, _URL, _RESOLUTION, _EXIF_RESOURCE,
                    iptc.IPTC_RESOURCE, 1039, 1061, 1033, 1036, 1057}  # fmt: skip
 
 
-@dataclass
-class Found:
+class Found(Struct):
     """What a file holds.
 
     Attributes:

@@ -11,7 +11,8 @@ The second directory describes a thumbnail.
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 IMAGE_WIDTH, IMAGE_LENGTH, ORIENTATION = 0x100, 0x101, 0x112
 EXIF_IFD, GPS_IFD, INTEROP_IFD = 0x8769, 0x8825, 0xA005
@@ -29,8 +30,7 @@ _SUB_DIRECTORIES = (EXIF_IFD, GPS_IFD, INTEROP_IFD)
 _ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(Struct, frozen=True):
     """One entry of a directory.
 
     Attributes:

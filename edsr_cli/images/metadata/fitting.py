@@ -11,7 +11,9 @@ Not all hold all of it; BMP, the resolution only. What a format cannot hold is n
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from edsr_cli.images.colour import icc
 from edsr_cli.images.metadata import iptc, xmp, xmp_extension, xmp_truth
@@ -81,8 +83,7 @@ def fit(
     return work.metadata, tuple(work.notes)
 
 
-@dataclass
-class _Fitting:
+class _Fitting(Struct):
     metadata: Metadata
     format: OutputFormat
     size: tuple[int, int]
@@ -91,7 +92,7 @@ class _Fitting:
     notes: list[str] = field(default_factory=list)
 
     def _set(self, **values: object) -> None:
-        self.metadata = replace(self.metadata, **values)  # type: ignore[arg-type]
+        self.metadata = replace(self.metadata, **values)
 
     def _drop(self, name: str, what: str) -> None:
         """Leave out what the format has no place for."""

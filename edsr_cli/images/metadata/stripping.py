@@ -3,8 +3,9 @@
 import re
 import struct
 from collections.abc import Callable
-from dataclasses import replace
 from fractions import Fraction
+
+from msgspec.structs import replace
 
 from edsr_cli.images.metadata import xmp
 from edsr_cli.images.metadata.exif import SHORT, without_gps

@@ -7,9 +7,10 @@ which XMP never has: nothing is expanded and nothing is fetched.
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from html import escape  # that of xml.sax imports urllib, for other things
 from xml.parsers import expat
+
+from msgspec import Struct, field
 
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 TIFF, EXIF = "http://ns.adobe.com/tiff/1.0/", "http://ns.adobe.com/exif/1.0/"
@@ -38,8 +39,7 @@ Name = tuple[str, str]
 """Namespace and local name."""
 
 
-@dataclass
-class Node:
+class Node(Struct):
     """An attribute or an element of a packet.
 
     Attributes:
@@ -65,8 +65,7 @@ class Node:
     prefixes: frozenset[str] = frozenset()
 
 
-@dataclass
-class Packet:
+class Packet(Struct):
     """A parsed packet, and what is to be changed in it.
 
     Attributes:
@@ -259,8 +258,7 @@ class _Reader:
             node.inner, node.text = (node.inner[0], place), "".join(texts)
 
 
-@dataclass(frozen=True)
-class Property:
+class Property(Struct, frozen=True):
     """A property to add: a text, or a list of them.
 
     Attributes:

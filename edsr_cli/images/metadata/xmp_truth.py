@@ -11,8 +11,9 @@ thumbnails                                  removed, as those of EXIF are
 
 import re
 import uuid
-from dataclasses import dataclass
 from fractions import Fraction
+
+from msgspec import Struct
 
 from edsr_cli.images.metadata import xmp
 from edsr_cli.images.metadata.exif_writing import turned_point
@@ -71,8 +72,7 @@ _APPLIED = ((_REGIONS, "Regions"), (_REGIONS, "AppliedToDimensions"))
 _BOUNDARY = {"rbX": 0, "rbW": 0, "rbRx": 0, "rbY": 1, "rbH": 1}
 
 
-@dataclass(frozen=True)
-class Turn:
+class Turn(Struct, frozen=True):
     """An EXIF orientation, and width and height in pixels of the picture as stored."""
 
     orientation: int

@@ -1,8 +1,10 @@
 """The devices of a machine, for people who choose one."""
 
-from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from edsr_cli.inference import memory
 from edsr_cli.inference.engine import Device
@@ -14,8 +16,7 @@ from edsr_cli.inference.engines.torch import hardware
 CPU = "cpu"
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(Struct, frozen=True):
     """A device.
 
     Attributes:

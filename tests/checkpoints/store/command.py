@@ -15,7 +15,7 @@ PATIENCE = (1.0, 3, 0.05, 5.0)  # stall, attempts, pause, longest_pause
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    https.Patience.__init__.__defaults__ = PATIENCE
+    https.USUAL = https.Patience(*PATIENCE)
     table = registry.read_registry(Path(sys.argv.pop(1)))
     registry.rows = lambda: table
     main()

@@ -14,6 +14,7 @@ from edsr_cli.checkpoints.checkpoint import read_canonical
 from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.checkpoints.store import fetching
 from edsr_cli.checkpoints.store.cache import cached_path, metadata, problem, seems_cached
+from edsr_cli.checkpoints.store.https import Patience
 from edsr_cli.checkpoints.store.local import find_local
 from edsr_cli.errors import WeightsError
 from edsr_cli.model.config import NetworkConfig
@@ -276,7 +277,7 @@ class TestInterface:
     def table(self, online, monkeypatch):
         row = online.row
         monkeypatch.setattr("edsr_cli.checkpoints.registry.rows", lambda: (row,))
-        monkeypatch.setattr("edsr_cli.checkpoints.store.https.Patience.attempts", 1)
+        monkeypatch.setattr("edsr_cli.checkpoints.store.https.USUAL", Patience(attempts=1))
         return row
 
     def test_a_model_that_is_not_here_says_how_to_fetch_it(self, online, table, server):

@@ -4,10 +4,10 @@ import io
 import re
 import struct
 import zlib
-from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from PIL import Image
 
 from edsr_cli.images import Metadata, decode, encode, formats, outputs

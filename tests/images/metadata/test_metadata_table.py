@@ -7,12 +7,12 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from edsr_cli.errors import PictureError
 from edsr_cli.images import FORMATS, OutputFormat, decode, write_picture

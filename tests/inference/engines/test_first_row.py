@@ -1,10 +1,9 @@
 """To begin in the middle gives what would have come there, to the last bit of every sum."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
+from msgspec.structs import replace
 
 from edsr_cli.checkpoints.checkpoint import Checkpoint
 from edsr_cli.inference import Upscaler

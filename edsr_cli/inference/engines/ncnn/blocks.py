@@ -1,12 +1,11 @@
 """What a network is made of, for `graph` and `costs`: no ncnn."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from edsr_cli.model.config import NetworkConfig
 
 
-@dataclass(frozen=True)
-class Block:
+class Block(Struct, frozen=True):
     """Convolutions that follow each other, and what is added at their end.
 
     Attributes:

@@ -6,8 +6,9 @@ Nothing here asks before somebody wants to use one, or a list.
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
 from functools import cache
+
+from msgspec import Struct
 
 from edsr_cli.errors import UsageError
 
@@ -28,8 +29,7 @@ ncnn.destroy_gpu_instance()
 """
 
 
-@dataclass(frozen=True)
-class Gpu:
+class Gpu(Struct, frozen=True):
     """A Vulkan device.
 
     Attributes:

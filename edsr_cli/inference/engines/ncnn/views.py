@@ -1,16 +1,15 @@
 """The eight ways to turn a picture, folded into weights; see `engines.torch.ensemble`."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from edsr_cli.model.impulse import Borders
 
 
-@dataclass(frozen=True)
-class View:
+class View(Struct, frozen=True):
     """Quarter turns, then perhaps a mirror.
 
     Attributes:

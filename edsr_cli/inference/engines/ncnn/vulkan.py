@@ -4,8 +4,9 @@ Numbers are fp32, or stored in fp16 and added up in fp32 if that is asked for; w
 checked before it is used. On an NVIDIA GPU torch is seven times as fast.
 """
 
-from dataclasses import replace
 from functools import cache
+
+from msgspec.structs import replace
 
 from edsr_cli.errors import UsageError
 from edsr_cli.inference import memory

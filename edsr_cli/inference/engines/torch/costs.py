@@ -6,7 +6,9 @@ picture can be planned before anything is loaded.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from edsr_cli.inference.engine import Precision
 from edsr_cli.inference.planning import Footprint
@@ -17,8 +19,7 @@ _VIEWS = 8  # of the self-ensemble
 _SINGLE = 4  # bytes of an fp32 number, in which everything but the residual blocks is
 
 
-@dataclass(frozen=True)
-class Cost:
+class Cost(Struct, frozen=True):
     """What a node of a streamed network costs.
 
     Attributes:

@@ -13,19 +13,18 @@ stream side by side over the same strips, and the average is finished strip by s
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Self, TypeVar
 
 import torch
+from msgspec import Struct
 from torch import Tensor, nn
 
 from edsr_cli.inference.engines.torch import costs
 from edsr_cli.inference.engines.torch.node import Node
 
 
-@dataclass(frozen=True)
-class View:
+class View(Struct, frozen=True):
     """One of the eight ways to turn a picture: quarter turns, then perhaps a mirror.
 
     Attributes:

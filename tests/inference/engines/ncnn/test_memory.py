@@ -78,7 +78,7 @@ def test_a_tail_that_makes_more_numbers_than_there_are_features_keeps_to_the_pla
 
 LOW_ON_MEMORY = """
 import logging, resource
-from dataclasses import replace
+from msgspec.structs import replace
 import numpy as np
 from edsr_cli.checkpoints.checkpoint import Checkpoint
 from edsr_cli.checkpoints.loader import load_network

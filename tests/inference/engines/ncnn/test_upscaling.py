@@ -4,13 +4,13 @@ import copy
 import functools
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from edsr_cli.checkpoints.checkpoint import Checkpoint
 from edsr_cli.errors import DeviceMemoryError, UsageError, WeightsError

@@ -161,7 +161,7 @@ def test_windows_have_all_rows_that_a_strip_depends_on(monkeypatch, height, push
 
 UPSCALING = """
 import sys
-from dataclasses import replace
+from msgspec.structs import replace
 from edsr_cli.checkpoints.checkpoint import Checkpoint
 from edsr_cli.inference import Upscaler
 from edsr_cli.model.networks import tensors_of

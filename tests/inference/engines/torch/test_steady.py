@@ -3,13 +3,13 @@
 import functools
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from edsr_cli.errors import UsageError, WeightsError
 from edsr_cli.inference import Precision, Upscaler
