@@ -35,11 +35,14 @@ def on_device(
     ensemble: bool,
     transposed: bool,
 ) -> Node:
-    """The streamed form of a network on a device; arguments as for `Engine.compile`."""
-    turned = fold_view(network, TRANSPOSE if transposed else View(0, False)).to(device)
+    """The streamed form of a network on a device; arguments as for `Engine.compile`.
+
+    The network itself is moved there.
+    """
+    network = (fold_view(network, TRANSPOSE) if transposed else network).to(device)
     if ensemble:
-        return stream_ensemble(turned, scale, precision)
-    return stream(turned, scale, precision, collapse_tail(turned, scale))
+        return stream_ensemble(network, scale, precision)
+    return stream(network, scale, precision, collapse_tail(network, scale))
 
 
 def stream(
