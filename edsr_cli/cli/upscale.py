@@ -162,8 +162,12 @@ def _how(record: "Record") -> str:
     """What a picture is made with, and how it is cut."""
     plan = record.plan
     columns, rows = ("rows", "columns") if plan["transposed"] else ("columns", "rows")
+    # The model alone would be the network for clean pictures.
+    network = record.model
+    if record.restore:
+        network += f", {describe(record.restore, ASKED)},"
     return (
-        f"{record.model} on {record.device} in {record.precision}; "
+        f"{network} on {record.device} in {record.precision}; "
         f"{plan['panels']} panel(s) of {plan['panel_width']} {columns}, {plan['strips']} strip(s) "
         f"of {plan['strip_rows']} {rows}, {plan['multiply_adds'] / 1e9:.1f} GMAC"
     )

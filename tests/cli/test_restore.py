@@ -36,6 +36,7 @@ def test_auto_says_what_it_does_and_why(edsr, files):
     assert found == [(1.0, "JPEG of quality 40"), (0.0, "no damage found")]
     planned = edsr("upscale", files / "bad.jpg", "-s", 2, "-n", "-o", "x.png", *ON_CPU)
     assert planned.lines[0] == said[0]
+    assert "; edsr-free, restored with strength 1, on cpu in fp32; " in planned.lines[1]
 
 
 def test_the_ends_are_the_two_models(edsr, files):
@@ -57,6 +58,7 @@ def test_the_ends_are_the_two_models(edsr, files):
 def test_details_are_said_of_clean_pictures_and_scales_without_a_second_network(edsr, files):
     run = edsr("upscale", files / "clean.png", "-s", 2, "-n", "-v", *ON_CPU)
     assert "in/clean.png: no damage found, so nothing is restored" in run.lines
+    assert "; edsr-free on cpu in fp32; " in run.lines[1]
     run = edsr("upscale", files / "bad.jpg", "-s", 2, "-n", "-v", "--restore", "0.5", *ON_CPU)
     assert "in/bad.jpg: restored with strength 0.5" in run.lines
 
