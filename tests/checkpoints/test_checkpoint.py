@@ -96,10 +96,10 @@ def test_the_digest_of_bundled_weights_is_that_in_manifests_of_before():
     """Or every picture of every batch would be made again."""
     plain, restoring = (load_network(name, 2).checkpoint for name in ("edsr-free", "edsr-photo"))
     assert weights_digest(plain) == (
-        "18fb803f62bef9224a1a344feefc4d9520b128d44c62d6df54d302f6c1b296c0"
+        "9e7a5bf4656b786cad07be6147e9c6966566b0d300bfd5fc5c2b29c1d0ce3357"
     )
     assert weights_digest(plain, restoring) == (
-        "1bc0779163ffa8b8ae749434e834a78cb86fd1b0f16d0954a8525cd170b63a66"
+        "2cd0b8c17d02d48c80530e0ff1617835adfaef9c660861cd1436626f49c4074e"
     )
     assert weights_digest(load_network("mdsr-free", 3).checkpoint) == (
         "a894e65a5233f3e6be03fb9f56f2877f4d021d763e02549936183dc1119a91de"

@@ -45,9 +45,9 @@ def test_the_weights_are_those_that_torch_gives(strength):
 @pytest.mark.parametrize(
     ("strength", "digest"),
     [
-        (0.25, "341ceddba4e791fe8704c9f15c78a8642dc9ddf6dbdaf3f84d057db7e8b72ddb"),
-        (0.5, "b372edcace6e4e1684f5b7222f6af11d097dc8bbcf6319a0708573c16dc726cf"),
-        (0.9, "d3814673ac83db1a8300d57e5478b9a266f239e03ca54e7ec645758efd825c20"),
+        (0.25, "3405eb584d5632a9efd79d0fc472efff35a1b4ae128217d7ba1d466fdc9f5097"),
+        (0.5, "c727f8fdbb90277c82e0b192122a15b451a0d9fb8debe6b0e4e5d25f200ce7e1"),
+        (0.9, "855cc4829fd2aa146ca941f20f04f44cd9b68754462b4942219ac5e3c4a00e17"),
     ],
 )
 def test_the_digest_of_mixed_weights_is_that_in_manifests_of_before(strength, digest):

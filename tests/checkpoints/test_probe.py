@@ -62,11 +62,11 @@ def test_every_convention_of_trained_weights_is_told(scale, convention, caplog):
 
 
 def test_the_margins_are_those_that_the_thresholds_were_chosen_for():
-    """The closest call there is: the x2 weights for values in 0..1, without mean shift."""
-    tensors, config = trained(2, Convention(1.0, False, 1.0))
+    """The closest call there is: the x2 weights for values in 0..255, without mean shift."""
+    tensors, config = trained(2, Convention(255.0, False, 1.0))
     best, second = try_conventions(tensors, config, ALL)[:2]
-    assert best.error == pytest.approx(0.37, abs=0.03) and best.error < LIMIT / 5
-    assert second.error / best.error == pytest.approx(5.45, abs=0.2)
+    assert best.error == pytest.approx(0.14, abs=0.02) and best.error < LIMIT / 5
+    assert second.error / best.error == pytest.approx(6.35, abs=0.2)
     tensors, config = trained(4, Convention(255.0, True, 1.0))
     best, second = try_conventions(tensors, config, ALL)[:2]
     assert second.error / best.error > 4 * MARGIN

@@ -35,7 +35,7 @@ def test_models_and_list_are_the_same_table(repository, tmp_path):
     assert lines[0].split() == ["model", "scales", "size", "licence", "here", "PSNR", "in", "dB"]
     assert len(lines) == 1 + sum(line.startswith("| `") for line in markdown_table().splitlines())
     assert re.search(
-        r"edsr-free +2, 3, 4 +2\.8-3\.1 MB +CC0-1\.0 +bundled +37\.73 / ", table.stdout
+        r"edsr-free +2, 3, 4 +2\.8-3\.1 MB +CC0-1\.0 +bundled +37\.75 / ", table.stdout
     )
     as_json = edsr(repository, "models", "--json", *options).stdout.splitlines()
     assert all(json.loads(line)["sources"] for line in as_json)
