@@ -181,7 +181,9 @@ def test_memory_does_not_follow_the_height(output: OutputFormat, threads: int) -
         tracemalloc.stop()
         return most
 
-    assert peak(6000) < 1.3 * peak(2000) < 2000 * 2000 * 3 * 2
+    # How many strips wait to be compressed, 8.8 to 12 MB, is up to the machine; the rows that the
+    # higher picture has more are 24 MB.
+    assert peak(6000) < 1.6 * peak(2000) < 2000 * 2000 * 3 * 2
 
 
 @pytest.mark.parametrize("output", BY_ROWS, ids=lambda output: output.name)
