@@ -8,7 +8,7 @@ rm -rf "$work/tree" && mkdir "$work/tree" && cp -r edsr_cli weights "$work/tree/
 mkdir -p "$work/weights" && cp "$gpu"/weights/*.safetensors "$work/weights/" 2>/dev/null
 cp -n "$work"/weights/*.safetensors "$work/tree/weights/" 2>/dev/null || true
 export PYTHONUNBUFFERED=1 PYTHONPATH=$work/site:$work/tree OMP_NUM_THREADS=${OMP_NUM_THREADS:-4}
-"$python" -c 'import psutil, watchfiles, simplejpeg, ncnn' 2>/dev/null || "$python" -m pip install -q --no-index --no-deps --no-compile --no-cache-dir \
+"$python" -c 'import psutil, watchfiles, simplejpeg, msgspec, ncnn' 2>/dev/null || "$python" -m pip install -q --no-index --no-deps --no-compile --no-cache-dir \
     --upgrade --target "$work/site" "$gpu"/wheels/*.whl || exit 1
 cp "$gpu"/photos/* "$work/photos/" 2>/dev/null || true
 nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv,noheader 2>/dev/null || echo "no NVIDIA card"
