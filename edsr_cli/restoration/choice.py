@@ -65,7 +65,9 @@ THRESHOLDS = {
 
 def version() -> str:
     """What changes when `auto` may choose otherwise: pictures of a batch are made again then."""
-    return f"{_VERSION}-{hashlib.sha256(repr(THRESHOLDS).encode()).hexdigest()[:8]}"
+    # Of plain values: how a Struct is written out is up to the version of msgspec.
+    steps = {scale: (each.qualities, each.noise) for scale, each in THRESHOLDS.items()}
+    return f"{_VERSION}-{hashlib.sha256(repr(steps).encode()).hexdigest()[:8]}"
 
 
 class Choice(Struct, frozen=True):
