@@ -7,8 +7,9 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import asdict, fields
 
-from edsr_cli.checkpoints.checkpoint import Checkpoint, weights_digest
+from edsr_cli.checkpoints.checkpoint import weights_digest
 from edsr_cli.images import OutputFormat
+from edsr_cli.inference import Upscaler
 from edsr_cli.jobs.naming import SAME
 from edsr_cli.jobs.worker import Worker
 from edsr_cli.restoration.networks import restore_label, weights_of
@@ -90,15 +91,16 @@ def recipe_of(worker: Worker, output_format: OutputFormat | None) -> Recipe:
         WeightsError, UsageError: a network that pictures may need cannot be had.
     """
     options, first = worker.options, worker.upscalers[0]
+    used = upscalers_used(worker)
     by_factor = worker.target.factor is not None
     return Recipe(
         model=worker.model,
-        weights=weights_digest(*weights_used(worker)),
+        weights=weights_digest(*(weights for each in used for weights in weights_of(each))),
         scale=(options.scale or first.scale) if by_factor else None,
         ensemble=options.ensemble,
         precision=first.precision.value,
         format=SAME if output_format is None else output_format.name,
-        restore=restore_label(first),
+        restore=restore_label(*used),
         alpha=options.alpha,
         width=options.width,
         height=options.height,
@@ -119,12 +121,12 @@ def recipe_of(worker: Worker, output_format: OutputFormat | None) -> Recipe:
     )
 
 
-def weights_used(worker: Worker) -> list[Checkpoint]:
-    """The weights that pictures may go through, by the scales of their networks."""
+def upscalers_used(worker: Worker) -> list[Upscaler]:
+    """What pictures may go through, one for each scale of network."""
     first = worker.upscalers[0]
     if worker.family is None or worker.scale == first.scale:
-        return list(weights_of(first))
-    found: list[Checkpoint] = []
-    for scale in dict.fromkeys(worker.target.scales(worker.scales)):
-        found += weights_of(worker.family.upscaler(scale, str(first.device), first.precision.value))
-    return found
+        return [first]
+    return [
+        worker.family.upscaler(scale, str(first.device), first.precision.value)
+        for scale in dict.fromkeys(worker.target.scales(worker.scales))
+    ]

@@ -63,10 +63,10 @@ THRESHOLDS = {
 """By scale."""
 
 
-def version() -> str:
-    """What changes when `auto` may choose otherwise: pictures of a batch are made again then."""
+def version(*scales: int) -> str:
+    """What changes when `auto` may choose otherwise at scales: a batch's are made again then."""
     # Of plain values: how a Struct is written out is up to the version of msgspec.
-    steps = {scale: (each.qualities, each.noise) for scale, each in THRESHOLDS.items()}
+    steps = {scale: (THRESHOLDS[scale].qualities, THRESHOLDS[scale].noise) for scale in scales}
     return f"{_VERSION}-{hashlib.sha256(repr(steps).encode()).hexdigest()[:8]}"
 
 

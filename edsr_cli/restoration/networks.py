@@ -48,11 +48,6 @@ class Restoration(Struct, frozen=True):
             return Choice(0.0, self.why_not)
         return None if self.setting == "auto" else Choice(self.setting, ASKED)
 
-    @property
-    def label(self) -> str:
-        """The setting for recipes: a number, or "auto" with the version of its thresholds."""
-        return f"auto {version()}" if self.fixed is None else f"{self.fixed.strength:g}"
-
     def weights(self, strength: float) -> Checkpoint:
         """Those of a strength."""
         return self.plain if self.restoring is None else mixed(self.plain, self.restoring, strength)
@@ -182,9 +177,19 @@ def weights_of(upscaler: Upscaler) -> tuple[Checkpoint, ...]:
     return (upscaler.weights,)
 
 
-def restore_label(upscaler: Upscaler) -> str:
-    """How much an upscaler restores, for recipes: "auto 1", "0.5", or "0" if it does not."""
-    return upscaler.restoration.label if isinstance(upscaler, RestoringUpscaler) else "0"
+def restore_label(*upscalers: Upscaler) -> str:
+    """How much upscalers that were asked for the same restore, for recipes.
+
+    Returns:
+        A number, "0" if they do not restore, or "auto" with the version of the thresholds that hold
+        at their scales.
+    """
+    restoring = [each for each in upscalers if isinstance(each, RestoringUpscaler)]
+    choosing = sorted(each.scale for each in restoring if each.restoration.fixed is None)
+    if choosing:
+        return f"auto {version(*choosing)}"
+    fixed = restoring[0].restoration.fixed if restoring else None
+    return f"{fixed.strength:g}" if fixed else "0"
 
 
 def choice_for(

@@ -60,13 +60,15 @@ def test_a_second_run_skips_all_and_another_setting_makes_them_again(folder, tmp
     assert {status for _, status, _ in statuses(back)} == {"skipped"}
 
 
-def test_new_thresholds_make_pictures_again(folder, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("scale", "status"), [(2, "done"), (3, "skipped")])
+def test_new_thresholds_of_its_scale_make_a_folder_again(
+    scale, status, folder, tmp_path, monkeypatch
+):
     options = {"output": tmp_path / "out"}
     restoring_engine(folder).run(**options)
-    others = THRESHOLDS | {2: replace(THRESHOLDS[2], noise=(1, 2, 3, 4))}
-    monkeypatch.setattr("edsr_cli.restoration.choice.THRESHOLDS", others)
+    monkeypatch.setitem(THRESHOLDS, scale, replace(THRESHOLDS[scale], noise=(1, 2, 3, 4)))
     again = restoring_engine(folder).run(**options)
-    assert {status for _, status, _ in statuses(again)} == {"done"}
+    assert {found for _, found, _ in statuses(again)} == {status}
 
 
 def test_a_plan_says_what_would_be_chosen(folder, tmp_path):

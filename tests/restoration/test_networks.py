@@ -8,7 +8,7 @@ from edsr_cli.errors import UsageError
 from edsr_cli.inference import Upscaler
 from edsr_cli.pixels.windows import ArrayWindow
 from edsr_cli.restoration import networks as module
-from edsr_cli.restoration.choice import STRENGTHS
+from edsr_cli.restoration.choice import STRENGTHS, THRESHOLDS
 from edsr_cli.restoration.networks import (
     Restoration,
     at_choice,
@@ -71,11 +71,23 @@ def test_other_upscalers_have_no_choice():
     assert (restore_label(upscaler), weights_of(upscaler)) == ("0", (upscaler.weights,))
 
 
+def test_a_label_goes_by_the_thresholds_of_the_scales_that_are_used(monkeypatch):
+    x2, x3, x4 = (restoring_upscaler(scale=scale) for scale in (2, 3, 4))
+    before = restore_label(x2), restore_label(x2, x3), restore_label(x4)
+    other = replace(THRESHOLDS[3], noise=(1, 2, 3, 4))
+    monkeypatch.setitem(THRESHOLDS, 3, other)
+    after = restore_label(x2), restore_label(x2, x3), restore_label(x4)
+    assert [old == new for old, new in zip(before, after, strict=True)] == [True, False, True]
+    assert restore_label(x3, x2) == restore_label(x2, x3)
+    assert restore_label(*(restoring_upscaler(0.5, scale) for scale in (2, 3))) == "0.5"
+
+
 @pytest.mark.parametrize(("setting", "label"), [(None, "auto"), ("auto", "auto"), (0.5, "0.5")])
 def test_the_registry_says_what_restores_a_model(setting, label):
     network = load_network("edsr-free", 4)
     restoration = find_restoration(network, "edsr-free", setting)
-    assert restoration.label.split()[0] == label
+    upscaler = make_upscaler(network, restoration, "cpu", "fp32")
+    assert restore_label(upscaler).split()[0] == label
     assert restoration.restoring.config == network.config
     assert restoration.why_not == ""
 
