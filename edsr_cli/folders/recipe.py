@@ -9,7 +9,6 @@ from msgspec.structs import asdict, fields
 
 from edsr_cli.checkpoints.checkpoint import weights_digest
 from edsr_cli.images import OutputFormat
-from edsr_cli.inference import Upscaler
 from edsr_cli.jobs.naming import SAME
 from edsr_cli.jobs.worker import Worker
 from edsr_cli.restoration.networks import restore_label, weights_of
@@ -91,7 +90,7 @@ def recipe_of(worker: Worker, output_format: OutputFormat | None) -> Recipe:
         WeightsError, UsageError: a network that pictures may need cannot be had.
     """
     options, first = worker.options, worker.upscalers[0]
-    used = upscalers_used(worker)
+    used = worker.all_networks()
     by_factor = worker.target.factor is not None
     return Recipe(
         model=worker.model,
@@ -119,14 +118,3 @@ def recipe_of(worker: Worker, output_format: OutputFormat | None) -> Recipe:
         frame=options.frame,
         frames=options.frames,
     )
-
-
-def upscalers_used(worker: Worker) -> list[Upscaler]:
-    """What pictures may go through, one for each scale of network."""
-    first = worker.upscalers[0]
-    if worker.family is None or worker.scale == first.scale:
-        return [first]
-    return [
-        worker.family.upscaler(scale, str(first.device), first.precision.value)
-        for scale in dict.fromkeys(worker.target.scales(worker.scales))
-    ]

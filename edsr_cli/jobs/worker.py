@@ -83,6 +83,20 @@ class Worker(Struct, frozen=True, kw_only=True):
         factor = self.target.factor
         return int(factor) if factor is not None and factor in self.scales else None
 
+    def all_networks(self) -> list[Upscaler]:
+        """What pictures may go through on the first device, one for each scale.
+
+        Raises:
+            WeightsError, UsageError: one cannot be had; see `Family`.
+        """
+        first = self.upscalers[0]
+        if self.family is None or self.scale == first.scale:
+            return [first]
+        return [
+            self.family.upscaler(scale, str(first.device), first.precision.value)
+            for scale in dict.fromkeys(self.target.scales(self.scales))
+        ]
+
     def networks(self, work: Work, upscaler: Upscaler | None = None) -> tuple[Upscaler, ...]:
         """What a picture goes through, in the strength that was chosen.
 
