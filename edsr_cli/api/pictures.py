@@ -160,7 +160,7 @@ class PictureUpscaler:
             name = "the given image" if isinstance(picture, Image) else display_name(Path(picture))
             logger.warning("%s: %s; alpha='keep' or alpha='white' does not.", name, UNCOVERED)
         decoded = applied(decoded, alpha)
-        choice = self._choice(decoded.window, decoded.compression)
+        choice = self._choice(decoded.window, decoded.compression, linear=decoded.linear)
         upscaler = at_choice(self.upscaler, choice)
         height, width = (self.scale * side for side in decoded.window.shape[:2])
         pixels = empty_pixels(height, width, np.dtype(np.uint8))
@@ -170,8 +170,10 @@ class PictureUpscaler:
         kept = None if decoded.alpha is None else resized(decoded.alpha, width, height)[:]
         return to_pil(pixels, replace(decoded.metadata, software=record), kept)
 
-    def _choice(self, picture: Readable, stated: Compression | None = None) -> Choice | None:
-        choice = choice_for(self.upscaler, picture, stated)
+    def _choice(
+        self, picture: Readable, stated: Compression | None = None, *, linear: bool = False
+    ) -> Choice | None:
+        choice = choice_for(self.upscaler, picture, stated, linear=linear)
         if choice is not None:
             logger.debug("The picture: %s.", describe(choice.strength, choice.reason))
         return choice

@@ -176,14 +176,14 @@ class Subject(Struct, frozen=True):
     ) -> Version:
         upscaler, scale = choice.upscaler, self.scale
         pixels = self.source.pixels
-        chosen = choice_for(upscaler, self.source.window, self.source.compression)
+        stated, linear = self.source.compression, self.source.linear
+        chosen = choice_for(upscaler, self.source.window, stated, linear=linear)
         used = at_choice(upscaler, chosen)
         height, width = pixels.shape[:2]
         read = region.grown(used.footprint(options.ensemble).radius, height, width)
         part: Pixels = pixels[read.top : read.bottom, read.left : read.right].copy()
         # As edsr upscale does it, with all bits of the input; the page shows the upper eight.
         enlarged = empty_pixels(scale * part.shape[0], scale * part.shape[1], part.dtype)
-        linear = self.source.linear
         source, target = for_network(ArrayWindow(part), ArrayWindow(enlarged), linear=linear)
         begin = time.perf_counter()
         with progress(f"{display_name(Path(self.path))}, {choice.label}", scale**2) as report:

@@ -240,7 +240,8 @@ class Worker(Struct, frozen=True, kw_only=True):
         """Make a picture the one at work: its pixels, and all that follows from them."""
         strength, reason = None, None
         for network in self.networks(work)[:1]:
-            work.choice = choice_for(network, picture.window, picture.compression)
+            window, linear = picture.window, picture.linear
+            work.choice = choice_for(network, window, picture.compression, linear=linear)
         if work.choice is not None:
             strength, reason = work.choice.strength, work.choice.reason
         model = self.model if work.enlargement.scales else None

@@ -17,6 +17,7 @@ from edsr_cli.inference import Upscaler
 from edsr_cli.inference.engine import Engine
 from edsr_cli.inference.engines import engine_for
 from edsr_cli.options.reading import Setting
+from edsr_cli.pixels.transfer import FromLight
 from edsr_cli.pixels.windows import Readable
 from edsr_cli.restoration.choice import Choice, choose, version
 from edsr_cli.restoration.words import ASKED
@@ -193,10 +194,23 @@ def restore_label(*upscalers: Upscaler) -> str:
 
 
 def choice_for(
-    upscaler: Upscaler, picture: Readable, stated: Compression | None = None
+    upscaler: Upscaler,
+    picture: Readable,
+    stated: Compression | None = None,
+    *,
+    linear: bool = False,
 ) -> Choice | None:
-    """What an upscaler chooses for a picture; None if there is nothing to choose from."""
-    return upscaler.choose(picture, stated) if isinstance(upscaler, RestoringUpscaler) else None
+    """What an upscaler chooses for a picture; None if there is nothing to choose from.
+
+    Args:
+        upscaler: what the picture will go through.
+        picture: as it is stored.
+        stated: what its file says about its compression.
+        linear: whether its numbers count light. It is judged as the network will see it.
+    """
+    if not isinstance(upscaler, RestoringUpscaler):
+        return None
+    return upscaler.choose(FromLight(picture) if linear else picture, stated)
 
 
 def at_choice(upscaler: Upscaler, choice: Choice | None) -> Upscaler:

@@ -5,12 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
+import edsr_cli
+from edsr_cli.pixels.depth import to_uint8
+from edsr_cli.pixels.transfer import ToLight
+from edsr_cli.pixels.windows import ArrayWindow, Region
 from edsr_cli.restoration.choice import version
 from tests.cli.conftest import records, usage
 from tests.jobs.nearest import read_back
-from tests.restoration.pictures import saved, scene
+from tests.jobs.test_large import linear_profile
+from tests.restoration.pictures import jpeg, saved, scene
 
 SCENE = scene(40, 48)
 ON_CPU = ("-d", "cpu", "--precision", "fp32")
@@ -37,6 +43,28 @@ def test_auto_says_what_it_does_and_why(edsr, files):
     planned = edsr("upscale", files / "bad.jpg", "-s", 2, "-n", "-o", "x.png", *ON_CPU)
     assert planned.lines[0] == said[0]
     assert "; edsr-free, restored with strength 1, on cpu in fp32; " in planned.lines[1]
+
+
+def test_a_picture_of_linear_light_is_judged_as_the_network_sees_it(tmp_path, monkeypatch):
+    """Levels of noise and steps of JPEG are in numbers that follow the eye."""
+    monkeypatch.chdir(tmp_path)
+    levels = np.arange(256, dtype=np.uint16)[:, None, None].repeat(3, axis=2) * 257
+    ToLight(ArrayWindow(light := np.empty_like(levels))).write(Region(0, 256, 0, 1), levels)
+    stored, profile = light[jpeg(SCENE, 40), 0, 0], linear_profile()
+    tifffile.imwrite("light.tif", stored, photometric="rgb", iccprofile=profile)
+    known = {"scale": 2, "device": "cpu", "precision": "fp32"}
+    reasons = {}
+    [record] = edsr_cli.upscale(["light.tif"], "large.tif", **known)
+    reasons["upscale"] = record.restore, record.restore_reason
+    [seen] = edsr_cli.compare("light.tif", "page.html", model=["edsr-free"], **known)
+    [network] = [each.made for each in seen.versions if each.kind == "network"]
+    reasons["compare"] = network["restore"], network["restore_reason"]
+    upscaler = edsr_cli.load("edsr-free", **known)
+    assert np.array_equal(np.asarray(upscaler("light.tif")), to_uint8(tifffile.imread("large.tif")))
+    assert {strength for strength, _ in reasons.values()} == {1}, reasons
+    assert {reason.split(" of quality")[0] for _, reason in reasons.values()} == {
+        "traces of a JPEG"
+    }
 
 
 def test_the_ends_are_the_two_models(edsr, files):
