@@ -4,9 +4,9 @@ FOLDERs hold photographs without damage. A crop of each is made smaller by MATLA
 and damaged (JPEG, WebP, AVIF, noise); a window of that is enlarged at five strengths, while `auto`
 sees the whole file. What counts is PSNR of luma over that of bicubic interpolation. Printed are the
 means for each kind of damage, beside what `auto` chooses, as Markdown; what `auto` loses against
-the best of the five strengths, in the mean of a kind and picture by picture; and the thresholds at
-which neighbouring strengths gain alike. The JSON file has it all; with --gains, its gains are taken
-again and no network is run, so that thresholds can be tried.
+the best of the five strengths, in the mean of a kind and picture by picture; and the qualities at
+which neighbouring strengths gain alike (for noise see noise_steps.py). The JSON file has it all;
+with --gains, its gains are taken again and no network is run, so that thresholds can be tried.
 """
 
 import argparse
@@ -264,10 +264,10 @@ def thresholds(
 
     Args:
         gained: gains by kind and picture.
-        kind: "jpeg", "webp" or "avif", from above, or "noise", from below.
+        kind: "jpeg", "webp" or "avif", from above.
         stated: the mean quality that files state, by kind.
     """
-    points = [(0.0 if kind == "noise" else 100.0, gained["clean"])] + [
+    points = [(100.0, gained["clean"])] + [
         (stated.get(name, float(name.partition(":")[2])), values)
         for name, values in gained.items()
         if name.startswith(f"{kind}:") and " " not in name
@@ -300,7 +300,7 @@ def report(gained: dict[str, Any], chosen: dict[str, Any], stated: dict[str, Any
             f"{np.mean([line.loss for line in lines]):.3f} and "
             f"{max(line.worst for line in lines):.3f} dB.\n"
         )
-        for kind in ("jpeg", "webp", "avif", "noise"):
+        for kind in ("jpeg", "webp", "avif"):
             if any(name.startswith(kind) for name in of_scale):
                 steps = thresholds(of_scale, kind, stated[scale])
                 print(f"thresholds by {kind}, {scale}: {steps}")

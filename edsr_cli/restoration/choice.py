@@ -1,7 +1,8 @@
 """--restore, as the user says it, and what `auto` chooses for a picture.
 
 `auto` knows five strengths. Which one suits a picture was measured: `benchmarks/restore.py` prints
-where the gains of neighbouring strengths are equal, and these are the thresholds below.
+the qualities at which the gains of neighbouring strengths are equal, `benchmarks/noise_steps.py`
+the levels of noise between which each strength gains most, and these are the thresholds below.
 """
 
 import hashlib
@@ -11,13 +12,13 @@ from msgspec import Struct
 from edsr_cli.images.picture import Compression
 from edsr_cli.pixels.windows import Readable
 from edsr_cli.restoration.grid import jpeg_quality
-from edsr_cli.restoration.noise import noise_level
+from edsr_cli.restoration.noise import Noise, noise_of
 from edsr_cli.restoration.sampling import luma, pieces
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """What `auto` chooses from."""
 
-_VERSION = 1  # to be raised whenever what is measured changes
+_VERSION = 2  # to be raised whenever what is measured changes
 
 Steps = tuple[float, float, float, float]
 """For each strength above 0, from where on it is chosen."""
@@ -30,7 +31,7 @@ class Thresholds(Struct, frozen=True):
 
     Attributes:
         qualities: by codec, the highest qualities for 0.25, 0.5, 0.75 and 1.
-        noise: the lowest levels of noise for these.
+        noise: the lowest levels of noise for these, in a picture of usual detail.
     """
 
     qualities: dict[str, Steps]
@@ -41,23 +42,23 @@ class Thresholds(Struct, frozen=True):
         steps = self.qualities[compression.codec]
         return STRENGTHS[sum(compression.quality <= step for step in steps)]
 
-    def for_noise(self, level: float) -> float:
-        """The strength for noise of a level, see `edsr_cli.restoration.noise`."""
-        return STRENGTHS[sum(level >= step for step in self.noise)]
+    def for_noise(self, noise: Noise) -> float:
+        """The strength for a picture with noise."""
+        return STRENGTHS[sum(noise.effective >= step for step in self.noise)]
 
 
 THRESHOLDS = {
     2: Thresholds(
         {"JPEG": (97, 95, 92, 77), "WebP": (97, 93, 86, 55), "AVIF": (91, 80, 70, 45)},
-        noise=(1.1, 1.9, 2.8, 4.2),
+        noise=(0.9, 1.5, 2.3, 3.2),
     ),
     3: Thresholds(
         {"JPEG": (98, 96, 91, 71), "WebP": (97, 93, 86, 45), "AVIF": (91, 81, 67, 41)},
-        noise=(1.0, 2.1, 2.6, 4.2),
+        noise=(1.0, 1.6, 2.3, 3.0),
     ),
     4: Thresholds(
         {"JPEG": (98, 96, 92, 77), "WebP": (96, 92, 84, 40), "AVIF": (90, 80, 68, 43)},
-        noise=(1.3, 2.3, 2.8, 4.7),
+        noise=(1.0, 1.8, 2.1, 2.4),
     ),
 }
 """By scale."""
@@ -104,7 +105,7 @@ def choose(picture: Readable, scale: int, stated: Compression | None = None) -> 
     if quality is not None and (stated is None or quality < stated.quality - _DIFFERENT):
         traces = Compression("JPEG", quality)
         found.append(Choice(thresholds.for_compression(traces), f"traces of a {traces}"))
-    level = noise_level(parts)
-    if strength := thresholds.for_noise(level):
-        found.append(Choice(strength, f"noise of about {level:.0f} levels"))
+    noise = noise_of(parts)
+    if strength := thresholds.for_noise(noise):
+        found.append(Choice(strength, f"noise of about {noise.level:.0f} levels"))
     return max(found, key=lambda each: each.strength, default=Choice(0.0, "no damage found"))

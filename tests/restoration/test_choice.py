@@ -9,6 +9,7 @@ from edsr_cli.images import decode
 from edsr_cli.images.picture import Compression
 from edsr_cli.pixels.windows import ArrayWindow
 from edsr_cli.restoration.choice import STRENGTHS, THRESHOLDS, choose
+from edsr_cli.restoration.noise import Noise
 from edsr_cli.restoration.words import describe
 from tests.restoration.pictures import grass, jpeg, noisy, saved, scene
 
@@ -18,12 +19,15 @@ from tests.restoration.pictures import grass, jpeg, noisy, saved, scene
     codec=st.sampled_from(["JPEG", "WebP", "AVIF"]),
     quality=st.integers(1, 99),
     level=st.floats(0, 100),
+    detail=st.floats(1, 60),
 )
-def test_more_damage_is_never_restored_less(scale, codec, quality, level):
+def test_more_damage_is_never_restored_less(scale, codec, quality, level, detail):
     thresholds = THRESHOLDS[scale]
     worse, better = (thresholds.for_compression(Compression(codec, quality + k)) for k in (0, 1))
     assert better <= worse and {better, worse} <= set(STRENGTHS)
-    assert thresholds.for_noise(level) <= thresholds.for_noise(level + 1)
+    noises = Noise(level, 2 * detail), Noise(level, detail), Noise(level + 1, detail)
+    strengths = [thresholds.for_noise(noise) for noise in noises]
+    assert strengths == sorted(strengths)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
@@ -34,7 +38,8 @@ def test_the_ends_of_the_scale_are_the_ends_of_the_strengths(scale):
         assert thresholds.for_compression(Compression(codec, 100)) == 0
         assert thresholds.for_compression(Compression(codec, 5)) == 1
     assert list(thresholds.noise) == sorted(thresholds.noise)
-    assert (thresholds.for_noise(0), thresholds.for_noise(50)) == (0, 1)
+    ends = Noise(0, 1), Noise(50, 60)
+    assert tuple(map(thresholds.for_noise, ends)) == (0, 1)
 
 
 @pytest.mark.parametrize("pixels", [scene(), grass(), np.full((9, 9, 3), 40, np.uint8)])

@@ -4,13 +4,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edsr_cli.pixels.windows import ArrayWindow
-from edsr_cli.restoration.noise import noise_level
+from edsr_cli.restoration.noise import Noise, noise_of
 from edsr_cli.restoration.sampling import pieces
 from tests.restoration.pictures import grass, noisy, scene
 
 
+def measured(pixels):
+    return noise_of(pieces(ArrayWindow(pixels)))
+
+
 def level(pixels):
-    return noise_level(pieces(ArrayWindow(pixels)))
+    return measured(pixels).level
 
 
 @settings(max_examples=8)
@@ -32,6 +36,24 @@ def test_a_clean_picture_has_next_to_none(seed):
 def test_texture_is_not_noise():
     assert level(grass()) < 1
     assert level(noisy(grass(), 8)) > 5
+
+
+@settings(max_examples=8)
+@given(sigma=st.floats(1, 8), contrast=st.floats(0.2, 1))
+def test_detail_is_what_is_there_without_the_noise(sigma, contrast):
+    faint = np.rint(128 + contrast * (grass() - 128.0)).astype(np.uint8)
+    clean, damaged = measured(faint).detail, measured(noisy(faint, sigma)).detail
+    assert damaged == pytest.approx(clean, rel=0.15, abs=1)
+    assert clean == pytest.approx(contrast * measured(grass()).detail, rel=0.1)
+
+
+@given(level=st.floats(0, 90), detail=st.floats(1, 60))
+def test_noise_counts_for_less_where_there_is_more_detail(level, detail):
+    noise = Noise(level, detail)
+    assert (
+        Noise(level, 2 * detail).effective <= noise.effective <= Noise(level + 1, detail).effective
+    )
+    assert Noise(level, 5.5).effective == level
 
 
 def test_borders_and_what_is_cut_off_do_not_hide_it():
