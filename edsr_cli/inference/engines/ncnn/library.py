@@ -24,8 +24,15 @@ from edsr_cli.inference.engine import OutOfMemoryError
 _told = "OMP_WAIT_POLICY" in os.environ or "GOMP_SPINCOUNT" in os.environ
 if not _told:
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+if hasattr(os, "RTLD_DEEPBIND"):  # glibc
+    # ncnn brings an OpenMP of its own. Where PyTorch was imported before, its calls would go to
+    # that of PyTorch, which has long read how to wait.
+    _flags = sys.getdlopenflags()
+    sys.setdlopenflags(_flags | os.RTLD_DEEPBIND)
 import ncnn  # noqa: E402
 
+if hasattr(os, "RTLD_DEEPBIND"):
+    sys.setdlopenflags(_flags)
 if not _told:
     del os.environ["OMP_WAIT_POLICY"]  # it was for this library alone
 
