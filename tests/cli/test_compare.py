@@ -10,6 +10,7 @@ import tifffile
 from PIL import Image
 
 import edsr_cli
+from edsr_cli.errors import UsageError
 from edsr_cli.evaluation.scores import measure
 from edsr_cli.images.colour.icc import srgb_profile
 from edsr_cli.pixels import resize
@@ -205,3 +206,11 @@ def test_what_makes_no_sense(compare, no_work, arguments, words):
 def test_one_version_is_nothing_to_compare(compare, no_work):
     save("a.png", LARGE)
     usage(compare("-m", "none", "--with", "a.png"), "There is one version only")
+
+
+@pytest.mark.parametrize("output", [None, "p.html"])
+def test_no_picture_is_nothing_to_compare(tmp_path, monkeypatch, output):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="There is no picture to compare"):
+        edsr_cli.compare([], output)
+    assert not listing(tmp_path)
