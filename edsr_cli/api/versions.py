@@ -19,7 +19,7 @@ from edsr_cli.files.names import display_name
 from edsr_cli.images import DEFAULT_MAX_PIXELS, Picture, decode
 from edsr_cli.inference import Upscaler
 from edsr_cli.options.comparing import CompareOptions
-from edsr_cli.options.network import Network
+from edsr_cli.options.pictures import UpscaleOptions, Upscaling
 from edsr_cli.options.reading import Setting, crop_numbers
 from edsr_cli.pixels import resize
 from edsr_cli.pixels.arrays import Pixels, empty_pixels
@@ -45,7 +45,7 @@ class Choice(Struct, frozen=True):
     """
 
     label: str
-    asked: Network
+    asked: Upscaling
     model: str
     upscaler: Upscaler
 
@@ -66,7 +66,8 @@ def load_choices(
         able = len(models) == 1 or _can_restore(model)
         settings = (options.restore if able else ()) or (None,)
         for setting in settings:
-            asked = options.part(Network, model=model, restore=setting)
+            # Which files are replaced is said of pages, not of pictures.
+            asked = options.part(Upscaling, model=model, restore=setting, overwrite=False)
             network = open_network(asked, scale, progress)
             scale = network.scale
             upscaler = put_on_device(asked, network, asked.device, progress)
@@ -200,7 +201,8 @@ class Subject(Struct, frozen=True):
             "memory_bytes": upscaled.plan.bytes,
         }
         large = _inner(to_uint8(enlarged), region, read, scale)
-        command = _command(self.path, choice.asked, scale, ensemble=options.ensemble)
+        asked = UpscaleOptions(self.path, scale=scale, **vars(choice.asked))
+        command = shlex.join(["edsr", "upscale", *asked.words()])
         profile = self.source.metadata.icc_profile
         return Version(choice.label, "network", large, profile, command, made)
 
@@ -288,10 +290,3 @@ def _check_size(name: str, picture: Picture, wanted: tuple[int, int], *, spare: 
             "Give the scale with -s, or a picture of that size.",
             about=display_name(Path(name)),
         )
-
-
-def _command(path: str, asked: Network, scale: int, *, ensemble: bool) -> str:
-    """What makes a version, for a shell."""
-    words = ["edsr", "upscale", path, "-m", asked.model, "-s", str(scale)]
-    words += [] if asked.restore is None else ["--restore", _number(asked.restore)]
-    return shlex.join(words + (["--ensemble"] if ensemble else []))

@@ -75,15 +75,23 @@ def test_versions_are_what_other_commands_make(photo, model):
     assert (seen.border, seen.versions[0].scores["psnr_y"]) == (4, None)
 
 
-def test_a_command_makes_a_version_again(edsr, photo):
-    [seen] = edsr_cli.compare(photo, "p.html", restore=[0, "0.5"], device="cpu", scale=2)
+def test_the_commands_make_page_and_version_again(edsr, photo):
+    known = {"scale": 2, "device": "cpu", "precision": "bf16", "tile": 8, "max_embed": "1k"}
+    [seen] = edsr_cli.compare(photo, "p.html", restore=[0, "0.5"], **known)
     plain, half = seen.versions[1:]
     assert (plain.label, half.label) == ("edsr-free, restore 0", "edsr-free, restore 0.5")
     assert (plain.made["restore"], half.made["restore"]) == (0, 0.5)
     assert not np.array_equal(plain.pixels, half.pixels)
     words = shlex.split(half.command)
-    assert words[:2] == ["edsr", "upscale"] and edsr(*words[1:], "-d", "cpu").code == 0
+    assert words[:2] == ["edsr", "upscale"] and edsr(*words[1:]).code == 0
     assert np.array_equal(np.asarray(read_back("photo_x2.png")), half.pixels)
+    page = Page(Path("p.html").read_text("utf-8"))
+    [command] = [text for text in page.texts if text.startswith("edsr compare photo.png")]
+    run = edsr(*shlex.split(command)[1:], "--json")
+    assert run.code == 0 and "are in p_files" in run.lines[-1]
+    again = [{**each, "seconds": 0} for each in records(run)[0]["versions"]]
+    assert again == [{**each, "seconds": 0} for each in seen.to_dict()["versions"]]
+    assert {each.get("precision", "bf16") for each in again} == {"bf16"}
 
 
 @pytest.mark.parametrize("linear", [True, False], ids=["linear", "sRGB"])
