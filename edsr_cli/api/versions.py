@@ -1,5 +1,6 @@
 """Versions of pictures for `compare`: by networks, by interpolation, from files."""
 
+import itertools
 import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -151,13 +152,13 @@ class Subject(Struct, frozen=True):
             versions += [self._cut(name, each, region) for name, each in self.finished.items()]
             versions += [self._upscaled(each, region, options, progress) for each in choices]
             border = self.scale if crop is None else 0
-            versions = _told_apart(versions)
             size = _size(region, self.scale)
             if self.reference is not None:
                 versions = self._measured(versions, region, size, border)
             shown = _name(self.path)
             name = shown if crop is None else f"{shown} {crop}"
-            yield Comparison(name, self.path, crop, size, self.scale, border, versions)
+            told = _told_apart(versions)
+            yield Comparison(name, self.path, crop, size, self.scale, border, told)
 
     def _interpolated(self, kind: str, region: Region) -> Version:
         profile = self.source.metadata.icc_profile
@@ -235,11 +236,14 @@ def _name(path: str) -> str:
 
 
 def _told_apart(versions: Sequence[Version]) -> list[Version]:
-    """The same with a number behind labels that are there already."""
+    """The same with a number behind labels that an earlier version has, and no other."""
+    own = [each.label for each in versions]
     labels: list[str] = []
-    for version in versions:
-        count = 1 + sum(label.partition(" (")[0] == version.label for label in labels)
-        labels.append(version.label if count == 1 else f"{version.label} ({count})")
+    for label in own:
+        if label in labels:
+            numbered = (f"{label} ({number})" for number in itertools.count(2))
+            label = next(each for each in numbered if each not in (*own, *labels))
+        labels.append(label)
     return [replace(each, label=label) for each, label in zip(versions, labels, strict=True)]
 
 

@@ -156,6 +156,20 @@ def test_models_of_one_name_are_told_apart(compare, model, tmp_path):
     assert labels == ["bicubic", model.name, f"{model.name} (2)"]
 
 
+def test_files_of_one_name_are_told_apart(photo):
+    names = ["photo (1).png", "reference", "reference (2)"]
+    files = []
+    for folder in ("a", "b"):
+        Path(folder).mkdir()
+        for name in names:
+            files.append(f"{folder}/{name}")
+            Image.fromarray(LARGE).save(files[-1], "png")
+    known = {"model": "none", "beside": files, "reference": files[0]}
+    [seen] = edsr_cli.compare(photo, "p.html", **known)
+    again = ["photo (1).png (2)", "reference (3)", "reference (2) (2)", "reference (4)"]
+    assert [each.label for each in seen.versions] == [*names, *again]
+
+
 def test_a_model_that_cannot_restore_is_there_once(photo, model):
     [seen] = edsr_cli.compare(
         photo, "p.html", model=["edsr-free", model], restore="0,1", device="cpu"
