@@ -18,8 +18,9 @@ from edsr_cli.images.picture import Compression
 from edsr_cli.images.provenance import provenance
 from edsr_cli.inference import Progress, Tile, Upscaler
 from edsr_cli.inference.upscaler import check_tile
-from edsr_cli.options.definition import takes
+from edsr_cli.options.definition import options_of, takes
 from edsr_cli.options.network import LoadOptions
+from edsr_cli.options.pictures import Outputs
 from edsr_cli.options.values import ALPHA
 from edsr_cli.pixels.arrays import Pixels, check_pixels, empty_pixels
 from edsr_cli.pixels.transfer import for_network
@@ -128,7 +129,7 @@ class PictureUpscaler:
             alpha: what becomes of transparency: "drop"; "keep", enlarged beside the colours; or a
                 colour such as "white" or "#ff8000" to lay the picture on. Arrays have none.
             frame: of a file, which frame or page to take, from 1; None for the first. Of a PIL
-                image it is always the current one.
+                image it is always the current one, and not to be given.
 
         Returns:
             For an array, an array of the same type, (scale * H, scale * W, 3). Otherwise an RGB
@@ -138,11 +139,18 @@ class PictureUpscaler:
 
         Raises:
             PictureError: the file cannot be read as a picture, or has no such frame.
-            ValueError, TypeError: it is none of these, `tile` is no width, or `alpha` no setting.
+            ValueError, TypeError: it is none of these, `tile` is no width, `alpha` no setting, or
+                `frame` no number of one, or given of something else than a file.
             DeviceMemoryError: the smallest piece of the work does not fit in memory.
         """
         check_tile(tile)
         alpha = ALPHA.check("alpha", alpha)
+        if frame is not None:
+            frame = options_of(Outputs)["frame"].checked("frame", frame)
+            if isinstance(picture, (np.ndarray, Image)):
+                raise ValueError(
+                    "frame is of files: an image's current one is taken, an array is one"
+                )
         if isinstance(picture, np.ndarray):
             check_pixels(picture)
             upscaler = at_choice(self.upscaler, self._choice(ArrayWindow(picture)))
