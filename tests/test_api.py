@@ -207,6 +207,16 @@ def test_frames_that_there_are_not(upscaler, tmp_path, frame, error, words):
             upscaler(picture, frame=1)
 
 
+def test_files_with_more_pixels_than_the_limit_are_refused(upscaler, tmp_path):
+    path = tmp_path / "a.png"
+    Image.fromarray(PIXELS).save(path)
+    limited = load(save_nearest(tmp_path / "m.safetensors"), device="cpu", max_pixels="0.2K")
+    with pytest.raises(PictureError, match="limit of 200 pixels") as caught:
+        limited(path)
+    assert "--max-pixels" in caught.value.hint
+    assert np.array_equal(limited(PIXELS), upscaler(PIXELS))
+
+
 def test_files_that_are_no_pictures(upscaler, tmp_path):
     (tmp_path / "words.png").write_text("words")
     for name in ("words.png", "missing.png", "."):

@@ -11,7 +11,7 @@ from PIL.Image import Image
 
 from edsr_cli.api.opening import open_upscaler
 from edsr_cli.files.names import display_name
-from edsr_cli.images import decode, from_pil, to_pil
+from edsr_cli.images import DEFAULT_MAX_PIXELS, decode, from_pil, to_pil
 from edsr_cli.images.alpha import DROP, UNCOVERED, applied, resized
 from edsr_cli.images.formats import tell_pillow
 from edsr_cli.images.picture import Compression
@@ -58,7 +58,7 @@ def load(options: LoadOptions) -> "PictureUpscaler":
     """
     tell_pillow()
     network, upscaler = open_upscaler(options, options.scale, calling(None))
-    return PictureUpscaler(upscaler, network.name)
+    return PictureUpscaler(upscaler, network.name, options.max_pixels or DEFAULT_MAX_PIXELS)
 
 
 class PictureUpscaler:
@@ -67,10 +67,13 @@ class PictureUpscaler:
     Attributes:
         upscaler: the network with its device, number format and scale.
         model: the model's name, or what its file states, or the file's name.
+        max_pixels: files with more pixels are refused.
     """
 
-    def __init__(self, upscaler: Upscaler, model: str = "") -> None:
-        self.upscaler, self.model = upscaler, model
+    def __init__(
+        self, upscaler: Upscaler, model: str = "", max_pixels: int = DEFAULT_MAX_PIXELS
+    ) -> None:
+        self.upscaler, self.model, self.max_pixels = upscaler, model, max_pixels
 
     def __repr__(self) -> str:
         return (
@@ -138,7 +141,8 @@ class PictureUpscaler:
             model and scale.
 
         Raises:
-            PictureError: the file cannot be read as a picture, or has no such frame.
+            PictureError: the file cannot be read as a picture, has no such frame, or more pixels
+                than `max_pixels`.
             ValueError, TypeError: it is none of these, `tile` is no width, `alpha` no setting, or
                 `frame` no number of one, or given of something else than a file.
             DeviceMemoryError: the smallest piece of the work does not fit in memory.
@@ -156,7 +160,7 @@ class PictureUpscaler:
             upscaler = at_choice(self.upscaler, self._choice(ArrayWindow(picture)))
             return upscaler.upscale(picture, ensemble, tile, progress=progress).pixels
         if isinstance(picture, (str, os.PathLike)):
-            decoded = decode(Path(picture), keep_alpha=alpha != DROP, frame=frame)
+            decoded = decode(Path(picture), self.max_pixels, keep_alpha=alpha != DROP, frame=frame)
         elif isinstance(picture, Image):
             decoded = from_pil(picture, keep_alpha=alpha != DROP)
         else:
