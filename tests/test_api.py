@@ -186,6 +186,37 @@ def test_tiles_and_progress(upscaler):
     assert np.array_equal(upscaler(PIXELS, tile="none"), result)
 
 
+@pytest.mark.parametrize(
+    ("frame", "error", "words"),
+    [
+        ("2", TypeError, "frame must be a whole number or None, not str"),
+        (1.5, TypeError, "frame must be a whole number or None, not float"),
+        (0, ValueError, "frame must be at least 1, not 0"),
+        (3, PictureError, "only 2 frames or pages"),
+    ],
+)
+def test_frames_that_there_are_not(upscaler, tmp_path, frame, error, words):
+    path, images = tmp_path / "a.tif", [Image.fromarray(PIXELS), Image.fromarray(255 - PIXELS)]
+    images[0].save(path, save_all=True, append_images=images[1:])
+    second = upscaler(path, frame=np.int64(2))
+    assert np.array_equal(np.asarray(second), repeated(255 - PIXELS))
+    with pytest.raises(error, match=words):
+        upscaler(path, frame=frame)
+    for picture in (PIXELS, images[0]):
+        with pytest.raises(ValueError, match="frame is of files"):
+            upscaler(picture, frame=1)
+
+
+def test_files_with_more_pixels_than_the_limit_are_refused(upscaler, tmp_path):
+    path = tmp_path / "a.png"
+    Image.fromarray(PIXELS).save(path)
+    limited = load(save_nearest(tmp_path / "m.safetensors"), device="cpu", max_pixels="0.2K")
+    with pytest.raises(PictureError, match="limit of 200 pixels") as caught:
+        limited(path)
+    assert "--max-pixels" in caught.value.hint
+    assert np.array_equal(limited(PIXELS), upscaler(PIXELS))
+
+
 def test_files_that_are_no_pictures(upscaler, tmp_path):
     (tmp_path / "words.png").write_text("words")
     for name in ("words.png", "missing.png", "."):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import fields, replace
 
 from edsr_cli.api.checks import check_format, staged, stores_in
 from edsr_cli.api.fetching import finder
@@ -30,6 +30,7 @@ from edsr_cli.jobs.threads import choose_limits
 from edsr_cli.jobs.worker import Worker
 from edsr_cli.options.definition import takes
 from edsr_cli.options.folders import BatchOptions
+from edsr_cli.options.pictures import WAYS
 from edsr_cli.options.reading import fields_of
 from edsr_cli.progress import Called, Progress, calling
 from edsr_cli.report import REPORT, About, Report
@@ -283,24 +284,25 @@ class Told(Struct, frozen=True):
             return tell(self.folders, listeners)
 
 
+_ALWAYS_TOLD = ("restore", "alpha")  # and what has no default
+_TOLD_APART = ("model", "weights", *WAYS)
+_NAMES = {"restore": "restoring", "ensemble": "self-ensemble", "strip": "metadata left out"}
+
+
 def _about(roots: Sequence[Root], recipe: Recipe, size: str, devices: str, watch: bool) -> About:
-    """What a report says about the run."""
+    """What a report says about the run: of its recipe, what is not as it is by default."""
     settings = {
         "model": recipe.model,
         "weights": f"SHA-256 {recipe.weights}",
         "scale": size,
-        "restoring": recipe.restore,
-        "self-ensemble": "yes" if recipe.ensemble else "no",
         "device": devices,
-        "precision": recipe.precision,
-        "format": recipe.format,
-        "alpha": recipe.alpha,
     }
-    for name in ("frame", "frames", "dpi", "quality", "chroma", "lossless"):
-        if getattr(recipe, name):
-            settings[name] = str(getattr(recipe, name))
-    if recipe.strip != "none":
-        settings["metadata left out"] = recipe.strip
+    for each in fields(recipe):
+        value = getattr(recipe, each.name)
+        is_told = each.name in _ALWAYS_TOLD or value != each.default
+        if is_told and each.name not in _TOLD_APART:
+            words = ("no", "yes")[value] if isinstance(value, bool) else str(value)
+            settings[_NAMES.get(each.name, each.name)] = words
     return About(*_places(roots), settings, watch)
 
 

@@ -96,7 +96,8 @@ def comparing(options: CompareOptions, progress: Progress) -> Iterator[Compariso
     choices = load_choices(options, plan.models, progress)
     scale = choices[0].upscaler.scale if choices else options.scale
     most = options.max_pixels or DEFAULT_MAX_PIXELS
-    page = None if page_path is None else ComparisonPage(page_path, command(options))
+    command = shlex.join(["edsr", "compare", *options.words()])
+    page = None if page_path is None else ComparisonPage(page_path, command)
     for_sheet: list[Comparison] = []
     for number, path in enumerate(options.inputs):
         reference = options.reference[number] if options.reference else None
@@ -115,24 +116,6 @@ def comparing(options: CompareOptions, progress: Progress) -> Iterator[Compariso
     if sheet_path is not None:
         write_sheet(sheet_path, for_sheet, overwrite=options.overwrite)
         logger.info("The sheet is in %s.", display_name(sheet_path))
-
-
-def command(options: CompareOptions) -> str:
-    """What makes the same page, for a shell."""
-    words = ["edsr", "compare", *options.inputs]
-    for flag, values in (
-        ("-m", options.model),
-        ("--with", options.beside),
-        ("--reference", options.reference),
-        ("--crop", options.crop),
-    ):
-        words += [word for value in values for word in (flag, value)]
-    words += ["-s", str(options.scale)] if options.scale else []
-    words += ["--restore", ",".join(map(str, options.restore))] if options.restore else []
-    words += ["--ensemble"] if options.ensemble else []
-    for flag, path in (("-o", options.output), ("--sheet", options.sheet)):
-        words += [] if path is None else [flag, path]
-    return shlex.join(words)
 
 
 class _Plan(Struct, frozen=True):

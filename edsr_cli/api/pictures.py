@@ -11,15 +11,16 @@ from PIL.Image import Image
 
 from edsr_cli.api.opening import open_upscaler
 from edsr_cli.files.names import display_name
-from edsr_cli.images import decode, from_pil, to_pil
+from edsr_cli.images import DEFAULT_MAX_PIXELS, decode, from_pil, to_pil
 from edsr_cli.images.alpha import DROP, UNCOVERED, applied, resized
 from edsr_cli.images.formats import tell_pillow
 from edsr_cli.images.picture import Compression
 from edsr_cli.images.provenance import provenance
 from edsr_cli.inference import Progress, Tile, Upscaler
 from edsr_cli.inference.upscaler import check_tile
-from edsr_cli.options.definition import takes
+from edsr_cli.options.definition import options_of, takes
 from edsr_cli.options.network import LoadOptions
+from edsr_cli.options.pictures import Outputs
 from edsr_cli.options.values import ALPHA
 from edsr_cli.pixels.arrays import Pixels, check_pixels, empty_pixels
 from edsr_cli.pixels.transfer import for_network
@@ -57,7 +58,7 @@ def load(options: LoadOptions) -> "PictureUpscaler":
     """
     tell_pillow()
     network, upscaler = open_upscaler(options, options.scale, calling(None))
-    return PictureUpscaler(upscaler, network.name)
+    return PictureUpscaler(upscaler, network.name, options.max_pixels or DEFAULT_MAX_PIXELS)
 
 
 class PictureUpscaler:
@@ -66,10 +67,13 @@ class PictureUpscaler:
     Attributes:
         upscaler: the network with its device, number format and scale.
         model: the model's name, or what its file states, or the file's name.
+        max_pixels: files with more pixels are refused.
     """
 
-    def __init__(self, upscaler: Upscaler, model: str = "") -> None:
-        self.upscaler, self.model = upscaler, model
+    def __init__(
+        self, upscaler: Upscaler, model: str = "", max_pixels: int = DEFAULT_MAX_PIXELS
+    ) -> None:
+        self.upscaler, self.model, self.max_pixels = upscaler, model, max_pixels
 
     def __repr__(self) -> str:
         return (
@@ -128,7 +132,7 @@ class PictureUpscaler:
             alpha: what becomes of transparency: "drop"; "keep", enlarged beside the colours; or a
                 colour such as "white" or "#ff8000" to lay the picture on. Arrays have none.
             frame: of a file, which frame or page to take, from 1; None for the first. Of a PIL
-                image it is always the current one.
+                image it is always the current one, and not to be given.
 
         Returns:
             For an array, an array of the same type, (scale * H, scale * W, 3). Otherwise an RGB
@@ -137,18 +141,26 @@ class PictureUpscaler:
             model and scale.
 
         Raises:
-            PictureError: the file cannot be read as a picture, or has no such frame.
-            ValueError, TypeError: it is none of these, `tile` is no width, or `alpha` no setting.
+            PictureError: the file cannot be read as a picture, has no such frame, or more pixels
+                than `max_pixels`.
+            ValueError, TypeError: it is none of these, `tile` is no width, `alpha` no setting, or
+                `frame` no number of one, or given of something else than a file.
             DeviceMemoryError: the smallest piece of the work does not fit in memory.
         """
         check_tile(tile)
         alpha = ALPHA.check("alpha", alpha)
+        if frame is not None:
+            frame = options_of(Outputs)["frame"].checked("frame", frame)
+            if isinstance(picture, (np.ndarray, Image)):
+                raise ValueError(
+                    "frame is of files: an image's current one is taken, an array is one"
+                )
         if isinstance(picture, np.ndarray):
             check_pixels(picture)
             upscaler = at_choice(self.upscaler, self._choice(ArrayWindow(picture)))
             return upscaler.upscale(picture, ensemble, tile, progress=progress).pixels
         if isinstance(picture, (str, os.PathLike)):
-            decoded = decode(Path(picture), keep_alpha=alpha != DROP, frame=frame)
+            decoded = decode(Path(picture), self.max_pixels, keep_alpha=alpha != DROP, frame=frame)
         elif isinstance(picture, Image):
             decoded = from_pil(picture, keep_alpha=alpha != DROP)
         else:

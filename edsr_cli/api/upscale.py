@@ -35,8 +35,8 @@ def upscale(options: UpscaleOptions) -> "list[Record]":
     Returns:
         What became of each picture: `input`, `output`, `status` ("done", "planned" or "failed"),
         `input_size` and `output_size` (width, height), `seconds`, `plan`, `restore`, `notes`, and
-        `error` with the reason if it failed, which does not end the others; `to_short_dict()` is
-        what `edsr upscale --json` prints.
+        `error` with the reason if it failed, which does not end the others; `to_dict()` is what
+        `edsr upscale --json` prints.
 
     Raises:
         UsageError: the request makes no sense; nothing was done.

@@ -1,5 +1,6 @@
 """Versions of pictures for `compare`: by networks, by interpolation, from files."""
 
+import itertools
 import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ from edsr_cli.files.names import display_name
 from edsr_cli.images import DEFAULT_MAX_PIXELS, Picture, decode
 from edsr_cli.inference import Upscaler
 from edsr_cli.options.comparing import CompareOptions
-from edsr_cli.options.network import Network
+from edsr_cli.options.pictures import UpscaleOptions, Upscaling
 from edsr_cli.options.reading import Setting, crop_numbers
 from edsr_cli.pixels import resize
 from edsr_cli.pixels.arrays import Pixels, empty_pixels
@@ -45,7 +46,7 @@ class Choice(Struct, frozen=True):
     """
 
     label: str
-    asked: Network
+    asked: Upscaling
     model: str
     upscaler: Upscaler
 
@@ -66,7 +67,8 @@ def load_choices(
         able = len(models) == 1 or _can_restore(model)
         settings = (options.restore if able else ()) or (None,)
         for setting in settings:
-            asked = options.part(Network, model=model, restore=setting)
+            # Which files are replaced is said of pages, not of pictures.
+            asked = options.part(Upscaling, model=model, restore=setting, overwrite=False)
             network = open_network(asked, scale, progress)
             scale = network.scale
             upscaler = put_on_device(asked, network, asked.device, progress)
@@ -150,13 +152,13 @@ class Subject(Struct, frozen=True):
             versions += [self._cut(name, each, region) for name, each in self.finished.items()]
             versions += [self._upscaled(each, region, options, progress) for each in choices]
             border = self.scale if crop is None else 0
-            versions = _told_apart(versions)
             size = _size(region, self.scale)
             if self.reference is not None:
                 versions = self._measured(versions, region, size, border)
             shown = _name(self.path)
             name = shown if crop is None else f"{shown} {crop}"
-            yield Comparison(name, self.path, crop, size, self.scale, border, versions)
+            told = _told_apart(versions)
+            yield Comparison(name, self.path, crop, size, self.scale, border, told)
 
     def _interpolated(self, kind: str, region: Region) -> Version:
         profile = self.source.metadata.icc_profile
@@ -200,7 +202,8 @@ class Subject(Struct, frozen=True):
             "memory_bytes": upscaled.plan.bytes,
         }
         large = _inner(to_uint8(enlarged), region, read, scale)
-        command = _command(self.path, choice.asked, scale, ensemble=options.ensemble)
+        asked = UpscaleOptions(self.path, scale=scale, **vars(choice.asked))
+        command = shlex.join(["edsr", "upscale", *asked.words()])
         profile = self.source.metadata.icc_profile
         return Version(choice.label, "network", large, profile, command, made)
 
@@ -233,11 +236,14 @@ def _name(path: str) -> str:
 
 
 def _told_apart(versions: Sequence[Version]) -> list[Version]:
-    """The same with a number behind labels that are there already."""
+    """The same with a number behind labels that an earlier version has, and no other."""
+    own = [each.label for each in versions]
     labels: list[str] = []
-    for version in versions:
-        count = 1 + sum(label.partition(" (")[0] == version.label for label in labels)
-        labels.append(version.label if count == 1 else f"{version.label} ({count})")
+    for label in own:
+        if label in labels:
+            numbered = (f"{label} ({number})" for number in itertools.count(2))
+            label = next(each for each in numbered if each not in (*own, *labels))
+        labels.append(label)
     return [replace(each, label=label) for each, label in zip(versions, labels, strict=True)]
 
 
@@ -288,10 +294,3 @@ def _check_size(name: str, picture: Picture, wanted: tuple[int, int], *, spare: 
             "Give the scale with -s, or a picture of that size.",
             about=display_name(Path(name)),
         )
-
-
-def _command(path: str, asked: Network, scale: int, *, ensemble: bool) -> str:
-    """What makes a version, for a shell."""
-    words = ["edsr", "upscale", path, "-m", asked.model, "-s", str(scale)]
-    words += [] if asked.restore is None else ["--restore", _number(asked.restore)]
-    return shlex.join(words + (["--ensemble"] if ensemble else []))

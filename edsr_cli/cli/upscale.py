@@ -80,7 +80,7 @@ def upscale(options: UpscaleOptions, results: Shown) -> None:
         planned = record.status == "planned"
         _report(terminal, record, f"; {estimates.in_words(record, format_name)}" if planned else "")
         if results.json:
-            lines.write(record.to_short_dict())
+            lines.write(record.to_dict())
         if preview is not None:
             preview(record)
         interruption.check()

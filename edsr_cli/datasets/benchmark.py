@@ -10,6 +10,7 @@ LR_bicubic holds the LR pictures of NTIRE 2017's second track:
 
 import os
 import re
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ class Pair(Struct, frozen=True):
     """A picture and its smaller version.
 
     Attributes:
-        name: the HR file's name without its ending.
+        name: the HR file's name without its ending; with it where that alone tells two apart.
         scale: HR pixels to an LR pixel, in each direction.
         hr: the file of the original.
         lr: the file of the smaller version; None to make it from the original.
@@ -88,9 +89,16 @@ class Benchmark(Struct, frozen=True):
         lr = None if self.lr is None else self.lr / f"X{scale}"
         if lr is not None and not _is_folder(lr):
             lr = None
+        pictures = _pictures(self.hr)
+        taken = Counter(name for hr in pictures for name in (hr.stem, hr.name))
         return [
-            Pair(hr.stem, scale, hr, None if lr is None else lr / f"{hr.stem}x{scale}{hr.suffix}")
-            for hr in _pictures(self.hr)
+            Pair(
+                hr.stem if taken[hr.stem] == 1 else hr.name,
+                scale,
+                hr,
+                None if lr is None else lr / f"{hr.stem}x{scale}{hr.suffix}",
+            )
+            for hr in pictures
         ]
 
 

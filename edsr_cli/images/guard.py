@@ -5,6 +5,7 @@ import errno
 import logging
 import re
 import threading
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -108,6 +109,8 @@ def guarded(name: str, max_pixels: int) -> Iterator[None]:
 
     Raises:
         PictureError: instead of any other `Exception`; plugins meet damaged files with all kinds.
+        TypeError, AttributeError, NameError, AssertionError: our own code is wrong, or has been
+            given something wrong, and not the file.
     """
     try:
         with limits(max_pixels):
@@ -121,6 +124,8 @@ def guarded(name: str, max_pixels: int) -> Iterator[None]:
     except EdsrError:
         raise
     except Exception as error:
+        if _is_mistake(error):
+            raise
         raise _explain(error, name, max_pixels) from error
 
 
@@ -195,6 +200,14 @@ def unpacks_to_too_much(name: str = "") -> PictureError:
         "If you trust the file, save it again without metadata.",
         about=name,
     )
+
+
+def _is_mistake(error: Exception) -> bool:
+    """Whether it is our own code that has failed, and no decoder."""
+    if not isinstance(error, (TypeError, AttributeError, NameError, AssertionError)):
+        return False
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return frame.f_globals["__name__"].partition(".")[0] == __name__.partition(".")[0]
 
 
 def _explain(error: Exception, name: str, max_pixels: int) -> PictureError:

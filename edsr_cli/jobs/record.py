@@ -44,11 +44,6 @@ FAILED = {
 }
 """Why pictures have failed, in words."""
 
-_OF_ONE_FILE = (
-    *("input", "output", "status", "model", "device", "precision", "input_size", "output_size"),
-    *("seconds", "plan", "restore", "restore_reason", "notes"),
-)
-
 
 class Record(Struct, frozen=True):
     """What became of one file, or what is known of it while it is at work.
@@ -111,18 +106,15 @@ class Record(Struct, frozen=True):
         return self.reason if self.status is Status.FAILED else None
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready values for `edsr batch`, without the plan of what is done."""
-        values = asdict(self)
-        del values["exit_code"]
-        stages = {name: round(seconds, 4) for name, seconds in self.stages.items()}
-        plan = {} if self.status is Status.DONE else self.plan
-        rounded = {"seconds": round(self.seconds, 4), "ended": round(self.ended, 3)}
-        return values | rounded | {"stages": stages, "plan": plan}
-
-    def to_short_dict(self) -> dict[str, Any]:
-        """JSON-ready values for `edsr upscale`."""
-        values = {name: getattr(self, name) for name in _OF_ONE_FILE}
-        return values | {"seconds": round(self.seconds, 3), "error": self.error}
+        """JSON-ready values with `error`, and without a plan where there is none."""
+        values = asdict(self) | {
+            "error": self.error,
+            "seconds": round(self.seconds, 4),
+            "stages": {name: round(seconds, 4) for name, seconds in self.stages.items()},
+            "ended": round(self.ended, 3),
+        }
+        without = {"exit_code"} if self.plan else {"exit_code", "plan"}
+        return {name: value for name, value in values.items() if name not in without}
 
 
 def exit_code(records: Iterable[Record]) -> ExitCode:

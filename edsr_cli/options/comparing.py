@@ -94,6 +94,8 @@ class CompareOptions(Upscaling, Scale, _Compared):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not self.inputs:
+            raise UsageError("There is no picture to compare.", "Give one, or several.")
         if self.reference and len(self.reference) != len(self.inputs):
             raise UsageError(
                 f"--reference is for one input each: {len(self.inputs)} inputs, "

@@ -77,6 +77,15 @@ class Option(Struct, frozen=True):
             raise ValueError(f"{text} is not {self._limits}.")
         return value
 
+    def words(self, value: Any) -> list[str]:
+        """What gives a value on the command line, with the first of its flags."""
+        flag = (self.flags or "").split()[:1]
+        if self.kind.type is bool:
+            on, _, off = flag[0].partition("/")
+            return [on if value else off]
+        several = value if self.kind.several else [value]
+        return [word for each in several for word in (*flag, self.kind.write(each))]
+
     def _is_within(self, value: Any) -> bool:
         too_small = self.least is not None and value < self.least
         return not (too_small or (self.most is not None and value > self.most))
@@ -152,6 +161,21 @@ class Options:
     def __repr__(self) -> str:
         values = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
         return f"{type(self).__qualname__}({values})"
+
+    def words(self) -> list[str]:
+        """What gives the same options on a command line: all that are not as they are by default.
+
+        What only Python can give is left out.
+        """
+        inputs: list[str] = []
+        others: list[str] = []
+        for name, each in options_of(type(self)).items():
+            value = getattr(self, name)
+            if each.flags is not None and value != default_of(type(self), name):
+                (others if each.flags else inputs).extend(each.words(value))
+        if any(word.startswith("-") for word in inputs):
+            return [*others, "--", *inputs]
+        return [*inputs, *others]
 
     def part(self, group: type[Group], **changes: Any) -> Group:
         """The options that a group has which this one is made from, with some changed."""

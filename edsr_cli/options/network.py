@@ -94,7 +94,7 @@ class Scale(Model):
 
 @group
 class Network(Machine, Model):
-    """A network on a device."""
+    """A network on a device, and what it may be given."""
 
     restore: Setting | None = option(
         values.RESTORE,
@@ -137,6 +137,14 @@ class Network(Machine, Model):
         panel=MACHINE,
         default=None,
     )
+    max_pixels: Number = option(
+        values.COUNT,
+        "--max-pixels",
+        "N",
+        "Refuse inputs with more pixels, such as 800M. Default: 268M.",
+        panel=MACHINE,
+        default=None,
+    )
 
 
 @group
@@ -148,3 +156,9 @@ class LoadOptions(Network, Scale):
     device: str = again(Machine, "device", kw_only=False, default=...)
     precision: str = again(Network, "precision", kw_only=False, default=...)
     max_memory: Number = again(Network, "max_memory", kw_only=False, default=...)
+    max_pixels: Number = again(
+        Network,
+        "max_pixels",
+        text="Refuse files with more pixels, such as 800M. Default: 268M.",
+        default=...,
+    )

@@ -17,7 +17,7 @@ from edsr_cli.options.definition import (
 )
 from edsr_cli.options.network import Network
 from edsr_cli.options.reading import Tile
-from edsr_cli.options.values import Given, MaybePath, Number, Paths, Sides
+from edsr_cli.options.values import Given, MaybePath, Paths, Sides
 
 
 @group
@@ -42,14 +42,6 @@ class Upscaling(Network):
         "demands it.",
         panel=MACHINE,
         default="auto",
-    )
-    max_pixels: Number = option(
-        values.COUNT,
-        "--max-pixels",
-        "N",
-        "Refuse inputs with more pixels, such as 800M. Default: 268M.",
-        panel=MACHINE,
-        default=None,
     )
     progress: Callable[[str, int, int], object] | None = option(
         values.CALLBACK,

@@ -83,6 +83,18 @@ class EngineName(StrEnum):
     NCNN = "ncnn"
 
 
+def _written(value: Any) -> str:
+    """Text of a value; numbers in the form that `reading` takes, which is to a billionth."""
+    if isinstance(value, str | int):
+        return str(value)
+    return f"{float(value):.9f}".rstrip("0").rstrip(".")
+
+
+def _joined(between: str, unit: str = "") -> Callable[[Any], str]:
+    """Makes text of several numbers."""
+    return lambda values: between.join(map(_written, values)) + unit
+
+
 class Kind(Struct, frozen=True):
     """A kind of values.
 
@@ -92,12 +104,14 @@ class Kind(Struct, frozen=True):
         type: what the command line reads where there is no `read`.
         read: makes a value from text; raises ValueError with the reason, which names the text.
         several: whether the option may be given several times, each for one more value.
+        write: makes text of a value, or of one of several, that is read as that value.
     """
 
     check: Callable[[str, Any], Any]
     type: Any = str
     read: Callable[[str], Any] | None = None
     several: bool = False
+    write: Callable[[Any], str] = _written
 
     def of(self, text: str) -> Any:
         """The value that text on the command line stands for, or one of several.
@@ -315,7 +329,8 @@ def _depth(name: str, value: Any) -> Depth:
     return one_of(Depth).check(name, str(value) if number else value)
 
 
-TEXT, FLAG, NUMBER, WHOLE = Kind(_text), Kind(_flag, bool), Kind(_number, float), Kind(_whole, int)
+TEXT, FLAG, WHOLE = Kind(_text), Kind(_flag, bool), Kind(_whole, int)
+NUMBER = Kind(_number, float, write=str)
 PATH = Kind(_path)
 TEXTS, PATHS = Kind(_each(_text), several=True), Kind(_each(_path), several=True)
 SCALE = Kind(_whole, read=read_scale)
@@ -323,8 +338,8 @@ SCALES = Kind(_each(_whole), read=read_scale, several=True)
 FACTOR = Kind(_factor, read=read_factor)
 POSITIVE = Kind(_positive, read=read_positive)
 DPI = Kind(_dpi, read=read_dpi)
-FIT = Kind(_text_or(_pair(_at_least_one), read_fit), read=read_fit)
-PAPER = Kind(_text_or(_pair(_positive), read_paper), read=read_paper)
+FIT = Kind(_text_or(_pair(_at_least_one), read_fit), read=read_fit, write=_joined("x"))
+PAPER = Kind(_text_or(_pair(_positive), read_paper), read=read_paper, write=_joined("x", "in"))
 CHROMA, STRIP, GREY, TIFF = one_of(Chroma), one_of(Strip), one_of(Grey), one_of(TiffKind)
 FRAMES = one_of(Frames)
 DEPTH = Kind(_depth, Depth)
@@ -341,7 +356,7 @@ TILE = Kind(_text_or(_at_least_one, read_tile), read=read_tile)
 SIZE = Kind(_text_or(_bytes, read_size), read=read_size)
 COUNT = Kind(_text_or(_at_least_one, read_count), read=read_count)
 DURATION = Kind(_text_or(_number, read_duration), read=read_duration)
-BETAS = Kind(_text_or(_betas, read_betas), read=read_betas)
+BETAS = Kind(_text_or(_betas, read_betas), read=read_betas, write=_joined(","))
 THREADS = Kind(_threads, int)
 CALLBACK = Kind(_called)
 """What Python calls back; the command line cannot give it."""

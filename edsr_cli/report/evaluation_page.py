@@ -68,7 +68,7 @@ class Worst:
         """Take a picture, if it is among the worst so far.
 
         Args:
-            name: of the picture.
+            name: of the picture, which no other of the section has.
             psnr: in dB.
             border: pixels at each side that were not measured.
             versions: by labels, (H, W, 3) each; before the last, the original, comes what was

@@ -41,6 +41,26 @@ def test_a_json_report(edsr, model, folder):
     assert report["summary"]["stopped"] is None
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((), {}),
+        (
+            ("--depth", "8", "--grey", "rgb", "--tiff", "tiled", "-f", "tiff", "--strip", "gps"),
+            {"depth": "8", "grey": "rgb", "tiff": "tiled", "metadata left out": "gps"},
+        ),
+        (("--lossless", "--width", "40", "-x"), {"lossless": "yes"}),
+    ],
+)
+def test_settings_that_are_no_defaults(edsr, model, folder, arguments, told):
+    edsr("batch", "in", "-m", model, "--report", "r.json", *arguments)
+    settings = json.loads(Path("r.json").read_text())["settings"]
+    always = {"model", "weights", "scale", "restoring", "self-ensemble", "device", "precision",
+              "format", "alpha"}  # fmt: skip
+    assert {name: value for name, value in settings.items() if name not in always} == told
+    assert always <= set(settings) and settings["self-ensemble"] == ("no", "yes")["-x" in arguments]
+
+
 def test_a_page(edsr, model, folder):
     assert edsr("batch", "in", "-m", model, "--report", "r.html").code == 1
     html = Path("r.html").read_text("utf-8")

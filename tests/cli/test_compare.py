@@ -10,6 +10,7 @@ import tifffile
 from PIL import Image
 
 import edsr_cli
+from edsr_cli.errors import UsageError
 from edsr_cli.evaluation.scores import measure
 from edsr_cli.images.colour.icc import srgb_profile
 from edsr_cli.pixels import resize
@@ -74,15 +75,23 @@ def test_versions_are_what_other_commands_make(photo, model):
     assert (seen.border, seen.versions[0].scores["psnr_y"]) == (4, None)
 
 
-def test_a_command_makes_a_version_again(edsr, photo):
-    [seen] = edsr_cli.compare(photo, "p.html", restore=[0, "0.5"], device="cpu", scale=2)
+def test_the_commands_make_page_and_version_again(edsr, photo):
+    known = {"scale": 2, "device": "cpu", "precision": "bf16", "tile": 8, "max_embed": "1k"}
+    [seen] = edsr_cli.compare(photo, "p.html", restore=[0, "0.5"], **known)
     plain, half = seen.versions[1:]
     assert (plain.label, half.label) == ("edsr-free, restore 0", "edsr-free, restore 0.5")
     assert (plain.made["restore"], half.made["restore"]) == (0, 0.5)
     assert not np.array_equal(plain.pixels, half.pixels)
     words = shlex.split(half.command)
-    assert words[:2] == ["edsr", "upscale"] and edsr(*words[1:], "-d", "cpu").code == 0
+    assert words[:2] == ["edsr", "upscale"] and edsr(*words[1:]).code == 0
     assert np.array_equal(np.asarray(read_back("photo_x2.png")), half.pixels)
+    page = Page(Path("p.html").read_text("utf-8"))
+    [command] = [text for text in page.texts if text.startswith("edsr compare photo.png")]
+    run = edsr(*shlex.split(command)[1:], "--json")
+    assert run.code == 0 and "are in p_files" in run.lines[-1]
+    again = [{**each, "seconds": 0} for each in records(run)[0]["versions"]]
+    assert again == [{**each, "seconds": 0} for each in seen.to_dict()["versions"]]
+    assert {each.get("precision", "bf16") for each in again} == {"bf16"}
 
 
 @pytest.mark.parametrize("linear", [True, False], ids=["linear", "sRGB"])
@@ -147,6 +156,20 @@ def test_models_of_one_name_are_told_apart(compare, model, tmp_path):
     assert labels == ["bicubic", model.name, f"{model.name} (2)"]
 
 
+def test_files_of_one_name_are_told_apart(photo):
+    names = ["photo (1).png", "reference", "reference (2)"]
+    files = []
+    for folder in ("a", "b"):
+        Path(folder).mkdir()
+        for name in names:
+            files.append(f"{folder}/{name}")
+            Image.fromarray(LARGE).save(files[-1], "png")
+    known = {"model": "none", "beside": files, "reference": files[0]}
+    [seen] = edsr_cli.compare(photo, "p.html", **known)
+    again = ["photo (1).png (2)", "reference (3)", "reference (2) (2)", "reference (4)"]
+    assert [each.label for each in seen.versions] == [*names, *again]
+
+
 def test_a_model_that_cannot_restore_is_there_once(photo, model):
     [seen] = edsr_cli.compare(
         photo, "p.html", model=["edsr-free", model], restore="0,1", device="cpu"
@@ -205,3 +228,11 @@ def test_what_makes_no_sense(compare, no_work, arguments, words):
 def test_one_version_is_nothing_to_compare(compare, no_work):
     save("a.png", LARGE)
     usage(compare("-m", "none", "--with", "a.png"), "There is one version only")
+
+
+@pytest.mark.parametrize("output", [None, "p.html"])
+def test_no_picture_is_nothing_to_compare(tmp_path, monkeypatch, output):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="There is no picture to compare"):
+        edsr_cli.compare([], output)
+    assert not listing(tmp_path)

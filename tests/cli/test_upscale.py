@@ -109,22 +109,29 @@ def test_json(upscale, photo):
     assert run.code == 1
     done, *failures = records(run)
     assert done["seconds"] > 0 and done["plan"]["panels"] == 1
-    assert {key: value for key, value in done.items() if key not in ("seconds", "plan")} == {
+    assert set(done["stages"]) == {"decode", "upscale", "encode"} and done["ended"] > 0
+    measured = ("seconds", "plan", "stages", "ended")
+    assert {key: value for key, value in done.items() if key not in measured} == {
         "input": "photo.png",
         "output": "photo_x4.png",
         "status": "done",
+        "kind": None,
+        "reason": None,
+        "error": None,
         "model": NAME,
         "device": "cpu",
         "precision": done["precision"],
         "input_size": [9, 6],
         "output_size": [36, 24],
+        "input_bytes": photo.stat().st_size,
+        "output_bytes": Path("photo_x4.png").stat().st_size,
         "restore": None,
         "restore_reason": None,
         "notes": [],
-        "error": None,
     }
     for name, failure in zip(("empty", "missing"), failures, strict=True):
         assert failure["status"] == "failed" and failure["output_size"] is None
+        assert failure["error"] == failure["reason"] and "plan" not in failure
         assert failure["error"].startswith(f"{name}.png: ")
     # The same goes to people, on stderr.
     assert [line.split(":")[0] for line in run.lines] == ["photo.png -> photo_x4.png"] + [

@@ -115,6 +115,14 @@ def test_any_folder_of_pictures(here):
     assert benchmark.border(4) == 4
 
 
+def test_files_of_one_stem_are_told_apart(here):
+    names = ["a.bmp", "a.png", "a.png.jpg", "b.png"]
+    for name in names:
+        save(here / "mine" / name)
+    found = [(pair.name, pair.hr.name) for pair in find_benchmark("mine").pairs(2)]
+    assert found == [*((name, name) for name in names[:3]), ("b", "b.png")]
+
+
 @pytest.mark.parametrize(
     ("folder", "words"),
     [

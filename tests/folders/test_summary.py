@@ -29,6 +29,10 @@ def test_records_are_fixed_and_ready_for_json():
     values = json.loads(json.dumps(failed(Kind.MEMORY).to_dict()))
     assert values["status"] == "failed" and values["kind"] == "memory"
     assert values["input_size"] is None and values["stages"] == {"decode": 1.0}
+    assert values["error"] == values["reason"] == "a: no." and "plan" not in values
+    skipped = Record("a", "b", Status.SKIPPED, Kind.COMPLETE, "b: it is up to date.").to_dict()
+    assert (skipped["reason"], skipped["error"]) == ("b: it is up to date.", None)
+    assert done(plan={"panels": 1}).to_dict()["plan"] == {"panels": 1}
     values = json.loads(json.dumps(done().to_dict()))
     assert values["input_size"] == [4, 5] and values["output_bytes"] == 90
     assert done().output_pixels == 80 and failed(Kind.NAME).output_pixels == 0

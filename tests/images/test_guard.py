@@ -74,6 +74,13 @@ def test_every_exception_becomes_one_line(error: Exception, words: str) -> None:
     assert caught.value.__cause__ is error
 
 
+def test_mistakes_of_our_own_are_not_damage() -> None:
+    with pytest.raises(TypeError, match="'str'"), guard.guarded("a.png", 9):
+        guard.check_frame("2", 3, "a.png")  # type: ignore[arg-type]
+    with pytest.raises(PictureError, match="damaged"), guard.guarded("a.png", 9):
+        Image.frombytes("L", (1, 1), None)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("error", "kind"),
     [

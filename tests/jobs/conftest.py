@@ -92,7 +92,7 @@ def failed(result: Record, words: str, code: ExitCode = ExitCode.SOME_FAILED) ->
     assert result.reason is not None
     assert words in result.reason and "unexpected" not in result.reason
     assert "\n" not in result.reason and result.reason.endswith(".")
-    json.dumps(result.to_short_dict())
+    json.dumps(result.to_dict())
 
 
 def listing(folder: Path) -> list[str]:

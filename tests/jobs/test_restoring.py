@@ -34,7 +34,7 @@ def test_a_bad_jpeg_is_restored_and_the_result_says_why(job, tmp_path):
     result = job(saved(SCENE, "JPEG", quality=30), "photo.jpg").run()
     assert (result.status, result.reason) == (Status.DONE, None)
     assert (result.restore, result.restore_reason) == (1.0, "JPEG of quality 30")
-    values = result.to_short_dict()
+    values = result.to_dict()
     assert (values["restore"], values["restore_reason"]) == (1.0, "JPEG of quality 30")
     decoded = np.asarray(Image.open(tmp_path / "photo.jpg").convert("RGB"))
     found = np.asarray(read_back(tmp_path / "photo_x4.png"))

@@ -24,22 +24,28 @@ def test_a_picture_that_is_done(job, photo, tmp_path):
     assert np.array_equal(np.asarray(read_back(output)), repeated(PIXELS))
     assert listing(tmp_path) == ["photo.png", "photo_x4.png"]
     assert seen[-1] == (54, 54)
-    values = result.to_short_dict()
+    values = result.to_dict()
     assert json.loads(json.dumps(values)) == {
         "input": str(photo),
         "output": str(output),
         "status": "done",
+        "kind": None,
+        "reason": None,
+        "error": None,
         "model": NAME,
         "device": "cpu",
         "precision": "fp32",
         "input_size": [9, 6],
         "output_size": [36, 24],
-        "seconds": pytest.approx(result.seconds, abs=0.001),
-        "plan": values["plan"],
+        "input_bytes": photo.stat().st_size,
+        "output_bytes": output.stat().st_size,
+        "seconds": pytest.approx(result.seconds, abs=0.0001),
+        "stages": pytest.approx(result.stages, abs=0.0001),
+        "plan": result.plan,
         "restore": None,
         "restore_reason": None,
         "notes": [],
-        "error": None,
+        "ended": pytest.approx(result.ended, abs=0.001),
     }
     assert result.exit_code is ExitCode.DONE
 

@@ -3,6 +3,7 @@
 import inspect
 from dataclasses import FrozenInstanceError
 
+import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -11,6 +12,7 @@ from edsr_cli.cli.app import application
 from edsr_cli.cli.options import OptionsCommand, command
 from edsr_cli.errors import UsageError
 from edsr_cli.options import values
+from edsr_cli.options.comparing import CompareOptions
 from edsr_cli.options.definition import MACHINE, PANELS, again, group, option, options_of, takes
 from edsr_cli.options.evaluating import EvaluateOptions
 from edsr_cli.options.folders import BatchOptions
@@ -68,6 +70,59 @@ def test_an_option_is_a_keyword_and_on_the_command_line():
     page = CliRunner().invoke(app, ["--help"]).output
     assert "--sharpen X " in page and "How much to sharpen." in page
     assert "--sharpen" not in CliRunner().invoke(app, ["-h"]).output
+
+
+@pytest.mark.parametrize("inputs", [["a b.png", "c.png"], ["-a.png", "c.png"]])
+def test_the_words_of_options_give_them_again(inputs):
+    given = {
+        "output": "p.html", "device": "cpu", "threads": 1, "model": ["m.pt", "none"],
+        "layout": "official", "value_range": 1.0, "mean_shift": False, "residual_scale": 0.1,
+        "scale": 2, "restore": [0, 1e-5, np.float32(0.5), "auto"], "download": True,
+        "precision": "fp32", "engine": "torch", "max_memory": "1.5G", "ensemble": True, "tile": 64,
+        "max_pixels": "800M", "beside": ["nearest", "d.png"], "reference": ["e.png", "f.png"],
+        "crop": ["1x2+3+4", "5x6+7+8"], "sheet": "s.png", "max_embed": "1k", "overwrite": True,
+    }  # fmt: skip
+    flagged = {name for name, each in options_of(CompareOptions).items() if each.flags}
+    assert set(given) == flagged
+    seen = []
+
+    @command(CompareOptions)
+    def shown(options: CompareOptions) -> None:
+        """Do it.
+
+        Examples:
+          edsr shown a.png
+        """
+        seen.append(options)
+
+    options = CompareOptions(inputs, progress=print, **given)
+    app = typer.Typer()
+    app.command(cls=OptionsCommand)(shown)
+    run = CliRunner().invoke(app, options.words())
+    assert run.exit_code == 0, run.output
+    assert seen == [CompareOptions(inputs, **given)]
+    assert CompareOptions("a.png").words() == ["a.png"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (UpscaleOptions("a", fit=(30, 40)), ["--fit", "30x40"]),
+        (UpscaleOptions("a", print="12.5x8in", dpi=300), ["--print", "12.5x8in --dpi 300"]),
+        (UpscaleOptions("a", scale=1.5, depth=8, strip="gps"), ["-s", "1.5", "--depth", "8"]),
+        (TrainOptions("a", "b", betas=(0.5, 0.9)), ["--betas", "0.5,0.9"]),
+        (LoadOptions("m.pt", residual_scale=1e-12), ["--residual-scale", "1e-12"]),
+        (LoadOptions("m.pt", mean_shift=True), ["-m", "m.pt", "--mean-shift"]),
+    ],
+    ids=lambda each: each[0] if isinstance(each, list) else None,
+)
+def test_words_of_single_options(options, words):
+    given = options.words()
+    assert words[0] in given and words[-1] in " ".join(given)
+    for name, each in options_of(type(options)).items():
+        value = getattr(options, name)
+        if each.kind.read is not None and not each.kind.several and value is not None:
+            assert each.read(each.kind.write(value)) == value
 
 
 @pytest.mark.parametrize("options", GROUPS)
