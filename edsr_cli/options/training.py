@@ -19,8 +19,8 @@ class RecipeOptions(Options):
         values.DURATION,
         "--max-time",
         "TIME",
-        "Stop after this wall time, such as 25m or 8h; the schedule is fitted to it, and a last "
-        "measurement of PSNR follows.",
+        "Make updates for this wall time, such as 25m or 8h; the schedule is fitted to it. PSNR "
+        "is measured before and after.",
         default=None,
     )
     degrade: str | None = option(

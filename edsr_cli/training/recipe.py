@@ -27,7 +27,8 @@ class Recipe(Struct, frozen=True):
         batch_size: patches in an update.
         patch_size: height and width of a patch in LR pixels.
         updates: updates in all; the schedule spans them.
-        max_seconds: wall time for the whole run; None for no limit. The schedule is fitted to it.
+        max_seconds: wall time from before the first update on; None for no limit. The schedule is
+            fitted to it.
         learning_rate: of Adam, before the first decay.
         betas, epsilon: of Adam.
         schedule: see `learning_rate`.

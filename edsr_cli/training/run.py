@@ -168,6 +168,7 @@ class Run:
         self.folder.clear()
         self.log.start()
         self.psnr = self._validate()
+        self.trainer.start_clock()  # or a slow machine would have no time left for updates
         self.log.write(Row(0, self.trainer.seconds, 0.0, float("nan"), self.psnr))
         self._show()
 
@@ -190,6 +191,7 @@ class Run:
         self._recorded = max((row.update for row in self.log.rows()), default=0)
         if not self.trainer.update and not self.psnr:  # it was stopped at its very beginning
             self.psnr = self._validate()
+            self.trainer.start_clock()
         self._show()
 
     def steps(self) -> Iterator[Step]:

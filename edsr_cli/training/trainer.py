@@ -78,6 +78,10 @@ class Trainer:
         """Wall time since the training began, without that between a stop and going on."""
         return self._seconds_before + time.monotonic() - self._begin
 
+    def start_clock(self) -> None:
+        """Let the training begin now: what was done before the first update does not count."""
+        self._begin = time.monotonic()
+
     @property
     def done(self) -> bool:
         """Whether a limit is reached."""

@@ -1,6 +1,7 @@
 import itertools
 import json
 import math
+import time
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +109,21 @@ def test_what_comes_out_is_measured_even_where_a_line_was_due(
     assert rows[-1].loss > 0
     assert run.psnr != pytest.approx(rows[0].psnr, abs=1e-4)
     assert rows[-1].psnr == pytest.approx(run.psnr, abs=1e-4)
+
+
+def test_what_was_measured_before_takes_no_time_from_the_updates(
+    photos: Photos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a slow machine, with a short limit, would make none at all."""
+
+    def slowly(*_: object) -> dict[int, float]:
+        time.sleep(0.3)
+        return {2: 30.0}
+
+    monkeypatch.setattr(run_module, "validate", slowly)
+    run = make(tmp_path, photos, replace(RECIPE, max_seconds=0.2))
+    assert len(list(run.steps())) >= 1
+    assert run.log.rows()[0].seconds < 0.2
 
 
 def test_nothing_is_validated_without_pictures(photos: Photos, tmp_path: Path) -> None:
