@@ -12,7 +12,7 @@ from tests.conftest import REPOSITORY
 PACKAGE = Path(edsr_cli.__file__).parent
 
 ROOMS = {
-    "errors": (),
+    "errors": ("text",),
     "text": (),
     "progress": (),
     "files": ("errors", "text"),
