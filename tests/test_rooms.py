@@ -139,6 +139,18 @@ def test_there_is_no_circle():
         enter(room, [])
 
 
+@pytest.mark.parametrize("room", sorted({room_of(path) for path in MODULES}))
+def test_no_two_public_classes_of_a_room_have_one_name(room):
+    found = [
+        node.name
+        for path in MODULES
+        if room_of(path) == room
+        for node in ast.parse(path.read_text("utf-8")).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    ]
+    assert sorted(found) == sorted(set(found))
+
+
 @pytest.mark.parametrize(
     ("library", "places"), [("torch", TORCH), ("PIL", PILLOW)], ids=["torch", "Pillow"]
 )
