@@ -32,7 +32,8 @@ from edsr_cli.inference import Precision, Upscaler
 from edsr_cli.inference.engines.torch import devices
 from edsr_cli.inference.engines.torch.assembly import stream
 from edsr_cli.inference.engines.torch.engine import TorchEngine, TorchNetwork
-from edsr_cli.inference.engines.torch.ensemble import TRANSPOSE, fold_view
+from edsr_cli.inference.engines.torch.ensemble import fold_view
+from edsr_cli.inference.engines.views import TRANSPOSE
 
 TILE, RADIUS = 128, 36
 

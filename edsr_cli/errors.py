@@ -7,6 +7,8 @@ from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import ClassVar
 
+from edsr_cli.text import one_line
+
 
 class ExitCode(IntEnum):
     """Exit codes of every `edsr` command."""
@@ -44,7 +46,8 @@ class EdsrError(Exception):
     Args:
         what: what happened, in one line; with `about` it goes on behind a colon.
         hint: what the user can do about it; may be empty.
-        about: the file or thing that it happened to, as it is shown; empty if `what` says it.
+        about: the file or thing that it happened to, which is shown in one line whatever characters
+            it has; empty if `what` says it.
         kind: which kind of failure it is; None for that of the class, if it has one. A full disk
             is one whatever the class, since it ends a run.
     """
@@ -56,7 +59,7 @@ class EdsrError(Exception):
         self, what: str, hint: str = "", *, about: str | Path = "", kind: Kind | None = None
     ) -> None:
         super().__init__(what, hint)
-        self.what, self.hint, self.about = what, hint, str(about)
+        self.what, self.hint, self.about = what, hint, one_line(str(about))
         self.kind = kind if kind is Kind.DISK_FULL else self.of_class or kind
 
     @property

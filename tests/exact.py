@@ -10,6 +10,7 @@ import torch
 from edsr_cli.checkpoints.checkpoint import Checkpoint
 from edsr_cli.inference.engines.torch.assembly import collapse_tail, stream, stream_ensemble
 from edsr_cli.inference.engines.torch.node import Node
+from edsr_cli.inference.engines.views import View
 from edsr_cli.model.config import NetworkConfig
 from edsr_cli.model.networks import EDSR, MDSR, build, tensors_of
 
@@ -57,6 +58,12 @@ def exact_picture(height: int, width: int, seed: int = 0) -> torch.Tensor:
 def plain(network: EDSR | MDSR, x: torch.Tensor, scale: int) -> torch.Tensor:
     with torch.inference_mode():
         return network(x, scale) if isinstance(network, MDSR) else network(x)
+
+
+def plain_turned(network: EDSR | MDSR, view: View, x: torch.Tensor, scale: int) -> torch.Tensor:
+    """What the plain network makes of a turned picture, turned back."""
+    made = plain(network, torch.from_numpy(view.apply(x.numpy()).copy()), scale)
+    return torch.from_numpy(view.undo(made.numpy()).copy())
 
 
 def streamed(network: EDSR | MDSR, scale: int, ensemble: bool = False) -> Node:

@@ -168,8 +168,8 @@ MUTANTS = (
     ),
     Mutant(
         "ensemble", "turned-back", "a view is turned on instead of back",
-        "return torch.rot90(x, -self.turns, (-2, -1))",
-        "return torch.rot90(x, self.turns, (-2, -1))",
+        "return torch.rot90(x, -view.turns, (-2, -1))",
+        "return torch.rot90(x, view.turns, (-2, -1))",
         ENSEMBLE,
     ),
     Mutant(

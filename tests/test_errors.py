@@ -16,6 +16,7 @@ def test_the_parts_are_put_together_once() -> None:
     assert error.message == "a.png: it is empty." and error.what == "it is empty."
     assert str(EdsrError("It is over.")) == "It is over."
     assert EdsrError("it is over.", about=Path("a")).about == "a"
+    assert str(EdsrError("it is over.", about=Path("a\nb\x1b"))) == r"a\nb\x1b: it is over."
 
 
 def test_a_class_tells_the_kind_unless_the_disk_is_full() -> None:
@@ -34,9 +35,13 @@ def test_an_error_that_takes_nothing_can_be_sent_elsewhere() -> None:
     assert str(pickle.loads(pickle.dumps(ThreadError()))) == str(ThreadError())
 
 
-def test_what_an_error_is_about_is_data() -> None:
-    """No error begins with a name and a colon in its words: that is what `about` is for."""
+@pytest.mark.parametrize("named", ["in front", "inside"])
+def test_what_an_error_is_about_is_data(named: str) -> None:
+    """Its words neither begin with a name and a colon nor have a bare path in them: `about` has
+    them, and `display_name` those of a second file.
+    """
     package = Path(edsr_cli.__file__).parent
+    is_wrong = {"in front": _begins_with_a_name, "inside": _has_a_path}[named]
     wrong = [
         f"{path.relative_to(package)}:{node.lineno}"
         for path in package.rglob("*.py")
@@ -46,7 +51,7 @@ def test_what_an_error_is_about_is_data() -> None:
         and (node.func.id == "error" or node.func.id.endswith("Error"))
         and node.func.id not in vars(builtins)
         and node.args
-        and _begins_with_a_name(node.args[0])
+        and any(is_wrong(text) for text in node.args)
     ]
     assert not wrong
 
@@ -60,3 +65,11 @@ def _begins_with_a_name(text: ast.expr) -> bool:
         case ast.Constant(value=str(whole)):
             return whole.startswith(("standard input: ", "standard output: "))
     return False
+
+
+def _has_a_path(text: ast.expr) -> bool:
+    return any(
+        isinstance(node, ast.FormattedValue)
+        and ast.unparse(node.value).endswith(("path", "folder"))
+        for node in ast.walk(text)
+    )

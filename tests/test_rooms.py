@@ -12,7 +12,7 @@ from tests.conftest import REPOSITORY
 PACKAGE = Path(edsr_cli.__file__).parent
 
 ROOMS = {
-    "errors": (),
+    "errors": ("text",),
     "text": (),
     "progress": (),
     "files": ("errors", "text"),
@@ -137,6 +137,18 @@ def test_there_is_no_circle():
 
     for room in ROOMS:
         enter(room, [])
+
+
+@pytest.mark.parametrize("room", sorted({room_of(path) for path in MODULES}))
+def test_no_two_public_classes_of_a_room_have_one_name(room):
+    found = [
+        node.name
+        for path in MODULES
+        if room_of(path) == room
+        for node in ast.parse(path.read_text("utf-8")).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    ]
+    assert sorted(found) == sorted(set(found))
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,7 @@ def take_tensors(
         # Checked one by one: a damaged file may ask for billions of blocks.
         if key not in tensors:
             raise WeightsError(f"tensor {key!r} is missing.", about=path)
-        found[official] = _checked(tensors[key], f"{path}: tensor {key!r}", shape)
+        found[official] = _checked(tensors[key], path, key, shape)
         used.add(key)
     for key in tensors:
         if key not in used:
@@ -137,15 +137,19 @@ def take_tensors(
     return found
 
 
-def _checked(tensor: NDArray[Any], what: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+def _checked(
+    tensor: NDArray[Any], path: Path, key: str, shape: tuple[int, ...]
+) -> NDArray[np.float32]:
     if tensor.shape != shape:
-        raise WeightsError(f"{what} has shape {tensor.shape}, not {shape}.")
+        raise WeightsError(f"tensor {key!r} has shape {tensor.shape}, not {shape}.", about=path)
     if tensor.dtype not in (np.float32, np.float16):
-        raise WeightsError(f"{what} is of type {tensor.dtype}, not fp16 or fp32.")
+        raise WeightsError(
+            f"tensor {key!r} is of type {tensor.dtype}, not fp16 or fp32.", about=path
+        )
     # A copy: arrays may look into a file that is changed or removed later.
     tensor = np.array(tensor, np.float32, order="C")
     if not np.isfinite(tensor).all():
-        raise WeightsError(f"{what} has values that are not finite.")
+        raise WeightsError(f"tensor {key!r} has values that are not finite.", about=path)
     return tensor
 
 
@@ -183,9 +187,7 @@ def save_canonical(
     if dtype not in KERNEL_TYPES:
         raise ValueError(f"kernels are stored in fp32 or fp16, not in {dtype}")
     folded, config = fold_residual_scale(checked_tensors(tensors, config, path), config)
-    stored = {
-        key: _stored(tensor, dtype, f"{path}: tensor {key!r}") for key, tensor in folded.items()
-    }
+    stored = {key: _stored(tensor, dtype, path, key) for key, tensor in folded.items()}
     strings = {
         **metadata,
         "format_version": FORMAT_VERSION,
@@ -225,8 +227,9 @@ def checked_canonical(tensors: Weights, metadata: Mapping[str, str], path: Path)
     version = strings.pop("format_version", None)
     if version != FORMAT_VERSION:
         raise WeightsError(
-            f"{path} is a safetensors file, but not one of edsr's"
-            + (f" in format {FORMAT_VERSION} (it is in {version!r})." if version else ".")
+            "it is a safetensors file, but not one of edsr's"
+            + (f" in format {FORMAT_VERSION} (it is in {version!r})." if version else "."),
+            about=path,
         )
     for key in REQUIRED_METADATA:
         if not strings.get(key):
@@ -235,7 +238,7 @@ def checked_canonical(tensors: Weights, metadata: Mapping[str, str], path: Path)
     return Checkpoint(config, checked_tensors(tensors, config, path), strings)
 
 
-def _stored(tensor: NDArray[Any], dtype: np.dtype[Any], what: str) -> NDArray[Any]:
+def _stored(tensor: NDArray[Any], dtype: np.dtype[Any], path: Path, key: str) -> NDArray[Any]:
     """A tensor in the type that it is stored in."""
     if tensor.ndim == 1:  # a bias or a mean: 114.4 in fp16 would be 0.03 levels off
         return tensor
@@ -243,8 +246,9 @@ def _stored(tensor: NDArray[Any], dtype: np.dtype[Any], what: str) -> NDArray[An
         stored = tensor.astype(dtype)
     if not np.isfinite(stored).all():
         raise WeightsError(
-            f"{what} has values beyond the {np.finfo(dtype).max:.0f} of fp16.",
+            f"tensor {key!r} has values beyond the {np.finfo(dtype).max:.0f} of fp16.",
             "Store it in fp32.",
+            about=path,
         )
     return stored
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from edsr_cli.errors import WeightsError
+from edsr_cli.text import one_line
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,6 +45,8 @@ WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "model", "
 BasicSR keeps a running average of the weights, which is what it means to be used."""
 
 _MOST_WRAPPERS = 8
+
+_CUT_OR_DAMAGED = "It may be cut off, damaged or of another kind."
 
 _BRIEF = reprlib.Repr()
 _BRIEF.maxstring = _BRIEF.maxother = 120  # characters
@@ -94,18 +97,18 @@ def check_readable(path: Path) -> None:
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
-            raise WeightsError(f"{path} is a folder, not a weights file.")
+            raise WeightsError("it is a folder, not a weights file.", about=path)
         # Opening a pipe would wait for somebody who writes to it, and a device may never end.
         if not stat.S_ISREG(mode):
-            raise WeightsError(f"{path} is a pipe or a device, not a weights file.")
+            raise WeightsError("it is a pipe or a device, not a weights file.", about=path)
         with path.open("rb") as file:
             if not file.read(1):
-                raise WeightsError(f"{path} is empty.")
+                raise WeightsError("it is empty.", about=path)
     except FileNotFoundError as error:
         raise WeightsError("there is no such file.", about=path) from error
     except (OSError, ValueError) as error:  # ValueError: no file can have this name
         reason = getattr(error, "strerror", None) or error
-        raise WeightsError(f"{path} cannot be read: {reason}.") from error
+        raise WeightsError(f"it cannot be read: {reason}.", about=path) from error
 
 
 def read_tensor_file(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
@@ -124,11 +127,14 @@ def read_tensor_file(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str
         return read_safetensors(path)
     kind = foreign_format(start)
     if kind:
-        raise WeightsError(f"{path} is {kind}.", "Files of PyTorch and safetensors can be read.")
+        raise WeightsError(
+            f"it is {kind}.", "Files of PyTorch and safetensors can be read.", about=path
+        )
     if suffix not in SUFFIXES and not start.startswith(_TORCH_STARTS):
         raise WeightsError(
-            f"{path} is not a weights file that can be used.",
+            "it is not a weights file that can be used.",
             f"Names of such files end in {', '.join(SUFFIXES)}.",
+            about=path,
         )
     return read_torch_file(path), {}
 
@@ -149,8 +155,9 @@ def read_safetensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str
         length = int.from_bytes(file.read(8), "little")
         if length > _LONGEST_HEADER:
             raise WeightsError(
-                f"{path} is not a whole safetensors file (its header is too long).",
-                "It may be cut off, damaged or of another kind.",
+                "it is not a whole safetensors file (its header is too long).",
+                _CUT_OR_DAMAGED,
+                about=path,
             )
     try:
         # The library makes sure that the header makes sense; it reads no bf16 without torch.
@@ -160,10 +167,9 @@ def read_safetensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str
         header = json.loads(bytes(content[8 : 8 + length]))
     # RecursionError, MemoryError: a header that is deep, or more than there is room for.
     except (SafetensorError, OSError, ValueError, RecursionError, MemoryError) as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = one_line(" ".join(str(error).split())[:200]) or type(error).__name__
         raise WeightsError(
-            f"{path} is not a whole safetensors file ({reason}).",
-            "It may be cut off, damaged or of another kind.",
+            f"it is not a whole safetensors file ({reason}).", _CUT_OR_DAMAGED, about=path
         ) from error
     return {key: _tensor(content[8 + length :], header[key], path, key) for key in keys}, strings
 
@@ -205,26 +211,24 @@ def read_torch_file(path: Path) -> dict[str, NDArray[Any]]:
         named = re.search(r"GLOBAL ([\w.]+\w)", str(error))
         if named:
             raise WeightsError(
-                f"{path} was not loaded: it wants to use {named[1]!r}, and may only hold tensors.",
+                f"it was not loaded: it wants to use {named[1]!r}, and may only hold tensors.",
                 "Loading such a file could run code. Save only the model's state_dict().",
+                about=path,
             ) from error
         raise _damaged(path) from error
     except Exception as error:  # bytes at random make the unpickler fail in a dozen ways
         raise _damaged(path) from error
-    return {
-        key: _array(tensor, f"{path}: tensor {key!r}")
-        for key, tensor in _unwrapped(content, path).items()
-    }
+    return {key: _array(tensor, path, key) for key, tensor in _unwrapped(content, path).items()}
 
 
-def _array(tensor: "Tensor", what: str) -> NDArray[Any]:
+def _array(tensor: "Tensor", path: Path, key: str) -> NDArray[Any]:
     """A tensor as an array."""
     tensor = tensor.detach().resolve_conj().resolve_neg()
     kind = str(tensor.dtype).removeprefix("torch.")
     try:
         return (tensor.float() if kind == "bfloat16" else tensor).numpy()
     except TypeError as error:
-        raise WeightsError(f"{what} is of type {kind}, not a float.") from error
+        raise WeightsError(f"tensor {key!r} is of type {kind}, not a float.", about=path) from error
 
 
 def _unwrapped(content: object, path: Path) -> "dict[str, Tensor]":
@@ -240,9 +244,9 @@ def _unwrapped(content: object, path: Path) -> "dict[str, Tensor]":
         logger.debug("%s: reading %r of %s", path, inner, ", ".join(map(_shown, content)))
         content = content[inner]
     else:  # a dictionary may even hold itself
-        raise WeightsError(f"{path} is not a state dict: it holds dictionaries without end.")
+        raise WeightsError("it is not a state dict: it holds dictionaries without end.", about=path)
     if not isinstance(content, dict):
-        raise WeightsError(f"{path} holds a {type(content).__name__}, not a state dict.")
+        raise WeightsError(f"it holds a {type(content).__name__}, not a state dict.", about=path)
     for key, value in content.items():
         if isinstance(key, str) and isinstance(value, Tensor):
             kind = _special(value)
@@ -250,10 +254,10 @@ def _unwrapped(content: object, path: Path) -> "dict[str, Tensor]":
             kind = f"a {type(value).__name__}, not a tensor"
         if kind:
             raise WeightsError(
-                f"{path} is not a flat state dict: its entry {_shown(key)} is {kind}."
+                f"it is not a flat state dict: its entry {_shown(key)} is {kind}.", about=path
             )
     if not content:
-        raise WeightsError(f"{path} holds no tensors.")
+        raise WeightsError("it holds no tensors.", about=path)
     _check_sizes(content, path)
     return content
 
@@ -281,9 +285,10 @@ def _check_sizes(tensors: "dict[str, Tensor]", path: Path) -> None:
     total = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
     if total > size:
         raise WeightsError(
-            f"{path} is not a plain state dict: its tensors stand for {total:,} bytes, and the file"
+            f"it is not a plain state dict: its tensors stand for {total:,} bytes, and the file"
             f" has {size:,}.",
             "Save copies of the tensors instead of views: tensor.clone().",
+            about=path,
         )
 
 
@@ -309,20 +314,19 @@ def _check_archive(path: Path) -> None:
         raise _damaged(path) from error
     kind = foreign_archive([entry.filename for entry in entries])
     if kind:
-        raise WeightsError(f"{path} is {kind}.")
+        raise WeightsError(f"it is {kind}.", about=path)
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
         raise WeightsError(
-            f"{path} was not loaded: its parts are compressed, and those of torch.save are not.",
+            "it was not loaded: its parts are compressed, and those of torch.save are not.",
             "Unpack the archive and pack it again without compression, or fetch the original.",
+            about=path,
         )
     if sum(entry.file_size for entry in entries) > size:
         raise _damaged(path)
 
 
 def _damaged(path: Path) -> WeightsError:
-    return WeightsError(
-        f"{path} is not a whole PyTorch file.", "It may be cut off, damaged or of another kind."
-    )
+    return WeightsError("it is not a whole PyTorch file.", _CUT_OR_DAMAGED, about=path)
 
 
 def foreign_format(start: bytes) -> str:

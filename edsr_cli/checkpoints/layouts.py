@@ -200,7 +200,7 @@ class _Inference:
         features, colours = head.shape[0], head.shape[1]
         if colours != 3:
             raise WeightsError(
-                f"{self.path} is for pictures of {colours} channels; only RGB can be used."
+                f"it is for pictures of {colours} channels; only RGB can be used.", about=self.path
             )
         self.weight("body.0.body.0")
         blocks = self.count(lambda block: [f"body.{block}.body.{part}" for part in (0, 2)])
@@ -218,7 +218,7 @@ class _Inference:
             )
         except ValueError as error:
             raise WeightsError(
-                f"{self.path} holds no network that can be used: {error}."
+                f"it holds no network that can be used: {error}.", about=self.path
             ) from error
 
     def branches(self, features: int) -> list[int]:

@@ -125,7 +125,9 @@ def _read_named(
     if checkpoint.config != replace(row.config, residual_scale=1.0):
         from edsr_cli.checkpoints.store.local import refetch
 
-        raise WeightsError(f"{path} does not hold the network that is listed for it.", refetch(row))
+        raise WeightsError(
+            "it does not hold the network that is listed for it.", refetch(row), about=path
+        )
     return path, checkpoint
 
 
@@ -135,5 +137,5 @@ def _choose_scale(offered: tuple[int, ...], wanted: int | None, path: Path) -> i
         wanted = offered[0] if len(offered) == 1 else registry.DEFAULT_SCALE
     if wanted not in offered:
         names = ", ".join(f"x{scale}" for scale in offered)
-        raise WeightsError(f"{path} has no scale x{wanted}.", f"It has {names}.")
+        raise WeightsError(f"it has no scale x{wanted}.", f"It has {names}.", about=path)
     return wanted

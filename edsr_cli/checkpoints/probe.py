@@ -28,6 +28,7 @@ from torch.nn import functional as F
 from edsr_cli.checkpoints.checkpoint import Weights
 from edsr_cli.checkpoints.convention import Convention, to_canonical
 from edsr_cli.errors import WeightsError
+from edsr_cli.files.names import display_name
 from edsr_cli.model.config import NetworkConfig
 from edsr_cli.model.networks import network_of
 
@@ -88,21 +89,23 @@ def find_convention(
     best, second = try_conventions(tensors, config, candidates)[:2]
     if best.error > LIMIT:
         raise WeightsError(
-            f"{path} does not say what it was trained with, and does not work in any known way: a"
+            "it does not say what it was trained with, and does not work in any known way: a"
             f" smooth gradient is off by {_levels(best)} at best, with {best.convention}.",
             f"If the network is a working one, give {_options(candidates[0], *candidates[1:])}.",
+            about=path,
         )
     if second.error < MARGIN * best.error:
         raise WeightsError(
-            f"{path} does not say what it was trained with, and trying does not tell: a smooth"
+            "it does not say what it was trained with, and trying does not tell: a smooth"
             f" gradient is off by {_levels(best)} with {best.convention}, and by"
             f" {_levels(second)} with {second.convention}.",
             f"Give {_options(best.convention, second.convention)}.",
+            about=path,
         )
     logger.warning(
         "%s does not say what it was trained with. By trying: %s. A smooth gradient is off by %s"
         " so, and by %s or more in other ways.",
-        path,
+        display_name(path),
         best.convention,
         _levels(best),
         _levels(second),

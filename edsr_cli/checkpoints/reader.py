@@ -55,13 +55,14 @@ def read_checkpoint(
     if is_canonical(metadata):
         if stated != NOTHING_STATED:
             raise WeightsError(
-                f"{path} is a file of edsr, which says by itself what it holds.",
+                "it is a file of edsr, which says by itself what it holds.",
                 "Leave out the layout and all that goes with it.",
+                about=path,
             )
         return checked_canonical(tensors, metadata, path)
     network = foreign_network(tensors)
     if network:
-        raise WeightsError(f"{path} holds {network}.", "Only EDSR and MDSR can be used.")
+        raise WeightsError(f"it holds {network}.", "Only EDSR and MDSR can be used.", about=path)
     possible = _possible_layouts(tensors, stated.layout, path)
     return _converted(tensors, possible, stated.candidates(possible), path)
 

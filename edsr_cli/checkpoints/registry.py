@@ -310,10 +310,12 @@ def read_registry(path: Path) -> tuple[ModelRow, ...]:
             tables = tomllib.load(file)["model"]
     except OSError as error:
         raise WeightsError(
-            f"{path} cannot be read: {error.strerror or error}.", REINSTALL
+            f"it cannot be read: {error.strerror or error}.", REINSTALL, about=path
         ) from error
     except (ValueError, KeyError) as error:  # ValueError: not TOML, or not UTF-8
-        raise WeightsError(f"{path} is not a registry of models: {error}.", REINSTALL) from error
+        raise WeightsError(
+            f"it is not a registry of models: {error}.", REINSTALL, about=path
+        ) from error
     found: list[ModelRow] = []
     for number, table in enumerate(tables, start=1):
         try:
@@ -358,8 +360,9 @@ def weights_folder() -> Path:
         if (folder / REGISTRY_FILE).is_file():
             return folder
     raise WeightsError(
-        f"The bundled weights were not found: {package / 'weights' / REGISTRY_FILE} is missing.",
+        "it is missing, and with it the bundled weights.",
         REINSTALL,
+        about=package / "weights" / REGISTRY_FILE,
     )
 
 
@@ -381,15 +384,15 @@ def bundled_file(name: str, size: int, sha256: str) -> Path:
     try:
         found = path.stat().st_size
         if found != size:
-            raise WeightsError(f"{path} is damaged: {found} bytes, not {size}.", REINSTALL)
+            raise WeightsError(f"it is damaged: {found} bytes, not {size}.", REINSTALL, about=path)
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise WeightsError(
-            f"{path} cannot be read: {error.strerror or error}.", REINSTALL
+            f"it cannot be read: {error.strerror or error}.", REINSTALL, about=path
         ) from error
     if digest != sha256:
         raise WeightsError(
-            f"{path} is damaged: its sha256 digest is not the stated one.", REINSTALL
+            "it is damaged: its sha256 digest is not the stated one.", REINSTALL, about=path
         )
     return path

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @group
-class Shown(Results):
+class CompareResults(Results):
     """What is said, and shown."""
 
     json: bool = again(
@@ -30,8 +30,8 @@ class Shown(Results):
     )
 
 
-@command(CompareOptions, Shown)
-def compare(options: CompareOptions, results: Shown) -> None:
+@command(CompareOptions, CompareResults)
+def compare(options: CompareOptions, results: CompareResults) -> None:
     """Compare models, settings and other programs' pictures by eye.
 
     Writes a page to slide between any two versions, zoom to single pixels and see where they

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @group
-class Scores(Messages):
+class EvaluateResults(Messages):
     """What is said, and where."""
 
     json: bool = again(
@@ -28,8 +28,8 @@ class Scores(Messages):
     )
 
 
-@command(EvaluateOptions, Scores)
-def evaluate(options: EvaluateOptions, results: Scores) -> None:
+@command(EvaluateOptions, EvaluateResults)
+def evaluate(options: EvaluateOptions, results: EvaluateResults) -> None:
     """Measure how close upscaled pictures come to the originals: PSNR and SSIM.
 
     As the papers do: 8-bit output, luma (Y) and colours (RGB), the border left out, beside bicubic

@@ -68,6 +68,16 @@ class FetchOptions(Results):
         Results, "json", text="Print one JSON object per network on stdout.", default=...
     )
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        chosen = self.names or self.all or self.scale is not None
+        if self.list and (chosen or self.verify or self.offline or self.allow_unverified):
+            raise UsageError("--list lists all models, and goes with --cache-dir and --json only.")
+        if self.verify and (self.offline or self.allow_unverified):
+            raise UsageError("--verify goes with neither --offline nor --allow-unverified.")
+        if self.offline and self.allow_unverified:
+            raise UsageError("--offline and --allow-unverified exclude each other.")
+
 
 @command(FetchOptions)
 def fetch_weights(options: FetchOptions) -> None:

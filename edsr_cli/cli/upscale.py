@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @group
-class Shown(Results):
+class UpscaleResults(Results):
     """What is said, and shown."""
 
     preview: bool = option(
@@ -35,8 +35,8 @@ class Shown(Results):
     )
 
 
-@command(UpscaleOptions, Shown)
-def upscale(options: UpscaleOptions, results: Shown) -> None:
+@command(UpscaleOptions, UpscaleResults)
+def upscale(options: UpscaleOptions, results: UpscaleResults) -> None:
     """Upscale pictures.
 
     The output is upright RGB, or greyscale if the input is, of 8 bits or of 16 if the input has

@@ -35,7 +35,7 @@ def test_a_wheel_has_its_weights_inside_the_package(package):
 
 def test_a_foreign_folder_called_weights_is_not_taken(package):
     (package.parent / "weights").mkdir()
-    with pytest.raises(WeightsError, match=r"registry\.toml is missing.*Reinstall") as caught:
+    with pytest.raises(WeightsError, match=r"registry\.toml: it is missing.*Reinstall") as caught:
         weights_folder()
     assert caught.value.exit_code == ExitCode.WEIGHTS
 

@@ -123,11 +123,11 @@ def test_only_a_file_with_something_in_it_is_readable(tmp_path):
     with pytest.raises(WeightsError, match=f"{path}: there is no such file"):
         check_readable(path)
     path.touch()
-    with pytest.raises(WeightsError, match=f"{path} is empty"):
+    with pytest.raises(WeightsError, match=f"{path}: it is empty"):
         check_readable(path)
     path.write_bytes(b"1")
     check_readable(path)
-    with pytest.raises(WeightsError, match=f"{tmp_path} is a folder"):
+    with pytest.raises(WeightsError, match=f"{tmp_path}: it is a folder"):
         check_readable(tmp_path)
     with pytest.raises(WeightsError, match="cannot be read: Not a directory"):
         check_readable(path / "below")

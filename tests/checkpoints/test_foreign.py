@@ -66,7 +66,7 @@ def test_another_format_is_named(name, tmp_path):
         path.write_bytes(content)
         with pytest.raises(WeightsError) as caught:
             load_network(path)
-        assert caught.value.message.startswith(f"{path} is {kind}")
+        assert caught.value.message.startswith(f"{path}: it is {kind}")
         assert caught.value.exit_code == ExitCode.WEIGHTS
         assert "\n" not in str(caught.value)
 
@@ -104,7 +104,7 @@ def test_another_network_is_named(name, prefix, tmp_path):
     torch.save({"params": {prefix + key: torch.zeros(1) for key in NETWORKS[name]}}, path)
     with pytest.raises(WeightsError, match=r"Only EDSR and MDSR can be used\.") as caught:
         load_network(path)
-    assert caught.value.message.startswith(f"{path} holds {name.strip()}")
+    assert caught.value.message.startswith(f"{path}: it holds {name.strip()}")
 
 
 def test_edsr_and_mdsr_are_not_taken_for_another_network():

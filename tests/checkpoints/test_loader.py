@@ -79,7 +79,7 @@ def save_tiny(path: Path, config: NetworkConfig) -> Path:
 
 def test_a_files_only_scale_is_its_default(tiny_file):
     assert load_network(tiny_file).scale == 2
-    with pytest.raises(WeightsError, match=r"tiny\.safetensors has no scale x4\. It has x2\."):
+    with pytest.raises(WeightsError, match=r"tiny\.safetensors: it has no scale x4\. It has x2\."):
         load_network(tiny_file, 4)
 
 
@@ -109,10 +109,10 @@ def test_what_is_not_there_is_refused(model, scale, message):
 def test_other_files_are_refused(tmp_path):
     path = tmp_path / "weights.onnx"
     path.write_bytes(b"something")
-    with pytest.raises(WeightsError, match=r"weights\.onnx is not a weights file.*\.safetensors"):
+    with pytest.raises(WeightsError, match=r"onnx: it is not a weights file.*\.safetensors"):
         load_network(path)
     path.rename(tmp_path / "weights.ckpt")
-    with pytest.raises(WeightsError, match=r"weights\.ckpt is not a whole PyTorch file"):
+    with pytest.raises(WeightsError, match=r"weights\.ckpt: it is not a whole PyTorch file"):
         load_network(tmp_path / "weights.ckpt")
     with pytest.raises(WeightsError, match="is a folder"):
         load_network(tmp_path)
@@ -142,9 +142,9 @@ def test_a_flipped_bit_in_a_bundled_file_is_noticed(own_weights):
     content = bytearray(path.read_bytes())
     content[-1000] ^= 1
     path.write_bytes(content)
-    with pytest.raises(WeightsError, match=r"x2\.safetensors is damaged.*Reinstall"):
+    with pytest.raises(WeightsError, match=r"x2\.safetensors: it is damaged.*Reinstall"):
         load_network("edsr-free", 2)
-    with pytest.raises(WeightsError, match=r"x3\.safetensors cannot be read.*Reinstall"):
+    with pytest.raises(WeightsError, match=r"x3\.safetensors: it cannot be read.*Reinstall"):
         load_network("edsr-free", 3)
 
 

@@ -175,7 +175,7 @@ def test_a_row_that_makes_no_sense_is_refused(read, old, new, message):
 
 @pytest.mark.parametrize("text", ["", "[[model", "other = 1"])
 def test_a_file_that_is_no_registry_is_refused(read, text):
-    with pytest.raises(WeightsError, match=r"registry\.toml is not a registry"):
+    with pytest.raises(WeightsError, match=r"registry\.toml: it is not a registry"):
         read(text)
 
 

@@ -23,6 +23,7 @@ from edsr_cli.checkpoints.store.cache import (
 from edsr_cli.checkpoints.store.https import Access, Patience, download
 from edsr_cli.checkpoints.store.local import SLACK, Fetched, Provenance, convert, find_local
 from edsr_cli.errors import WeightsError
+from edsr_cli.files.names import display_name
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ def fetch_row(row: ModelRow, folder: Path, options: Options) -> Fetched:
         return here
     if options.offline or hub.is_offline():
         raise WeightsError(
-            f"{row.label} is not in {folder}, and this is offline.",
+            f"{row.label} is not in {display_name(folder)}, and this is offline.",
             "Fetch it while there is a network, or put its file into this folder.",
         )
     with locked(folder, row):
@@ -156,8 +157,8 @@ def _not_fetched(
         )
     if any(source.has_digest for source in row.sources):
         hints.append(
-            f"A copy from elsewhere can be put into {folder}: it is recognised by its digest,"
-            " whatever its name."
+            f"A copy from elsewhere can be put into {display_name(folder)}: it is recognised by"
+            " its digest, whatever its name."
         )
     hosts_by_reason: dict[str, list[str]] = {}
     for source, error in failures:

@@ -28,6 +28,7 @@ from edsr_cli.checkpoints.store.cache import (
     visible_files,
 )
 from edsr_cli.errors import WeightsError
+from edsr_cli.files.names import display_name
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +78,8 @@ def find_local(row: ModelRow, folder: Path) -> Fetched | None:
         return Fetched(row, path, "cached")
     damaged = damaged_path(row, folder)
     if damaged is not None:
-        logger.warning("%s is not used: %s", *damaged)
+        path, what = damaged
+        logger.warning("%s is not used: %s", display_name(path), what)
     for raw, source, stated in _local_files(row, folder):
         with locked(folder, row):
             adopted = _adopt(row, folder, raw, source, stated)
@@ -114,7 +116,7 @@ def _adopt(row: ModelRow, folder: Path, raw: Path, source: Source, stated: str) 
     try:
         convert(raw, row, Provenance(source, digests, checked_by(source, stated)), target)
     except SourceError as error:
-        logger.warning("%s is not used: %s", raw, error)
+        logger.warning("%s is not used: %s", display_name(raw), error)
         return None
     return Fetched(row, target, "adopted", str(raw))
 
@@ -158,7 +160,7 @@ def convert(raw: Path, row: ModelRow, provenance: Provenance, target: Path) -> N
         checkpoint = read_checkpoint(raw, stated)
     except WeightsError as error:
         # A working file's name says little.
-        what = error.message.removeprefix(str(raw)).strip(" :.")
+        what = error.what.removesuffix(".")
         raise SourceError(f"the file cannot be used: {what}", wrong=True) from error
     wanted = replace(row.config, residual_scale=1.0)
     if replace(checkpoint.config, residual_scale=1.0) != wanted:

@@ -2,7 +2,6 @@
 
 import io
 import struct
-import zlib
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import BinaryIO
@@ -10,11 +9,11 @@ from typing import BinaryIO
 from msgspec.structs import replace
 
 from edsr_cli.images.codecs.animation import AnimationEncoder, Part
+from edsr_cli.images.codecs.png_writing import SIGNATURE, write_chunk
 from edsr_cli.images.codecs.whole import Encoder
 from edsr_cli.images.picture import Metadata, OutputRequest
 from edsr_cli.pixels.windows import Region
 
-_SIGNATURE_BYTES = 8
 _STAYS, _REPLACES = 0, 0  # what becomes of a frame, and of what it lies on
 _MOST = 2**16 - 1  # numerator and denominator of a duration in seconds
 _MOST_PLAYS = 2**31 - 1
@@ -56,7 +55,7 @@ class PngAnimation(AnimationEncoder):
             encoder.abandon()
         data = content.getvalue()
         if self._first:
-            self._file.write(data[:_SIGNATURE_BYTES])
+            self._file.write(SIGNATURE)
             for name, piece in _chunks(data):
                 if name not in (b"IDAT", b"IEND"):
                     self._write(name, piece)
@@ -81,10 +80,7 @@ class PngAnimation(AnimationEncoder):
         self._chunks += 1
 
     def _write(self, name: bytes, data: bytes) -> None:
-        checksum = zlib.crc32(data, zlib.crc32(name))
-        self._file.write(struct.pack(">L4s", len(data), name))
-        self._file.write(data)
-        self._file.write(struct.pack(">L", checksum))
+        write_chunk(self._file, name, data)
 
 
 def _seconds(milliseconds: float) -> tuple[int, int]:
@@ -96,7 +92,7 @@ def _seconds(milliseconds: float) -> tuple[int, int]:
 
 
 def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    place = _SIGNATURE_BYTES
+    place = len(SIGNATURE)
     while place < len(content):
         size, name = struct.unpack_from(">L4s", content, place)
         yield name, content[place + 8 : place + 8 + size]

@@ -31,7 +31,7 @@ _Choice = tuple[int, int]
 """What a number of variable length may be: so much, and so many bits that are added."""
 
 
-class Header(Struct, frozen=True):
+class JxlHeader(Struct, frozen=True):
     """What the header says.
 
     Attributes:
@@ -92,7 +92,7 @@ class _Bits:
         return self.varied((0, 0), (1, 0), (2, 4), (18, 6))
 
 
-def read_header(file: BinaryIO) -> Header:
+def read_header(file: BinaryIO) -> JxlHeader:
     """Read the header of a file.
 
     Args:
@@ -139,13 +139,13 @@ def codestream(file: BinaryIO, most: int | None = None) -> bytes:
     return b"".join(parts)
 
 
-def _header(content: bytes) -> Header:
+def _header(content: bytes) -> JxlHeader:
     if content[:2] != SIGNATURE:
         raise ValueError("not a JPEG XL codestream")
     bits = _Bits(content[2:])
     width, height = _size(bits)
     if bits.flag():  # all_default
-        return Header(width, height)
+        return JxlHeader(width, height)
     orientation, animated = 1, False
     if bits.flag():  # extra_fields
         orientation = 1 + bits.number(3)
@@ -168,7 +168,7 @@ def _header(content: bytes) -> Header:
     if not bits.flag():  # all_default, of the colours
         profile = bits.flag()  # want_icc
         grey = bits.enumerated() == _GREY
-    return Header(
+    return JxlHeader(
         width,
         height,
         orientation,

@@ -21,7 +21,7 @@ from edsr_cli.images.codecs import Codec, Encoder, Rows, bits_in_header, png_row
 from edsr_cli.images.codecs.animation import SequenceEncoder
 from edsr_cli.images.codecs.apng_writing import PngAnimation
 from edsr_cli.images.codecs.boxes import MAX_PART_BYTES, MAX_PARTS
-from edsr_cli.images.codecs.png_writing import Chunk, PngEncoder
+from edsr_cli.images.codecs.png_writing import SIGNATURE, Chunk, PngEncoder, write_chunk
 from edsr_cli.images.codecs.raw_rows import band_of, tiles_of
 from edsr_cli.images.colour import Samples, icc, spaces
 from edsr_cli.images.colour.spaces import Stated, made, stated_points
@@ -140,11 +140,12 @@ def _without_pixels(file: BinaryIO, header: png_rows.Header) -> Image.Image:
     chunks += [(name, data) for name, data in chunks_of(file) if name not in (b"IHDR", b"acTL")]
     # Where the pixels are does not matter, but a palette has to come before them.
     chunks += [(b"IDAT", pixel), (b"IEND", b"")]
-    content = b"".join(
-        struct.pack(">L", len(data)) + name + data + struct.pack(">L", zlib.crc32(name + data))
-        for name, data in chunks
-    )
-    image = PngImagePlugin.PngImageFile(io.BytesIO(b"\x89PNG\r\n\x1a\n" + content))
+    content = io.BytesIO()
+    content.write(SIGNATURE)
+    for name, data in chunks:
+        write_chunk(content, name, data)
+    content.seek(0)
+    image = PngImagePlugin.PngImageFile(content)
     image.load()
     return image
 

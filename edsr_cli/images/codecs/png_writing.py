@@ -22,7 +22,7 @@ Bytes = NDArray[np.uint8]
 Chunk = tuple[bytes, bytes]
 """Name and content."""
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # by the number of channels
 _STRIP_BYTES = 2**19
 _BLOCK_BYTES = 2**16  # filtered at a time, so that all that is computed stays in the cache
@@ -69,8 +69,8 @@ class PngEncoder(RowEncoder):
 
     def finish(self) -> tuple[str, ...]:
         notes = super().finish()
-        self._chunk(b"IDAT", struct.pack(">L", self._adler))
-        self._chunk(b"IEND", b"")
+        write_chunk(self._file, b"IDAT", struct.pack(">L", self._adler))
+        write_chunk(self._file, b"IEND", b"")
         return notes
 
     def _compressed(self, strip: Strip, above: Strip, top: int) -> tuple[bytes, int, int]:
@@ -102,18 +102,19 @@ class PngEncoder(RowEncoder):
         packed, adler, size = compressed
         if not self._begun:
             self._begun = True
-            self._file.write(_SIGNATURE)
+            self._file.write(SIGNATURE)
             for name, data in [(b"IHDR", self._header), *self._chunks]:
-                self._chunk(name, data)
+                write_chunk(self._file, name, data)
             packed = b"\x78\x01" + packed  # deflate with a window of 32 KiB, no dictionary
         self._adler = joined_adler(self._adler, adler, size)
-        self._chunk(b"IDAT", packed)
+        write_chunk(self._file, b"IDAT", packed)
 
-    def _chunk(self, name: bytes, data: bytes) -> None:
-        checksum = zlib.crc32(data, zlib.crc32(name))
-        self._file.write(struct.pack(">L4s", len(data), name))
-        self._file.write(data)
-        self._file.write(struct.pack(">L", checksum))
+
+def write_chunk(file: BinaryIO, name: bytes, data: bytes) -> None:
+    """Write a chunk: its length, name, content and checksum."""
+    file.write(struct.pack(">L4s", len(data), name))
+    file.write(data)
+    file.write(struct.pack(">L", zlib.crc32(data, zlib.crc32(name))))
 
 
 def joined_adler(first: int, second: int, size: int) -> int:

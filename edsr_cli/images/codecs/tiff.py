@@ -187,6 +187,8 @@ def _to_picture(
     """A page as a picture; `about` is a file of which it is the first page, with its metadata."""
     size, name = (layout.width, layout.height), wanted.name
     metadata, notes = CODEC.collect(image, layout.orientation, about, size)
+    if layout.bits == 32:  # nothing tells what white is, and other programs disagree about it
+        notes.append("its numbers of 32 bits are taken for 16 bits: 0 is black, 65535 is white")
     profile = metadata.icc_profile
     damaged = False
     if layout.method == segments.OLD_JPEG:

@@ -15,7 +15,7 @@ import numpy as np
 
 from edsr_cli.errors import PictureError
 from edsr_cli.images.codecs.rows import RowEncoder, Seekable, Strip
-from edsr_cli.images.codecs.tiff_writing import CLASSIC_LIMIT, Frame, Layout
+from edsr_cli.images.codecs.tiff_writing import CLASSIC_LIMIT, Frame, FrameLayout
 from edsr_cli.images.picture import OutputRequest
 from edsr_cli.pixels.arrays import Pixels
 from edsr_cli.pixels.resize import halved
@@ -182,19 +182,21 @@ class TiffPages:
 
 def _layouts(
     shape: tuple[int, int, int], channels: int, bits: int, rows: int, kind: str
-) -> list[Layout]:
+) -> list[FrameLayout]:
     """That of the picture, and of copies of half its size each until one fits into a tile."""
     height, width, colours = shape
     columns = None if kind == "strips" else TILE
     alpha = channels > colours
-    layouts = [Layout(width, height, channels, bits, alpha, rows, columns)]
+    layouts = [FrameLayout(width, height, channels, bits, alpha, rows, columns)]
     while kind == "pyramid" and max(height, width) > TILE:
         height, width = -(-height // 2), -(-width // 2)
-        layouts.append(Layout(width, height, channels, bits, alpha, rows, columns, reduced=True))
+        layouts.append(
+            FrameLayout(width, height, channels, bits, alpha, rows, columns, reduced=True)
+        )
     return layouts
 
 
-def _most_bytes(layouts: list[Layout]) -> int:
+def _most_bytes(layouts: list[FrameLayout]) -> int:
     """What all pixels take at most: where deflate finds nothing it adds 5 bytes in 16 KiB."""
     raw = sum(
         layout.pieces * layout.rows * (layout.columns or layout.width)

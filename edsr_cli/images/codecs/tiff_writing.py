@@ -78,7 +78,7 @@ class Frame:
     def __init__(
         self,
         metadata: Metadata,
-        pictures: Sequence["Layout"],
+        pictures: Sequence["FrameLayout"],
         most_bytes: int,
         *,
         behind: "Frame | None" = None,
@@ -133,7 +133,7 @@ class Frame:
         return data
 
 
-class Layout(Struct, frozen=True):
+class FrameLayout(Struct, frozen=True):
     """How the pixels of one picture lie in a TIFF.
 
     Attributes:

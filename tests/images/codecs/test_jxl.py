@@ -31,7 +31,7 @@ from edsr_cli.images import (
 )
 from edsr_cli.images.codecs import jxl, oiio
 from edsr_cli.images.codecs.boxes import boxes
-from edsr_cli.images.codecs.jxl_header import Header, codestream, read_header
+from edsr_cli.images.codecs.jxl_header import JxlHeader, codestream, read_header
 from edsr_cli.images.colour import spaces
 from edsr_cli.images.guard import TooLargeError
 from edsr_cli.images.provenance import provenance, stated_record
@@ -66,7 +66,7 @@ def boxed(*parts: tuple[bytes, bytes]) -> bytes:
     )
 
 
-def with_header(data: bytes, wanted: Header) -> bytes:
+def with_header(data: bytes, wanted: JxlHeader) -> bytes:
     """A codestream with the one bit of its header flipped that makes it say something else."""
     for place in range(16, 400):
         changed = bytearray(data)
@@ -174,7 +174,7 @@ def test_colours_that_were_multiplied_by_alpha() -> None:
     samples[..., 3] = np.where(x < 32, 32768, 65535)
     data = codestream(io.BytesIO(imagecodecs.jpegxl_encode(samples, lossless=True)))
     header = read_header(io.BytesIO(data))
-    assert header == Header(64, 40, bits=16, extra=(0,), lossy=False)
+    assert header == JxlHeader(64, 40, bits=16, extra=(0,), lossy=False)
     picture = decode(with_header(data, replace(header, associated=True)), keep_alpha=True)
     divided = np.minimum(samples[..., :3] * (65535 / samples[..., 3:]), 65535)
     assert np.abs(picture.pixels - divided).max() <= 0.5

@@ -315,6 +315,12 @@ def test_signed_numbers() -> None:
             decode(data)
 
 
+def test_what_is_white_in_32_bits_is_told() -> None:
+    picture = decode(builders.tiff(np.array([[0, 255, 65535]], np.uint32)))
+    assert picture.pixels[0, :, 0].tolist() == [0, 255, 65535]
+    assert [note for note in picture.notes if "65535 is white" in note]
+
+
 def test_strips_that_name_the_whole_file_take_linear_time() -> None:
     """Each of 20,000 strips claims all of a file of 2 MB: together 40 GB."""
     rows = 20_000

@@ -95,7 +95,7 @@ def test_the_limit_of_classic_files(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("rows", "big"), [(2**16 - 200, False), (2**16, True)])
 def test_files_of_4_gib_are_big(rows: int, big: bool) -> None:
-    layout = tiff.Layout(2**14, rows, 4, 8, True, 4)
+    layout = tiff.FrameLayout(2**14, rows, 4, 8, True, 4)
     frame = tiff.Frame(FULL, [layout], rows * 2**16)
     assert frame.big == big
     # Offsets behind the limit fit into what is written.

@@ -20,7 +20,7 @@ from edsr_cli.inference.engine import NotFiniteError, OutOfMemoryError
 from edsr_cli.inference.engines.ncnn import library
 from edsr_cli.inference.engines.ncnn.engine import NcnnNetwork
 from edsr_cli.inference.engines.ncnn.graph import Graph
-from edsr_cli.inference.engines.ncnn.views import VIEWS
+from edsr_cli.inference.engines.views import VIEWS
 from edsr_cli.model.config import NetworkConfig
 from edsr_cli.model.impulse import LinearTail, tail_layers
 from edsr_cli.pixels.windows import Region

@@ -95,7 +95,7 @@ class NcnnEngine:
         small: bool,
     ) -> "NcnnNetwork":
         from edsr_cli.inference.engines.ncnn.graph import Graph
-        from edsr_cli.inference.engines.ncnn.views import TRANSPOSE, VIEWS
+        from edsr_cli.inference.engines.views import TRANSPOSE, VIEWS
         from edsr_cli.model.impulse import LinearTail, tail_layers
 
         views = VIEWS if ensemble else (TRANSPOSE if transposed else VIEWS[0],)

@@ -32,7 +32,7 @@ from edsr_cli.checkpoints.checkpoint import Checkpoint
 from edsr_cli.inference import processors
 from edsr_cli.inference.engines.ncnn import library
 from edsr_cli.inference.engines.ncnn.blocks import Block, blocks_of
-from edsr_cli.inference.engines.ncnn.views import View
+from edsr_cli.inference.engines.views import View
 from edsr_cli.model.config import TAIL_RADIUS
 from edsr_cli.model.impulse import Borders, LinearTail
 

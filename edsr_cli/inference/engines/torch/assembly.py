@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from edsr_cli.inference.engine import Precision
 from edsr_cli.inference.engines.torch import fused
-from edsr_cli.inference.engines.torch.ensemble import TRANSPOSE, VIEWS, Average, View, fold_view
+from edsr_cli.inference.engines.torch.ensemble import Average, fold_view
 from edsr_cli.inference.engines.torch.node import Node
 from edsr_cli.inference.engines.torch.streaming import (
     Chain,
@@ -16,6 +16,7 @@ from edsr_cli.inference.engines.torch.streaming import (
     StreamedBlock,
 )
 from edsr_cli.inference.engines.torch.tail import CollapsedTail
+from edsr_cli.inference.engines.views import TRANSPOSE, VIEWS, View
 from edsr_cli.model.networks import EDSR, MDSR, MeanShift, ResidualBlock, linear_tail
 from edsr_cli.model.tail import collapsed
 

@@ -1,15 +1,4 @@
-"""The geometric self-ensemble (Lim et al. 2017, section 3.5), folded into the weights.
-
-The "+" models of the paper average eight outputs: the input is flipped and rotated eight ways,
-upscaled, and each output is turned back. Turning pictures is not needed. For a dihedral transform
-T and a convolution with kernel w,
-
-    T^-1(convolution(T(x), w)) = convolution(x, T^-1(w)),
-
-and where a pixel shuffle by r follows, the r x r sub-pixel channels in front of it turn in the same
-way. So each view is the same network with turned weights on the upright picture: eight of them
-stream side by side over the same strips, and the average is finished strip by strip.
-"""
+"""The geometric self-ensemble, folded into the weights; see `engines.views`."""
 
 import copy
 from collections.abc import Iterator
@@ -17,40 +6,11 @@ from itertools import pairwise
 from typing import Self, TypeVar
 
 import torch
-from msgspec import Struct
 from torch import Tensor, nn
 
 from edsr_cli.inference.engines.torch import costs
 from edsr_cli.inference.engines.torch.node import Node
-
-
-class View(Struct, frozen=True):
-    """One of the eight ways to turn a picture: quarter turns, then perhaps a mirror.
-
-    Attributes:
-        turns: counter-clockwise quarter turns, 0 to 3.
-        mirrored: whether left and right are swapped afterwards.
-    """
-
-    turns: int
-    mirrored: bool
-
-    def apply(self, x: Tensor) -> Tensor:
-        """Turn the last two dimensions of a tensor."""
-        x = torch.rot90(x, self.turns, (-2, -1))
-        return x.flip(-1) if self.mirrored else x
-
-    def undo(self, x: Tensor) -> Tensor:
-        """The inverse of `apply`."""
-        x = x.flip(-1) if self.mirrored else x
-        return torch.rot90(x, -self.turns, (-2, -1))
-
-
-VIEWS = tuple(View(turns, mirrored) for mirrored in (False, True) for turns in range(4))
-"""The eight views; the first is the upright picture itself."""
-
-TRANSPOSE = View(3, True)
-"""The view that swaps rows and columns; its own inverse."""
+from edsr_cli.inference.engines.views import View
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -67,7 +27,7 @@ def fold_view(network: Network, view: View) -> Network:
     with torch.no_grad():
         for module in turned.modules():
             if isinstance(module, nn.Conv2d):
-                module.weight.copy_(view.undo(module.weight))
+                module.weight.copy_(_turned_back(module.weight, view))
             if isinstance(module, nn.Sequential):
                 for layer, following in pairwise(module):
                     if isinstance(following, nn.PixelShuffle):
@@ -77,10 +37,16 @@ def fold_view(network: Network, view: View) -> Network:
     return turned
 
 
+def _turned_back(x: Tensor, view: View) -> Tensor:
+    """`view.undo` of a tensor, on its device."""
+    x = x.flip(-1) if view.mirrored else x
+    return torch.rot90(x, -view.turns, (-2, -1))
+
+
 def _turn_subpixels(parameter: Tensor, factor: int, view: View) -> None:
     """Turn, in place, the factor x factor sub-pixels that output channels stand for."""
     subpixels = parameter.view(-1, factor, factor, *parameter.shape[1:])
-    turned = view.undo(subpixels.movedim((1, 2), (-2, -1))).movedim((-2, -1), (1, 2))
+    turned = _turned_back(subpixels.movedim((1, 2), (-2, -1)), view).movedim((-2, -1), (1, 2))
     subpixels.copy_(turned.clone())
 
 

@@ -18,12 +18,12 @@ from edsr_cli.inference import Upscaler, processors
 from edsr_cli.inference.engine import Device, OutOfMemoryError, Precision
 from edsr_cli.inference.engines.ncnn import library, streaming
 from edsr_cli.inference.engines.ncnn.engine import NcnnEngine
-from edsr_cli.inference.engines.torch.ensemble import VIEWS
+from edsr_cli.inference.engines.views import VIEWS
 from edsr_cli.inference.upscaler import KEPT
 from edsr_cli.model.config import NetworkConfig, edsr_baseline
 from edsr_cli.model.networks import build, tensors_of
 from edsr_cli.pixels.windows import ArrayWindow
-from tests.exact import plain
+from tests.exact import plain_turned
 
 MOST = 0.002
 """Levels of 255 by which an output may be off, besides its own rounding."""
@@ -75,7 +75,7 @@ def difference(network, scale, pixels, made, ensemble=False):
     x = torch.from_numpy(pixels / (1 if pixels.dtype == np.uint8 else 257))
     x = x.permute(2, 0, 1)[None]
     views = VIEWS if ensemble else VIEWS[:1]
-    outputs = [view.undo(plain(exact, view.apply(x), scale)) for view in views]
+    outputs = [plain_turned(exact, view, x, scale) for view in views]
     wanted = torch.stack(outputs).mean(0).clamp(0, 255)[0].permute(1, 2, 0).numpy()
     step = 1 if made.dtype == np.uint8 else 257
     return np.abs(made / step - wanted).max() - 0.5 / step

@@ -1,31 +1,17 @@
 import pytest
 import torch
 
-from edsr_cli.inference.engines.torch.ensemble import TRANSPOSE, VIEWS, Average, View, fold_view
+from edsr_cli.inference.engines.torch.ensemble import Average, fold_view
+from edsr_cli.inference.engines.views import VIEWS, View
 from edsr_cli.model.config import NetworkConfig
 from edsr_cli.model.networks import build
-from tests.exact import CASES, exact_network, exact_picture, plain, run, streamed
+from tests.exact import CASES, exact_network, exact_picture, plain, plain_turned, run, streamed
 
 # Random float64 weights: unlike the exact ones, they are not symmetric by accident.
 NETWORKS = [
     *(NetworkConfig("edsr", (scale,), 2, 8, 0.1) for scale in (2, 3, 4)),
     NetworkConfig("mdsr", (2, 3, 4), 2, 8),
 ]
-
-
-def test_the_views_are_the_eight_different_ones():
-    marked = torch.arange(6).view(1, 1, 2, 3)
-    turned = {(view.apply(marked).shape, tuple(view.apply(marked).flatten())) for view in VIEWS}
-    assert len(VIEWS) == len(turned) == 8
-    assert VIEWS[0] == View(0, False)
-    for view in VIEWS:
-        assert torch.equal(view.undo(view.apply(marked)), marked)
-
-
-def test_the_transposing_view_swaps_rows_and_columns():
-    x = torch.arange(6).view(1, 1, 2, 3)
-    assert torch.equal(TRANSPOSE.apply(x), x.transpose(-1, -2))
-    assert torch.equal(TRANSPOSE.undo(x), x.transpose(-1, -2))
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=str)
@@ -36,7 +22,7 @@ def test_folded_view_equals_turning_the_picture(config, view):
     for scale in config.scales:
         # In fractions of full range.
         picture = torch.rand(1, 3, 7, 10).double()
-        turned = view.undo(plain(network, view.apply(picture), scale))
+        turned = plain_turned(network, view, picture, scale)
         folded = plain(fold_view(network, view), picture, scale)
         assert folded.shape == turned.shape
         assert (folded - turned).abs().max() < 1e-12
@@ -54,7 +40,7 @@ def test_folding_leaves_the_network_itself_alone():
 def test_ensemble_equals_the_average_of_eight_turned_pictures(config, scale, strip):
     network = exact_network(config)
     picture = exact_picture(11, 8)
-    turned = [view.undo(plain(network, view.apply(picture), scale)) for view in VIEWS]
+    turned = [plain_turned(network, view, picture, scale) for view in VIEWS]
     expected = torch.stack(turned).sum(0) / 8
     node = streamed(network, scale, ensemble=True)
     node.limit_rows(strip)

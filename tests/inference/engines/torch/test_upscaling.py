@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from edsr_cli.errors import DeviceMemoryError, WeightsError
 from edsr_cli.inference import Precision, Upscaler
-from edsr_cli.inference.engines.torch.ensemble import VIEWS
 from edsr_cli.inference.engines.torch.streaming import Convolution
+from edsr_cli.inference.engines.views import VIEWS
 from edsr_cli.model.config import NetworkConfig
 from edsr_cli.model.networks import build
 from tests import forking
-from tests.exact import CASES, exact_network, exact_picture, plain, weights_of
+from tests.exact import CASES, exact_network, exact_picture, plain, plain_turned, weights_of
 
 
 def as_array(x):
@@ -31,7 +31,7 @@ def expected(network, scale, pixels, levels=1, ensemble=False):
     """What the plain network makes of a whole picture, rounded and clamped once."""
     x = torch.from_numpy(pixels.astype(np.float64)).permute(2, 0, 1)[None]
     if ensemble:
-        views = [view.undo(plain(network, view.apply(x), scale)) for view in VIEWS]
+        views = [plain_turned(network, view, x, scale) for view in VIEWS]
         result = torch.stack(views).sum(0) / 8
     else:
         result = plain(network, x, scale)

@@ -1,4 +1,15 @@
-"""The eight ways to turn a picture, folded into weights; see `engines.torch.ensemble`."""
+"""The eight ways to turn a picture, for the geometric self-ensemble (Lim et al. 2017, section 3.5).
+
+The "+" models of the paper average eight outputs: the input is flipped and rotated eight ways,
+upscaled, and each output is turned back. Turning pictures is not needed. For a dihedral transform
+T and a convolution with kernel w,
+
+    T^-1(convolution(T(x), w)) = convolution(x, T^-1(w)),
+
+and where a pixel shuffle by r follows, the r x r sub-pixel channels in front of it turn in the same
+way. So each view is the same network with turned weights on the upright picture: eight of them
+stream side by side over the same strips, and the average is finished strip by strip.
+"""
 
 from typing import Any
 
