@@ -1,6 +1,6 @@
 """Pictures from files, from bytes and from Pillow."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +25,8 @@ from edsr_cli.images.guard import (
 )
 from edsr_cli.images.picture import DEFAULT_MAX_PIXELS, Metadata, Picture, PictureInfo
 from edsr_cli.images.source import Source, not_a_picture, open_source
+
+_NO_END = "the end of the file is missing, but what is there is a whole picture"
 
 
 class OpenPicture:
@@ -214,7 +216,12 @@ def _open(file: BinaryIO, suffix: str, name: str, max_pixels: int, frame: int | 
         return image
 
     image = opened()
-    return _PillowPicture(codec_of(image), image, opened, file, frame)
+    mended = codec_of(image).mended(file, image.width * image.height)
+    if mended is not None:
+        file = mended
+        image = opened()
+    remarks = [_NO_END] if mended is not None else []
+    return _PillowPicture(codec_of(image), image, opened, file, frame, remarks)
 
 
 class _PillowPicture:
@@ -226,6 +233,7 @@ class _PillowPicture:
         again: opens it anew.
         file: its file.
         frame: the number of the frame that was chosen; None for none.
+        remarks: what is to be said of the file.
     """
 
     def __init__(
@@ -235,7 +243,9 @@ class _PillowPicture:
         again: Callable[[], Image.Image],
         file: BinaryIO,
         frame: int | None,
+        remarks: Sequence[str] = (),
     ) -> None:
+        self._remarks = remarks
         self._later = frame is not None and frame > 1
         self._chosen = frame is not None
         self._codec, self._image, self._again = codec, image, again
@@ -306,7 +316,7 @@ class _PillowPicture:
         if rows is not None and not (rows.exact or (wanted.streamed and not damaged)):
             rows = None
         picture = codec.to_picture(image, orientation, bits, wanted, file, rows)
-        notes = list(picture.notes)
+        notes = [*self._remarks, *picture.notes]
         if damaged:
             notes.insert(0, DAMAGED)
         # Counted last, when the pixels are ours: a frame that is damaged must not spoil the first.

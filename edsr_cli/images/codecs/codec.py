@@ -86,6 +86,18 @@ class Codec:
         """Read the header of a file, where Pillow does not; see `open_picture`."""
         raise NotImplementedError
 
+    def mended(self, file: BinaryIO, pixels: int) -> BinaryIO | None:
+        """The file with an end, where nothing but that is missing, which Pillow would not take.
+
+        Args:
+            file: the file, seekable; its position is kept.
+            pixels: how many the picture has.
+
+        Returns:
+            None where there is nothing to mend, or more is missing.
+        """
+        return None
+
     def bits(self, image: Image.Image, file: BinaryIO) -> int:
         """Bits per channel of the file an image was opened from, such as 1, 8, 10, 12 or 16.
 

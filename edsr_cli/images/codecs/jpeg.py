@@ -53,15 +53,28 @@ _DAMAGE = "Corrupt JPEG data"  # how libjpeg's warnings begin that are about the
 _PROFILE = "ICC marker"  # damage of the profile, which is told elsewhere
 _LEFT_AT_END = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
 _SCAN, _END = 0xDA, 0xD9
+_END_MARKER = b"\xff\xd9"
 _WITHOUT_LENGTH = frozenset((0x00, 0x01, *range(0xD0, 0xD9)))
 _BEHIND_DATA = re.compile(rb"\xff[^\x00\xd0-\xd7]")  # within a scan's, 0xFF is followed by these
-_MOST_BYTES_A_PIXEL, _MOST_METADATA = 12, 2**26
 
 
 class Jpeg(Codec):
     """See the module."""
 
     name = "JPEG"
+
+    def mended(self, file: BinaryIO, pixels: int) -> BinaryIO | None:
+        with kept_position(file):
+            size = file.seek(0, io.SEEK_END)
+            file.seek(max(0, size - 2))
+            if file.read() == _END_MARKER or size > _most_bytes(pixels):
+                return None
+            file.seek(0)
+            data = file.read()
+        if _end_of_picture(data) < len(data):
+            return None
+        whole = data + _END_MARKER
+        return None if _first_warning(whole) else io.BytesIO(whole)
 
     def decoder_bytes(self, image: Image.Image, bits: int) -> int:
         """Pillow's pixels; of a progressive picture also 16 bits for each coefficient."""
@@ -135,8 +148,8 @@ class Jpeg(Codec):
                 except OSError:
                     return True
             file.seek(0)
-            # No picture takes more than this, and what follows it, such as a film, may be long.
-            return is_damaged_data(file.read(_MOST_BYTES_A_PIXEL * pixels + _MOST_METADATA))
+            # What follows the picture, such as a film, may be long.
+            return is_damaged_data(file.read(_most_bytes(pixels)))
 
     def create(self, file: BinaryIO, request: OutputRequest) -> Encoder:
         bare = replace(request, metadata=Metadata())
@@ -158,6 +171,11 @@ class Jpeg(Codec):
 
 
 CODEC = Jpeg()
+
+
+def _most_bytes(pixels: int) -> int:
+    """More than the file of any picture of so many pixels takes."""
+    return 12 * pixels + 2**26
 
 
 def is_damaged_data(data: bytes, tables: bytes = b"") -> bool:
@@ -209,7 +227,7 @@ def _end_of_picture(data: bytes) -> int:
             if marker == _SCAN:
                 found = _BEHIND_DATA.search(data, place)
                 place = found.start() if found else len(data)
-    return len(data) - 2 if data.endswith(b"\xff\xd9") else len(data)
+    return len(data) - 2 if data.endswith(_END_MARKER) else len(data)
 
 
 def _find_texts(image: Image.Image, found: Found) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edsr_cli.errors import PictureError
 from edsr_cli.images import decode, probe
 from edsr_cli.images.codecs import jpeg, vips
 from tests.images import builders
@@ -53,6 +54,18 @@ SOUND = {
     "odd Adobe transform": PLAIN[:2] + b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\x09" + PLAIN[2:],
     "odd limits of a sequential scan": PLAIN.replace(b"\0\x3f\0", b"\0\0\0", 1),
 }
+
+
+@pytest.mark.parametrize("name", ["plain", "progressive", "restart markers", "grey", "CMYK"])
+def test_a_file_of_which_only_the_end_is_missing_is_read(name: str) -> None:
+    """As recovered cards have them. Pillow alone refuses it, or takes whatever is missing."""
+    whole = SOUND[name]
+    for cut in (whole[:-1], whole[:-2]):
+        picture = decode(cut)
+        assert np.array_equal(picture.pixels, decode(whole).pixels)
+        assert picture.notes[0] == "the end of the file is missing, but what is there is a whole picture"
+    with pytest.raises(PictureError, match="the file is cut short"):
+        decode(whole[:-9])
 
 
 @pytest.mark.parametrize("name", SOUND)
