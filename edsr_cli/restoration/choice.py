@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from edsr_cli.images.picture import Compression
 from edsr_cli.pixels.windows import Readable
-from edsr_cli.restoration.grid import jpeg_quality
+from edsr_cli.restoration.grid import is_drawn, jpeg_quality
 from edsr_cli.restoration.noise import Noise, noise_of
 from edsr_cli.restoration.sampling import luma, pieces
 
@@ -83,6 +83,9 @@ class Choice(Struct, frozen=True):
     reason: str
 
 
+_UNDAMAGED = Choice(0.0, "no damage found")
+
+
 def choose(picture: Readable, scale: int, stated: Compression | None = None) -> Choice:
     """The strength for a picture.
 
@@ -101,11 +104,14 @@ def choose(picture: Readable, scale: int, stated: Compression | None = None) -> 
         if found[0].strength == STRENGTHS[-1]:
             return found[0]
     parts = pieces(picture)
-    quality = jpeg_quality([luma(part) for part in parts])
+    planes = [luma(part) for part in parts]
+    if is_drawn(planes):
+        return found[0] if found else _UNDAMAGED
+    quality = jpeg_quality(planes)
     if quality is not None and (stated is None or quality < stated.quality - _DIFFERENT):
         traces = Compression("JPEG", quality)
         found.append(Choice(thresholds.for_compression(traces), f"traces of a {traces}"))
     noise = noise_of(parts)
     if strength := thresholds.for_noise(noise):
         found.append(Choice(strength, f"noise of about {noise.level:.0f} levels"))
-    return max(found, key=lambda each: each.strength, default=Choice(0.0, "no damage found"))
+    return max(found, key=lambda each: each.strength, default=_UNDAMAGED)

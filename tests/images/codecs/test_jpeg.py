@@ -63,7 +63,10 @@ def test_a_file_of_which_only_the_end_is_missing_is_read(name: str) -> None:
     for cut in (whole[:-1], whole[:-2]):
         picture = decode(cut)
         assert np.array_equal(picture.pixels, decode(whole).pixels)
-        assert picture.notes[0] == "the end of the file is missing, but what is there is a whole picture"
+        assert (
+            picture.notes[0]
+            == "the end of the file is missing, but what is there is a whole picture"
+        )
     with pytest.raises(PictureError, match="the file is cut short"):
         decode(whole[:-9])
 
