@@ -245,11 +245,11 @@ def test_a_system_that_gives_no_threads(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_results_come_in_order() -> None:
     taken: list[int] = []
-    work = rows.InOrder(3, taken.append)
+    work = rows.InOrder(3)
     ready = threading.Event()
-    work.submit(lambda: ready.wait() and 0)
+    work.submit(lambda: ready.wait() and 0, taken.append)
     for number in range(1, 3):
-        work.submit(lambda number=number: number)  # type: ignore[misc]
+        work.submit(lambda number=number: number, taken.append)  # type: ignore[misc]
     ready.set()
-    work.finish()
+    work.finish(taken.append)
     assert taken == [0, 1, 2]
