@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import cache
 from shutil import copyfileobj
 from typing import Any, BinaryIO, Literal
 
@@ -144,9 +145,10 @@ class InOrder:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._threads, "edsr-strips")
         self._take_all_but(self._threads, take)
+        work = cache(work)
         try:
             self._results.append(self._pool.submit(work))
-        except RuntimeError:  # the system gives no more threads
+        except RuntimeError:  # the system gives no more threads, but one that it gave may have it
             self.finish(take)
             self._threads = 1
             take(work())
