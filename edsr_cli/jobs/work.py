@@ -25,6 +25,8 @@ from edsr_cli.restoration.choice import Choice
 
 logger = logging.getLogger(__name__)
 
+_MILLISECOND = 10**6  # nanoseconds
+
 
 class Work:
     """A file at work.
@@ -131,6 +133,24 @@ class Work:
     @pixels.setter
     def pixels(self, pixels: Pixels) -> None:
         self._pixels = pixels
+
+    def time_to_keep(self) -> int | None:
+        """The time of change that the output is to have, in nanoseconds since 1970; None for now.
+
+        Where it is to be that of the input, and nobody tells that, a remark says so.
+        """
+        if not self.options.keep_times or self.task.source is None:
+            return None
+        kept, replaced = self.source.mtime_ns, self.verdict.replaces
+        if self.task.origin is not None and not kept:
+            self.note(
+                notes=(*self.record.notes, "no time of change is kept: its server tells none")
+            )
+            return None
+        if replaced is not None and replaced.mtime_ns == kept:
+            # Of two files of one size and time a ledger could not tell which one is there.
+            kept += _MILLISECOND
+        return kept
 
     def note(self, **values: Any) -> None:
         """Put what is known now into the record."""

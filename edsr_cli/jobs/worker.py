@@ -35,8 +35,6 @@ from edsr_cli.restoration.networks import at_choice, choice_for
 
 _DEFAULTS, _NO_LEDGER = Outputs(), Ledger()
 
-_MILLISECOND = 10**6  # nanoseconds
-
 _SKIPPED = {
     Kind.COMPLETE: "it is up to date.",
     Kind.EDITED: "it has been changed since it was made, and is left as it is.",
@@ -389,12 +387,7 @@ class Worker(Struct, frozen=True, kw_only=True):
             self.ledger.promise(task, work.source, work.verdict, FileState.of(status))
             work.note(output_bytes=status.st_size)
 
-        mtime_ns = None
-        if work.options.keep_times and task.source is not None:
-            mtime_ns, replaced = work.source.mtime_ns, work.verdict.replaces
-            if replaced is not None and replaced.mtime_ns == mtime_ns:
-                # Of two files of one size and time a ledger could not tell which one is there.
-                mtime_ns += _MILLISECOND
+        mtime_ns = work.time_to_keep()
         with (
             self.ledger.in_place(task),
             steps.destination(
