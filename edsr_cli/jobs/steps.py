@@ -16,6 +16,7 @@ from edsr_cli.files.atomic import check_writable
 from edsr_cli.files.names import display_name
 from edsr_cli.files.reasons import kind_of_system_error
 from edsr_cli.images import (
+    FORMATS,
     Metadata,
     OutputFormat,
     OutputOptions,
@@ -30,7 +31,7 @@ from edsr_cli.inference import memory, processors
 from edsr_cli.jobs.streams import read_stdin, stdout
 from edsr_cli.jobs.target import PRINT_DPI
 from edsr_cli.jobs.task import Task
-from edsr_cli.options.choices import Grey, Strip, TiffKind
+from edsr_cli.options.choices import Depth, Grey, Strip, TiffKind
 from edsr_cli.options.pictures import Outputs
 from edsr_cli.pixels.depth import dtype_of
 from edsr_cli.pixels.planes import Plane
@@ -115,6 +116,29 @@ def is_large(inspected: Inspected, made_bytes: int, options: Outputs) -> bool:
     """
     limit = memory.budget() // 2 if options.max_memory is None else int(options.max_memory)
     return inspected.pixel_bytes + made_bytes > limit
+
+
+def check_promises(options: Outputs, output_format: OutputFormat) -> None:
+    """Refuse a format that cannot hold what every output is to have: no loss, or a depth.
+
+    What else a format cannot do may, where each output has that of its input, be said for others.
+
+    Raises:
+        PictureError: it cannot.
+    """
+    name = output_format.name
+    if options.lossless and output_format.lossy:
+        able = [each.name for each in FORMATS if not each.lossy]
+        raise PictureError(
+            f"--lossless: {name} is written with loss: {output_format.lossy}.",
+            f"Choose one of {', '.join(able)}.",
+        )
+    if options.depth is not Depth.AUTO and int(options.depth) > output_format.depths[-1]:
+        able = [each.name for each in FORMATS if int(options.depth) <= each.depths[-1]]
+        raise PictureError(
+            f"{name} cannot hold the {options.depth} bits a channel that --depth asks for.",
+            f"Write {' or '.join(able)}, or leave it out.",
+        )
 
 
 def check_output(task: Task, options: Outputs, *, touch: bool = True, free: bool = False) -> None:

@@ -178,6 +178,10 @@ class Worker(Struct, frozen=True, kw_only=True):
             if work.enlargement.remark:
                 work.note(notes=(*work.record.notes, work.enlargement.remark), model="")
 
+        def begin() -> None:
+            self.ledger.check(task)
+            steps.check_promises(work.options, task.output_format)
+
         def check() -> None:
             with self.ledger.in_place(task):
                 try:
@@ -192,7 +196,7 @@ class Worker(Struct, frozen=True, kw_only=True):
             reason = f"{steps.output_name(task)}: {_SKIPPED[work.verdict.skip]}"
             work.end(Status.SKIPPED, kind=work.verdict.skip, reason=reason)
             return work
-        if not work.attempt("decode", lambda: self.ledger.check(task), reading=False):
+        if not work.attempt("decode", begin, reading=False):
             return work
         if work.attempt("decode", lambda: fetch_and(inspect, work, header=header), reading=True):
             work.attempt("decode", check, reading=False)
