@@ -23,7 +23,15 @@ from edsr_cli.images import (
     OutputRequest,
     Picture,
 )
-from edsr_cli.images.alpha import DROP, KEEP, UNCOVERED, WAYS_OUT, applied, resized
+from edsr_cli.images.alpha import (
+    DROP,
+    KEEP,
+    UNCOVERED,
+    WAYS_OUT,
+    applied,
+    is_tinted,
+    resized,
+)
 from edsr_cli.images.guard import OTHER_FRAMES, check_frames
 from edsr_cli.images.metadata.stripping import stripped, with_resolution
 from edsr_cli.images.sequences import check_holds, holds_all, opaque_beside
@@ -209,12 +217,12 @@ def decode(
     Raises:
         PictureError: it cannot be read.
     """
-    grey = _keeps_grey(options, output_format)
+    grey = _writes_grey(options, output_format)
     with ExitStack() as stack:
         file = images.open_picture(inspected.source, _max_pixels(options), frame=_frame(options))
         picture = stack.enter_context(file).read(
             keep_alpha=options.alpha != DROP,
-            keep_grey=grey and _keeps_profile(output_format),
+            keep_grey=grey and _keeps_values(options, output_format),
             streamed=opened is not None,
         )
         if opened is not None:
@@ -232,8 +240,8 @@ def decode_frames(
     Raises:
         PictureError: one cannot be read.
     """
-    grey = not inspected.animated and _keeps_grey(options, output_format)
-    keep_grey = grey and _keeps_profile(output_format)
+    grey = not inspected.animated and _writes_grey(options, output_format)
+    keep_grey = grey and _keeps_values(options, output_format)
     clear = False
     with images.open_picture(inspected.source, _max_pixels(options)) as opened:
         for picture in opened.frames(keep_alpha=options.alpha != DROP, keep_grey=keep_grey):
@@ -250,14 +258,17 @@ def _frame(options: Outputs) -> int | None:
     return 1 if options.frames else options.frame
 
 
-def _keeps_grey(options: Outputs, output_format: OutputFormat) -> bool:
-    # A grey picture on a colour of its own is grey no more.
-    return options.grey is Grey.AUTO and output_format.grey and options.alpha in (DROP, KEEP)
+def _writes_grey(options: Outputs, output_format: OutputFormat) -> bool:
+    """Whether greyscale is written as such, unless it is laid on a colour that is none."""
+    return options.grey is Grey.AUTO and output_format.grey
 
 
-def _keeps_profile(output_format: OutputFormat) -> bool:
-    """Whether greyscale can keep its own values, since the format says what they are."""
-    return "ICC profile" in output_format.keeps
+def _keeps_values(options: Outputs, output_format: OutputFormat) -> bool:
+    """Whether greyscale can keep its own values, since the format says what they are.
+
+    Not where it may become RGB, which is known only when it has been read.
+    """
+    return "ICC profile" in output_format.keeps and not is_tinted(options.alpha)
 
 
 def _seen(picture: Picture, options: Outputs, grey: bool, several: bool = False) -> Picture:
@@ -270,7 +281,8 @@ def _seen(picture: Picture, options: Outputs, grey: bool, several: bool = False)
         several: whether its other frames or pages could be written, too.
     """
     notes = tuple(_with_ways_out(note, several) for note in picture.notes)
-    grey = picture.grey and grey
+    tinted = picture.alpha is not None and is_tinted(options.alpha)
+    grey = picture.grey and grey and not tinted
     return replace(applied(picture, options.alpha), notes=notes, grey=grey)
 
 
