@@ -8,7 +8,7 @@ from edsr_cli.errors import PictureError, UsageError
 from edsr_cli.files.scratch import scratch_directory
 from edsr_cli.images import FORMATS, OutputFormat, alpha, sequences
 from edsr_cli.jobs.staging import Staging
-from edsr_cli.jobs.steps import check_promises
+from edsr_cli.jobs.writing import check_promises
 from edsr_cli.options.pictures import Outputs, UpscaleOptions
 from edsr_cli.stores.addresses import is_address
 from edsr_cli.stores.lists import is_list
