@@ -110,7 +110,7 @@ class Prepared(Struct, frozen=True):
             if options.report is not None:
                 size = self.worker.target.label
                 about = _about(self.roots, self.recipe, size, self.devices, options.watch)
-                report = Report(Path(options.report), about, options.overwrite)
+                report = Report(Path(options.report), about, options.overwrite, options.frame)
                 listeners = [*listeners, stack.enter_context(report)]
             source, counting = self._sources()
             return self.batch.run(source, listeners, counting)

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from edsr_cli.errors import UsageError
+from edsr_cli.errors import PictureError, UsageError
 from edsr_cli.files.scratch import scratch_directory
 from edsr_cli.images import FORMATS, OutputFormat, alpha, sequences
 from edsr_cli.jobs.staging import Staging
-from edsr_cli.options.choices import Depth
+from edsr_cli.jobs.writing import check_promises
 from edsr_cli.options.pictures import Outputs, UpscaleOptions
 from edsr_cli.stores.addresses import is_address
 from edsr_cli.stores.lists import is_list
@@ -31,18 +31,10 @@ def check_format(options: Outputs, output_format: OutputFormat) -> None:
             able = [each.name for each in FORMATS if option in each.takes]
             named = " and ".join([", ".join(able[:-1]), able[-1]] if able[1:] else able)
             raise UsageError(f"--{option} is for {named}.", f"Leave it out for {name}.")
-    if options.lossless and output_format.lossy:
-        able = [each.name for each in FORMATS if not each.lossy]
-        raise UsageError(
-            f"--lossless: {name} is written with loss: {output_format.lossy}.",
-            f"Choose one of {', '.join(able)}.",
-        )
-    if options.depth is not Depth.AUTO and int(options.depth) > output_format.depths[-1]:
-        able = [each.name for each in FORMATS if int(options.depth) <= each.depths[-1]]
-        raise UsageError(
-            f"{name} cannot hold the {options.depth} bits a channel that --depth asks for.",
-            f"Write {' or '.join(able)}, or leave it out.",
-        )
+    try:
+        check_promises(options, output_format)
+    except PictureError as error:
+        raise UsageError(error.what, error.hint) from None
     alpha.check_format(options.alpha, output_format)
     if options.frames is not None:
         sequences.check_several(output_format)

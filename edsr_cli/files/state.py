@@ -10,8 +10,8 @@ class FileState(Struct, frozen=True):  # one for each object of a folder is held
 
     Attributes:
         size: bytes.
-        mtime_ns: time of the last change, in nanoseconds since 1970; `ON_ITS_WAY` of an output that
-            a store has not got yet, whose clock will say it.
+        mtime_ns: time of the last change, in nanoseconds since 1970; 0 where a store tells none,
+            `ON_ITS_WAY` of an output that it has not got yet, whose clock will say it.
         version: what a store calls this content, such as its ETag; empty for files.
     """
 

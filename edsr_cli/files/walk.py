@@ -77,7 +77,10 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 def _is_link(entry: os.DirEntry[str]) -> bool:
     try:
-        return entry.is_symlink() or (sys.version_info >= (3, 12) and entry.is_junction())
+        if sys.platform == "win32":  # also junctions, for which Python asks only from 3.12 on
+            tag = entry.stat(follow_symlinks=False).st_reparse_tag
+            return tag in (stat.IO_REPARSE_TAG_SYMLINK, stat.IO_REPARSE_TAG_MOUNT_POINT)
+        return entry.is_symlink()
     except OSError:
         return False
 

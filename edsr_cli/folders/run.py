@@ -155,7 +155,7 @@ class Batch:
                 ledger.remark("run", self._run_line)
             counter = stack.enter_context(_Counter(counting))
 
-            def tick() -> None:
+            def tick(executor: "Threaded | Distributed") -> None:
                 summary.seconds, summary.load = time.perf_counter() - begin, executor.load
                 state = State(
                     summary,
@@ -206,7 +206,9 @@ class Batch:
         return RemoteLedger(self._open_ledger, self._folders)
 
     def _crew(
-        self, ledger: "FolderLedger | RemoteLedger", tick: Callable[[], None]
+        self,
+        ledger: "FolderLedger | RemoteLedger",
+        tick: Callable[["Threaded | Distributed"], None],
     ) -> "Threaded | Distributed":
         if self._site is None:
             return Threaded(replace(self._worker, ledger=ledger), self._limits, tick=tick)
@@ -238,7 +240,10 @@ class Batch:
         self._executor = executor
         if self._asked:  # before there was one
             executor.stop()
-        executor.run(source, done)
+        try:
+            executor.run(source, done)
+        finally:  # it tells this of its time, so that the two would keep each other
+            self._executor = None
         summary.stopped = self._asked
 
     def _count(self, record: Record, summary: Summary) -> None:

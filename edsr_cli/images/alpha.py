@@ -60,6 +60,11 @@ def alpha_setting(text: str) -> str:
     return "#" + bytes(colour).hex()
 
 
+def is_tinted(setting: str) -> bool:
+    """Whether a setting, see `alpha_setting`, is a colour that is no shade of grey."""
+    return setting not in (DROP, KEEP) and len(set(ImageColor.getrgb(setting)[:3])) > 1
+
+
 def check_format(setting: str, output_format: OutputFormat) -> None:
     """Refuse to keep alpha in a format that has no place for it.
 

@@ -204,8 +204,7 @@ class Distributed:
     Args:
         site: where it is to work.
         ledger: what is known of outputs.
-        tick: called several times a second, in the thread that called `run`; what it raises ends
-            the run at once, and comes out of it.
+        tick: as of `Threaded`.
 
     Attributes:
         loops: what the workers are doing.
@@ -216,7 +215,11 @@ class Distributed:
     waiting = (0, 0)
 
     def __init__(
-        self, site: "Site", ledger: RemoteLedger, *, tick: Callable[[], None] = lambda: None
+        self,
+        site: "Site",
+        ledger: RemoteLedger,
+        *,
+        tick: Callable[["Distributed"], None] = lambda executor: None,
     ) -> None:
         actors = _actor_class(site.cluster)
         self._actors = [actors.remote(site.spec, ledger) for _ in range(site.workers)]
@@ -347,7 +350,7 @@ class Distributed:
         now = time.perf_counter()
         if now - self._ticked >= _TICK:
             self._ticked = now
-            self._tick()
+            self._tick(self)
 
     def _end(self, source: Iterator[Any]) -> None:
         import ray

@@ -11,12 +11,11 @@ from edsr_cli.files.scratch import scratch_folder
 from edsr_cli.inference import Upscaler
 from edsr_cli.inference.calibration import speed_of
 from edsr_cli.inference.planning import Plan
-from edsr_cli.jobs import steps
 from edsr_cli.jobs.enlarging import DEEP_PIXEL_BYTES
 from edsr_cli.jobs.partial import bytes_at_most
 from edsr_cli.jobs.record import Record, Status
 from edsr_cli.jobs.staging import fetch
-from edsr_cli.jobs.task import Task
+from edsr_cli.jobs.task import Task, output_name
 from edsr_cli.jobs.work import Work
 from edsr_cli.restoration.networks import RestoringUpscaler
 from edsr_cli.stores.failures import StoreError
@@ -76,7 +75,7 @@ def _standing(work: Work) -> tuple[str, ...]:
             there = goal.look() is not None
     if not there:
         return ()
-    name = steps.output_name(work.task)
+    name = output_name(work.task)
     if work.options.overwrite:
         return (f"{name} exists already, and would be replaced",)
     return (f"{name} exists already; to replace it, add --overwrite",)

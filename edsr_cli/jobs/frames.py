@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from edsr_cli.images import create_sequence
 from edsr_cli.inference import Progress, Upscaler
-from edsr_cli.jobs import steps
+from edsr_cli.jobs.reading import Inspected, decode_frames
 from edsr_cli.jobs.work import Work
 from edsr_cli.pixels.arrays import empty_pixels
 from edsr_cli.pixels.depth import dtype_of
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from edsr_cli.jobs.worker import Worker
 
 
-def remarks_on(inspected: steps.Inspected) -> tuple[str, ...]:
+def remarks_on(inspected: Inspected) -> tuple[str, ...]:
     """What to say of several frames or pages that are made larger, and of a cover that is not."""
     what = "frames" if inspected.animated else "pages"
     remark = f"all {inspected.frames} {what} are made larger"
@@ -46,7 +46,7 @@ def upscale_frames(
     """
     task, inspected = work.task, work.inspected
     count, animated = inspected.frames, inspected.animated
-    pictures = steps.decode_frames(inspected, work.options, task.output_format)
+    pictures = decode_frames(inspected, work.options, task.output_format)
     with (
         worker.destination(work, check) as file,
         create_sequence(file, task.output_format, count, inspected.plays) as writer,

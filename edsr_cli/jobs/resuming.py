@@ -13,8 +13,8 @@ from edsr_cli.files.names import display_name
 from edsr_cli.files.own import check_plain, open_plain
 from edsr_cli.files.temporary import remove_abandoned
 from edsr_cli.inference import Upscaler
-from edsr_cli.jobs import steps
 from edsr_cli.jobs.partial import Facts, PartialRows, kept_rows, partial_path
+from edsr_cli.jobs.task import output_name
 from edsr_cli.jobs.work import Work
 
 logger = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ def is_resumable(work: Work) -> bool:
         why = "it is not made by rows of full width; a larger --max-memory, or no --tile, helps"
     else:
         return bool(work.enlargement.scales)
-    logger.warning("%s: no rows are kept for --resume: %s.", steps.output_name(task), why)
+    logger.warning("%s: no rows are kept for --resume: %s.", output_name(task), why)
     return False
 
 

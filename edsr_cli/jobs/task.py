@@ -4,8 +4,10 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from edsr_cli.files.names import display_name
 from edsr_cli.images import OutputFormat
 from edsr_cli.stores.store import Blob
+from edsr_cli.text import one_line
 
 STREAM = "-"
 """Stands for standard input or standard output."""
@@ -46,3 +48,28 @@ class Task(Struct, frozen=True):
         if self.goal is not None:
             return self.goal.shown
         return STREAM if self.destination is None else str(self.destination)
+
+
+def input_name(task: Task) -> str:
+    """What to call the input in messages."""
+    if task.source is None and task.origin is None:
+        return "standard input"
+    return one_line(task.source_name)
+
+
+def output_name(task: Task) -> str:
+    """What to call the output in messages."""
+    return "standard output" if task.destination is None else one_line(task.destination_name)
+
+
+def names(task: Task) -> dict[str, str]:
+    """What its files may be called in messages, and what to call them instead.
+
+    An object of a store has another name while it is a file here.
+    """
+    found = {name: name for name in (input_name(task), output_name(task))}
+    if task.source is not None:
+        found[display_name(task.source)] = input_name(task)
+    if task.destination is not None:
+        found[display_name(task.destination)] = output_name(task)
+    return found

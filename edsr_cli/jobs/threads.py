@@ -79,8 +79,8 @@ class Threaded:
     Args:
         worker: who does the work; there is a loop for each of its upscalers.
         limits: see `Limits`.
-        tick: called several times a second, in the thread that called `run`; what it raises ends
-            the run at once, and comes out of it.
+        tick: called with the executor several times a second, in the thread that called `run`;
+            what it raises ends the run at once, and comes out of it.
 
     Attributes:
         loops: what the devices are doing.
@@ -89,9 +89,13 @@ class Threaded:
     """
 
     def __init__(
-        self, worker: Worker, limits: Limits, *, tick: Callable[[], None] = lambda: None
+        self,
+        worker: Worker,
+        limits: Limits,
+        *,
+        tick: Callable[["Threaded"], None] = lambda executor: None,
     ) -> None:
-        self._worker, self._tick = worker, tick
+        self._worker, self._workers, self._tick = worker, limits.workers, tick
         self.loops = [Loop() for _ in worker.upscalers]
         self.fed = 0
         self.lingering = False
@@ -105,12 +109,7 @@ class Threaded:
         self._upscaled: Channel[Work] = Channel()
         self._decoded_room = Room(limits.decoded_bytes)
         self._upscaled_room = Room(limits.upscaled_bytes)
-        # Each crew's end is the end of what the next one gets.
-        self._feeders = self._crew("feed", 1, self._feed, self._tasks)
-        self._decoders = self._crew("decode", limits.workers, self._decode, self._ready)
-        self._devices = self._crew("device", len(self.loops), self._upscale, self._upscaled)
         self._writing_threads = max(1, processors.available() // limits.workers)
-        self._encoders = self._crew("encode", limits.workers, self._encode, self._results)
 
     def run(self, tasks: Iterable[Any], done: Callable[[Any], None]) -> None:
         """See `Executor.run`.
@@ -122,8 +121,9 @@ class Threaded:
         """
         self._source = tasks
         ticked, told = 0.0, False
+        crews = self._crews()
         try:
-            for crew in (self._encoders, self._devices, self._decoders, self._feeders):
+            for crew in crews:
                 crew.start()
             while not self._results.ended:
                 if self._stopping and not told:
@@ -135,12 +135,12 @@ class Threaded:
                 now = time.perf_counter()
                 if now - ticked >= _TICK:
                     ticked = now
-                    self._tick()
+                    self._tick(self)
         except BaseException:
             self._abandon()
-            self.lingering = not self._join(_PATIENCE)
+            self.lingering = not self._join(crews, _PATIENCE)
             raise
-        self._join()
+        self._join(crews)
 
     def stop(self) -> None:
         """See `Executor.stop`."""
@@ -161,10 +161,23 @@ class Threaded:
         """Pictures that wait for a device, and for an encoder."""
         return len(self._ready), len(self._upscaled)
 
-    def _crew(
-        self, name: str, size: int, work: Callable[[int], None], outlet: Channel[Any]
-    ) -> Crew:
-        return Crew(name, size, work, outlet.finish, self._crash)
+    def _crews(self) -> list[Crew]:
+        """Encoders, devices, decoders and feeder: the end of each is that of what the one before it
+        gets.
+
+        They are not kept, since they have this executor in turn: all of a run, with the native
+        memory of its networks, would wait for Python's collector.
+        """
+        stages = (
+            ("encode", self._workers, self._encode, self._results),
+            ("device", len(self.loops), self._upscale, self._upscaled),
+            ("decode", self._workers, self._decode, self._ready),
+            ("feed", 1, self._feed, self._tasks),
+        )
+        return [
+            Crew(name, size, work, outlet.finish, self._crash)
+            for name, size, work, outlet in stages
+        ]
 
     def _begin_nothing(self) -> None:
         """Begin nothing new; what is on a device or beyond is finished. From any thread."""
@@ -181,22 +194,27 @@ class Threaded:
         self._upscaled_room.close()
         self._results.close()
 
-    def _join(self, patience: float | None = None) -> bool:
+    def _join(self, crews: list[Crew], patience: float | None = None) -> bool:
         """Wait for the end of all threads, and raise what one of them has died of.
 
         Args:
+            crews: as `_crews` gives them.
             patience: seconds to wait for threads that do not write, if not for ever: a device
                 notices that it is to stop only between two strips.
 
         Returns:
             Whether all threads have ended.
         """
-        self._encoders.join()
+        encoders, *others = crews
+        encoders.join()
         ended = True
-        for crew in (self._feeders, self._decoders, self._devices):
+        for crew in others:
             ended &= crew.join(patience)
         if self._failure is not None:
-            raise self._failure
+            try:
+                raise self._failure
+            finally:  # its traceback has this executor
+                self._failure = None
         return ended
 
     def _crash(self, error: BaseException) -> None:

@@ -12,11 +12,11 @@ from edsr_cli.errors import EdsrError, ExitCode
 from edsr_cli.files.reasons import kind_of
 from edsr_cli.images import Metadata
 from edsr_cli.inference.planning import Plan
-from edsr_cli.jobs import steps
 from edsr_cli.jobs.ledger import NO_FILE, Verdict
+from edsr_cli.jobs.reading import Inspected
 from edsr_cli.jobs.record import Record, Status
 from edsr_cli.jobs.target import Enlargement
-from edsr_cli.jobs.task import Task
+from edsr_cli.jobs.task import Task, input_name, names
 from edsr_cli.options.pictures import Outputs
 from edsr_cli.pixels.arrays import Pixels
 from edsr_cli.pixels.planes import Plane
@@ -24,6 +24,8 @@ from edsr_cli.pixels.windows import Readable
 from edsr_cli.restoration.choice import Choice
 
 logger = logging.getLogger(__name__)
+
+_MILLISECOND = 10**6  # nanoseconds
 
 
 class Work:
@@ -57,7 +59,7 @@ class Work:
         self.large = self.resumable = self.grey = self.linear = False
         self.bits = 8
         self.opened = ExitStack()
-        self._inspected: steps.Inspected | None = None
+        self._inspected: Inspected | None = None
         self._enlargement: Enlargement | None = None
         self._window: Readable | None = None
         self._pixels: Pixels | None = None
@@ -76,13 +78,13 @@ class Work:
         return "ended" in self._noted or self._record.ended > 0
 
     @property
-    def inspected(self) -> steps.Inspected:
+    def inspected(self) -> Inspected:
         """What the header says; known behind `Worker.examine`."""
         assert self._inspected is not None
         return self._inspected
 
     @inspected.setter
-    def inspected(self, inspected: steps.Inspected) -> None:
+    def inspected(self, inspected: Inspected) -> None:
         self._inspected = inspected
 
     def output_bits(self, stored: int) -> int:
@@ -132,6 +134,24 @@ class Work:
     def pixels(self, pixels: Pixels) -> None:
         self._pixels = pixels
 
+    def time_to_keep(self) -> int | None:
+        """The time of change that the output is to have, in nanoseconds since 1970; None for now.
+
+        Where it is to be that of the input, and nobody tells that, a remark says so.
+        """
+        if not self.options.keep_times or self.task.source is None:
+            return None
+        kept, replaced = self.source.mtime_ns, self.verdict.replaces
+        if self.task.origin is not None and not kept:
+            self.note(
+                notes=(*self.record.notes, "no time of change is kept: its server tells none")
+            )
+            return None
+        if replaced is not None and replaced.mtime_ns == kept:
+            # Of two files of one size and time a ledger could not tell which one is there.
+            kept += _MILLISECOND
+        return kept
+
     def note(self, **values: Any) -> None:
         """Put what is known now into the record."""
         self._noted |= values
@@ -170,12 +190,12 @@ class Work:
             self.note(stages=dict(self._stages))
 
     def _fail(self, error: Exception, reading: bool) -> None:
-        name = steps.input_name(self.task)
+        name = input_name(self.task)
         # Rows of an input may be decoded while the output is written.
         about_input = isinstance(error, EdsrError) and error.about == name
         kind = kind_of(error, reading or about_input)
         if isinstance(error, EdsrError):
-            about = steps.names(self.task).get(error.about)
+            about = names(self.task).get(error.about)
             shown = EdsrError(error.what, error.hint, about=about or error.about)
             reason, code = str(shown) if about else f"{name}: {shown}", error.exit_code
             if error.__cause__ is not None:

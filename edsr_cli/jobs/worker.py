@@ -13,7 +13,7 @@ from edsr_cli.errors import EdsrError, Kind
 from edsr_cli.images import OutputRequest, Picture, PictureWriter, create_picture
 from edsr_cli.images.provenance import provenance
 from edsr_cli.inference import Progress, Upscaler
-from edsr_cli.jobs import enlarging, steps
+from edsr_cli.jobs import enlarging, reading, writing
 from edsr_cli.jobs.estimates import output_bytes, plan_values
 from edsr_cli.jobs.family import Family
 from edsr_cli.jobs.frames import remarks_on, upscale_frames
@@ -23,7 +23,7 @@ from edsr_cli.jobs.record import Record, Status
 from edsr_cli.jobs.resuming import forget, is_resumable, kept, pass_over
 from edsr_cli.jobs.staging import deliver, fetch_and
 from edsr_cli.jobs.target import Target, target_of
-from edsr_cli.jobs.task import Task
+from edsr_cli.jobs.task import Task, output_name
 from edsr_cli.jobs.work import Work
 from edsr_cli.options.choices import Depth
 from edsr_cli.options.pictures import Outputs
@@ -34,8 +34,6 @@ from edsr_cli.pixels.windows import ArrayWindow, Readable, Region, Writable
 from edsr_cli.restoration.networks import at_choice, choice_for
 
 _DEFAULTS, _NO_LEDGER = Outputs(), Ledger()
-
-_MILLISECOND = 10**6  # nanoseconds
 
 _SKIPPED = {
     Kind.COMPLETE: "it is up to date.",
@@ -157,14 +155,14 @@ class Worker(Struct, frozen=True, kw_only=True):
 
         Args:
             task: what to read and write.
-            touch: see `steps.check_output`.
+            touch: see `writing.check_output`.
             header: whether only the header will be read; see `fetch_and`.
             forgiving: whether an output that exists already may be passed over.
         """
         work = Work(task, self.options, self._draft(task.source_name, task.destination_name))
 
         def inspect(file: BinaryIO | None) -> None:
-            work.inspected = steps.inspect(task, work.options, file)
+            work.inspected = reading.inspect(task, work.options, file)
             width, height = work.inspected.input_size
             work.note(input_size=(width, height))
             work.enlargement = self.target.enlargement(width, height, self.scales)
@@ -176,25 +174,29 @@ class Worker(Struct, frozen=True, kw_only=True):
             else:
                 made = output_bytes(work)
                 made += enlarging.DEEP_PIXEL_BYTES * work.enlargement.between
-                work.large = work.resumable or steps.is_large(work.inspected, made, work.options)
+                work.large = work.resumable or reading.is_large(work.inspected, made, work.options)
             if work.enlargement.remark:
                 work.note(notes=(*work.record.notes, work.enlargement.remark), model="")
+
+        def begin() -> None:
+            self.ledger.check(task)
+            writing.check_promises(work.options, task.output_format)
 
         def check() -> None:
             with self.ledger.in_place(task):
                 try:
-                    steps.check_output(task, work.options, touch=touch, free=work.verdict.free)
-                except steps.OutputExistsError:
+                    writing.check_output(task, work.options, touch=touch, free=work.verdict.free)
+                except writing.OutputExistsError:
                     if not forgiving:
                         raise
 
         if not work.attempt("decode", lambda: self._judge(work), reading=True):
             return work
         if work.verdict.skip is not None:
-            reason = f"{steps.output_name(task)}: {_SKIPPED[work.verdict.skip]}"
+            reason = f"{output_name(task)}: {_SKIPPED[work.verdict.skip]}"
             work.end(Status.SKIPPED, kind=work.verdict.skip, reason=reason)
             return work
-        if not work.attempt("decode", lambda: self.ledger.check(task), reading=False):
+        if not work.attempt("decode", begin, reading=False):
             return work
         if work.attempt("decode", lambda: fetch_and(inspect, work, header=header), reading=True):
             work.attempt("decode", check, reading=False)
@@ -231,7 +233,7 @@ class Worker(Struct, frozen=True, kw_only=True):
 
         def decode() -> None:
             opened = work.opened if work.large else None
-            picture = steps.decode(work.inspected, work.options, work.task.output_format, opened)
+            picture = reading.decode(work.inspected, work.options, work.task.output_format, opened)
             self.take(work, picture)
 
         work.attempt("decode", decode, reading=True)
@@ -250,7 +252,7 @@ class Worker(Struct, frozen=True, kw_only=True):
         work.grey, work.linear = picture.grey, picture.linear
         stored = 8 * picture.window.dtype.itemsize
         work.bits = work.output_bits(stored)
-        work.metadata = steps.metadata(
+        work.metadata = writing.metadata(
             picture.metadata, software, work.options, work.task.output_format
         )
         notes = tuple(dict.fromkeys(work.record.notes + picture.notes))
@@ -342,7 +344,7 @@ class Worker(Struct, frozen=True, kw_only=True):
         Args:
             work: the picture.
             check: called now and then; what it raises, if it is no `Exception`, ends the work.
-            threads: see `steps.request`.
+            threads: see `writing.request`.
         """
 
         def write() -> None:
@@ -370,7 +372,7 @@ class Worker(Struct, frozen=True, kw_only=True):
 
     def request(self, work: Work, threads: int | None = None) -> OutputRequest:
         """What is asked of the file for the picture at work."""
-        return steps.request(
+        return writing.request(
             work.options,
             work.enlargement.after,
             work.metadata,
@@ -389,15 +391,10 @@ class Worker(Struct, frozen=True, kw_only=True):
             self.ledger.promise(task, work.source, work.verdict, FileState.of(status))
             work.note(output_bytes=status.st_size)
 
-        mtime_ns = None
-        if work.options.keep_times and task.source is not None:
-            mtime_ns, replaced = work.source.mtime_ns, work.verdict.replaces
-            if replaced is not None and replaced.mtime_ns == mtime_ns:
-                # Of two files of one size and time a ledger could not tell which one is there.
-                mtime_ns += _MILLISECOND
+        mtime_ns = work.time_to_keep()
         with (
             self.ledger.in_place(task),
-            steps.destination(
+            writing.destination(
                 task, work.options, mtime_ns=mtime_ns, commit=commit, check=check
             ) as file,
         ):

@@ -50,10 +50,13 @@ class Previews:
 
     Of the pictures done, every n-th is taken; n is doubled whenever there are `MOST` of them, and
     every second one dropped. What cannot be shown is left out.
+
+    Args:
+        frame: which frame of inputs is made larger, from 1; None for the first.
     """
 
-    def __init__(self) -> None:
-        self._every, self._done = 1, 0
+    def __init__(self, frame: int | None = None) -> None:
+        self._frame, self._every, self._done = frame, 1, 0
         self._made: list[tuple[int, Future[Preview | None]]] = []
         self._thread = ThreadPoolExecutor(1, "edsr-previews")
 
@@ -66,7 +69,7 @@ class Previews:
         if number % self._every or self._backlog() >= _BACKLOG:
             return
         try:
-            made = self._thread.submit(_try_preview, record)
+            made = self._thread.submit(_try_preview, record, self._frame)
         except RuntimeError as error:  # the system has no thread for us
             logger.debug("No preview of %s: %s", record.output, error)
             return
@@ -96,23 +99,27 @@ class Previews:
         return sum(not future.done() for _, future in self._made[-_BACKLOG:])
 
 
-def _try_preview(record: Record) -> Preview | None:
+def _try_preview(record: Record, frame: int | None) -> Preview | None:
     try:
-        return make_preview(record)
+        return make_preview(record, frame)
     except Exception as error:  # whatever has become of the files
         logger.debug("No preview of %s: %s", record.output, error)
         return None
 
 
-def make_preview(record: Record) -> Preview | None:
+def make_preview(record: Record, frame: int | None = None) -> Preview | None:
     """Make the preview of a picture that was done; None if it is too large for that.
+
+    Args:
+        record: what it is.
+        frame: which frame of the input it was, from 1; None for the first.
 
     Raises:
         PictureError: one of the files cannot be read any more.
     """
     if record.output_pixels > _PIXELS:
         return None
-    before = decode(Path(record.input), _PIXELS)
+    before = decode(Path(record.input), _PIXELS, frame=frame)
     after = decode(Path(record.output), _PIXELS)
     # Any factors, also such as make a picture smaller.
     down, across = (after.pixels.shape[axis] / before.pixels.shape[axis] for axis in (0, 1))

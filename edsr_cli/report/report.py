@@ -31,12 +31,15 @@ class Report:
         path: the file to write; `REPORT.check` has found it good. An older report is replaced.
         about: what the run is about.
         overwrite: whether any file may be replaced.
+        frame: see `Previews`.
 
     Raises:
         EdsrError: there is no room for its temporary file.
     """
 
-    def __init__(self, path: Path, about: About, overwrite: bool = False) -> None:
+    def __init__(
+        self, path: Path, about: About, overwrite: bool = False, frame: int | None = None
+    ) -> None:
         self._path, self._about, self._overwrite = path, about, overwrite
         self._failure: OSError | None = None
         try:
@@ -47,7 +50,7 @@ class Report:
                 "Set TMPDIR to a folder on a disk with room.",
                 about=display_name(path),
             ) from error
-        self._previews = Previews() if path.suffix.lower() in PAGE else None
+        self._previews = Previews(frame) if path.suffix.lower() in PAGE else None
 
     def __enter__(self) -> "Report":
         return self

@@ -14,6 +14,7 @@ from edsr_cli.stores.addresses import SCHEMES, scheme_of, shown
 _NO_CREDENTIALS = ("credential", "clientauthentication", "unauthorizedsso", "tokenretrieval")
 _OURS = (TypeError, AttributeError, KeyError, IndexError, NotImplementedError, ValueError)
 _PASSING = frozenset((408, 425, 429))  # and all from 500
+_AT_ODDS = frozenset(("ConditionalRequestConflict", "OperationAborted"))  # S3's, of 409: try again
 _MISTAKEN = frozenset(("ParamValidationError", "InvalidURL", "InvalidUrlClientError"))
 
 
@@ -62,7 +63,8 @@ def explain(error: BaseException, address: str) -> StoreError:
     if any(_is_about_credentials(each) for each in chain):
         what = "no credentials for the store are to be found here, or they do not work."
         return StoreError(what, scheme.credentials, about=name, kind=Kind.PERMISSION)
-    if status in (409, 412) or isinstance(error, FileExistsError):
+    at_odds = code in _AT_ODDS
+    if (status in (409, 412) and not at_odds) or isinstance(error, FileExistsError):
         what = "there is an object of this name already."
         return StoreError(what, "To replace it, add --overwrite.", about=name, kind=Kind.EXISTS)
     if status in (404, 410) or (status is None and isinstance(error, FileNotFoundError)):
@@ -79,7 +81,7 @@ def explain(error: BaseException, address: str) -> StoreError:
             "the name is too long.", "Choose a shorter name.", about=name, kind=Kind.NAME
         )
     if status is not None:
-        passing = status in _PASSING or status >= 500
+        passing = at_odds or status in _PASSING or status >= 500
     else:
         passing = not isinstance(error, _OURS) and type(error).__name__ not in _MISTAKEN
     if passing:

@@ -327,7 +327,7 @@ def _state(values: dict[str, Any]) -> FileState:
 
     size = first("Size", "size")
     version = first("ETag", "etag", "md5Hash", "content_md5", "generation")
-    time_of = first("LastModified", "updated", "last_modified", "mtime")
+    time_of = first("LastModified", "updated", "last_modified", "Last-Modified", "mtime")
     return FileState(size or 0, _nanoseconds(time_of), str(version or "").strip('"'))
 
 

@@ -1,7 +1,10 @@
 """--report and --watch of `edsr batch`, as a user meets them."""
 
+import base64
+import io
 import json
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -88,6 +91,20 @@ def test_what_was_lost_is_told_at_the_end_and_on_the_page(edsr, model, tmp_path,
     html = Path("r.html").read_text("utf-8")
     assert "Remarks on 3 pictures" in html and "only the first of … frames" in html
     assert "only the first of 3 frames" in html  # beside the file
+
+
+def test_pictures_on_the_page_are_of_the_frame_that_was_chosen(edsr, model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("in").mkdir()
+    frames = [Image.new("RGB", (9, 8), colour) for colour in ("red", "lime", "blue")]
+    frames[0].save("in/a.gif", save_all=True, append_images=frames[1:])
+    assert edsr("batch", "in", "-m", model, "--frame", "3", "--report", "r.html").code == 0
+    found = re.findall(r"data:image/webp;base64,([\w+/=]+)", Path("r.html").read_text("utf-8"))
+    assert len(found) == 4
+    for picture in found:
+        with Image.open(io.BytesIO(base64.b64decode(picture))) as image:
+            red, green, blue = image.convert("RGB").getpixel((4, 4))
+        assert max(red, green) < 50 and blue > 200
 
 
 @pytest.mark.parametrize("name", ["r.json", "r.html"])

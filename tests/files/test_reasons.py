@@ -7,7 +7,7 @@ from edsr_cli.errors import DeviceMemoryError, Kind, PictureError, UsageError, W
 from edsr_cli.files.reasons import kind_of, kind_of_system_error, why_not_cached, why_not_written
 from edsr_cli.images import TooLargeError
 from edsr_cli.jobs.ledger import LedgerError
-from edsr_cli.jobs.steps import OutputExistsError
+from edsr_cli.jobs.writing import OutputExistsError
 
 
 def system(code):

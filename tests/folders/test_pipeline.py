@@ -1,13 +1,17 @@
 """The threads of a batch: several devices, pictures of one size, endless sources, and memory."""
 
+import gc
 import os
 import threading
 import time
+import weakref
+from contextlib import suppress
 
 import pytest
 from PIL import Image
 
 from edsr_cli.images import open_picture
+from edsr_cli.images.codecs.rows import RowEncoder
 from edsr_cli.inference import Upscaler
 from edsr_cli.jobs import threads as module
 from edsr_cli.jobs.flow import Room
@@ -163,6 +167,36 @@ def test_the_device_never_waits_while_a_picture_is_ready(engine, pixels, monkeyp
     monkeypatch.setattr(Worker, "decode", slow)
     monkeypatch.setattr(Upscaler, "upscale_into", watch)
     assert engine.run().summary.done == 8
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["done", "a thread has died"])
+def test_a_run_that_is_over_keeps_nothing(engine, pixels, monkeypatch, fails):
+    """Its networks have native memory, which Python's collector knows nothing of."""
+    encoders = weakref.WeakSet()
+    create = RowEncoder.__init__
+
+    def note(encoder, *arguments, **options):
+        encoders.add(encoder)
+        create(encoder, *arguments, **options)
+
+    def die(*arguments):
+        raise RuntimeError("nobody foresaw this")
+
+    monkeypatch.setattr(RowEncoder, "__init__", note)
+    batch, scanner = engine.parts()
+    gone = [weakref.ref(batch), weakref.ref(engine.upscalers[0])]
+    engine.upscalers = ()
+    gc.disable()
+    try:
+        if fails:
+            monkeypatch.setattr(Worker, "finish", die)
+        with suppress(RuntimeError):
+            batch.run(scanner.walk(), counting=scanner.count())
+        del batch, scanner
+        assert [each() for each in gone] == [None, None]
+        assert not encoders
+    finally:
+        gc.enable()
 
 
 def test_how_it_is_going(engine, pixels, monkeypatch):

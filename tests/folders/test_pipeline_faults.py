@@ -12,7 +12,7 @@ from edsr_cli.files import atomic
 from edsr_cli.folders.ledger import FolderLedger, OutputFolder
 from edsr_cli.folders.manifest import Manifest
 from edsr_cli.inference import Upscaler
-from edsr_cli.jobs import steps
+from edsr_cli.jobs import writing
 from edsr_cli.jobs.ledger import LedgerError
 from edsr_cli.jobs.record import Status
 from edsr_cli.jobs.threads import Limits
@@ -44,7 +44,7 @@ def test_threads_that_cannot_be_started_are_the_reason(engine, pixels, output, m
 
 FAULTS = {
     "probe": (images, "probe"),
-    "check_writable": (steps, "check_writable"),
+    "check_writable": (writing, "check_writable"),
     "decode": (images, "open_picture"),
     "upscale": (Upscaler, "upscale_into"),
     "encode": (images, "written"),

@@ -13,7 +13,7 @@ from edsr_cli.folders.ledger import OutputFolder
 from edsr_cli.folders.scanning import Ignored
 from edsr_cli.folders.shards import WHOLE
 from edsr_cli.inference import Upscaler
-from edsr_cli.jobs import steps
+from edsr_cli.jobs import writing
 from edsr_cli.jobs.record import Status
 from edsr_cli.jobs.worker import Worker
 from tests.folders.engine import (
@@ -222,7 +222,7 @@ def test_an_output_folder_that_goes_away_is_not_made_again(engine, source, outpu
 
 
 @posix
-@pytest.mark.parametrize(("owner", "step"), [(steps, "check_writable"), (images, "written")])
+@pytest.mark.parametrize(("owner", "step"), [(writing, "check_writable"), (images, "written")])
 def test_an_output_folder_that_goes_away_under_our_hands(
     engine, source, output, monkeypatch, owner, step
 ):

@@ -13,7 +13,7 @@ from PIL import Image
 from edsr_cli.errors import ExitCode
 from edsr_cli.images import bands
 from edsr_cli.inference import Progress, Upscaler
-from edsr_cli.jobs import steps
+from edsr_cli.jobs import reading
 from edsr_cli.jobs.estimates import plan
 from edsr_cli.jobs.naming import assign_outputs
 from edsr_cli.jobs.record import Record, Status
@@ -49,7 +49,7 @@ def photo(tmp_path: Path) -> Path:
 
 def by_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Treat every picture as large, and decode a few rows of it at a time."""
-    monkeypatch.setattr(steps, "is_large", lambda *arguments: True)
+    monkeypatch.setattr(reading, "is_large", lambda *arguments: True)
     monkeypatch.setattr(bands, "_BAND_BYTES", 1024)
     monkeypatch.setattr(bands, "_SMALL", 0)
 

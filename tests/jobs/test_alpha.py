@@ -10,8 +10,8 @@ from edsr_cli.checkpoints.loader import load_network
 from edsr_cli.images.alpha import DROPPED, UNCOVERED, WAYS_OUT
 from edsr_cli.inference import Upscaler
 from edsr_cli.jobs.naming import assign_outputs
+from edsr_cli.jobs.reading import inspect
 from edsr_cli.jobs.record import Status
-from edsr_cli.jobs.steps import inspect
 from tests.jobs.conftest import Job
 from tests.jobs.nearest import by_factor, read_back, repeated
 

@@ -134,10 +134,31 @@ def test_grey_of_16_bits_with_alpha(job, tmp_path):
     assert (found[[0, -1], :, 1] == [[65535], [4660]]).all()  # alpha has its 16 bits, too
 
 
-def test_a_colour_behind_grey_makes_it_rgb(job, tmp_path):
-    drawn("LA").save(tmp_path / "a.png")
-    job(tmp_path / "a.png", tmp_path / "b.png", alpha="#ff8000").run()
-    assert read(tmp_path / "b.png").shape == (36, 28, 3)
+@pytest.mark.parametrize("gamma", [None, 1.8])
+@pytest.mark.parametrize(
+    ("mode", "alpha", "expected"),
+    [
+        ("LA", "#ff8000", "RGB"),
+        ("LA", "#ffffff", "L"),
+        ("L", "#ff8000", "L"),
+        ("L", "#000000", "L"),
+    ],
+)
+def test_only_a_colour_that_shines_through_grey_makes_it_rgb(
+    job, tmp_path, mode, alpha, expected, gamma
+):
+    profile = gamma and grey_gamma(gamma)
+    image = drawn(mode)
+    if mode == "LA":
+        image.putalpha(image.getchannel(0))
+    image.save(tmp_path / "a.png", icc_profile=profile)
+    job(tmp_path / "a.png", tmp_path / "b.png", alpha=alpha).run()
+    with Image.open(tmp_path / "b.png") as made:
+        assert made.mode == expected
+        kept = made.info.get("icc_profile")
+        assert (kept and icc.colour_space(kept)) == (profile and made.mode.replace("L", "GRAY"))
+        if alpha != "#ff8000":  # greys are laid on greys as they are
+            assert kept == profile
 
 
 def lightness(image: Image.Image, profile: bytes) -> np.ndarray:  # type: ignore[type-arg]

@@ -6,7 +6,7 @@ from PIL import Image
 
 from edsr_cli.api.pictures import PictureUpscaler
 from edsr_cli.errors import PictureError
-from edsr_cli.jobs import steps
+from edsr_cli.jobs import reading
 from edsr_cli.jobs.record import Status
 from tests.jobs.nearest import read_back, repeated
 
@@ -24,7 +24,7 @@ def pages(tmp_path):
 @pytest.mark.parametrize("large", [False, True])
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_each_page(job, pages, tmp_path, monkeypatch, number, large):
-    monkeypatch.setattr(steps, "is_large", lambda *arguments: large)
+    monkeypatch.setattr(reading, "is_large", lambda *arguments: large)
     record = job(pages, tmp_path / "page.png", frame=number).run()
     assert record.status is Status.DONE and record.notes == ()
     height, width = SIZES[number - 1]

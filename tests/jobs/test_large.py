@@ -14,7 +14,7 @@ from edsr_cli.errors import Kind
 from edsr_cli.files import atomic
 from edsr_cli.images import bands, decode
 from edsr_cli.inference import Upscaler
-from edsr_cli.jobs import steps
+from edsr_cli.jobs import writing
 from edsr_cli.jobs.naming import assign_outputs
 from edsr_cli.jobs.record import Status
 from tests.jobs.conftest import Job, by_rows, listing
@@ -246,7 +246,7 @@ def test_memory_follows_the_width_alone(twice, tmp_path, monkeypatch, mode):
     monkeypatch.setattr(bands, "_BAND_BYTES", 1 << 16)
     monkeypatch.setattr(bands, "_SMALL", 0)
     # How many strips wait to be compressed shall not depend on what else the machine does.
-    monkeypatch.setattr(steps.processors, "asked", lambda: 1)
+    monkeypatch.setattr(writing.processors, "asked", lambda: 1)
     peaks = []
     for height in (2000, 12000):
         source = tmp_path / f"{height}.png"

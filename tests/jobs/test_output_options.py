@@ -8,7 +8,7 @@ from PIL import Image
 
 from edsr_cli.api.checks import check_format
 from edsr_cli.api.upscale import _check as refuse
-from edsr_cli.errors import UsageError
+from edsr_cli.errors import ExitCode, Kind, UsageError
 from edsr_cli.images import FORMATS, format_for
 from edsr_cli.images.metadata.exif_writing import ExifWriter
 from edsr_cli.jobs.naming import assign_outputs
@@ -90,6 +90,19 @@ def test_what_the_format_of_one_input_cannot_is_said_for_the_others(same):
     refuse(UpscaleOptions(inputs, format=same, quality=90), tasks)
     with pytest.raises(UsageError, match="--quality is for"):
         refuse(UpscaleOptions(inputs, quality=90), tasks)
+
+
+@pytest.mark.parametrize("promise", [{"lossless": True}, {"depth": "16"}], ids=str)
+def test_what_every_output_is_to_have_fails_inputs_whose_format_cannot(job, tmp_path, promise):
+    png, jpeg = tmp_path / "in.png", tmp_path / "in.jpg"
+    for path in (png, jpeg):
+        Image.new("RGB", (9, 7), "teal").save(path)
+    assert job(png, form="same", **promise).run().reason is None
+    refused = job(jpeg, form="same", **promise)
+    for record in (refused.run(), refused.plan()):
+        assert record.kind is Kind.OUTPUT and record.exit_code is ExitCode.SOME_FAILED
+        assert record.reason.startswith(f"{jpeg}: ") and f"--{next(iter(promise))}" in record.reason
+    assert not list(tmp_path.glob("in_x4.jpg"))
 
 
 def test_quality_and_lossless_exclude_each_other():

@@ -11,7 +11,7 @@ from PIL import Image
 
 from edsr_cli.files.lock import lock_descriptor
 from edsr_cli.inference import Upscaler
-from edsr_cli.jobs import partial, steps
+from edsr_cli.jobs import partial, reading
 from edsr_cli.jobs.naming import assign_outputs
 from edsr_cli.jobs.partial import partial_path
 from edsr_cli.jobs.record import Status
@@ -172,7 +172,7 @@ def test_in_less_memory_and_in_more(run, caplog):
 
 
 def test_without_it_a_remark_and_no_rows(run, tmp_path, caplog, monkeypatch):
-    monkeypatch.setattr(steps, "is_large", lambda *arguments: True)
+    monkeypatch.setattr(reading, "is_large", lambda *arguments: True)
     output = run(stop=0.5)
     before = partial_path(output).read_bytes()
     caplog.clear()

@@ -15,7 +15,7 @@ from edsr_cli.errors import (
     WeightsError,
 )
 from edsr_cli.inference import Upscaler
-from edsr_cli.jobs import steps
+from edsr_cli.jobs import writing
 from edsr_cli.jobs.naming import Task, assign_outputs
 from edsr_cli.jobs.record import Status
 from tests.jobs.conftest import Job, failed, listing
@@ -157,5 +157,5 @@ def test_other_errors_keep_their_code(job, monkeypatch, kind):
     def fail(*_, **__):
         raise kind("No.")
 
-    monkeypatch.setattr(steps, "check_writable", fail)
+    monkeypatch.setattr(writing, "check_writable", fail)
     failed(job().run(), "No.", kind.exit_code)

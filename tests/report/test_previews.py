@@ -106,7 +106,7 @@ def test_only_what_is_done_and_still_there(tmp_path):
 @pytest.fixture
 def instant(monkeypatch):
     """Previews that cost nothing: the records themselves; none is passed over."""
-    monkeypatch.setattr(previews, "make_preview", lambda record: record)
+    monkeypatch.setattr(previews, "make_preview", lambda record, frame: record)
     monkeypatch.setattr(previews, "_BACKLOG", 10**9)
 
 
@@ -127,7 +127,7 @@ def test_the_run_does_not_wait_for_previews(monkeypatch):
     """With a full backlog pictures are passed over; a stopped run drops the backlog too."""
     begun, go = threading.Event(), threading.Event()
 
-    def slow(record):
+    def slow(record, frame):
         begun.set()
         assert go.wait(60)
         return record

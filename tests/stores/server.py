@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please go easy.</Message></Error>"
 DENIED = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+AT_ODDS = b"<Error><Code>ConditionalRequestConflict</Code><Message>Try again.</Message></Error>"
 
 
 class Fault(StrEnum):
@@ -19,10 +20,15 @@ class Fault(StrEnum):
 
     BUSY = "answered with 503"
     DENIED = "answered with 403"
+    AT_ODDS = "answered with 409, since another request is about the same object"
     CUT_ANSWER = "its answer is cut in the middle"
     CUT_BODY = "its own body is cut in the middle, and the server never hears of it"
     LOST_ANSWER = "done, but the connection is cut before the answer"
     STALLED = "its answer stops in the middle, and nothing more comes for a while"
+
+
+ANSWERS = {Fault.BUSY: (503, SLOW_DOWN), Fault.DENIED: (403, DENIED), Fault.AT_ODDS: (409, AT_ODDS)}
+"""Status and content of the answers that are faults."""
 
 
 @dataclass
@@ -110,9 +116,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.rfile.read(length // 2)
             return self._cut()
         body = self.rfile.read(length)
-        if fault in (Fault.BUSY, Fault.DENIED):
-            content = SLOW_DOWN if fault is Fault.BUSY else DENIED
-            self.send_response(503 if fault is Fault.BUSY else 403)
+        if fault in ANSWERS:
+            status, content = ANSWERS[fault]
+            self.send_response(status)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(b"" if self.command == "HEAD" else content)

@@ -25,6 +25,14 @@ def behind(error, cause):
     return error
 
 
+def answered(code):
+    """What botocore raises of a conditional PUT that S3 refuses."""
+    return named(
+        "ClientError",
+        response={"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 409}},
+    )
+
+
 RESPONSE = {"Error": {"Code": "ExpiredToken"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
 
 
@@ -42,6 +50,9 @@ RESPONSE = {"Error": {"Code": "ExpiredToken"}, "ResponseMetadata": {"HTTPStatusC
         (named("HttpError", "gcsfs.retry", code="502"), None, True),
         (named("ContentLengthError", "aiohttp.http_exceptions", code=400), None, True),
         (named("ClientError", response=RESPONSE), None, False),
+        (answered("ConditionalRequestConflict"), None, True),
+        (answered("OperationAborted"), None, True),
+        (answered("BucketAlreadyExists"), Kind.EXISTS, False),
         (named("NoCredentialsError"), Kind.PERMISSION, False),
         (named("DefaultCredentialsError"), Kind.PERMISSION, False),
         (named("ClientAuthenticationError"), Kind.PERMISSION, False),

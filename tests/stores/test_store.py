@@ -104,7 +104,9 @@ def test_an_object_is_read_whole_in_spite_of(fault, blob, bucket, tmp_path, monk
     assert (tmp_path / "fetched").read_bytes() == CONTENT and rule.seen == 3
 
 
-@pytest.mark.parametrize("fault", [Fault.BUSY, Fault.CUT_BODY, Fault.LOST_ANSWER], ids=str)
+@pytest.mark.parametrize(
+    "fault", [Fault.BUSY, Fault.CUT_BODY, Fault.LOST_ANSWER, Fault.AT_ODDS], ids=str
+)
 @pytest.mark.parametrize("replace", [False, True], ids=["new", "replaced"])
 def test_an_object_is_written_whole_in_spite_of(fault, replace, bucket, file):
     blob = Blob(f"{bucket.address}/made")

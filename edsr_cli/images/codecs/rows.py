@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import cache
 from shutil import copyfileobj
 from typing import Any, BinaryIO, Literal
 
@@ -57,7 +58,7 @@ class RowEncoder(ABC):
         self._reached = 0  # the row below those that have come
         self._above: Strip = self._empty(0)
         self._strip = self._empty(self.strip_rows)
-        self._work = InOrder(request.options.threads, self._put)
+        self._work = InOrder(request.options.threads)
 
     def write(self, region: Region, pixels: Pixels) -> None:
         """Take the next rows, which are copied."""
@@ -81,7 +82,7 @@ class RowEncoder(ABC):
         """Write what is left; remarks on what was found out only now."""
         if self._reached < self.shape[0]:
             raise ValueError(f"only {self._reached} of {self.shape[0]} rows have come")
-        self._work.finish()
+        self._work.finish(self._put)
         return ()
 
     def abandon(self) -> None:
@@ -101,7 +102,7 @@ class RowEncoder(ABC):
         above, strip = self._above, self._strip[:rows]
         top, last = self._reached - rows, self._reached == self.shape[0]
         for job in self._jobs(strip, above, top):
-            self._work.submit(job)
+            self._work.submit(job, self._put)
         seen = strip
         if rows < self._most_above:  # else in NumPy's byte order, whatever that of both is
             seen = np.concatenate((above, strip), dtype=self._stored)
@@ -119,34 +120,42 @@ class RowEncoder(ABC):
 class InOrder:
     """Work that threads do, whose results are taken in the order of the work.
 
+    It does not keep who takes them, which is whoever has this: the two would keep each other, and
+    the file, until Python's collector comes by.
+
     Args:
         threads: how many work; with one, it is the caller's.
-        take: called with each result, by the thread that submits.
     """
 
-    def __init__(self, threads: int, take: Callable[[Any], None]) -> None:
-        self._threads, self._take = threads, take
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
         self._results: deque[Future[Any]] = deque()
         self._pool: ThreadPoolExecutor | None = None
 
-    def submit(self, work: Callable[[], Any]) -> None:
-        """Have something done, after what else is waiting, if that is enough for all threads."""
+    def submit(self, work: Callable[[], Any], take: Callable[[Any], None]) -> None:
+        """Have something done, after what else is waiting, if that is enough for all threads.
+
+        Args:
+            work: what to do.
+            take: called with each result that is due, by the calling thread.
+        """
         if self._threads <= 1:
-            self._take(work())
+            take(work())
             return
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._threads, "edsr-strips")
-        self._take_all_but(self._threads)
+        self._take_all_but(self._threads, take)
+        work = cache(work)
         try:
             self._results.append(self._pool.submit(work))
-        except RuntimeError:  # the system gives no more threads
-            self.finish()
+        except RuntimeError:  # the system gives no more threads, but one that it gave may have it
+            self.finish(take)
             self._threads = 1
-            self._take(work())
+            take(work())
 
-    def finish(self) -> None:
-        """Take what is left."""
-        self._take_all_but(0)
+    def finish(self, take: Callable[[Any], None]) -> None:
+        """Take what is left; see `submit`."""
+        self._take_all_but(0, take)
         self.abandon()
 
     def abandon(self) -> None:
@@ -156,9 +165,9 @@ class InOrder:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
 
-    def _take_all_but(self, count: int) -> None:
+    def _take_all_but(self, count: int, take: Callable[[Any], None]) -> None:
         while len(self._results) > count:
-            self._take(self._results.popleft().result())
+            take(self._results.popleft().result())
 
 
 class Seekable:

@@ -243,13 +243,43 @@ def test_a_system_that_gives_no_threads(monkeypatch: pytest.MonkeyPatch) -> None
         assert write(PNG, pixels, iter([2000]), options=OutputOptions(threads=3)) == expected
 
 
+def test_work_is_done_once_where_there_is_no_other_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first thread has begun with the second piece when the second thread is refused."""
+    start = threading.Thread.start
+    ready, begun = threading.Event(), threading.Event()
+    calls: list[int] = []
+    taken: list[int] = []
+
+    def allow_one(thread: threading.Thread) -> None:
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        start(thread)
+
+    def refuse(thread: threading.Thread) -> None:
+        ready.set()
+        assert begun.wait(60)
+        raise RuntimeError("can't start new thread")
+
+    def second() -> int:
+        begun.set()
+        calls.append(1)
+        return 1
+
+    monkeypatch.setattr(threading.Thread, "start", allow_one)
+    work = rows.InOrder(3)
+    work.submit(lambda: 0 if ready.wait(60) else -1, taken.append)
+    work.submit(second, taken.append)
+    work.submit(lambda: 2, taken.append)
+    work.finish(taken.append)
+    assert taken == [0, 1, 2] and calls == [1]
+
+
 def test_results_come_in_order() -> None:
     taken: list[int] = []
-    work = rows.InOrder(3, taken.append)
+    work = rows.InOrder(3)
     ready = threading.Event()
-    work.submit(lambda: ready.wait() and 0)
+    work.submit(lambda: ready.wait() and 0, taken.append)
     for number in range(1, 3):
-        work.submit(lambda number=number: number)  # type: ignore[misc]
+        work.submit(lambda number=number: number, taken.append)  # type: ignore[misc]
     ready.set()
-    work.finish()
+    work.finish(taken.append)
     assert taken == [0, 1, 2]
