@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from edsr_cli.images.picture import Compression
 from edsr_cli.pixels.windows import Readable
-from edsr_cli.restoration.grid import is_drawn, jpeg_quality
+from edsr_cli.restoration.drawing import is_drawn
+from edsr_cli.restoration.grid import jpeg_quality
 from edsr_cli.restoration.noise import Noise, noise_of
 from edsr_cli.restoration.sampling import luma, pieces
 
@@ -83,7 +84,7 @@ class Choice(Struct, frozen=True):
     reason: str
 
 
-_UNDAMAGED = Choice(0.0, "no damage found")
+_DRAWING = Choice(1.0, "a drawing with hard edges")
 
 
 def choose(picture: Readable, scale: int, stated: Compression | None = None) -> Choice:
@@ -106,7 +107,7 @@ def choose(picture: Readable, scale: int, stated: Compression | None = None) -> 
     parts = pieces(picture)
     planes = [luma(part) for part in parts]
     if is_drawn(planes):
-        return found[0] if found else _UNDAMAGED
+        return _DRAWING
     quality = jpeg_quality(planes)
     if quality is not None and (stated is None or quality < stated.quality - _DIFFERENT):
         traces = Compression("JPEG", quality)
@@ -114,4 +115,4 @@ def choose(picture: Readable, scale: int, stated: Compression | None = None) -> 
     noise = noise_of(parts)
     if strength := thresholds.for_noise(noise):
         found.append(Choice(strength, f"noise of about {noise.level:.0f} levels"))
-    return max(found, key=lambda each: each.strength, default=_UNDAMAGED)
+    return max(found, key=lambda each: each.strength, default=Choice(0.0, "no damage found"))

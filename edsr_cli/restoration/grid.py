@@ -25,9 +25,6 @@ _BINS, _BINS_A_LEVEL = 1024, 8
 _LEAST_FIT = 0.3  # the mean cosine: from 0.4 at quality 95 to 1 at 50; 0.1 if never compressed
 _LEAST_EVIDENCE = 9.0  # by how many standard deviations it is more than nothing
 _LEAST_VARIETY = 32  # values; a chequered pattern has the same few in every block
-_FEW, _DRAWN = 8, 0.9
-"""The most frequent values of luma in blocks that have several, and what they cover: 0.95 to 1 of
-clean drawings, 0.83 at most once these were JPEGs of quality 90 or less, 0.5 of photographs."""
 _CLIP = 8.0  # levels; larger steps between columns are edges of things
 
 
@@ -43,21 +40,6 @@ def jpeg_quality(planes: Sequence[Plane]) -> int | None:
     found = map(_quality, frequencies, evidence, fit)
     # The worst of several is what harms.
     return min((quality for quality in found if quality is not None), default=None)
-
-
-def is_drawn(planes: Sequence[Plane]) -> bool:
-    """Whether a picture is a drawing that nothing has been done to.
-
-    Of shapes in few colours the frequencies are few, too, and may happen to be those of a JPEG, or
-    of noise.
-
-    Args:
-        planes: see `jpeg_quality`.
-    """
-    blocks = np.concatenate([blocks_of(plane, 0, 0).reshape(-1, 64) for plane in planes])
-    uneven = blocks[np.ptp(blocks, axis=1) > 0]
-    counts = np.bincount(np.rint(4 * uneven).astype(np.int64).ravel(), minlength=_FEW)
-    return bool(np.sort(counts)[-_FEW:].sum() >= _DRAWN * uneven.size)
 
 
 def _coarse_places(planes: Sequence[Plane]) -> list[tuple[int, int]]:

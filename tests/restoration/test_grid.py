@@ -4,11 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageDraw
 
 from edsr_cli.pixels.windows import ArrayWindow
 from edsr_cli.restoration import grid
-from edsr_cli.restoration.choice import Choice, choose
 from edsr_cli.restoration.grid import jpeg_quality
 from edsr_cli.restoration.sampling import luma, pieces
 from tests.restoration.pictures import grass, jpeg, noisy, saved, scene
@@ -35,43 +33,6 @@ def test_the_worse_of_two_compressions_is_found(cut):
     top, left = cut
     first = np.ascontiguousarray(jpeg(scene(), 50)[top:, left:])
     assert found(jpeg(first, 95)) == pytest.approx(50, abs=6)
-
-
-def bars():
-    image = Image.new("RGB", (320, 240), "white")
-    draw = ImageDraw.Draw(image)
-    colours = (66, 103, 178), (219, 68, 55), (15, 157, 88), (244, 180, 0), (100, 100, 100)
-    for left, (height, colour) in enumerate(zip((120, 180, 60, 150, 90), colours, strict=True)):
-        draw.rectangle((30 + 56 * left, 220 - height, 66 + 56 * left, 220), fill=colour)
-    draw.line((20, 220, 310, 220), fill="black")
-    draw.line((20, 10, 20, 220), fill="black")
-    return np.asarray(image)
-
-
-def buttons():
-    image = Image.new("RGB", (320, 200), (240, 240, 240))
-    draw = ImageDraw.Draw(image)
-    draw.rectangle((0, 0, 319, 24), fill=(60, 90, 160))
-    draw.rectangle((40, 80, 140, 120), fill=(200, 200, 200), outline=(90, 90, 90))
-    draw.rectangle((180, 80, 280, 120), fill=(70, 130, 220), outline=(30, 60, 120))
-    return np.asarray(image)
-
-
-def chequers():
-    tiles = np.kron(np.indices((10, 12)).sum(axis=0) % 2, np.ones((8, 8)))
-    image = np.full((200, 320, 3), 240, np.uint8)
-    image[40:120, 50:146] = np.where(tiles, 200, 40)[..., None]
-    return image
-
-
-@pytest.mark.parametrize("drawing", [bars(), buttons(), chequers()], ids=["1", "2", "3"])
-def test_a_drawing_is_damaged_only_once_it_was_compressed(drawing):
-    """Its edges are few, and may have the frequencies of a JPEG by chance, as these do."""
-    assert found(drawing) is not None
-    assert choose(ArrayWindow(drawing), 4) == Choice(0.0, "no damage found")
-    for quality in (30, 75):
-        choice = choose(ArrayWindow(jpeg(drawing, quality)), 4)
-        assert choice.strength > 0.5 and "JPEG" in choice.reason
 
 
 @pytest.mark.parametrize("seed", range(5))
