@@ -77,7 +77,7 @@ def batch(options: BatchOptions, results: Results) -> None:
             speeds = [estimates.speed(upscaler) for upscaler in prepared.worker.upscalers]
             if speed := sum(filter(None, speeds)):
                 terminal.note(estimates.in_all(work.multiply_adds / speed))
-        _finish(terminal, summary, prepared.roots, options.watch, lines.failed)
+        _finish(terminal, summary, prepared.roots, options, lines.failed)
 
 
 def _tell(terminal: Terminal, options: BatchOptions, results: Results) -> NoReturn:
@@ -116,7 +116,11 @@ def _go(
 
 
 def _finish(
-    terminal: Terminal, summary: "Summary", roots: "Sequence[Root]", watch: bool, lost: bool
+    terminal: Terminal,
+    summary: "Summary",
+    roots: "Sequence[Root]",
+    options: BatchOptions,
+    lost: bool,
 ) -> None:
     """Say where the pictures are and how to go on, and end with the right exit code.
 
@@ -124,7 +128,7 @@ def _finish(
         terminal: where to say it.
         summary: what the run came to.
         roots: the folders.
-        watch: whether it was to go on until it was interrupted.
+        options: what was asked for.
         lost: whether results could not be written to standard output.
     """
     if summary.planned:
@@ -132,7 +136,7 @@ def _finish(
     elif summary.done or summary.skipped:
         terminal.note(_where(roots, "are in"))
     number = interruption.arrived()
-    if watch and number is not None:
+    if options.watch and number is not None:
         interruption.ignore()  # this is the end that it was to have
         terminal.note("Watching has ended; the same command goes on with what is new by then.")
         raise typer.Exit(interruption.exit_code(number))
@@ -148,7 +152,8 @@ def _finish(
         )
     elif nothing:
         names = _names(root.input_name for root in roots)
-        terminal.warning(f"There are no pictures to take in {names}.")
+        part = "" if options.shard is None else f" for shard {options.shard}"
+        terminal.warning(f"There are no pictures to take in {names}{part}.")
     failed = summary.failed or lost or (nothing and summary.unread)
     raise typer.Exit(ExitCode.SOME_FAILED if failed else ExitCode.DONE)
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from edsr_cli.cli import interruption
 from edsr_cli.cli.progress import Bar
 from edsr_cli.cli.terminal import Terminal
 from edsr_cli.jobs.record import FAILED, SKIPPED
@@ -79,8 +80,9 @@ class BatchProgress:
         """Show how far it is."""
         if state.stopping and not self._stopping:
             self._stopping = True
+            again = " again" * (interruption.arrived() is not None)  # or a disk is full
             self._terminal.note(
-                "Finishing the pictures that are at work. Ctrl-C again stops at once."
+                f"Finishing the pictures that are at work. Ctrl-C{again} stops at once."
             )
         done = state.summary.ended
         self._bar.show(done, state.total, self._numbers(state), below=_running(state))

@@ -83,8 +83,14 @@ def pass_over(output: Path) -> None:
 
 
 def forget(output: Path) -> None:
-    """Remove finished rows of an output that is there now, if nobody is at work with them."""
+    """Remove finished rows of an output that is there now, if nobody is at work with them.
+
+    What a killed run was writing goes, too.
+    """
     path = partial_path(output)
+    if not os.path.lexists(path):
+        return
+    remove_abandoned(output.parent)
     with suppress(OSError):
         check_plain(path)
         if os.name == "nt":

@@ -137,16 +137,22 @@ class Worker(Struct, frozen=True, kw_only=True):
             device: a lock to hold while it is upscaled, where several threads call this.
         """
         self.ledger.arrive(task)
+        anew = task.destination if self.resume is False else None
         work = self.examine(task)
         for step in (self.lay_out, self.decode):
             if not work.ended:
                 step(work)
+        if anew is not None and not work.ended:
+            pass_over(anew)
         with device or nullcontext():
             if not work.ended:
                 self.upscale(work, self.upscalers[0], progress)
         if not work.ended:
             self.write(work)
-        return self.finish(work)
+        record = self.finish(work)
+        if anew is not None and record.status is Status.DONE:
+            forget(anew)
+        return record
 
     def examine(
         self, task: Task, *, touch: bool = True, header: bool = False, forgiving: bool = False
@@ -284,16 +290,11 @@ class Worker(Struct, frozen=True, kw_only=True):
             work.window, work.pixels = None, pixels
 
         def upscale_and_write() -> None:
-            output = work.task.destination
-            if output is not None and self.resume is False:
-                pass_over(output)
             with ExitStack() as stack:
                 rows = stack.enter_context(kept(work, self.networks(work, upscaler)))
                 writer = stack.enter_context(self._output(work, check))
                 target = stack.enter_context(Behind(writer))
                 self.enlarge(work, upscaler, work.window, target, progress, rows)
-            if output is not None and self.resume is False:
-                forget(output)
 
         def upscale_all() -> None:
             upscale_frames(self, work, upscaler, progress, check)

@@ -227,6 +227,11 @@ def test_a_folder_without_pictures(batch):
     run = batch("in")
     assert run.code == 0 and run.lines[-1] == "warning: There are no pictures to take in in."
     assert "The pictures are in" not in run.err
+    paint("in/a.png")
+    runs = [batch("in", "--shard", f"{number}/2") for number in (1, 2)]
+    assert all(run.code == 0 for run in runs)
+    empty = "warning: There are no pictures to take in in for shard {}/2."
+    assert [run.lines[-1] == empty.format(n) for n, run in enumerate(runs, 1)].count(True) == 1
 
 
 def test_where_the_pictures_are(batch):

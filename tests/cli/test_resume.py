@@ -75,3 +75,15 @@ def test_interrupted(job):
     ]  # fmt: skip
     assert finish(job.start()).code == 0
     assert job.output.read_bytes() == job.wanted and not job.kept.exists()
+
+
+def test_begun_anew_in_memory(job):
+    """A picture that goes by rows only for --resume leaves nothing behind without it."""
+    job.output.unlink(missing_ok=True)
+    assert job.end(job.start(), signal.SIGKILL, 200_000).code == -signal.SIGKILL
+    model = job.options[:2]
+    run = finish(start("upscale", job.folder / "in.png", "-o", job.output, *model))
+    assert run.code == 0 and "begun anew, although an earlier run has finished rows" in run.err
+    names = sorted(path.name for path in job.folder.iterdir())
+    assert names == ["in.png", "out.png", "whole.png"]
+    job.output.unlink()
