@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from edsr_cli.images.picture import Compression
 from edsr_cli.pixels.windows import Readable
-from edsr_cli.restoration.drawing import is_drawn
+from edsr_cli.restoration.drawing import has_hard_edges, has_smoothed_edges
 from edsr_cli.restoration.grid import jpeg_quality
 from edsr_cli.restoration.noise import Noise, noise_of
 from edsr_cli.restoration.sampling import luma, pieces
@@ -84,7 +84,8 @@ class Choice(Struct, frozen=True):
     reason: str
 
 
-_DRAWING = Choice(1.0, "a drawing with hard edges")
+_HARD_DRAWING = Choice(1.0, "a drawing with hard edges")
+_SMOOTH_DRAWING = Choice(0.75, "a drawing with smoothed edges")
 
 
 def choose(picture: Readable, scale: int, stated: Compression | None = None) -> Choice:
@@ -106,8 +107,10 @@ def choose(picture: Readable, scale: int, stated: Compression | None = None) -> 
             return found[0]
     parts = pieces(picture)
     planes = [luma(part) for part in parts]
-    if is_drawn(planes):
-        return _DRAWING
+    if has_hard_edges(planes):
+        return _HARD_DRAWING
+    if has_smoothed_edges(planes):
+        return _SMOOTH_DRAWING
     quality = jpeg_quality(planes)
     if quality is not None and (stated is None or quality < stated.quality - _DIFFERENT):
         traces = Compression("JPEG", quality)

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from edsr_cli.pixels import resize
 from edsr_cli.pixels.windows import ArrayWindow
 from edsr_cli.restoration.choice import Choice, choose
-from edsr_cli.restoration.drawing import is_drawn
+from edsr_cli.restoration.drawing import has_hard_edges, has_smoothed_edges
 from edsr_cli.restoration.grid import jpeg_quality
 from edsr_cli.restoration.sampling import luma, pieces
 from tests.restoration.pictures import grass, jpeg, noisy, scene
@@ -68,6 +69,12 @@ def test_a_drawing_was_a_jpeg_only_if_it_was_compressed(name):
         assert choice.strength > 0.5 and ("JPEG" in choice.reason or name == "chequers")
 
 
+def test_smoothed_edges_are_told_from_hard_ones():
+    choice = choose(ArrayWindow(shapes(4)), 4)
+    assert choice == Choice(0.75, "a drawing with smoothed edges")
+    assert choose(ArrayWindow(jpeg(shapes(4), 50)), 4).reason.startswith("traces of a JPEG")
+
+
 def captioned():
     """A smooth photograph with letters drawn into it."""
     image = Image.fromarray(scene(128, 128))
@@ -89,10 +96,12 @@ PHOTOGRAPHS = {
     "a pixel": np.full((1, 1, 3), 90, np.uint8),
     "caption": captioned(),
     "frame": framed(),
-    "smooth drawing": shapes(4),
+    "small drawing": resize.downscale(shapes(4), 2),
+    "JPEG of a drawing": jpeg(shapes(4), 90),
 }
 
 
 @pytest.mark.parametrize("name", PHOTOGRAPHS)
 def test_all_others_are_none(name):
-    assert not is_drawn(planes(PHOTOGRAPHS[name]))
+    found = planes(PHOTOGRAPHS[name])
+    assert not has_hard_edges(found) and not has_smoothed_edges(found)
