@@ -14,14 +14,14 @@ _IMPORTED, _GARBAGE = 400_000, 20_000  # objects; torch and what comes with it a
 
 def main() -> NoReturn:
     """Run the command line; see `edsr_cli.cli.app.main`."""
-    from edsr_cli.cli import interruption
-
-    # Loading the rest takes a while, and only what is loaded can say that it was interrupted.
-    interruption.watch()
     # What is imported stays, so looking for garbage in it every 700 objects is for nothing, and so
     # is looking through all of it at the end; both together took a quarter of a short run.
     gc.set_threshold(_IMPORTED)
     gc.callbacks.append(_more_often)
+    from edsr_cli.cli import interruption
+
+    # Loading the rest takes a while, and only what is loaded can say that it was interrupted.
+    interruption.watch()
     # NumPy's matrix products are small here; threads for them would wait for each other by
     # spinning: half of a short run on a busy machine.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -1,6 +1,6 @@
 """Pictures from files, from bytes and from Pillow."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -203,7 +203,7 @@ def _open(file: BinaryIO, suffix: str, name: str, max_pixels: int, frame: int | 
     if codec is not None:
         return codec.open(file, name, max_pixels, frame)
 
-    def opened() -> Image.Image:
+    def opened(file: BinaryIO) -> Image.Image:
         try:
             image = open_image(file, suffix)
         except UnidentifiedImageError as error:
@@ -215,13 +215,8 @@ def _open(file: BinaryIO, suffix: str, name: str, max_pixels: int, frame: int | 
             check_pixels(name, *image.size, max_pixels)
         return image
 
-    image = opened()
-    mended = codec_of(image).mended(file, image.width * image.height)
-    if mended is not None:
-        file = mended
-        image = opened()
-    remarks = [_NO_END] if mended is not None else []
-    return _PillowPicture(codec_of(image), image, opened, file, frame, remarks)
+    image = opened(file)
+    return _PillowPicture(codec_of(image), image, opened, file, frame)
 
 
 class _PillowPicture:
@@ -233,23 +228,20 @@ class _PillowPicture:
         again: opens it anew.
         file: its file.
         frame: the number of the frame that was chosen; None for none.
-        remarks: what is to be said of the file.
     """
 
     def __init__(
         self,
         codec: Codec,
         image: Image.Image,
-        again: Callable[[], Image.Image],
+        again: Callable[[BinaryIO], Image.Image],
         file: BinaryIO,
         frame: int | None,
-        remarks: Sequence[str] = (),
     ) -> None:
-        self._remarks = remarks
         self._later = frame is not None and frame > 1
         self._chosen = frame is not None
         self._codec, self._image, self._again = codec, image, again
-        self._file, self._counted = file, False
+        self._file, self._counted, self._mended = file, False, False
         self._collected: tuple[Metadata, list[str]] | None = None
 
     def info(self) -> PictureInfo:
@@ -282,7 +274,7 @@ class _PillowPicture:
     def read_frame(self, wanted: Wanted, number: int) -> Picture:
         """A frame, with what it lies on."""
         if self._counted:
-            self._image, self._counted = self._again(), False
+            self._image, self._counted = self._again(self._file), False
         codec, image, file = self._codec, self._image, self._file
         image.seek(number - 1)
         check_pixels(wanted.name, *image.size, wanted.max_pixels)
@@ -304,8 +296,11 @@ class _PillowPicture:
 
     def read(self, wanted: Wanted) -> Picture:
         """The picture; of an animation or a document, the first frame."""
-        if self._counted:  # which a damaged frame may have spoilt it for
-            self._image = self._again()
+        mended = self._codec.mended(self._file, self._image.width * self._image.height)
+        if mended is not None:
+            self._file, self._mended = mended, True
+        if self._counted or mended is not None:  # counting may have met a damaged frame
+            self._image = self._again(self._file)
         codec, image, file = self._codec, self._image, self._file
         orientation = codec.orientation(image, file)
         bits = codec.bits(image, file)
@@ -316,7 +311,9 @@ class _PillowPicture:
         if rows is not None and not (rows.exact or (wanted.streamed and not damaged)):
             rows = None
         picture = codec.to_picture(image, orientation, bits, wanted, file, rows)
-        notes = [*self._remarks, *picture.notes]
+        notes = list(picture.notes)
+        if self._mended:
+            notes.insert(0, _NO_END)
         if damaged:
             notes.insert(0, DAMAGED)
         # Counted last, when the pixels are ours: a frame that is damaged must not spoil the first.
