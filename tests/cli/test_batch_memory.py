@@ -61,13 +61,14 @@ class Measured:
 
 
 @pytest.mark.slow
-def test_500_pictures_need_as_much_as_20(tmp_path, model):
+def test_500_pictures_need_as_much_as_100(tmp_path, model):
+    """20 are too few for all threads to have had their largest moment at once: a tenth less."""
     peaks = {}
-    for count in (20, 500):
+    for count in (100, 500):
         run = Measured(paint(tmp_path / f"{count}", count, 180, 240), "-m", model)
         assert len(run.course) == count
         peaks[count] = run.peak
-    assert abs(peaks[500] - peaks[20]) <= 0.1 * peaks[20]
+    assert abs(peaks[500] - peaks[100]) <= 0.1 * peaks[100]
 
 
 @pytest.mark.slow
