@@ -83,7 +83,7 @@ class CompareOptions(Upscaling, Scale, _Compared):
         "--max-embed",
         "SIZE",
         "The largest page that has the pictures in it; for more, they go to a folder beside it. "
-        "Default: 15M.",
+        "Default: 20M.",
         panel=OUTPUT,
         default=None,
     )

@@ -26,7 +26,7 @@ from edsr_cli.report.places import Written
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-DEFAULT_MAX_EMBED = 15_000_000
+DEFAULT_MAX_EMBED = 20_000_000
 """Bytes of pictures that a page has in it where nothing is said."""
 
 _CALL = b"edsrPicture("

@@ -488,7 +488,7 @@ def test_four_models_and_a_megapixel_are_one_file(browser, tmp_path, monkeypatch
     )
     assert [each.kind for each in seen.versions] == ["nearest"] + ["network"] * 4
     page = tmp_path / "p.html"
-    assert page.stat().st_size < 15_000_000 and not (tmp_path / "p_files").exists()
+    assert page.stat().st_size < 25_000_000 and not (tmp_path / "p_files").exists()
     browser.open(page)
     browser.until("document.querySelector('.viewer').dataset.state === 'ready'")
     for number, version in enumerate(seen.versions[1:], 1):
